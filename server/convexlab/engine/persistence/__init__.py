@@ -1,0 +1,1 @@
+"""Reading order is written when the package is."""

@@ -1,0 +1,217 @@
+"""The exception tree: every error a caller can meet, sorted by who can act on it.
+
+ConvexlabError
+├─ CallerError          asking again changes nothing
+│  ├─ NotFound          a function, table, index or document that is not there
+│  ├─ InvalidArguments  arguments that the function's validator refuses
+│  ├─ InvalidValue      something that is not a Convex value
+│  ├─ SchemaViolation   a document that the schema refuses
+│  ├─ NotAllowed        who is asking may not, or not here
+│  ├─ LimitExceeded     a documented limit
+│  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
+│  ├─ ConvexError       raised by user code on purpose; its data reaches the client
+│  └─ FunctionFailed    user code raised; its traceback, cut where our frames begin
+├─ RetryError           the same request may succeed
+│  ├─ OutOfRetention    from a newer snapshot
+│  └─ Unavailable       later
+│     └─ FollowerBehind · Overloaded · ProcessDied · Closing
+├─ ProtocolError        the connection ends
+│  └─ LocalProtocolError (we broke it) · RemoteProtocolError (they did)
+└─ InternalError        an invariant fell: the deployment stops
+
+Each class has a stable `code`, which tests and clients match (the sentence may
+change), and the HTTP status with which it appears outside of a function's run.
+Inside a function's run every CallerError is an ordinary function error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ConvexlabError(Exception):
+    """Every error of convexlab's own."""
+
+    code: ClassVar[str] = "InternalServerError"
+    http_status: ClassVar[int] = 500
+
+    @property
+    def message(self) -> str:
+        """The sentence for people."""
+        return str(self)
+
+
+class CallerError(ConvexlabError):
+    """The request is at fault: asking again changes nothing."""
+
+    code = "BadRequest"
+    http_status = 400
+
+
+class NotFound(CallerError):
+    """A function, module, table, index or document that is not there."""
+
+    code = "NotFound"
+    http_status = 404
+
+
+class InvalidArguments(CallerError):
+    """Arguments, or a result, that the function's validator refuses."""
+
+    code = "ArgumentValidationError"
+
+
+class InvalidValue(CallerError):
+    """Something that is not a Convex value, an id that does not decode, a bad name."""
+
+    code = "InvalidValue"
+
+
+class SchemaViolation(CallerError):
+    """A document, or a definition, that the schema's rules refuse."""
+
+    code = "SchemaEnforcementError"
+
+
+class NotAllowed(CallerError):
+    """The caller, or this kind of function, may not do this."""
+
+    code = "OperationNotPermitted"
+    http_status = 403
+
+
+class LimitExceeded(CallerError):
+    """A documented limit was reached.
+
+    Args:
+        message: what was counted, how much there was, and the limit.
+        kind: Convex's name of the limit, for instance `TooManyDocumentsRead`.
+    """
+
+    code = "LimitExceeded"
+
+    def __init__(self, message: str, *, kind: str = "LimitExceeded") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class PushFailed(CallerError):
+    """Modules or a schema that cannot be deployed; nothing was changed.
+
+    Args:
+        message: what is wrong and what to write instead.
+        path: the module, as in `admin/users`.
+        line: the 1-based line in that module's source, where one is to blame.
+        traceback: the user's own frames, where the module raised.
+    """
+
+    code = "PushFailed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        traceback: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+        self.traceback = traceback
+
+
+class ConvexError(CallerError):
+    """An application error: raise it in a function, and clients get its `data`.
+
+    Args:
+        data: any Convex value.
+    """
+
+    code = "ConvexError"
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data if isinstance(data, str) else repr(data))
+        self.data = data
+
+
+class FunctionFailed(CallerError):
+    """User code raised.
+
+    Args:
+        message: the exception's name and text.
+        traceback: the remote traceback, the user's own frames only.
+    """
+
+    code = "FunctionFailed"
+
+    def __init__(self, message: str, *, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class RetryError(ConvexlabError):
+    """The same request may succeed another time."""
+
+    code = "Retry"
+    http_status = 503
+
+
+class OutOfRetention(RetryError):
+    """The timestamp asked for is older than what is kept."""
+
+    code = "OutOfRetention"
+
+
+class Unavailable(RetryError):
+    """A part is missing for the moment."""
+
+    code = "Unavailable"
+
+
+class FollowerBehind(Unavailable):
+    """A derived index did not catch up in time."""
+
+    code = "FollowerBehind"
+
+
+class Overloaded(Unavailable):
+    """More requests than the queue takes."""
+
+    code = "Overloaded"
+
+
+class ProcessDied(Unavailable):
+    """The process that ran the function died or was killed."""
+
+    code = "ProcessDied"
+
+
+class Closing(Unavailable):
+    """The deployment is stopping."""
+
+    code = "Closing"
+
+
+class ProtocolError(ConvexlabError):
+    """The sync protocol was broken; the connection ends."""
+
+    code = "ProtocolError"
+    http_status = 400
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to break the protocol."""
+
+    code = "LocalProtocolError"
+    http_status = 500
+
+
+class RemoteProtocolError(ProtocolError):
+    """The client broke the protocol."""
+
+    code = "RemoteProtocolError"
+
+
+class InternalError(ConvexlabError):
+    """An invariant fell; the deployment stops rather than go on wrongly."""
