@@ -1,0 +1,65 @@
+# convexlab: `make demo` opens the quickstart, `make test` passes the tests.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+NOTEBOOK ?= notebooks/01_quickstart.ipynb
+
+.PHONY: demo install test check lint types unit deps-browser deps-node bench clean
+
+# -- the main job: everything installed, JupyterLab open on the quickstart ---------
+
+demo: $(VENV)/.lab
+	$(BIN)/jupyter lab $(NOTEBOOK)
+
+install: $(VENV)/.lab
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.lab: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable ".[lab]"
+	touch $@
+
+# -- the tests: what they need, the linters, all suites -----------------------------
+
+test: $(VENV)/.dev deps-node deps-browser check unit
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+deps-node: tests/compat/node_modules/.ready widgets/node_modules/.ready
+
+%/node_modules/.ready: %/package-lock.json
+	@if command -v npm >/dev/null; then cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; \
+	else echo "npm is not on the PATH: tests of the npm clients will skip"; fi
+
+deps-browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+	  || echo "Chromium is not here and cannot be installed: browser tests will skip"
+
+check: lint types
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+types:
+	$(BIN)/mypy
+	@if [ -x widgets/node_modules/.bin/tsc ]; then cd widgets && npm run --silent check; fi
+
+unit:
+	$(BIN)/python -m pytest $(ARGS)
+
+# -- figures -------------------------------------------------------------------------
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) tests/compat/node_modules widgets/node_modules
