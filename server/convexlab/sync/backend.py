@@ -1,0 +1,223 @@
+"""The seam behind the gateway: what it asks of the function processes, and hears.
+
+The gateway (`sync/gateway.py`) runs no user code. It hands calls to a `Backend`
+and is told of every published group through `Listener.published`. Values cross
+as encoded JSON bytes, so that the gateway decodes none on its hot path.
+
+    gateway                                backend
+      run_query(QueryCall)        ──▶      a reader, at exactly `call.at`
+      ◀── await: QueryRun
+      submit(MutationCall)        ──▶      the writer, in the order submitted
+      ◀── published(Published), `replies` holding the call
+      run_action(ActionCall)      ──▶      an action runner
+      ◀── await: ActionRun
+
+Order, which everything else rests on
+    B1  `ts` and `published` move together: the backend sets `ts = group.ts` and
+        calls `published(group)` in one step, without an await between or inside.
+        `group.previous_ts` is the `ts` before.
+    B2  A group is durable before it is published, and everything committed in
+        `(previous_ts, ts]` is in its `keys`.
+    B3  Every submitted mutation is answered exactly once, in the `replies` of some
+        group: a fresh commit in the group that carries it (`previous_ts < run.ts
+        <= ts`), a failure or a replay of a recorded call in any group, also one
+        with `previous_ts == ts` and no keys.
+    B4  Mutations submitted by one session run in the order submitted; the gateway
+        submits the next one of a session only after the last one's reply.
+    B5  `run_query` answers as of exactly `call.at`, which is always a published
+        timestamp, and its `reads` include what names the function's module
+        version, so that a push ends the result. A query that was killed says so
+        in `error` and reads its module version only: data does not wake it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from convexlab.errors import ConvexlabError
+
+FunctionKind = Literal["query", "mutation", "action"]
+
+# (index id, start, end): the keys in [start, end); None is after every key.
+ReadInterval = tuple[int, bytes, bytes | None]
+# (index id, key): an index entry that appeared, changed or went.
+TouchedKey = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking, as `auth.tokens` found out.
+
+    `identity` is the canonical JSON object of the user's attributes, None for
+    nobody; `admin` opens internal and system functions, also while acting as a user.
+    """
+
+    identity: bytes | None = None
+    admin: bool = False
+
+
+ANONYMOUS = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCall:
+    """One run of a query.
+
+    `path` is canonical (`dir/module:name`), `args` the canonical JSON of the
+    arguments object. `stored` asks for the value with numbers as they are stored
+    (`1` stays `1`) instead of as the wire has them (`1.0`).
+    """
+
+    path: str
+    args: bytes
+    at: int
+    caller: Caller = ANONYMOUS
+    journal: str | None = None
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MutationCall:
+    """One run of a mutation.
+
+    `call_id` names the call for ever: `<session>:<request>` for a session's, so that
+    a replay is recognized, `g…` for one that the gateway named itself. `args` are as
+    the client wrote them.
+    """
+
+    call_id: str
+    path: str
+    args: bytes
+    caller: Caller = ANONYMOUS
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """One run of an action."""
+
+    call_id: str
+    path: str
+    args: bytes
+    caller: Caller = ANONYMOUS
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunError:
+    """A function failed: ordinary, and the client's to see.
+
+    `message` is for people, without the `[Request ID: …] Server Error` line, which
+    the gateway adds. `data` is wire JSON for a ConvexError (`b"null"` included),
+    None for every other failure.
+    """
+
+    message: str
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRun:
+    """What a query said at `ts`, and what it looked at. One of `value`, `error`."""
+
+    ts: int
+    value: bytes | None = None
+    error: RunError | None = None
+    log_lines: tuple[str, ...] = ()
+    journal: str | None = None
+    reads: Sequence[ReadInterval] = ()
+    identity_read: bool = False
+    clock_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MutationRun:
+    """What a mutation said. `ts` is its commit's, None when it failed."""
+
+    ts: int | None
+    value: bytes | None = None
+    error: RunError | None = None
+    log_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRun:
+    """What an action said."""
+
+    value: bytes | None = None
+    error: RunError | None = None
+    log_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A submitted mutation's one answer (B3).
+
+    A `ConvexlabError` means that it did not run and may be sent again (overload,
+    closing): the session's socket closes, an HTTP caller gets the error.
+    """
+
+    call: MutationCall
+    outcome: MutationRun | ConvexlabError
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One group, durable: the timestamp before, what it touched, who is answered.
+
+    `keys` None means unknown (after a gap): every result ends.
+    """
+
+    previous_ts: int
+    ts: int
+    keys: Sequence[TouchedKey] | None = ()
+    replies: Sequence[Reply] = field(default=())
+
+
+class Listener(Protocol):
+    """What the backend tells: the gateway."""
+
+    def published(self, group: Published) -> None:
+        """Take in one group, in one step (B1)."""
+
+
+class Backend(Protocol):
+    """What runs functions: processes in a deployment, something smaller in tests."""
+
+    @property
+    def ts(self) -> int:
+        """The newest published timestamp."""
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of every group from now on. Called once."""
+
+    def run_query(self, call: QueryCall) -> Awaitable[QueryRun]:
+        """Run a query (B5).
+
+        Raises:
+            OutOfRetention: `call.at` is too old to be read.
+            Unavailable: no reader could run it; another time may do.
+        """
+
+    def submit(self, call: MutationCall) -> None:
+        """Queue a mutation; its answer comes with a group (B3). Never raises."""
+
+    def run_action(self, call: ActionCall) -> Awaitable[ActionRun]:
+        """Run an action.
+
+        Raises:
+            Unavailable: no runner could run it; it may or may not have begun.
+        """
+
+    def kind(self, path: str) -> FunctionKind | None:
+        """What the newest modules have at `path`; None for nothing."""
+
+    def raise_clock(self, ts: int) -> None:
+        """See that every later commit is after `ts`, which some client has seen.
+
+        The gateway has bounded `ts` to a few minutes ahead of this machine's time.
+        """
