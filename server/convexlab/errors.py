@@ -14,7 +14,7 @@ ConvexlabError
 ├─ RetryError           the same request may succeed
 │  ├─ OutOfRetention    from a newer snapshot
 │  └─ Unavailable       later
-│     └─ FollowerBehind · Overloaded · ProcessDied · Closing
+│     └─ FollowerBehind · Overloaded · ProcessDied · Closing · NotRunning
 ├─ ProtocolError        the connection ends
 │  └─ LocalProtocolError (we broke it) · RemoteProtocolError (they did)
 └─ InternalError        an invariant fell: the deployment stops
@@ -191,6 +191,12 @@ class Closing(Unavailable):
     """The deployment is stopping."""
 
     code = "Closing"
+
+
+class NotRunning(Unavailable):
+    """Nobody listens at the deployment's address: the request was not received."""
+
+    code = "NotRunning"
 
 
 class ProtocolError(ConvexlabError):

@@ -48,3 +48,56 @@ READERS: Final = 2
 SLOW_QUERY_SECONDS: Final = 0.050
 MAX_LOG_LINES: Final = 256
 MAX_LOG_LINE_BYTES: Final = 32 << 10
+
+# -- functions/processes ----------------------------------------------------------
+
+# How often the supervisor looks for calls past their limit: a hung mutation is
+# gone at most this much after its second.
+WATCH_SECONDS: Final = 0.05
+# A query faster than this may wait behind others in a reader's pipe.
+QUICK_QUERY_SECONDS: Final = 0.005
+QUERIES_IN_A_READER: Final = 8
+MAX_WAITING_MUTATIONS: Final = 10_000
+# A group is sealed when the queue is empty, or at this many mutations or this age.
+GROUP_MUTATIONS: Final = 64
+GROUP_SECONDS: Final = 0.005
+# A finished mutation waits this long at most behind a running one.
+GROUP_HELD_SECONDS: Final = 0.010
+STOP_PROCESS_SECONDS: Final = 5.0
+# A process that dies so often before it is ready will not come up by trying again.
+PROCESS_STARTS: Final = 3
+
+# -- in Jupyter: kernel client, server extension, command line --------------------
+
+# A deployment that was just started answers within a second or two on a laptop;
+# a loaded machine gets ten times that before the start is called failed.
+START_SECONDS: Final = 30.0
+# Whether an address still answers: loopback, so anything longer is a dead process.
+PROBE_SECONDS: Final = 2.0
+# A deployment that notebooks started ends this long after its last client.
+IDLE_EXIT_SECONDS: Final = 30 * 60.0
+# One call: the deployment itself ends user code long before (actions take minutes).
+CALL_SECONDS: Final = 600.0
+# How long a live result is awaited where Python asks for its value.
+LIVE_SECONDS: Final = 10.0
+# Reconnecting: first wait and ceiling (npm's client: 1 s and 16 s; we are on loopback).
+RECONNECT_SECONDS: Final = 0.1
+RECONNECT_MOST_SECONDS: Final = 5.0
+# The server's pings come every 15 s; twice that and the line is dead.
+SILENCE_SECONDS: Final = 35.0
+# Lines of one import request: a few hundred kB, well under a mutation's time limit.
+IMPORT_BATCH_LINES: Final = 2_000
+IMPORT_BATCH_BYTES: Final = 4 << 20
+# While one batch is being committed the next one is sent.
+IMPORTS_IN_FLIGHT: Final = 2
+# A progress bar for less than this only flickers.
+PROGRESS_FROM_ROWS: Final = 5_000
+# What a notebook file keeps of a result: enough to read, too little to bloat git.
+STATIC_ROWS: Final = 20
+STATIC_COLUMNS: Final = 30
+STATIC_BYTES: Final = 64 << 10
+STATIC_CELL_CHARS: Final = 120
+# Documents asked for at once when a whole table is read.
+READ_PAGE_DOCUMENTS: Final = 4_000
+# Inbound and relayed WebSocket messages: arguments of 16 MiB, results of 64.
+SOCKET_MESSAGE_BYTES: Final = 64 << 20
