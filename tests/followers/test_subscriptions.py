@@ -37,7 +37,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
     @rule(reads=st.lists(intervals(), max_size=6))
     def add(self, reads):
         self.next += 1
-        self.model[self.next] = reads
+        self.model[self.next] = reads  # empty intervals among them
         self.subscriptions.add(self.next, reads)
 
     @rule(data=st.data())

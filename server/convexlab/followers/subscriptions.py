@@ -49,7 +49,13 @@ class Subscriptions(Generic[T]):
     def add(self, token: T, read_set: Iterable[ReadInterval]) -> None:
         """Remember that `token`'s result was read from these intervals."""
         assert token not in self._reads, f"{token!r} is already subscribed"
-        reads = tuple(dict.fromkeys(read_set))
+        reads = tuple(
+            dict.fromkeys(
+                (index_id, start, end)
+                for index_id, start, end in read_set
+                if end is None or start < end
+            )
+        )
         self._reads[token] = reads
         for index_id, start, end in reads:
             index = self._indexes.get(index_id)
@@ -124,7 +130,7 @@ class _IndexReads(Generic[T]):
     def add(self, token: T, start: bytes, end: bytes | None) -> None:
         if end == start + b"\0":
             self._points.setdefault(start, set()).add(token)
-        elif end is None or start < end:
+        else:
             self._ranges.tokens(start, end).add(token)
 
     def discard(self, token: T, start: bytes, end: bytes | None) -> None:
@@ -133,7 +139,7 @@ class _IndexReads(Generic[T]):
             tokens.remove(token)
             if not tokens:
                 del self._points[start]
-        elif end is None or start < end:
+        else:
             tokens = self._ranges.tokens(start, end)
             tokens.remove(token)
             if not tokens:
