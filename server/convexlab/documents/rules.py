@@ -1,0 +1,80 @@
+"""Rules of structure: what every object and array must keep to, wherever it comes from.
+
+Both roads into the database, Python values and JSON, ask here, so both refuse
+the same things in the same words. A refusal learns its path on the way out: each
+container that it passes adds a step.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from convexlab import knobs
+from convexlab.errors import CallerError, InvalidValue, LimitExceeded
+
+
+class Refusal(Exception):
+    """Why a value is refused, on its way outward.
+
+    Args:
+        reason: what follows the path in the message, as in "is a set, …".
+        kind: Convex's name of the limit, where it is one.
+    """
+
+    def __init__(self, reason: str, *, kind: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+        self.steps: list[str] = []
+
+    def error(self, path: str) -> CallerError:
+        """The error to show, with the whole path."""
+        where = (path + "".join(reversed(self.steps))).removeprefix(".")
+        message = f"{f'`{where}`' if where else 'The value'} {self.reason}"
+        if self.kind is not None:
+            return LimitExceeded(message, kind=self.kind)
+        return InvalidValue(message)
+
+
+@lru_cache(maxsize=8192)
+def check_field_name(name: str) -> None:
+    """Refuses what cannot be a key of an object."""
+    if name.startswith("$"):
+        raise Refusal("is a field name that starts with `$`, which is kept for Convex")
+    if not (name.isascii() and name.isprintable()):
+        raise Refusal("is a field name with other characters than printable ASCII")
+    if len(name) > knobs.MAX_FIELD_NAME_BYTES:
+        raise Refusal(
+            f"is a field name that is too long ({len(name)} > maximum length "
+            f"{knobs.MAX_FIELD_NAME_BYTES})",
+            kind="FieldNameTooLongError",
+        )
+
+
+def check_object(count: int, depth: int) -> None:
+    """Refuses an object of `count` fields that is the `depth`-th container from outside."""
+    if count > knobs.MAX_OBJECT_FIELDS:
+        raise Refusal(
+            f"has too many fields ({count} > maximum number {knobs.MAX_OBJECT_FIELDS})",
+            kind="TooManyFieldsError",
+        )
+    if depth > knobs.MAX_VALUE_NESTING:
+        raise _too_deep()
+
+
+def check_array(length: int, depth: int) -> None:
+    """Refuses an array of `length` that is the `depth`-th container from outside."""
+    if length > knobs.MAX_ARRAY_LENGTH:
+        raise Refusal(
+            f"is an array that is too long ({length} > maximum length {knobs.MAX_ARRAY_LENGTH})",
+            kind="ArrayTooLongError",
+        )
+    if depth > knobs.MAX_VALUE_NESTING:
+        raise _too_deep()
+
+
+def _too_deep() -> Refusal:
+    return Refusal(
+        f"is nested too deeply (maximum nesting depth {knobs.MAX_VALUE_NESTING})",
+        kind="NestedTooDeeplyError",
+    )
