@@ -49,6 +49,43 @@ SLOW_QUERY_SECONDS: Final = 0.050
 MAX_LOG_LINES: Final = 256
 MAX_LOG_LINE_BYTES: Final = 32 << 10
 
+# Results that nobody watches, kept for whoever asks next.
+RESULT_CACHE_BYTES: Final = 64 << 20
+# A result that looked at the clock: what is watched stays, new askers get a new run.
+CLOCK_READ_RESULT_SECONDS: Final = 5.0
+
+# -- sync ---------------------------------------------------------------------
+
+# A round waits no longer for its queries before the next one may start.
+ROUND_SECONDS: Final = 0.050
+# Convex's bound on a session's queue, for mutations and for actions.
+MAX_SESSION_CALLS: Final = 1000
+# A slow client gets no third Transition while two are unsent: the rest coalesce.
+MAX_UNSENT_TRANSITIONS: Final = 2
+# How far a client may push our clock with a timestamp that it claims to have seen.
+MAX_CLOCK_RAISE_SECONDS: Final = 300.0
+# Sessions served in one go, before the loop looks at its sockets again.
+SESSIONS_PER_STEP: Final = 100
+
+# -- web ----------------------------------------------------------------------
+
+# Arguments are up to 16 MiB, and JSON may need several bytes for one.
+MAX_INBOUND_MESSAGE_BYTES: Final = 64 << 20
+MAX_BODY_BYTES: Final = 64 << 20
+# Rust's WebSocket library refuses frames over 16 MiB, and takes messages up to 64.
+FRAGMENT_OVER_BYTES: Final = 8 << 20
+FRAGMENT_BYTES: Final = 4 << 20
+# Python's client gives up after 30 s without any frame; control pings are frames.
+CONTROL_PING_SECONDS: Final = 5.0
+# npm's gives up after 60 s without a message, and control pings are none to it.
+PING_AFTER_SECONDS: Final = 12.0
+# A peer that answered no control ping for so long is gone.
+SILENT_PEER_SECONDS: Final = 120.0
+# A socket with unsent Transitions is looked at again: first after, then at most.
+DRAIN_CHECK_SECONDS: Final = 0.010
+DRAIN_CHECK_MOST_SECONDS: Final = 0.160
+CORS_MAX_AGE_SECONDS: Final = 86_400
+
 # -- functions/processes ----------------------------------------------------------
 
 # How often the supervisor looks for calls past their limit: a hung mutation is
