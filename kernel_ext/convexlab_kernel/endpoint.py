@@ -11,6 +11,7 @@ Invariants
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
 import threading
@@ -24,6 +25,7 @@ from convexlab_kernel.failures import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,16 @@ class Endpoint:
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
-    def post(self, path: str, body: bytes, *, kind: str = "application/json") -> bytes:
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        kind: str = "application/json",
+        sending: AbstractContextManager[object] | None = None,
+    ) -> bytes:
         """Send a body; the answer's body, or the error that the answer names."""
-        answer = self.request("POST", path, body, kind=kind)
+        answer = self.request("POST", path, body, kind=kind, sending=sending)
         if answer.status >= 400:
             raise refused(answer.status, answer.body)
         return answer.body
@@ -81,14 +90,25 @@ class Endpoint:
         body: bytes | None = None,
         *,
         kind: str = "application/json",
+        sending: AbstractContextManager[object] | None = None,
     ) -> Answer:
-        """Send one request, whatever the answer's status."""
+        """Send one request, whatever the answer's status.
+
+        Args:
+            method: GET, POST, …
+            path: below the endpoint's address.
+            body: what is sent.
+            kind: the body's content type.
+            sending: held while the request is sent and not while it is answered, so
+                that those who share it arrive in the order in which they began.
+        """
         headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = kind
         connection = self._take()
         try:
-            connection.request(method, self._prefix + path, body, headers)
+            with sending or contextlib.nullcontext():
+                connection.request(method, self._prefix + path, body, headers)
             response = connection.getresponse()
             answer = Answer(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:

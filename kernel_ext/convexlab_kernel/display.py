@@ -1,0 +1,205 @@
+"""How values look where nothing runs: small HTML and plain text.
+
+GitHub, nbconvert and untrusted notebooks show these, so they need no script, say
+how much of the whole they show, and stay under 64 KB. Numbers are written as
+JavaScript writes them, as in the live views. The same value gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from convexlab import knobs
+
+TABLE = '<table class="convexlab" style="border-collapse:collapse;font-size:13px">'
+HEAD = '<th style="text-align:left;padding:3px 10px;border-bottom:1px solid #8886">'
+CELL = '<td style="text-align:left;padding:2px 10px;border-bottom:1px solid #8882">'
+NOTE = '<div style="font-size:12px;opacity:.75;margin:3px 0">'
+
+
+# -- what a value is -----------------------------------------------------------
+
+
+def is_table(value: object) -> bool:
+    """Whether a value is a list of documents."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) for row in value)
+    )
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fields of some documents, in order of first appearance, system fields first."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    system = [name for name in ("_id", "_creationTime") if name in names]
+    return system + [name for name in names if name not in system]
+
+
+# -- cells ---------------------------------------------------------------------
+
+
+def cell(value: object) -> str:
+    """A value on one line, shortened where it is long."""
+    text = plain(value).replace("\n", "⏎")
+    most = knobs.STATIC_CELL_CHARS
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plain(value: object) -> str:
+    """A value as text: strings bare, numbers as JavaScript writes them."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return f"bytes({len(value)})"
+    if isinstance(value, (list, dict)):
+        return json.dumps(_jsonable(value), ensure_ascii=False)
+    return str(value)
+
+
+def number(value: float) -> str:
+    """A float without the point that it does not need."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    return plain(value) if isinstance(value, bytes) else value
+
+
+def field(name: str, value: object) -> str:
+    """A document's field: its creation time as a time, the rest as `cell`."""
+    if name == "_creationTime" and isinstance(value, (int, float)):
+        return moment(value)
+    return cell(value)
+
+
+def moment(milliseconds: float) -> str:
+    """Milliseconds since 1970 as a UTC time, to the millisecond."""
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    try:
+        then = epoch + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return number(float(milliseconds))
+    return then.strftime("%Y-%m-%d %H:%M:%S.") + f"{then.microsecond // 1000:03}Z"
+
+
+# -- tables --------------------------------------------------------------------
+
+
+def shown(count: int, total: int | None, what: str = "documents") -> str:
+    """How much of the whole is shown."""
+    whole = count if total is None else total
+    named = what.removesuffix("s") if whole == 1 else what
+    return f"{whole:,} {named}" if count >= whole else f"showing {count:,} of {whole:,} {named}"
+
+
+def table_html(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    total: int | None = None,
+    note: str = "",
+    what: str = "documents",
+) -> str:
+    """Documents as a table: the first rows, and how many there are."""
+    whole = len(rows) if total is None else total
+    names = columns(rows[: knobs.STATIC_ROWS])
+    hidden = len(names) - knobs.STATIC_COLUMNS
+    names = names[: knobs.STATIC_COLUMNS]
+    head = "".join(f"{HEAD}{html.escape(name)}</th>" for name in names)
+    body: list[str] = []
+    size = 2_000
+    for row in rows[: knobs.STATIC_ROWS]:
+        line = "".join(
+            f"{CELL}{html.escape(field(name, row[name]))}</td>" if name in row else f"{CELL}</td>"
+            for name in names
+        )
+        size += len(line.encode())
+        if size > knobs.STATIC_BYTES:
+            break
+        body.append(f"<tr>{line}</tr>")
+    said = shown(len(body), whole, what)
+    if hidden > 0:
+        said += f", {hidden} more columns"
+    foot = html.escape(f"{said} · {note}" if note else said)
+    return (
+        f"{TABLE}<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        f"{NOTE}{foot}</div>"
+    )
+
+
+def table_text(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    total: int | None = None,
+    note: str = "",
+    what: str = "documents",
+) -> str:
+    """Documents as lines of text under a line of names."""
+    part = rows[: knobs.STATIC_ROWS]
+    names = columns(part)[: knobs.STATIC_COLUMNS]
+    cells = [[field(name, row[name])[:32] if name in row else "" for name in names] for row in part]
+    widths = [
+        max(len(name), *(len(line[n]) for line in cells)) if cells else len(name)
+        for n, name in enumerate(names)
+    ]
+    lines = [names, *cells] if names else []
+    text = [
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    said = shown(len(part), len(rows) if total is None else total, what)
+    return "\n".join([*text, f"({said} · {note})" if note else f"({said})"])
+
+
+# -- any value -----------------------------------------------------------------
+
+
+def value_html(value: object, *, note: str = "") -> str:
+    """A value by what it holds: documents, one document, a number, a tree."""
+    if is_table(value):
+        assert isinstance(value, list)
+        return table_html(value, note=note)
+    foot = f"{NOTE}{html.escape(note)}</div>" if note else ""
+    if isinstance(value, dict) and value:
+        return card_html(value.items()) + foot
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        big = '<div class="convexlab" style="font-size:28px;line-height:1.3">'
+        return f"{big}{html.escape(plain(value))}</div>{foot}"
+    if value == []:
+        return table_html([], note=note)
+    tree = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)
+    return f'<pre class="convexlab">{html.escape(tree[: knobs.STATIC_BYTES // 8])}</pre>{foot}'
+
+
+def card_html(fields: Iterable[tuple[str, object]]) -> str:
+    """Names and values below one another."""
+    lines = [
+        f"<tr>{HEAD}{html.escape(name)}</th>{CELL}{html.escape(field(name, value))}</td></tr>"
+        for name, value in fields
+    ]
+    return f"{TABLE}<tbody>{''.join(lines[:64])}</tbody></table>"
+
+
+def value_text(value: object, *, note: str = "") -> str:
+    """A value as plain text."""
+    if is_table(value):
+        assert isinstance(value, list)
+        return table_text(value, note=note)
+    text = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)
+    return f"{text}\n({note})" if note else text

@@ -1,0 +1,279 @@
+"""Importing: rows in, batches of JSON lines out, two requests in flight.
+
+    data frame │ dicts │ file ─▶ batches of ~2,000 lines ─▶ POST /api/import ×2
+
+While one batch is being committed the next one is converted and sent. Batches
+are sent one after another, so documents keep the order of their rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.documents.encoding import to_stored
+from convexlab.documents.value import normalize
+from convexlab.errors import ConvexlabError, InvalidValue
+from convexlab_kernel.columns import Frame, is_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from convexlab_kernel.attachment import Attachment
+
+Mode = Literal["requireEmpty", "append", "replace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows as JSON lines."""
+
+    rows: int
+    lines: bytes
+
+
+class Imported(msgspec.Struct, frozen=True, rename="camel"):
+    """What the deployment says of one batch."""
+
+    num_written: int
+
+
+class Progress(Protocol):
+    """What is told how many more rows have been written: a tqdm bar, for one."""
+
+    def update(self, n: int, /) -> object:
+        """Count `n` more."""
+
+
+def insert(
+    attachment: Attachment,
+    table: str,
+    batches: Iterable[Batch],
+    *,
+    mode: Mode = "append",
+    progress: Progress | None = None,
+) -> int:
+    """Write batches into a table, and count the documents.
+
+    The first batch goes alone where it decides (`requireEmpty`, `replace`). What is
+    appended is committed batch by batch: after a failure the error says how many
+    documents are in.
+    """
+    attachment.need_admin("Importing")
+    written = 0
+    source = iter(batches)
+    try:
+        if mode != "append":
+            first = next(source, Batch(0, b""))
+            written += _send(attachment, table, first, mode)
+            _count(progress, first.rows)
+        for batch, count in _in_flight(attachment, table, source):
+            written += count
+            _count(progress, batch.rows)
+    except ConvexlabError as error:
+        if written:
+            error.add_note(f"{written:,} documents were already written to `{table}`.")
+        raise
+    return written
+
+
+def _count(progress: Progress | None, rows: int) -> None:
+    if progress is not None:
+        progress.update(rows)
+
+
+def _in_flight(
+    attachment: Attachment, table: str, batches: Iterator[Batch]
+) -> Iterator[tuple[Batch, int]]:
+    """Send batches, a few at a time; yield each with its count as it is committed."""
+    turn = threading.Lock()
+    flying: dict[Future[int], Batch] = {}
+    with ThreadPoolExecutor(knobs.IMPORTS_IN_FLIGHT, "convexlab-import") as pool:
+        for batch in batches:
+            flying[pool.submit(_send, attachment, table, batch, "append", turn)] = batch
+            if len(flying) >= knobs.IMPORTS_IN_FLIGHT:
+                yield from _landed(flying)
+        while flying:
+            yield from _landed(flying)
+
+
+def _landed(flying: dict[Future[int], Batch]) -> Iterator[tuple[Batch, int]]:
+    done, _ = wait(flying, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield flying.pop(future), future.result()
+
+
+def _send(
+    attachment: Attachment,
+    table: str,
+    batch: Batch,
+    mode: Mode,
+    turn: threading.Lock | None = None,
+) -> int:
+    target = urlencode({"tableName": table, "format": "jsonLines", "mode": mode})
+    body = attachment.post(
+        f"/api/import?{target}", batch.lines, kind="application/jsonl", sending=turn
+    )
+    return msgspec.json.decode(body, type=Imported).num_written
+
+
+# -- rows to batches -----------------------------------------------------------
+
+
+def batches_of(data: Any, *, missing: str = "absent") -> tuple[int | None, Iterator[Batch]]:
+    """A data frame, a list of dicts or any iterable of them, as batches.
+
+    Returns:
+        the number of rows where it is known, and the batches.
+    """
+    if missing not in {"absent", "null"}:
+        message = f'missing={missing!r}: a missing cell is "absent" or "null".'
+        raise InvalidValue(message)
+    if is_frame(data):
+        frame = Frame(data, null=missing == "null")
+        return frame.rows, _frame_batches(frame)
+    if isinstance(data, Mapping):
+        data = [data]
+    if not isinstance(data, Iterable) or isinstance(data, (str, bytes)):
+        message = (
+            f"A {type(data).__name__} cannot be inserted: give a data frame, a dict, "
+            "or an iterable of dicts."
+        )
+        raise InvalidValue(message)
+    size = len(data) if hasattr(data, "__len__") else None
+    return size, _row_batches(data)
+
+
+def _frame_batches(frame: Frame) -> Iterator[Batch]:
+    start, step = 0, 100
+    while start < frame.rows:
+        stop = min(start + step, frame.rows)
+        lines = frame.lines(start, stop)
+        yield Batch(stop - start, lines)
+        step = _step(stop - start, len(lines))
+        start = stop
+
+
+def _step(rows: int, size: int) -> int:
+    """How many rows the next batch takes, by the size of the last."""
+    fitting = knobs.IMPORT_BATCH_BYTES * rows // max(size, 1)
+    return max(1, min(knobs.IMPORT_BATCH_LINES, fitting))
+
+
+def _row_batches(rows: Iterable[Any]) -> Iterator[Batch]:
+    return batched_lines(_line(number, row) for number, row in enumerate(rows))
+
+
+def _line(number: int, row: Any) -> bytes:
+    document = normalize(row, f"[{number}]")
+    if not isinstance(document, dict):
+        message = (
+            f"Row {number} is a {type(row).__name__}; a document is a dict: "
+            '{"field": value, …}.'
+        )
+        raise InvalidValue(message)
+    return to_stored(document)
+
+
+def batched_lines(lines: Iterable[bytes]) -> Iterator[Batch]:
+    """Join lines to batches, bounded in number and bytes."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if len(batch) >= knobs.IMPORT_BATCH_LINES or size >= knobs.IMPORT_BATCH_BYTES:
+            yield Batch(len(batch), b"\n".join(batch) + b"\n")
+            batch, size = [], 0
+    if batch:
+        yield Batch(len(batch), b"\n".join(batch) + b"\n")
+
+
+# -- files ---------------------------------------------------------------------
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".jsonl": "jsonLines",
+    ".ndjson": "jsonLines",
+    ".json": "jsonArray",
+}
+
+
+def file_batches(path: Path, form: str | None = None) -> Iterator[Batch]:
+    """A file's rows; its form by the suffix where it is not said."""
+    form = form or SUFFIXES.get(path.suffix.lower())
+    if form == "csv":
+        return batched_lines(_csv_lines(path))
+    if form == "jsonLines":
+        return batched_lines(_json_lines(path))
+    if form == "jsonArray":
+        return batched_lines(_json_array(path))
+    message = (
+        f"{path.name}: its kind is not known. Files end in .csv, .json or .jsonl, or "
+        "say it: --format csv | jsonLines | jsonArray."
+    )
+    raise InvalidValue(message)
+
+
+def _csv_lines(path: Path) -> Iterator[bytes]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        names = [name.strip() for name in next(reader, [])]
+        if not names or not all(names):
+            message = f"{path.name}: line 1 must name every column."
+            raise InvalidValue(message)
+        for row in reader:
+            if len(row) != len(names):
+                message = (
+                    f"{path.name}, line {reader.line_num}: {len(row)} cells under "
+                    f"{len(names)} columns."
+                )
+                raise InvalidValue(message)
+            yield to_stored(dict(zip(names, map(_csv_cell, row), strict=True)))
+
+
+def _csv_cell(cell: str) -> float | str:
+    """A cell that reads as a number is one; everything else, also nothing, is text."""
+    try:
+        return float(cell) if "_" not in cell else cell
+    except ValueError:
+        return cell
+
+
+def _json_lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            row = line.strip()
+            if not row:
+                message = f"{path.name}, line {number}: blank; one document a line."
+                raise InvalidValue(message)
+            yield row
+
+
+def _json_array(path: Path) -> Iterator[bytes]:
+    try:
+        rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
+    except msgspec.MsgspecError as error:
+        message = f"{path.name} is not a JSON array of documents: {error}."
+        raise InvalidValue(message) from None
+    return map(_one_line, rows)
+
+
+def _one_line(row: msgspec.Raw) -> bytes:
+    """A document of an array without the line breaks that it is written with."""
+    return msgspec.json.format(bytes(row), indent=-1)
+
+
+def first_lines(batches: Iterable[Batch], count: int) -> list[bytes]:
+    """The first lines of an import, for looking at."""
+    lines = itertools.chain.from_iterable(batch.lines.splitlines() for batch in batches)
+    return list(itertools.islice(lines, count))

@@ -1,0 +1,121 @@
+"""Documents: a list of documents is a list, that shows as a table.
+
+`.df()`, `.arrow()` and `.polars()` make frames of it: `_creationTime` is a UTC
+time in them, other fields are as stored, an absent field is a missing cell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from convexlab.errors import NotFound
+from convexlab_kernel import display
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+Document = dict[str, Any]
+
+
+class Documents(list[Document]):
+    """A list of documents."""
+
+    what = "documents"
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> Document: ...
+    @overload
+    def __getitem__(self, at: slice) -> Documents: ...
+    def __getitem__(self, at: SupportsIndex | slice) -> Document | Documents:
+        part = super().__getitem__(at)
+        return type(self)(part) if isinstance(at, slice) else part  # type: ignore[arg-type]  # a slice gives a list
+
+    def df(self) -> pandas.DataFrame:
+        """As a pandas frame."""
+        return to_pandas(self)
+
+    def arrow(self) -> pyarrow.Table:
+        """As a pyarrow table."""
+        return to_arrow(self)
+
+    def polars(self) -> polars.DataFrame:
+        """As a polars frame."""
+        return to_polars(self)
+
+    def _repr_html_(self) -> str:
+        return display.table_html(self, what=self.what)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
+        printer.text("[…]" if cycle else display.table_text(self, what=self.what))
+
+
+def presented(value: Any) -> Any:
+    """A function's result as the notebook gets it: documents as `Documents`."""
+    if isinstance(value, list) and (not value or display.is_table(value)):
+        return Documents(value)
+    return value
+
+
+def to_pandas(rows: list[Document]) -> pandas.DataFrame:
+    """Documents as a pandas frame."""
+    pandas = _library("pandas")
+    names = display.columns(rows)
+    frame = pandas.DataFrame.from_records(rows, columns=names or None)
+    if "_creationTime" in frame:
+        millis = frame["_creationTime"].astype("float64")
+        frame["_creationTime"] = pandas.to_datetime(
+            (millis * 1000).round().astype("int64"), unit="us", utc=True
+        )
+    result: pandas.DataFrame = frame
+    return result
+
+
+def to_polars(rows: list[Document]) -> polars.DataFrame:
+    """Documents as a polars frame."""
+    polars = _library("polars")
+    names = display.columns(rows)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    frame = polars.DataFrame(
+        [polars.Series(name, _numbers(cells), strict=False) for name, cells in columns.items()]
+    )
+    if "_creationTime" in columns:
+        micros = (polars.col("_creationTime") * 1000).round(0).cast(polars.Int64)
+        frame = frame.with_columns(micros.cast(polars.Datetime("us", "UTC")))
+    result: polars.DataFrame = frame
+    return result
+
+
+def to_arrow(rows: list[Document]) -> pyarrow.Table:
+    """Documents as a pyarrow table."""
+    pyarrow = _library("pyarrow")
+    columns: dict[str, Any] = {}
+    for name in display.columns(rows):
+        cells = [row.get(name) for row in rows]
+        if name == "_creationTime":
+            micros = [None if ms is None else round(ms * 1000) for ms in cells]
+            columns[name] = pyarrow.array(micros, pyarrow.timestamp("us", "UTC"))
+        else:
+            columns[name] = pyarrow.array(_numbers(cells))
+    return pyarrow.table(columns)
+
+
+def _numbers(cells: list[Any]) -> list[Any]:
+    """A column of both `1` and `1.5` as floats: arrow's columns have one kind."""
+    kinds = set(map(type, cells)) - {type(None)}
+    if kinds == {int, float}:
+        return [None if cell is None else float(cell) for cell in cells]
+    return [int(cell) if isinstance(cell, int) and type(cell) not in {int, bool} else cell for cell in cells]
+
+
+def _library(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        message = (
+            f"{name} is not installed in this kernel: %pip install {name}, and try again."
+        )
+        raise NotFound(message) from None
