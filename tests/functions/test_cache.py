@@ -1,0 +1,176 @@
+"""A kept result is what a run at the newest timestamp would say."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from convexlab.functions.cache import Findings, QueryToken, Results
+
+TOKENS = [
+    QueryToken("m:f", b"{}"),
+    QueryToken("m:g", b"{}"),
+    QueryToken("m:f", b"{}", admin=True),
+]
+READS = {
+    token: [(1, bytes([number]), bytes([number + 2]))]
+    for number, token in enumerate(TOKENS)
+}
+KEYS = st.lists(st.tuples(st.just(1), st.binary(min_size=1, max_size=1)), max_size=2)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def keep(
+    results,
+    token,
+    ts,
+    payload="x",
+    *,
+    identity=None,
+    reads=((1, b"a", b"b"),),
+    **findings,
+):
+    return results.keep(
+        token,
+        identity,
+        ts,
+        payload,
+        size=len(payload),
+        journal=None,
+        findings=Findings(reads, **findings),
+    )
+
+
+class ResultsModel(RuleBasedStateMachine):
+    """R1 and R2: a query's true value is how often its reads were written so far."""
+
+    @initialize()
+    def start(self):
+        self.ts = 1
+        self.results: Results[str] = Results(clock=Clock(), idle_bytes=3)
+        self.history: dict[int, dict[QueryToken, int]] = {1: dict.fromkeys(TOKENS, 0)}
+        self.running: list[tuple[QueryToken, int]] = []
+        self.kept: list = []
+
+    def truth(self, token, ts):
+        return str(self.history[ts][token])
+
+    @rule(token=st.sampled_from(TOKENS))
+    def begin(self, token):
+        self.results.begin(self.ts)
+        self.running.append((token, self.ts))
+
+    @rule(data=st.data(), watched=st.booleans())
+    def finish(self, data, watched):
+        if not self.running:
+            return
+        token, ts = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        result = keep(
+            self.results, token, ts, self.truth(token, ts), reads=READS[token]
+        )
+        assert result.exact_at(ts)
+        if watched and result.until is None:
+            self.results.watch(result, object())
+        self.kept.append((token, result))
+
+    @rule(keys=KEYS, known=st.booleans(), gap=st.integers(0, 2))
+    def publish(self, keys, known, gap):
+        previous, self.ts = self.ts, self.ts + gap
+        if not gap:
+            keys, known = [], True
+        counts = {
+            token: count
+            + any(
+                start <= key < end for _, key in keys for _, start, end in READS[token]
+            )
+            for token, count in self.history[previous].items()
+        }
+        self.history.update({self.ts: counts})
+        for ts in range(previous + 1, self.ts):
+            self.history[ts] = counts
+        ended = self.results.publish(previous, self.ts, keys if known else None)
+        assert all(not result.exact_at(self.ts) for result in ended)
+
+    @rule(data=st.data())
+    def unwatch(self, data):
+        watched = [result for _, result in self.kept if result.watchers]
+        if watched:
+            result = data.draw(st.sampled_from(watched))
+            for watcher in list(result.watchers):
+                self.results.unwatch(result, watcher)
+
+    @invariant()
+    def what_is_found_is_true(self):
+        self.results.check()
+        for token in TOKENS:
+            found = self.results.find(token, None, self.ts)
+            assert found is None or found.payload == self.truth(token, self.ts)
+        for token, result in self.kept:
+            for ts in range(result.since, self.ts + 1):
+                if result.exact_at(ts):
+                    assert result.payload == self.truth(token, ts)
+
+
+TestResults = ResultsModel.TestCase
+
+
+def test_a_result_that_looked_at_nobody_is_everyones():
+    results: Results[str] = Results(clock=Clock())
+    results.begin(1)
+    result = keep(results, TOKENS[0], 1, identity=b"ann")
+    assert results.find(TOKENS[0], b"bob", 1) is result
+    assert results.find(TOKENS[2], b"bob", 1) is None
+
+
+def test_a_result_that_looked_at_its_caller_is_the_callers():
+    results: Results[str] = Results(clock=Clock())
+    results.begin(1)
+    result = keep(results, TOKENS[0], 1, identity=b"ann", identity_read=True)
+    assert results.find(TOKENS[0], b"ann", 1) is result
+    assert results.find(TOKENS[0], b"bob", 1) is None
+    assert results.find(TOKENS[0], None, 1) is None
+
+
+def test_a_result_touched_while_it_was_read_is_good_at_its_snapshot_only():
+    results: Results[str] = Results(clock=Clock())
+    results.begin(5)
+    results.publish(5, 9, [(1, b"a")])
+    result = keep(results, TOKENS[0], 5)
+    assert (result.since, result.until) == (5, 6)
+    assert results.find(TOKENS[0], None, 9) is None
+
+
+def test_a_result_that_looked_at_the_clock_ages():
+    clock = Clock()
+    results: Results[str] = Results(clock=clock)
+    results.begin(1)
+    old = keep(results, TOKENS[0], 1, clock_read=True)
+    results.watch(old, "watcher")
+    assert results.find(TOKENS[0], None, 1) is old
+    clock.now = 6.0
+    assert results.find(TOKENS[0], None, 1) is None
+    results.begin(1)
+    new = keep(results, TOKENS[0], 1, "y", clock_read=True)
+    assert results.find(TOKENS[0], None, 1) is new
+    assert set(results.publish(1, 2, [(1, b"a")])) == {old, new}
+    results.check()
+
+
+def test_watched_results_stay_when_the_cache_is_full():
+    """R3."""
+    results: Results[str] = Results(clock=Clock(), idle_bytes=10)
+    for number, token in enumerate(TOKENS):
+        results.begin(1)
+        result = keep(results, token, 1, "12345678")
+        if number == 0:
+            results.watch(result, "watcher")
+    assert results.find(TOKENS[0], None, 1)
+    assert results.find(TOKENS[1], None, 1) is None
+    assert results.find(TOKENS[2], None, 1)
