@@ -37,6 +37,25 @@ HISTORY_RETENTION_SECONDS: Final = 7 * 24 * 3600
 # Convex keeps a session's mutation outcomes as long; npm clients replay by them.
 SESSION_RECORD_SECONDS: Final = 14 * 24 * 3600
 
+# Rows a range read fetches at once: first, and at most (it grows fourfold).
+RANGE_FIRST_ROWS: Final = 16
+RANGE_CHUNK_ROWS: Final = 256
+# Up to so many later commits a reader undoes; beyond, it reads history instead.
+UNDO_COMMITS: Final = 500
+# Backfilling and checking go in slices of so many documents (about 2 ms).
+SLICE_DOCUMENTS: Final = 200
+# Retention trims so many rows at a time, so that no mutation waits long for it.
+TRIM_ROWS: Final = 500
+HISTORY_RETENTION_BYTES: Final = 1 << 30
+SQLITE_BUSY_MS: Final = 5000
+SQLITE_CACHE_KIB: Final = 16 << 10
+# Pages of the file come from the page cache without a copy; 0 turns it off.
+SQLITE_MMAP_BYTES: Final = 1 << 30
+# The WAL begins anew once it has so many frames (4 KB each) ...
+WAL_RESTART_FRAMES: Final = 2000
+# ... and no more than so many are left to copy, about 3 ms of the writer's time.
+WAL_REST_FRAMES: Final = 3000
+
 # -- functions ----------------------------------------------------------------
 
 # The user's own time in a query or mutation, store operations left out.
