@@ -1,0 +1,121 @@
+/**
+ * Builds the two shells around one core:
+ *
+ *   convexlab_widgets/static/live.js          the anywidget, one ES module
+ *   convexlab_widgets/labextension/           the JupyterLab extension
+ *
+ * The extension is a module-federation container written by hand: JupyterLab
+ * offers its packages in a share scope, the container picks them from there, and
+ * none of them is needed for the build.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const PACKAGE = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
+const OUT = join(HERE, "convexlab_widgets");
+const LAB = join(OUT, "labextension");
+/** Bytes, minified: the widget's source travels in every instance's state. */
+const BUDGET = 150_000;
+
+/** What the page shares with us, and the major versions that we know. */
+const SHARED = { "@jupyterlab/rendermime": 4, "@lumino/widgets": 2 };
+
+const common = {
+  absWorkingDir: HERE,
+  bundle: true,
+  minify: true,
+  target: "es2022",
+  legalComments: "none",
+  loader: { ".css": "text" },
+  plugins: [{ name: "minified-styles", setup: minifyStyles }],
+};
+
+function minifyStyles(build) {
+  build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+    const { code } = await esbuild.transform(readFileSync(path, "utf8"), {
+      loader: "css",
+      minify: true,
+    });
+    return { contents: code, loader: "text" };
+  });
+}
+
+async function buildWidget() {
+  const outfile = join(OUT, "static", "live.js");
+  await esbuild.build({ ...common, entryPoints: ["src/widget.ts"], format: "esm", outfile });
+  return readFileSync(outfile).length;
+}
+
+async function buildLab() {
+  const { outputFiles } = await esbuild.build({
+    ...common,
+    entryPoints: ["lab/index.ts"],
+    format: "cjs",
+    external: Object.keys(SHARED),
+    write: false,
+  });
+  const code = container(outputFiles[0].text);
+  const entry = `remoteEntry.${createHash("sha256").update(code).digest("hex").slice(0, 16)}.js`;
+  rmSync(LAB, { recursive: true, force: true });
+  mkdirSync(join(LAB, "static"), { recursive: true });
+  writeFileSync(join(LAB, "static", entry), code);
+  writeJson("package.json", {
+    name: PACKAGE.name,
+    version: PACKAGE.version,
+    description: PACKAGE.description,
+    license: PACKAGE.license,
+    jupyterlab: {
+      extension: true,
+      _build: { load: `static/${entry}`, extension: "./extension" },
+    },
+  });
+  writeJson("install.json", {
+    packageManager: "python",
+    packageName: PACKAGE.name,
+    uninstallInstructions: `pip uninstall ${PACKAGE.name}`,
+  });
+  return code.length;
+}
+
+function writeJson(name, content) {
+  writeFileSync(join(LAB, name), `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** The container: `init` takes the share scope, `get` runs the bundle on what it picks from there. */
+function container(body) {
+  return `(() => {
+const NAME = ${JSON.stringify(PACKAGE.name)}, SHARED = ${JSON.stringify(SHARED)};
+let scope, loaded;
+const pick = async (name, major) => {
+  const versions = Object.keys((scope && scope[name]) || {});
+  const version = versions.find((v) => parseInt(v, 10) === major);
+  if (!version) throw new Error(NAME + " needs " + name + " " + major + ".x; this application offers " + (versions.join(", ") || "none") + ".");
+  return (await scope[name][version].get())();
+};
+const load = async () => {
+  const shared = {};
+  for (const name in SHARED) shared[name] = await pick(name, SHARED[name]);
+  const module = { exports: {} };
+  (function (module, exports, require) {
+${body}
+  })(module, module.exports, (name) => shared[name]);
+  return module.exports;
+};
+(window._JUPYTERLAB ??= {})[NAME] = {
+  init(shareScope) { scope = shareScope; },
+  async get() { const exports = await (loaded ??= load()); return () => exports; },
+};
+})();
+`;
+}
+
+const [widget, lab] = await Promise.all([buildWidget(), buildLab()]);
+console.log(`live.js ${widget} bytes, labextension ${lab} bytes`);
+if (Math.max(widget, lab) > BUDGET) {
+  console.error(`over the budget of ${BUDGET} bytes`);
+  process.exit(1);
+}

@@ -1,0 +1,39 @@
+/** Making elements, and the one animation we have. */
+
+type Props = Record<string, string | number | boolean | undefined>;
+
+/** An element with attributes and children; `text` is its text, false and undefined leave an attribute out. */
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name === "text") node.textContent = String(value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== undefined && value !== false) node.setAttribute(name, String(value));
+  }
+  node.append(...children);
+  return node;
+}
+
+/** Sets a text only where it differs, so that selections and readers are left alone. */
+export function setText(node: Node, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+const FLASH_MS = 1_400;
+
+/** A short glow that says: this has just changed. */
+export function flash(node: Element): void {
+  calm(node);
+  node.animate([{ backgroundColor: "var(--flash)" }, { backgroundColor: "transparent" }], {
+    duration: FLASH_MS,
+    easing: "ease-out",
+  });
+}
+
+export function calm(node: Element): void {
+  for (const animation of node.getAnimations()) animation.cancel();
+}

@@ -1,0 +1,191 @@
+/**
+ * The live panel: a query's name, its newest value in a view, and how fresh it is.
+ *
+ *   waiting ──value──▶ shown ⇄ failed      (and beside it, the link: see source.ts)
+ *
+ * Whatever happens, what has been shown stays: a lost connection and a failed
+ * query say so above the last rows. At most one drawing a frame; of several
+ * values only the newest is drawn.
+ */
+import type { Value } from "convex/values";
+import { el, setText } from "./dom.ts";
+import { guardKeys } from "./keys.ts";
+import type { Link, QueryFailure, Source } from "./source.ts";
+import { type LiveSpec, MIME, readSpec } from "./spec.ts";
+import { styled } from "./style.ts";
+import { TableView } from "./table/table.ts";
+import { full, timeText } from "./value.ts";
+import { cardView } from "./views/card.ts";
+import { chooseView, type ViewKind } from "./views/choose.ts";
+import { metricView } from "./views/metric.ts";
+import { treeView } from "./views/tree.ts";
+import type { View } from "./views/view.ts";
+
+const LINK_TEXTS: Record<Link, string> = {
+  connecting: "connecting…",
+  live: "live",
+  reconnecting: "reconnecting…",
+};
+/** Long enough that a page which is merely loading does not speak of trouble. */
+const TROUBLE_MS = 6_000;
+
+/** Shows a live output in `host` until the signal. Never throws: what is wrong with it is shown. */
+export function showLive(
+  host: HTMLElement,
+  data: unknown,
+  source: Source,
+  signal: AbortSignal,
+): void {
+  try {
+    new LivePanel(host, readSpec(data), source, signal);
+  } catch (error) {
+    styled(host).replaceChildren(failureBox("This live output cannot be shown", String(error)));
+    host.dataset.state = "error";
+  }
+}
+
+class LivePanel {
+  readonly #host: HTMLElement;
+  readonly #spec: LiveSpec;
+  readonly #signal: AbortSignal;
+  readonly #status = el("span", { class: "status", role: "status" });
+  readonly #problem = el("div", { class: "problem", hidden: true, role: "alert" });
+  readonly #stage = el("div", { class: "stage" });
+  readonly #summary = el("span", { class: "summary" });
+  readonly #time = el("span", { class: "time" });
+  #view: { kind: ViewKind; view: View } | null = null;
+  /** The newest value not yet drawn: set by the source, cleared by the frame. */
+  #next: { value: Value } | null = null;
+  #updates = 0;
+  #trouble: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(host: HTMLElement, spec: LiveSpec, source: Source, signal: AbortSignal) {
+    this.#host = host;
+    this.#spec = spec;
+    this.#signal = signal;
+    const foot = el("footer", { class: "foot" }, this.#summary, this.#time);
+    const frame = el("div", { class: "frame" }, this.#title(), this.#problem, this.#stage, foot);
+    styled(host).replaceChildren(frame);
+    frame.addEventListener("convexlab:summary", () => this.#drawSummary());
+    host.dataset.state = "waiting";
+    guardKeys(host, signal);
+    this.#link("connecting");
+    source.follow(spec, this.#follower(), signal);
+    signal.addEventListener("abort", () => clearTimeout(this.#trouble));
+  }
+
+  #title(): HTMLElement {
+    const args = Object.keys(this.#spec.args).length > 0 ? full(this.#spec.args) : "";
+    const text = args.replaceAll(/\s+/g, " ");
+    return el(
+      "header",
+      { class: "bar" },
+      this.#status,
+      el("span", { class: "path", text: this.#spec.path }),
+      el("span", { class: "args", text, title: text }),
+    );
+  }
+
+  #follower() {
+    return {
+      value: (value: Value) => this.#receive(value),
+      failed: (failure: QueryFailure) => this.#fail(failure),
+      link: (link: Link) => this.#link(link),
+    };
+  }
+
+  #receive(value: Value): void {
+    const first = this.#next === null;
+    this.#next = { value };
+    if (!first) return;
+    if (this.#updates === 0) this.#draw();
+    else requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw(): void {
+    const next = this.#next;
+    this.#next = null;
+    if (!next || this.#signal.aborted) return;
+    this.#viewFor(next.value).draw(next.value);
+    this.#problem.hidden = true;
+    this.#drawSummary();
+    setText(this.#time, `updated ${timeText(Date.now()).slice(11)}`);
+    this.#updates += 1;
+    this.#host.dataset.updates = String(this.#updates);
+    this.#host.dataset.state = "value";
+    this.#host.dispatchEvent(new CustomEvent("convexlab:draw", { bubbles: true }));
+  }
+
+  #viewFor(value: Value): View {
+    const kind = chooseView(this.#spec.view, value);
+    if (this.#view?.kind !== kind) {
+      this.#view = { kind, view: this.#make(kind) };
+      this.#stage.replaceChildren(this.#view.view.element);
+      this.#host.dataset.view = kind;
+    }
+    return this.#view.view;
+  }
+
+  #make(kind: ViewKind): View {
+    const { view } = this.#spec;
+    switch (kind) {
+      case "table":
+        return new TableView(view.kind === "table" ? view.columns : null, this.#signal);
+      case "card":
+        return cardView();
+      case "metric":
+        return metricView(view.kind === "metric" ? view.label : null);
+      case "tree":
+        return treeView();
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  #drawSummary(): void {
+    setText(this.#summary, this.#view?.view.summary() ?? "");
+  }
+
+  #fail(failure: QueryFailure): void {
+    this.#next = null;
+    const box = failureBox(`${this.#spec.path} failed`, failure.message);
+    if (failure.data !== undefined) {
+      const data = treeView();
+      data.draw(failure.data);
+      box.append(data.element);
+    }
+    this.#problem.replaceChildren(box);
+    this.#problem.hidden = false;
+    this.#host.dataset.state = "error";
+  }
+
+  #link(link: Link): void {
+    if (this.#host.dataset.link === link) return;
+    this.#host.dataset.link = link;
+    setText(this.#status, LINK_TEXTS[link]);
+    this.#status.title = `${this.#spec.deployment}: ${LINK_TEXTS[link]}`;
+    clearTimeout(this.#trouble);
+    if (link !== "live") this.#trouble = setTimeout(() => this.#explain(), TROUBLE_MS);
+  }
+
+  /** The connection has been away for a while: what holds, and what one may do. */
+  #explain(): void {
+    const rows = this.#updates > 0 ? " What you see is the last that arrived." : "";
+    this.#status.title = `The deployment does not answer; trying on.${rows}`;
+    setText(
+      this.#status,
+      this.#updates > 0
+        ? "reconnecting… (shown as last seen)"
+        : "the deployment does not answer yet; trying on…",
+    );
+  }
+}
+
+function failureBox(title: string, message: string): HTMLElement {
+  return el(
+    "div",
+    { class: "failure", "data-mime": MIME },
+    el("strong", { text: title }),
+    el("pre", { text: message }),
+  );
+}

@@ -1,0 +1,29 @@
+/** Which view a value gets: as told, if the value fits it, else by what it holds. */
+import type { Value } from "convex/values";
+import { isObject, type ViewSpec } from "../spec.ts";
+import { rowsOf } from "../table/rows.ts";
+
+export type ViewKind = "table" | "card" | "metric" | "tree";
+
+export function chooseView(told: ViewSpec, value: Value): ViewKind {
+  if (told.kind !== "auto") return fits(told.kind, value) ? told.kind : "tree";
+  if (fits("table", value)) return "table";
+  if (isObject(value) && typeof value._id === "string") return "card";
+  return typeof value === "number" || typeof value === "bigint" ? "metric" : "tree";
+}
+
+function fits(kind: ViewKind, value: Value): boolean {
+  switch (kind) {
+    case "table":
+      return rowsOf(value) !== null;
+    case "card":
+      return isObject(value);
+    case "metric":
+      return !Array.isArray(value) && value !== null;
+    case "tree":
+      return true;
+    default:
+      kind satisfies never;
+      return true;
+  }
+}

@@ -1,0 +1,68 @@
+/** The metric: one number, large, and by how much it has just moved. */
+import type { Value } from "convex/values";
+import { el, flash, setText } from "../dom.ts";
+import { isObject } from "../spec.ts";
+import { full, preview } from "../value.ts";
+import type { View } from "./view.ts";
+
+const DIGITS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
+
+/** The label names the number; where the value is an object, it names the field to show. */
+export function metricView(label: string | null): View {
+  const number = el("div", { class: "figure" });
+  const change = el("div", { class: "change" });
+  const name = el("div", { class: "label", text: label ?? "" });
+  const element = el(
+    "div",
+    { class: "metric" },
+    name,
+    el("div", { class: "line" }, number, change),
+  );
+  let last: Value | undefined;
+  return {
+    element,
+    draw(value) {
+      const figure = figureOf(value, label);
+      setText(number, figureText(figure));
+      number.title = full(figure);
+      const step = stepOf(last, figure);
+      if (last !== undefined && step !== "") {
+        setText(change, step);
+        change.dataset.up = String(step.startsWith("▲"));
+        flash(number);
+      }
+      last = figure;
+    },
+    summary: () => "",
+  };
+}
+
+function figureOf(value: Value, label: string | null): Value {
+  if (!isObject(value)) return value;
+  const only = Object.values(value);
+  if (label !== null && value[label] !== undefined) return value[label];
+  return only.length === 1 ? (only[0] as Value) : value;
+}
+
+function figureText(value: Value): string {
+  if (typeof value === "bigint") return value.toLocaleString("en");
+  return typeof value === "number" && Number.isFinite(value)
+    ? DIGITS.format(value)
+    : preview(value);
+}
+
+function stepOf(before: Value | undefined, now: Value): string {
+  if (typeof before === "bigint" && typeof now === "bigint") {
+    return arrow(
+      now > before,
+      now === before,
+      (now > before ? now - before : before - now).toLocaleString("en"),
+    );
+  }
+  if (typeof before !== "number" || typeof now !== "number") return "";
+  return arrow(now > before, now === before, DIGITS.format(Math.abs(now - before)));
+}
+
+function arrow(up: boolean, same: boolean, by: string): string {
+  return same ? "" : `${up ? "▲" : "▼"} ${by}`;
+}
