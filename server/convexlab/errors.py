@@ -5,6 +5,7 @@ ConvexlabError
 │  ├─ NotFound          a function, table, index or document that is not there
 │  ├─ InvalidArguments  arguments that the function's validator refuses
 │  ├─ InvalidValue      something that is not a Convex value
+│  │  └─ ValueMismatch  a value that a validator refuses
 │  ├─ SchemaViolation   a document that the schema refuses
 │  ├─ NotAllowed        who is asking may not, or not here
 │  ├─ LimitExceeded     a documented limit
@@ -65,6 +66,10 @@ class InvalidValue(CallerError):
     """Something that is not a Convex value, an id that does not decode, a bad name."""
 
     code = "InvalidValue"
+
+
+class ValueMismatch(InvalidValue):
+    """A value that a validator refuses: what, where, and by which validator."""
 
 
 class SchemaViolation(CallerError):

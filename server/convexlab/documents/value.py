@@ -148,7 +148,7 @@ class Int64(int):
 
 def _kept(result: Any) -> Int64:
     """Whole results become Int64; floats and NotImplemented pass."""
-    return Int64(result) if type(result) is int else result  # type: ignore[no-any-return]  # or what Python does next
+    return Int64(result) if type(result) is int else result
 
 
 def to_ms(moment: datetime) -> float:

@@ -1,0 +1,790 @@
+"""Validators: what a value may look like, said in Python, kept as Convex's JSON.
+
+`v.object({"name": v.string()})` makes one; `.json()` and `validator_from_json`
+carry it; `.check` tells what is wrong with a value and where; `compile` gives the
+same judgement as one fast call, for the path of every write.
+
+Objects are exact: a field that is not named is refused at every depth. Ids are
+judged by the table number that they carry, never by looking for the document.
+
+Invariants
+    D1  compile(x, tables) accepts exactly what x.check accepts.
+    D2  validator_from_json(x.json()) equals x.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any, ClassVar, Final, Self, TypeAlias, final
+
+from convexlab import knobs
+from convexlab.documents.display import show
+from convexlab.documents.encoding import from_wire_object, to_canonical, to_json_object
+from convexlab.documents.ids import decode_id
+from convexlab.documents.value import Int64, Value, values_equal
+from convexlab.errors import InvalidValue, SchemaViolation, ValueMismatch
+
+TableNumbers: TypeAlias = Mapping[str, int]
+"""The number of each table by its name; no id belongs to a table that is not in it."""
+
+Fits: TypeAlias = Callable[[Any], bool]
+Types: TypeAlias = frozenset[type]
+
+_NUMBER: Final[Types] = frozenset({int, float})
+_ALL: Final[Types] = frozenset(
+    {NoneType, bool, int, float, Int64, str, bytes, list, dict}
+)
+_NONE: Final[Types] = frozenset()
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a field, table or index may be called so."""
+    return (
+        len(name) <= knobs.MAX_IDENTIFIER_CHARS
+        and _IDENTIFIER.fullmatch(name) is not None
+        and name.strip("_") != ""
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Validator:
+    """What all validators share; make them with `v`.
+
+    `kind` is Convex's word for the sort of value; `is_optional` says that, as a
+    field of an object, it may be absent.
+    """
+
+    kind: ClassVar[str]
+    is_optional: bool = field(default=False, kw_only=True)
+
+    def json(self) -> dict[str, Any]:
+        """Convex's ValidatorJSON; being optional is said by the object around it."""
+        raise NotImplementedError
+
+    def check(self, value: Value, tables: TableNumbers, path: str = "") -> None:
+        """Raises ValueMismatch with what is wrong, its path, the value and the validator."""
+        mismatch = self.mismatch(value, tables, path)
+        if mismatch is not None:
+            raise mismatch
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        """What is wrong with `value`, the first thing found."""
+        if type(value) in self.types():
+            return None
+        return _mismatch("Value does not match validator.", path, value, self)
+
+    def types(self) -> Types:
+        """The Python types all of whose values are accepted."""
+        return _NONE
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        """A function that judges a value and says nothing about it."""
+        types = self.types()
+        return lambda value: type(value) in types
+
+    def optional(self) -> Self:
+        """The same validator, as a field that may be absent."""
+        return dataclasses.replace(self, is_optional=True)
+
+    def required(self) -> Self:
+        """The same validator, as a field that must be there."""
+        return dataclasses.replace(self, is_optional=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Validator):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[bool, bytes]:
+        return self.is_optional, to_canonical(self.json())
+
+    def __repr__(self) -> str:
+        return f"v.optional({self})" if self.is_optional else str(self)
+
+    def __str__(self) -> str:
+        return f"v.{self.kind}()"
+
+
+def _mismatch(
+    detail: str, path: str, value: Any, validator: Validator, *, label: str = "Value"
+) -> ValueMismatch:
+    where = f"Path: {path}" if path else ""
+    return ValueMismatch(
+        f"{detail}\n{where}\n{label}: {show(value)}\nValidator: {validator}"
+    )
+
+
+# -- scalars --------------------------------------------------------------------
+
+
+@final
+class NullValidator(Validator):
+    """None."""
+
+    kind = "null"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "null"}
+
+    def types(self) -> Types:
+        return frozenset({NoneType})
+
+
+@final
+class Float64Validator(Validator):
+    """A number, int or float, but not an Int64."""
+
+    kind = "float64"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "number"}
+
+    def types(self) -> Types:
+        return _NUMBER
+
+
+@final
+class Int64Validator(Validator):
+    """An Int64."""
+
+    kind = "int64"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "bigint"}
+
+    def types(self) -> Types:
+        return frozenset({Int64})
+
+
+@final
+class BooleanValidator(Validator):
+    """A bool."""
+
+    kind = "boolean"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+    def types(self) -> Types:
+        return frozenset({bool})
+
+
+@final
+class StringValidator(Validator):
+    """A str."""
+
+    kind = "string"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def types(self) -> Types:
+        return frozenset({str})
+
+
+@final
+class BytesValidator(Validator):
+    """Bytes."""
+
+    kind = "bytes"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "bytes"}
+
+    def types(self) -> Types:
+        return frozenset({bytes})
+
+
+@final
+class AnyValidator(Validator):
+    """Any value."""
+
+    kind = "any"
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "any"}
+
+    def types(self) -> Types:
+        return _ALL
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class LiteralValidator(Validator):
+    """Exactly one value."""
+
+    kind = "literal"
+    value: bool | int | float | str
+
+    def __post_init__(self) -> None:
+        kind = type(self.value)
+        if kind not in (bool, int, float, str, Int64):
+            raise SchemaViolation(
+                f"v.literal({self.value!r}) cannot be: a literal is a string, a number, an "
+                "Int64 or a bool (for None there is v.null())"
+            )
+        if kind is float and not math.isfinite(self.value):  # type: ignore[arg-type]  # kind is float
+            raise SchemaViolation(
+                f"v.literal({self.value!r}) cannot be: it is not finite"
+            )
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "literal", "value": to_json_object(self.value)}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        if values_equal(value, self.value):
+            return None
+        return _mismatch(
+            f"`{show(value)}` does not match literal validator `{self}`.",
+            path,
+            value,
+            self,
+        )
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        literal = self.value
+        return lambda value: values_equal(value, literal)
+
+    def __str__(self) -> str:
+        return f"v.literal({show(self.value)})"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class IdValidator(Validator):
+    """An id of one table, whether or not its document exists."""
+
+    kind = "id"
+    table_name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.table_name, str) or not is_identifier(self.table_name):
+            raise SchemaViolation(
+                f'v.id({self.table_name!r}) cannot be: it takes a table\'s name, as in v.id("users")'
+            )
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "id", "tableName": self.table_name}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        try:
+            number = decode_id(value)[0] if type(value) is str else None
+        except InvalidValue:
+            number = None
+        if number is None:
+            return _mismatch("Value does not match validator.", path, value, self)
+        if number == tables.get(self.table_name):
+            return None
+        names = [name for name in tables if tables[name] == number]
+        found = (
+            f"`{names[0]}`"
+            if names
+            else f"number {number}, which this deployment lacks"
+        )
+        return _mismatch(
+            f"Found ID `{value}` from table {found}, which does not match the table "
+            f"name in validator `{self}`.",
+            path,
+            value,
+            self,
+        )
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        name = self.table_name
+        number_of = tables.get
+
+        def fits(value: Any) -> bool:
+            try:
+                return type(value) is str and decode_id(value)[0] == number_of(name)
+            except InvalidValue:
+                return False
+
+        return fits
+
+    def __str__(self) -> str:
+        return f'v.id("{self.table_name}")'
+
+
+# -- containers -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ArrayValidator(Validator):
+    """A list of one sort of element."""
+
+    kind = "array"
+    element: Validator
+
+    def __post_init__(self) -> None:
+        _check_part(self.element, "v.array(…)")
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "array", "value": self.element.json()}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        if type(value) is not list:
+            return _mismatch("Value does not match validator.", path, value, self)
+        for i, item in enumerate(value):
+            mismatch = self.element.mismatch(item, tables, f"{path}[{i}]")
+            if mismatch is not None:
+                return mismatch
+        return None
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        types = self.element.types()
+        if types:
+            return lambda value: (
+                type(value) is list and types.issuperset(map(type, value))
+            )
+        fits = self.element.fits(tables)
+        return lambda value: type(value) is list and all(map(fits, value))
+
+    def __str__(self) -> str:
+        return f"v.array({self.element})"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddingValidator(ArrayValidator):
+    """An array of numbers that the deployment computes from another field."""
+
+    source: str = ""
+    model: str | None = None
+
+    def json(self) -> dict[str, Any]:
+        embedding = {"field": self.source, "model": self.model}
+        return {**super().json(), "_embedding": embedding}
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class ObjectValidator(Validator):
+    """A dict with these fields and no others."""
+
+    kind = "object"
+    fields: Mapping[str, Validator]
+
+    def __post_init__(self) -> None:
+        for name, validator in self.fields.items():
+            if not isinstance(name, str) or not is_identifier(name):
+                raise SchemaViolation(
+                    f"v.object: {name!r} cannot be a field's name: letters, digits and `_`, not "
+                    f"starting with a digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"
+                )
+            _check_validator(validator, f"field `{name}`")
+        object.__setattr__(self, "fields", dict(self.fields))
+
+    def json(self) -> dict[str, Any]:
+        fields = {
+            name: {"fieldType": validator.json(), "optional": validator.is_optional}
+            for name, validator in self.fields.items()
+        }
+        return {"type": "object", "value": fields}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        if type(value) is not dict:
+            return _mismatch("Value does not match validator.", path, value, self)
+        for name, validator in self.fields.items():
+            if name in value:
+                mismatch = validator.mismatch(value[name], tables, f"{path}.{name}")
+                if mismatch is not None:
+                    return mismatch
+            elif not validator.is_optional:
+                return _mismatch(
+                    f"Object is missing the required field `{name}`. Consider wrapping the "
+                    "field validator in `v.optional(...)` if this is expected.",
+                    path,
+                    value,
+                    self,
+                    label="Object",
+                )
+        for name in value:
+            if name not in self.fields:
+                detail = f"Object contains extra field `{name}` that is not in the validator."
+                return _mismatch(detail, path, value, self, label="Object")
+        return None
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        types = {name: validator.types() for name, validator in self.fields.items()}
+        # Where the type does not decide. N.B. a field missing here is one that its
+        # type has decided against, and an unknown field is missing in both.
+        deep = {
+            name: validator.fits(tables)
+            for name, validator in self.fields.items()
+            if type(validator) not in _TYPE_DECIDES
+        }
+        required = {name for name, part in self.fields.items() if not part.is_optional}
+        count = len(types)
+
+        def fits(value: Any) -> bool:
+            if type(value) is not dict:
+                return False
+            try:
+                for name, item in value.items():
+                    if type(item) not in types[name] and not deep[name](item):
+                        return False
+            except KeyError:
+                return False
+            return len(value) == count or required <= value.keys()
+
+        return fits
+
+    def pick(self, *names: str) -> ObjectValidator:
+        """Only these fields."""
+        return self._with({name: self._field(name) for name in names})
+
+    def omit(self, *names: str) -> ObjectValidator:
+        """All but these fields."""
+        return self._with(
+            {n: part for n, part in self.fields.items() if n not in names}
+        )
+
+    def extend(self, fields: Mapping[str, Validator]) -> ObjectValidator:
+        """These fields too; a field of the same name is replaced."""
+        return self._with({**self.fields, **fields})
+
+    def partial(self) -> ObjectValidator:
+        """Every field optional."""
+        return self._with({name: part.optional() for name, part in self.fields.items()})
+
+    def _with(self, fields: Mapping[str, Validator]) -> ObjectValidator:
+        return ObjectValidator(fields, is_optional=self.is_optional)
+
+    def _field(self, name: str) -> Validator:
+        if name not in self.fields:
+            raise SchemaViolation(
+                f"pick: there is no field `{name}` in {self}, only {', '.join(self.fields)}"
+            )
+        return self.fields[name]
+
+    def __str__(self) -> str:
+        return f"v.object({{{', '.join(f'{n}: {part!r}' for n, part in self.fields.items())}}})"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class RecordValidator(Validator):
+    """A dict with any keys of one sort and values of one sort."""
+
+    kind = "record"
+    key: Validator
+    value: Validator
+
+    def __post_init__(self) -> None:
+        _check_part(self.key, "the keys of v.record(…)")
+        _check_part(self.value, "the values of v.record(…)")
+        _check_record_key(self.key)
+
+    def json(self) -> dict[str, Any]:
+        values = {"fieldType": self.value.json(), "optional": False}
+        return {"type": "record", "keys": self.key.json(), "values": values}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        if type(value) is not dict:
+            return _mismatch("Value does not match validator.", path, value, self)
+        for name, item in value.items():
+            mismatch = self.key.mismatch(
+                name, tables, f"{path}.keys()"
+            ) or self.value.mismatch(item, tables, f"{path}.values()")
+            if mismatch is not None:
+                return mismatch
+        return None
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        key, item = self.key.fits(tables), self.value.fits(tables)
+        return lambda value: (
+            type(value) is dict
+            and all(map(key, value))
+            and all(map(item, value.values()))
+        )
+
+    def __str__(self) -> str:
+        return f"v.record({self.key}, {self.value})"
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class UnionValidator(Validator):
+    """Whatever one of its members accepts; of none, nothing."""
+
+    kind = "union"
+    members: tuple[Validator, ...]
+
+    def __post_init__(self) -> None:
+        for member in self.members:
+            _check_part(member, "v.union(…)")
+
+    def json(self) -> dict[str, Any]:
+        return {"type": "union", "value": [member.json() for member in self.members]}
+
+    def mismatch(
+        self, value: Any, tables: TableNumbers, path: str
+    ) -> ValueMismatch | None:
+        if len(self.members) == 1:
+            return self.members[0].mismatch(value, tables, path)
+        if any(member.mismatch(value, tables, path) is None for member in self.members):
+            return None
+        return _mismatch("Value does not match validator.", path, value, self)
+
+    def types(self) -> Types:
+        return _NONE.union(*(member.types() for member in self.members))
+
+    def fits(self, tables: TableNumbers) -> Fits:
+        types = self.types()
+        words = frozenset(
+            member.value
+            for member in self.members
+            if isinstance(member, LiteralValidator) and type(member.value) is str
+        )
+        deep = [
+            member.fits(tables)
+            for member in self.members
+            if type(member) not in _TYPE_DECIDES
+            and not (isinstance(member, LiteralValidator) and type(member.value) is str)
+        ]
+
+        def fits(value: Any) -> bool:
+            kind = type(value)
+            if kind in types or (kind is str and value in words):
+                return True
+            return any(judge(value) for judge in deep)
+
+        return fits
+
+    def __str__(self) -> str:
+        return f"v.union({', '.join(map(str, self.members))})"
+
+
+_TYPE_DECIDES: Final = (
+    NullValidator,
+    Float64Validator,
+    Int64Validator,
+    BooleanValidator,
+    StringValidator,
+    BytesValidator,
+    AnyValidator,
+)
+
+
+# -- definition-time rules -------------------------------------------------------
+
+
+def _check_validator(part: object, place: str) -> None:
+    if not isinstance(part, Validator):
+        raise SchemaViolation(
+            f"The {place} has {part!r} where a validator belongs, such as v.string(). "
+            "When it is None, a circular import is often the reason"
+        )
+
+
+def _check_part(part: object, place: str) -> None:
+    _check_validator(part, f"inside of {place}")
+    if isinstance(part, Validator) and part.is_optional:
+        raise SchemaViolation(
+            f"{part!r} cannot stand in {place}: v.optional is for the fields of objects; "
+            "for a value that may be null there is v.nullable(…)"
+        )
+
+
+def _check_record_key(key: Validator) -> None:
+    if isinstance(key, UnionValidator):
+        for member in key.members:
+            _check_record_key(member)
+    elif isinstance(key, LiteralValidator):
+        raise SchemaViolation(
+            f"Records cannot have string literal keys, as in {key}: use v.object for fields "
+            "known beforehand"
+        )
+    elif not isinstance(key, (StringValidator, IdValidator)):
+        raise SchemaViolation(f"The keys of v.record are strings or ids, not {key}")
+
+
+# -- from JSON, and fast ----------------------------------------------------------
+
+
+def validator_from_json(json: Mapping[str, Any]) -> Validator:
+    """The validator in a ValidatorJSON."""
+    match json:
+        case {"type": "null"}:
+            return NullValidator()
+        case {"type": "number" | "float64"}:
+            return Float64Validator()
+        case {"type": "bigint" | "int64"}:
+            return Int64Validator()
+        case {"type": "boolean"}:
+            return BooleanValidator()
+        case {"type": "string"}:
+            return StringValidator()
+        case {"type": "bytes"}:
+            return BytesValidator()
+        case {"type": "any"}:
+            return AnyValidator()
+        case {"type": "literal", "value": value}:
+            return LiteralValidator(from_wire_object(value))  # type: ignore[arg-type]  # checked there
+        case {"type": "id", "tableName": str(table)}:
+            return IdValidator(table)
+        case {"type": "array", "_embedding": {"field": source, "model": model}}:
+            return EmbeddingValidator(Float64Validator(), source, model)
+        case {"type": "array", "value": element}:
+            return ArrayValidator(validator_from_json(element))
+        case {"type": "object", "value": fields}:
+            return ObjectValidator(
+                {name: _field_from_json(part) for name, part in fields.items()}
+            )
+        case {"type": "record", "keys": keys, "values": {"fieldType": values}}:
+            return RecordValidator(
+                validator_from_json(keys), validator_from_json(values)
+            )
+        case {"type": "union", "value": members}:
+            return UnionValidator(tuple(map(validator_from_json, members)))
+        case _:
+            raise SchemaViolation(f"{json!r} is no validator")
+
+
+def _field_from_json(part: Mapping[str, Any]) -> Validator:
+    validator = validator_from_json(part["fieldType"])
+    return validator.optional() if part.get("optional") else validator
+
+
+def compile(  # noqa: A001  # read as validators.compile
+    validator: Validator, tables: TableNumbers
+) -> Callable[[Value], None]:
+    """`validator.check` as one fast call; `tables` is looked up anew each time."""
+    fits = validator.fits(tables)
+
+    def check(value: Value) -> None:
+        if not fits(value):
+            mismatch = validator.mismatch(value, tables, "")
+            assert mismatch is not None, f"D1: {validator} and {value!r}"
+            raise mismatch
+
+    return check
+
+
+# -- v ----------------------------------------------------------------------------
+
+
+class Builders:
+    """`v`: makes validators."""
+
+    _convert: Callable[[Any], Validator] | None = None
+
+    def null(self) -> NullValidator:
+        """None."""
+        return NullValidator()
+
+    def number(self) -> Float64Validator:
+        """A number: int or float."""
+        return Float64Validator()
+
+    def float64(self) -> Float64Validator:
+        """The same as `v.number()`."""
+        return Float64Validator()
+
+    def int64(self) -> Int64Validator:
+        """An `Int64`."""
+        return Int64Validator()
+
+    def bigint(self) -> Int64Validator:
+        """The same as `v.int64()`."""
+        return Int64Validator()
+
+    def boolean(self) -> BooleanValidator:
+        """True or False."""
+        return BooleanValidator()
+
+    def string(self) -> StringValidator:
+        """A str."""
+        return StringValidator()
+
+    def bytes(self) -> BytesValidator:
+        """Bytes."""
+        return BytesValidator()
+
+    def any(self) -> AnyValidator:
+        """Any value."""
+        return AnyValidator()
+
+    def literal(self, value: bool | float | str) -> LiteralValidator:  # noqa: FBT001  # the value itself
+        """Exactly `value`: a string, number, Int64 or bool."""
+        return LiteralValidator(getattr(value, "value", value))
+
+    def id(self, table_name: str) -> IdValidator:
+        """An id of the table."""
+        return IdValidator(table_name)
+
+    def array(self, element: Validator) -> ArrayValidator:
+        """A list of `element`s."""
+        return ArrayValidator(element)
+
+    def object(self, fields: Mapping[str, Validator]) -> ObjectValidator:
+        """A dict with exactly these fields."""
+        if not isinstance(fields, Mapping):
+            raise SchemaViolation(
+                f"v.object takes a dict of validators, not {fields!r}"
+            )
+        return ObjectValidator(fields)
+
+    def record(self, key: Validator, value: Validator) -> RecordValidator:
+        """A dict from any `key`s to `value`s."""
+        return RecordValidator(key, value)
+
+    def union(self, *members: Validator) -> UnionValidator:
+        """Whatever one of the members accepts."""
+        return UnionValidator(members)
+
+    def optional(self, validator: Validator) -> Validator:
+        """A field that may be absent."""
+        _check_validator(validator, "inside of v.optional(…)")
+        return validator.optional()
+
+    def nullable(self, validator: Validator) -> UnionValidator:
+        """`validator`, or None."""
+        return UnionValidator((validator, NullValidator()))
+
+    def embedding(self, field: str, *, model: str | None = None) -> EmbeddingValidator:
+        """An optional array of numbers, kept as the embedding of the text in `field`."""
+        return EmbeddingValidator(Float64Validator(), field, model, is_optional=True)
+
+    def of(self, annotation: Any) -> Validator:
+        """The validator of an annotation, as `v.of(list[str])`, or of a class with fields."""
+        if isinstance(annotation, Validator):
+            return annotation
+        if self._convert is None:
+            raise SchemaViolation(
+                "v.of needs convexlab's functions, which are not loaded"
+            )
+        return self._convert(annotation)
+
+    def read_annotations_with(self, convert: Callable[[Any], Validator]) -> None:
+        """Tells `of` how to read annotations: a later layer's knowledge."""
+        self._convert = convert
+
+
+v: Final = Builders()
+
+
+def as_object_validator(fields: Mapping[str, Validator] | Validator) -> Validator:
+    """A dict of fields as an object validator; a validator as it is."""
+    return fields if isinstance(fields, Validator) else v.object(fields)
