@@ -20,6 +20,12 @@ MAX_FIELD_NAME_BYTES: Final = 1024
 MAX_IDENTIFIER_CHARS: Final = 64
 MAX_INDEX_FIELDS: Final = 15
 MAX_INDEXES_PER_TABLE: Final = 64
+# As many text indexes, and as many vector indexes.
+MAX_SPECIAL_INDEXES_PER_TABLE: Final = 4
+MAX_FILTER_FIELDS: Final = 16
+MIN_VECTOR_DIMENSIONS: Final = 2
+MAX_VECTOR_DIMENSIONS: Final = 4096
+MAX_TABLES: Final = 10_000
 
 # -- engine: per-transaction limits as Convex documents them -------------------
 

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, ClassVar, Final, Self, TypeAlias, final
+from typing import Any, ClassVar, Final, Self, TypeAlias, TypeGuard, final
 
 from convexlab import knobs
 from convexlab.documents.display import show
@@ -43,10 +43,11 @@ _NONE: Final[Types] = frozenset()
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def is_identifier(name: str) -> bool:
+def is_identifier(name: object) -> TypeGuard[str]:
     """Whether a field, table or index may be called so."""
     return (
-        len(name) <= knobs.MAX_IDENTIFIER_CHARS
+        isinstance(name, str)
+        and len(name) <= knobs.MAX_IDENTIFIER_CHARS
         and _IDENTIFIER.fullmatch(name) is not None
         and name.strip("_") != ""
     )
@@ -271,7 +272,7 @@ class IdValidator(Validator):
     table_name: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.table_name, str) or not is_identifier(self.table_name):
+        if not is_identifier(self.table_name):
             raise SchemaViolation(
                 f'v.id({self.table_name!r}) cannot be: it takes a table\'s name, as in v.id("users")'
             )
@@ -383,7 +384,7 @@ class ObjectValidator(Validator):
 
     def __post_init__(self) -> None:
         for name, validator in self.fields.items():
-            if not isinstance(name, str) or not is_identifier(name):
+            if not is_identifier(name):
                 raise SchemaViolation(
                     f"v.object: {name!r} cannot be a field's name: letters, digits and `_`, not "
                     f"starting with a digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"

@@ -1,0 +1,517 @@
+"""Schemas: which tables there are, what their documents look like, how they are indexed.
+
+    schema = define_schema({
+        "tasks": define_table({"owner": v.id("users"), "due": v.number()})
+        .index("by_owner", ["owner", "due"]),
+    })
+
+A schema closes nothing: tables that it does not name take any document. Every
+rule about definitions is checked here, when the module that defines them runs,
+so a push fails at the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from convexlab import knobs
+from convexlab.documents.document import CREATION_TIME, ID, SYSTEM_FIELDS
+from convexlab.documents.validators import (
+    AnyValidator,
+    Float64Validator,
+    IdValidator,
+    ObjectValidator,
+    RecordValidator,
+    TableNumbers,
+    UnionValidator,
+    Validator,
+    is_identifier,
+    v,
+    validator_from_json,
+)
+from convexlab.errors import SchemaViolation, ValueMismatch
+
+BUILT_IN_INDEXES: Final = frozenset({"by_id", "by_creation_time"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexDefinition:
+    """An ordered index: its fields, then the creation time, then the id."""
+
+    name: str
+    fields: tuple[str, ...]
+    unique: bool = False
+    staged: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As Convex has it, with `unique` beside it."""
+        json: dict[str, Any] = {
+            "indexDescriptor": self.name,
+            "fields": list(self.fields),
+        }
+        return {**json, "unique": True} if self.unique else json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchIndexDefinition:
+    """A text index over one field."""
+
+    name: str
+    search_field: str
+    filter_fields: tuple[str, ...] = ()
+    staged: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As Convex has it."""
+        return {
+            "indexDescriptor": self.name,
+            "searchField": self.search_field,
+            "filterFields": list(self.filter_fields),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorIndexDefinition:
+    """A vector index over one field."""
+
+    name: str
+    vector_field: str
+    dimensions: int
+    filter_fields: tuple[str, ...] = ()
+    staged: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As Convex has it."""
+        return {
+            "indexDescriptor": self.name,
+            "vectorField": self.vector_field,
+            "dimensions": self.dimensions,
+            "filterFields": list(self.filter_fields),
+        }
+
+
+@dataclass(eq=False)
+class TableDefinition:
+    """What a table's documents look like, and its indexes; made with `define_table`."""
+
+    validator: Validator
+    indexes: list[IndexDefinition] = field(default_factory=list)
+    search_indexes: list[SearchIndexDefinition] = field(default_factory=list)
+    vector_indexes: list[VectorIndexDefinition] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _check_document_type(self.validator)
+        self.validator = _without_system_fields(self.validator)
+
+    def index(
+        self,
+        name: str,
+        fields: Sequence[str],
+        *,
+        unique: bool = False,
+        staged: bool = False,
+    ) -> Self:
+        """Adds an ordered index over `fields`.
+
+        Args:
+            name: unique within the table.
+            fields: field paths, most significant first.
+            unique: no two documents may agree in all fields.
+            staged: built, but not used yet.
+        """
+        self._check_name(name)
+        fields = _paths(name, fields)
+        self._check_fields(name, fields)
+        if len(fields) == 0:
+            raise SchemaViolation(f"Index `{name}` has no fields: name at least one")
+        if len(fields) > knobs.MAX_INDEX_FIELDS:
+            raise SchemaViolation(
+                f"Index `{name}` has {len(fields)} fields, over the {knobs.MAX_INDEX_FIELDS} allowed"
+            )
+        for other in self.indexes:
+            if other.fields == fields:
+                raise SchemaViolation(
+                    f"Indexes `{other.name}` and `{name}` have the same fields: remove one"
+                )
+        self.indexes.append(
+            IndexDefinition(name=name, fields=fields, unique=unique, staged=staged)
+        )
+        return self
+
+    def search_index(
+        self,
+        name: str,
+        *,
+        search_field: str,
+        filter_fields: Sequence[str] = (),
+        staged: bool = False,
+    ) -> Self:
+        """Adds a text index over `search_field`, to be narrowed by `filter_fields`."""
+        self._check_name(name)
+        filters = _paths(name, filter_fields)
+        self._check_fields(name, (search_field,))
+        self._check_filters(name, filters)
+        for other in self.search_indexes:
+            if (other.search_field, set(other.filter_fields)) == (
+                search_field,
+                set(filters),
+            ):
+                raise SchemaViolation(
+                    f"Search indexes `{other.name}` and `{name}` have the same fields: remove one"
+                )
+        self.search_indexes.append(
+            SearchIndexDefinition(
+                name=name,
+                search_field=search_field,
+                filter_fields=filters,
+                staged=staged,
+            )
+        )
+        self._check_special_count(name, len(self.search_indexes), "search")
+        return self
+
+    def vector_index(
+        self,
+        name: str,
+        *,
+        vector_field: str,
+        dimensions: int,
+        filter_fields: Sequence[str] = (),
+        staged: bool = False,
+    ) -> Self:
+        """Adds a vector index over `vector_field`, arrays of `dimensions` numbers."""
+        self._check_name(name)
+        filters = _paths(name, filter_fields)
+        self._check_fields(name, (vector_field,))
+        self._check_filters(name, filters)
+        least, most = knobs.MIN_VECTOR_DIMENSIONS, knobs.MAX_VECTOR_DIMENSIONS
+        if type(dimensions) is not int or not least <= dimensions <= most:
+            raise SchemaViolation(
+                f"Vector index `{name}` has {dimensions!r} dimensions; {least} to {most} are possible"
+            )
+        for other in self.vector_indexes:
+            if (other.vector_field, other.dimensions) == (vector_field, dimensions):
+                raise SchemaViolation(
+                    f"Vector indexes `{other.name}` and `{name}` have the same field and "
+                    "dimensions: remove one"
+                )
+        self.vector_indexes.append(
+            VectorIndexDefinition(
+                name=name,
+                vector_field=vector_field,
+                dimensions=dimensions,
+                filter_fields=filters,
+                staged=staged,
+            )
+        )
+        self._check_special_count(name, len(self.vector_indexes), "vector")
+        return self
+
+    def document_validator(self, table: str) -> Validator:
+        """The validator with the system fields in each of its objects."""
+        system = {ID: IdValidator(table), CREATION_TIME: Float64Validator()}
+        return _with_fields(self.validator, system)
+
+    def compile(
+        self, table: str, tables: TableNumbers
+    ) -> Callable[[Mapping[str, Any]], None]:
+        """A fast check of a document or of its fields, with or without the system fields.
+
+        What it returns raises SchemaViolation as Convex words it.
+        """
+        lenient = {ID: v.optional(v.any()), CREATION_TIME: v.optional(v.any())}
+        fits = _with_fields(self.validator, lenient).fits(tables)
+
+        def check(document: Mapping[str, Any]) -> None:
+            if not fits(document):
+                self._explain(table, document, tables)
+
+        return check
+
+    def _explain(
+        self, table: str, document: Mapping[str, Any], tables: TableNumbers
+    ) -> None:
+        fields = {
+            name: item for name, item in document.items() if name not in SYSTEM_FIELDS
+        }
+        try:
+            self.validator.check(fields, tables)
+        except ValueMismatch as mismatch:
+            raise SchemaViolation(
+                f'Failed to insert or update a document in table "{table}" because it does '
+                f"not match the schema: {mismatch}"
+            ) from None
+        raise AssertionError(f"{self.validator} has two opinions of {document!r}")
+
+    # -- rules -------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        every: Iterable[Any] = (
+            *self.indexes,
+            *self.search_indexes,
+            *self.vector_indexes,
+        )
+        return [index.name for index in every]
+
+    def _check_name(self, name: str) -> None:
+        if not is_identifier(name):
+            raise SchemaViolation(
+                f"{name!r} cannot be an index's name: letters, digits and `_`, not starting "
+                f"with a digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"
+            )
+        if name.startswith("_") or name in BUILT_IN_INDEXES:
+            raise SchemaViolation(
+                f"`{name}` is a reserved index name: by_id and by_creation_time are always "
+                "there, and names that start with `_` are kept for Convex"
+            )
+        names = self._names()
+        if name in names:
+            raise SchemaViolation(
+                f"The table has two indexes called `{name}`: rename one"
+            )
+        if len(names) >= knobs.MAX_INDEXES_PER_TABLE:
+            raise SchemaViolation(
+                f"Index `{name}` is one more than the {knobs.MAX_INDEXES_PER_TABLE} a table may have"
+            )
+
+    def _check_fields(self, index: str, fields: tuple[str, ...]) -> None:
+        for path in fields:
+            _check_path(index, path)
+            if not may_hold(self.validator, path.split(".")):
+                raise SchemaViolation(
+                    f"Index `{index}` names the field `{path}`, which no document of the table "
+                    f"can have: its validator is {self.validator}"
+                )
+        if len(set(fields)) < len(fields):
+            raise SchemaViolation(
+                f"Index `{index}` names a field twice: {', '.join(fields)}"
+            )
+
+    def _check_filters(self, index: str, filters: tuple[str, ...]) -> None:
+        self._check_fields(index, filters)
+        if len(filters) > knobs.MAX_FILTER_FIELDS:
+            raise SchemaViolation(
+                f"Index `{index}` has {len(filters)} filter fields, over the "
+                f"{knobs.MAX_FILTER_FIELDS} allowed"
+            )
+
+    def _check_special_count(self, name: str, count: int, what: str) -> None:
+        if count > knobs.MAX_SPECIAL_INDEXES_PER_TABLE:
+            raise SchemaViolation(
+                f"`{name}` is one more than the {knobs.MAX_SPECIAL_INDEXES_PER_TABLE} "
+                f"{what} indexes a table may have"
+            )
+
+    # -- as JSON -----------------------------------------------------------------
+
+    def to_json(self, table: str) -> dict[str, Any]:
+        """As Convex's schema JSON has a table."""
+        json: dict[str, Any] = {"tableName": table}
+        for key, staged_key, indexes in (
+            ("indexes", "stagedDbIndexes", self.indexes),
+            ("searchIndexes", "stagedSearchIndexes", self.search_indexes),
+            ("vectorIndexes", "stagedVectorIndexes", self.vector_indexes),
+        ):
+            json[key] = [index.to_json() for index in indexes if not index.staged]
+            json[staged_key] = [index.to_json() for index in indexes if index.staged]
+        json["documentType"] = self.validator.json()
+        return json
+
+
+def _table_from_json(json: Mapping[str, Any]) -> TableDefinition:
+    table = TableDefinition(
+        validator_from_json(json["documentType"] or {"type": "any"})
+    )
+    for key, staged in (("indexes", False), ("stagedDbIndexes", True)):
+        for index in json.get(key, ()):
+            table.index(
+                index["indexDescriptor"],
+                index["fields"],
+                unique=index.get("unique", False),
+                staged=staged,
+            )
+    for key, staged in (("searchIndexes", False), ("stagedSearchIndexes", True)):
+        for index in json.get(key, ()):
+            table.search_index(
+                index["indexDescriptor"],
+                search_field=index["searchField"],
+                filter_fields=index["filterFields"],
+                staged=staged,
+            )
+    for key, staged in (("vectorIndexes", False), ("stagedVectorIndexes", True)):
+        for index in json.get(key, ()):
+            table.vector_index(
+                index["indexDescriptor"],
+                vector_field=index["vectorField"],
+                dimensions=int(index["dimensions"]),
+                filter_fields=index["filterFields"],
+                staged=staged,
+            )
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """The tables of a deployment; made with `define_schema`."""
+
+    tables: Mapping[str, TableDefinition] = field(default_factory=dict)
+    schema_validation: bool = True
+    strict_table_name_types: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.tables) > knobs.MAX_TABLES:
+            raise SchemaViolation(
+                f"The schema has {len(self.tables)} tables, over the {knobs.MAX_TABLES} allowed"
+            )
+        for name, table in self.tables.items():
+            check_table_name(name)
+            if not isinstance(table, TableDefinition):
+                raise SchemaViolation(
+                    f"Table `{name}` is {table!r}: use define_table. When it is None, a circular "
+                    "import is often the reason"
+                )
+
+    def doc(self, table: str) -> Validator:
+        """The validator of a whole document of the table, system fields included."""
+        return self._table(table).document_validator(table)
+
+    def id(self, table: str) -> IdValidator:
+        """`v.id`, for tables of this schema only."""
+        self._table(table)
+        return IdValidator(table)
+
+    def _table(self, name: str) -> TableDefinition:
+        if name not in self.tables:
+            raise SchemaViolation(
+                f"There is no table `{name}` in the schema, only {', '.join(self.tables) or 'none'}"
+            )
+        return self.tables[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """As Convex's schema JSON."""
+        return {
+            "tables": [table.to_json(name) for name, table in self.tables.items()],
+            "schemaValidation": self.schema_validation,
+            "strictTableNameTypes": self.strict_table_name_types,
+        }
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Any]) -> Schema:
+        """The schema in a schema JSON."""
+        return cls(
+            {table["tableName"]: _table_from_json(table) for table in json["tables"]},
+            json.get("schemaValidation", True),
+            json.get("strictTableNameTypes", True),
+        )
+
+
+def define_table(fields: Mapping[str, Validator] | Validator | type) -> TableDefinition:
+    """A table.
+
+    Args:
+        fields: its documents' fields; or a validator (an object, a union of objects
+            or `v.any()`); or a TypedDict, dataclass or Pydantic class.
+    """
+    if isinstance(fields, Mapping):
+        return TableDefinition(v.object(fields))
+    return TableDefinition(v.of(fields))
+
+
+def define_schema(
+    tables: Mapping[str, TableDefinition],
+    *,
+    schema_validation: bool = True,
+    strict_table_name_types: bool = True,
+) -> Schema:
+    """A schema.
+
+    Args:
+        tables: by name.
+        schema_validation: False turns off the checking of documents; indexes remain.
+        strict_table_name_types: for generated types: only these tables have names.
+    """
+    return Schema(dict(tables), schema_validation, strict_table_name_types)
+
+
+def check_table_name(name: str) -> None:
+    """Refuses what a user's table cannot be called."""
+    if not is_identifier(name):
+        raise SchemaViolation(
+            f"{name!r} cannot be a table's name: letters, digits and `_`, not starting with a "
+            f"digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"
+        )
+    if name.startswith("_"):
+        raise SchemaViolation(
+            f"`{name}` is a reserved table name: names that start with `_` are the system's"
+        )
+
+
+def may_hold(validator: Validator, path: Sequence[str]) -> bool:
+    """Whether a value that `validator` accepts can have something at the field path."""
+    if not path or isinstance(validator, AnyValidator):
+        return True
+    if isinstance(validator, ObjectValidator):
+        part = validator.fields.get(path[0])
+        return part is not None and may_hold(part, path[1:])
+    if isinstance(validator, RecordValidator):
+        return may_hold(validator.value, path[1:])
+    if isinstance(validator, UnionValidator):
+        return any(may_hold(member, path) for member in validator.members)
+    return False
+
+
+def _with_fields(validator: Validator, extra: Mapping[str, Validator]) -> Validator:
+    """These fields in every object of a document validator."""
+    if isinstance(validator, ObjectValidator):
+        return validator.extend(extra)
+    if isinstance(validator, UnionValidator):
+        return UnionValidator(tuple(_with_fields(m, extra) for m in validator.members))
+    return validator
+
+
+def _without_system_fields(validator: Validator) -> Validator:
+    """They are always there: what a definition says of them counts for nothing."""
+    if isinstance(validator, ObjectValidator):
+        return validator.omit(*SYSTEM_FIELDS)
+    if isinstance(validator, UnionValidator):
+        return UnionValidator(tuple(map(_without_system_fields, validator.members)))
+    return validator
+
+
+def _check_document_type(validator: Validator) -> None:
+    members = (
+        validator.members if isinstance(validator, UnionValidator) else (validator,)
+    )
+    for member in members:
+        if isinstance(member, UnionValidator):
+            _check_document_type(member)
+        elif not isinstance(member, (ObjectValidator, AnyValidator)):
+            raise SchemaViolation(
+                f"A table's documents are objects: use v.object, a union of objects or v.any(), "
+                f"not {member}"
+            )
+
+
+def _paths(index: str, fields: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(fields, str):
+        raise SchemaViolation(f'Index `{index}` takes a list of fields: ["{fields}"]')
+    return tuple(fields)
+
+
+def _check_path(index: str, path: str) -> None:
+    if path in SYSTEM_FIELDS:
+        raise SchemaViolation(
+            f"Index `{index}` names `{path}`: every index ends with `_creationTime` and `_id` "
+            "by itself, leave it out"
+        )
+    for name in str(path).split("."):
+        if not is_identifier(name):
+            raise SchemaViolation(
+                f"Index `{index}`: {path!r} is no field path, such as `a` or `a.b`"
+            )
+        if name.startswith("_"):
+            raise SchemaViolation(
+                f"Index `{index}` names the field `{path}`: names that start with `_` are reserved"
+            )
