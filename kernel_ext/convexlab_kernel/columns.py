@@ -11,7 +11,7 @@ A cell at a time this costs a microsecond and more; a column at a time a frame o
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -54,10 +54,16 @@ class Frame:
         columns = [self._column(part, n) for n in range(len(self._names))]
         names = self._names
         if self._null or not any(None in column for column in columns):
-            rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            rows = [
+                dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
+            ]
         else:
             rows = [
-                {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+                {
+                    name: cell
+                    for name, cell in zip(names, row, strict=True)
+                    if cell is not None
+                }
                 for row in zip(*columns, strict=True)
             ]
         return _encode_lines(rows)
@@ -90,7 +96,7 @@ def _check_names(names: list[Any]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         message = (
-            f"The frame has several columns named {sorted(twice)[0]!r}, and a "
+            f"The frame has several columns named {min(twice)!r}, and a "
             "document one field of a name: rename or drop one."
         )
         raise InvalidValue(message)
@@ -115,7 +121,8 @@ def _pandas_column(frame: Any, n: int) -> Column:
             kind = "O"
     if kind == "M":
         return _moments(
-            series.astype("datetime64[ns]").astype("int64").tolist(), series.isna().tolist()
+            series.astype("datetime64[ns]").astype("int64").tolist(),
+            series.isna().tolist(),
         )
     if kind == "f":
         return _floats(series.tolist(), missing=True)
@@ -133,10 +140,10 @@ def _pandas_column(frame: Any, n: int) -> Column:
 
 
 def _polars_column(frame: Any, n: int) -> Column:
-    import polars
+    import polars as pl
 
     series = frame.to_series(n)
-    if series.dtype in {polars.Datetime, polars.Date}:
+    if series.dtype in {pl.Datetime, pl.Date}:
         return [
             None if cell is None else _from_micros(cell)
             for cell in series.dt.epoch("us").to_list()
@@ -150,18 +157,20 @@ def _polars_column(frame: Any, n: int) -> Column:
 
 
 def _arrow_column(table: Any, n: int) -> Column:
-    import pyarrow
+    import pyarrow as pa
 
     column = table.column(n)
     name = table.column_names[n]
     kind = column.type
-    if pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
-        column = column.cast(pyarrow.timestamp("us")).cast(pyarrow.int64())
-        return [None if cell is None else _from_micros(cell) for cell in column.to_pylist()]
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+        return [
+            None if cell is None else _from_micros(cell) for cell in column.to_pylist()
+        ]
     cells: Column = column.to_pylist()
-    if pyarrow.types.is_floating(kind):
+    if pa.types.is_floating(kind):
         return _floats(cells, missing=False)
-    if pyarrow.types.is_integer(kind):
+    if pa.types.is_integer(kind):
         return _ints(cells, name)
     return _objects(cells, name)
 
@@ -221,15 +230,15 @@ def _cell(cell: Any, name: str) -> Any:
     if isinstance(cell, datetime):
         return to_ms(cell)
     if isinstance(cell, date):
-        return to_ms(datetime(cell.year, cell.month, cell.day, tzinfo=timezone.utc))
+        return to_ms(datetime(cell.year, cell.month, cell.day, tzinfo=UTC))
     return msgspec.Raw(to_stored(normalize(cell, name)))
 
 
 def to_ms(moment: datetime) -> int | float:
     """A time as milliseconds since 1970; one without a zone is UTC."""
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     return _from_micros(micros)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from convexlab import knobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 TABLE = '<table class="convexlab" style="border-collapse:collapse;font-size:13px">'
 HEAD = '<th style="text-align:left;padding:3px 10px;border-bottom:1px solid #8886">'
@@ -91,7 +93,7 @@ def field(name: str, value: object) -> str:
 
 def moment(milliseconds: float) -> str:
     """Milliseconds since 1970 as a UTC time, to the millisecond."""
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
     try:
         then = epoch + timedelta(milliseconds=milliseconds)
     except OverflowError:
@@ -106,7 +108,11 @@ def shown(count: int, total: int | None, what: str = "documents") -> str:
     """How much of the whole is shown."""
     whole = count if total is None else total
     named = what.removesuffix("s") if whole == 1 else what
-    return f"{whole:,} {named}" if count >= whole else f"showing {count:,} of {whole:,} {named}"
+    return (
+        f"{whole:,} {named}"
+        if count >= whole
+        else f"showing {count:,} of {whole:,} {named}"
+    )
 
 
 def table_html(
@@ -126,7 +132,9 @@ def table_html(
     size = 2_000
     for row in rows[: knobs.STATIC_ROWS]:
         line = "".join(
-            f"{CELL}{html.escape(field(name, row[name]))}</td>" if name in row else f"{CELL}</td>"
+            f"{CELL}{html.escape(field(name, row[name]))}</td>"
+            if name in row
+            else f"{CELL}</td>"
             for name in names
         )
         size += len(line.encode())
@@ -153,7 +161,10 @@ def table_text(
     """Documents as lines of text under a line of names."""
     part = rows[: knobs.STATIC_ROWS]
     names = columns(part)[: knobs.STATIC_COLUMNS]
-    cells = [[field(name, row[name])[:32] if name in row else "" for name in names] for row in part]
+    cells = [
+        [field(name, row[name])[:32] if name in row else "" for name in names]
+        for row in part
+    ]
     widths = [
         max(len(name), *(len(line[n]) for line in cells)) if cells else len(name)
         for n, name in enumerate(names)

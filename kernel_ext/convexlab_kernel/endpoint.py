@@ -138,14 +138,20 @@ class Endpoint:
             if connection.sock is not None and not _readable(connection):
                 return connection
             connection.close()
-        maker = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        maker = (
+            http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        )
         return maker(self._host, timeout=self._timeout)
 
     def _lost(self, error: Exception) -> Unavailable:
         if isinstance(error, ConnectionRefusedError):
-            return NotRunning(f"Nobody answers at {self.url}: the deployment is not running.")
+            return NotRunning(
+                f"Nobody answers at {self.url}: the deployment is not running."
+            )
         if isinstance(error, TimeoutError):
-            return Unavailable(f"{self.url} did not answer within {self._timeout:.0f} s.")
+            return Unavailable(
+                f"{self.url} did not answer within {self._timeout:.0f} s."
+            )
         return Unavailable(
             f"The connection to {self.url} was lost ({type(error).__name__}: {error}). "
             "Whether the request was carried out is not known."

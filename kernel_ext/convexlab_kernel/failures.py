@@ -82,11 +82,15 @@ def refused(status: int, body: bytes) -> ConvexlabError:
         refusal = msgspec.json.decode(body, type=Refusal)
     except msgspec.MsgspecError:
         refusal = Refusal("", body.decode("utf-8", "replace").strip()[:2000])
-    message = refusal.message or f"The deployment answered {status} {refusal.code}".strip()
+    message = (
+        refusal.message or f"The deployment answered {status} {refusal.code}".strip()
+    )
     return _by_code().get(refusal.code, _by_status(status))(message)
 
 
-def failed(message: str, *, data: Any = msgspec.UNSET, code: str | None = None) -> ConvexlabError:
+def failed(
+    message: str, *, data: Any = msgspec.UNSET, code: str | None = None
+) -> ConvexlabError:
     """The error of a function's run that failed.
 
     Args:

@@ -1,6 +1,6 @@
 """Importing: rows in, batches of JSON lines out, two requests in flight.
 
-    data frame │ dicts │ file ─▶ batches of ~2,000 lines ─▶ POST /api/import ×2
+    data frame │ dicts │ file ─▶ batches of ~2,000 lines ─▶ POST /api/import, twice
 
 While one batch is being committed the next one is converted and sent. Batches
 are sent one after another, so documents keep the order of their rows.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -129,7 +129,9 @@ def _send(
 # -- rows to batches -----------------------------------------------------------
 
 
-def batches_of(data: Any, *, missing: str = "absent") -> tuple[int | None, Iterator[Batch]]:
+def batches_of(
+    data: Any, *, missing: str = "absent"
+) -> tuple[int | None, Iterator[Batch]]:
     """A data frame, a list of dicts or any iterable of them, as batches.
 
     Returns:
@@ -149,7 +151,7 @@ def batches_of(data: Any, *, missing: str = "absent") -> tuple[int | None, Itera
             "or an iterable of dicts."
         )
         raise InvalidValue(message)
-    size = len(data) if hasattr(data, "__len__") else None
+    size = len(data) if isinstance(data, Sized) else None
     return size, _row_batches(data)
 
 

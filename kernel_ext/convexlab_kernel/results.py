@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from convexlab.errors import NotFound
 from convexlab_kernel import display
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 Document = dict[str, Any]
 
@@ -29,25 +28,26 @@ class Documents(list[Document]):
     @overload
     def __getitem__(self, at: slice) -> Documents: ...
     def __getitem__(self, at: SupportsIndex | slice) -> Document | Documents:
-        part = super().__getitem__(at)
-        return type(self)(part) if isinstance(at, slice) else part  # type: ignore[arg-type]  # a slice gives a list
+        if isinstance(at, slice):
+            return type(self)(super().__getitem__(at))
+        return super().__getitem__(at)
 
-    def df(self) -> pandas.DataFrame:
+    def df(self) -> pd.DataFrame:
         """As a pandas frame."""
         return to_pandas(self)
 
-    def arrow(self) -> pyarrow.Table:
+    def arrow(self) -> pa.Table:
         """As a pyarrow table."""
         return to_arrow(self)
 
-    def polars(self) -> polars.DataFrame:
+    def polars(self) -> pl.DataFrame:
         """As a polars frame."""
         return to_polars(self)
 
     def _repr_html_(self) -> str:
         return display.table_html(self, what=self.what)
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text("[…]" if cycle else display.table_text(self, what=self.what))
 
 
@@ -58,47 +58,50 @@ def presented(value: Any) -> Any:
     return value
 
 
-def to_pandas(rows: list[Document]) -> pandas.DataFrame:
+def to_pandas(rows: list[Document]) -> pd.DataFrame:
     """Documents as a pandas frame."""
-    pandas = _library("pandas")
+    library = _library("pandas")
     names = display.columns(rows)
-    frame = pandas.DataFrame.from_records(rows, columns=names or None)
+    frame = library.DataFrame.from_records(rows, columns=names or None)
     if "_creationTime" in frame:
         millis = frame["_creationTime"].astype("float64")
-        frame["_creationTime"] = pandas.to_datetime(
+        frame["_creationTime"] = library.to_datetime(
             (millis * 1000).round().astype("int64"), unit="us", utc=True
         )
-    result: pandas.DataFrame = frame
+    result: pd.DataFrame = frame
     return result
 
 
-def to_polars(rows: list[Document]) -> polars.DataFrame:
+def to_polars(rows: list[Document]) -> pl.DataFrame:
     """Documents as a polars frame."""
-    polars = _library("polars")
+    library = _library("polars")
     names = display.columns(rows)
     columns = {name: [row.get(name) for row in rows] for name in names}
-    frame = polars.DataFrame(
-        [polars.Series(name, _numbers(cells), strict=False) for name, cells in columns.items()]
+    frame = library.DataFrame(
+        [
+            library.Series(name, _numbers(cells), strict=False)
+            for name, cells in columns.items()
+        ]
     )
     if "_creationTime" in columns:
-        micros = (polars.col("_creationTime") * 1000).round(0).cast(polars.Int64)
-        frame = frame.with_columns(micros.cast(polars.Datetime("us", "UTC")))
-    result: polars.DataFrame = frame
+        micros = (library.col("_creationTime") * 1000).round(0).cast(library.Int64)
+        frame = frame.with_columns(micros.cast(library.Datetime("us", "UTC")))
+    result: pl.DataFrame = frame
     return result
 
 
-def to_arrow(rows: list[Document]) -> pyarrow.Table:
+def to_arrow(rows: list[Document]) -> pa.Table:
     """Documents as a pyarrow table."""
-    pyarrow = _library("pyarrow")
+    library = _library("pyarrow")
     columns: dict[str, Any] = {}
     for name in display.columns(rows):
         cells = [row.get(name) for row in rows]
         if name == "_creationTime":
             micros = [None if ms is None else round(ms * 1000) for ms in cells]
-            columns[name] = pyarrow.array(micros, pyarrow.timestamp("us", "UTC"))
+            columns[name] = library.array(micros, library.timestamp("us", "UTC"))
         else:
-            columns[name] = pyarrow.array(_numbers(cells))
-    return pyarrow.table(columns)
+            columns[name] = library.array(_numbers(cells))
+    return library.table(columns)
 
 
 def _numbers(cells: list[Any]) -> list[Any]:
@@ -106,7 +109,10 @@ def _numbers(cells: list[Any]) -> list[Any]:
     kinds = set(map(type, cells)) - {type(None)}
     if kinds == {int, float}:
         return [None if cell is None else float(cell) for cell in cells]
-    return [int(cell) if isinstance(cell, int) and type(cell) not in {int, bool} else cell for cell in cells]
+    return [
+        int(cell) if isinstance(cell, int) and type(cell) not in {int, bool} else cell
+        for cell in cells
+    ]
 
 
 def _library(name: str) -> Any:
@@ -115,7 +121,5 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        message = (
-            f"{name} is not installed in this kernel: %pip install {name}, and try again."
-        )
-        raise NotFound(message) from None
+        message = f"{name} is not installed in this kernel: %pip install {name}, and try again."
+        raise ModuleNotFoundError(message) from None

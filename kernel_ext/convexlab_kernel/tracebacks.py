@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import functools
 import linecache
+import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from convexlab.errors import ConvexlabError, FunctionFailed, PushFailed
 from convexlab_kernel.failures import RemoteFrame, frames
@@ -38,7 +38,6 @@ R = TypeVar("R")
 CONTEXT_LINES = 2
 RED, GREEN, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 OURS = ("convexlab", "convexlab_kernel", "convexlab_widgets", "IPython", "asyncio")
-HERE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +59,27 @@ class CellLine:
     source: Sequence[str]
 
 
-# What knows the cells that were pushed; set when the extension is loaded.
-_find_line: Callable[[str, int], CellLine | None] | None = None
-_hint: Callable[[str], str | None] | None = None
+class Notebook(Protocol):
+    """What knows the cells that were pushed from this kernel."""
+
+    def find_line(self, module: str, line: int) -> CellLine | None:
+        """The cell's line that a module's line came from."""
+
+    def hint(self, error: ConvexlabError) -> str | None:
+        """A way out that only the notebook knows."""
 
 
-def use(
-    find_line: Callable[[str, int], CellLine | None] | None,
-    hint: Callable[[str], str | None] | None,
-) -> None:
-    """Set what knows the pushed cells, and what adds a way out to a message."""
-    global _find_line, _hint  # noqa: PLW0603 - one notebook a kernel
-    _find_line, _hint = find_line, hint
+def notebook() -> Notebook | None:
+    """The notebook that this code runs in, once `%load_ext convexlab` has run."""
+    shell = _shell()
+    registry = getattr(getattr(shell, "magics_manager", None), "registry", {})
+    found: Notebook | None = getattr(registry.get("ConvexMagics"), "notebook", None)
+    return found
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def edge(call: Callable[P, R]) -> Callable[P, R]:
@@ -90,11 +98,12 @@ def edge(call: Callable[P, R]) -> Callable[P, R]:
 
 def present(error: ConvexlabError) -> ConvexlabError:
     """Let an error show itself in a notebook by the user's lines."""
-    hint = _hint(str(error)) if _hint is not None else None
+    here = notebook()
+    hint = here.hint(error) if here is not None else None
     if hint and hint not in getattr(error, "__notes__", []):
         error.add_note(hint)
     # N.B. the instance, not the class: the classes know nothing of notebooks.
-    error._render_traceback_ = functools.partial(render, error)  # type: ignore[attr-defined]  # noqa: SLF001 - IPython's protocol
+    error._render_traceback_ = functools.partial(render, error)  # type: ignore[attr-defined]  # IPython's protocol
     return error
 
 
@@ -132,10 +141,14 @@ def _excerpt(place: Place) -> list[str]:
 def _local_places(traceback: TracebackType | None) -> Iterator[Place]:
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[
+            0
+        ]
         if package not in OURS:
             number = cell_number(code.co_filename)
-            title = f"File {code.co_filename}" if number is None else f"Cell In[{number}]"
+            title = (
+                f"File {code.co_filename}" if number is None else f"Cell In[{number}]"
+            )
             source = linecache.getlines(code.co_filename)
             within = None if code.co_name == "<module>" else code.co_name
             if number is not None or source:
@@ -145,12 +158,9 @@ def _local_places(traceback: TracebackType | None) -> Iterator[Place]:
 
 def cell_number(filename: str) -> int | None:
     """The number of the cell that was compiled under this name."""
-    import sys
-
-    shell = sys.modules.get("IPython")
-    shell = shell.get_ipython() if shell is not None else None
     # A private name of IPython's; without it the file's name is shown.
-    known: dict[str, int] = getattr(getattr(shell, "compile", None), "_filename_map", {})
+    compiler = getattr(_shell(), "compile", None)
+    known: dict[str, int] = getattr(compiler, "_filename_map", {})
     return known.get(filename)
 
 
@@ -178,13 +188,9 @@ def _place(frame: RemoteFrame) -> Place:
         function = f"{frame.module}:{function}"
     else:
         function = None
-    found = _find_line(frame.module, frame.line) if _find_line is not None else None
+    here = notebook()
+    found = here.find_line(frame.module, frame.line) if here is not None else None
     if found is None:
         return Place(f"Module {frame.module}", (), frame.line, function)
     title = f"Module {frame.module}" if found.cell is None else f"Cell In[{found.cell}]"
     return Place(title, found.source, found.line, function)
-
-
-def remote_lines(error: Any) -> list[RemoteFrame]:
-    """The users' lines in an error's remote traceback."""
-    return list(frames(getattr(error, "traceback", "") or ""))

@@ -1,0 +1,379 @@
+"""`db`: a deployment in Python's hands.
+
+    import convexlab
+    db = convexlab.connect()
+    db.query("tasks:list", done=False)
+    db.tasks.create(text="hi")
+    live = db.watch("tasks:list")
+
+Calls block; failures are the classes of `convexlab.errors`. It holds nothing of
+the deployment but its address and, once something is watched, one WebSocket.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import msgspec
+
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.value import normalize
+from convexlab.errors import InvalidArguments, NotAllowed, NotFound
+from convexlab_kernel import discovery
+from convexlab_kernel.attachment import Attachment
+from convexlab_kernel.failures import Envelope, failed
+from convexlab_kernel.link import Link
+from convexlab_kernel.live import Live, LiveResult
+from convexlab_kernel.results import presented
+from convexlab_kernel.status import Status
+from convexlab_kernel.tables import Functions, Table, Tables
+from convexlab_kernel.tracebacks import edge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convexlab_kernel.discovery import Address
+
+_encode = msgspec.json.Encoder().encode
+
+
+@edge
+def connect(
+    target: str | None = None,
+    *,
+    admin_key: str | None = None,
+    token: str | None = None,
+) -> Database:
+    """Connect to a deployment; a local one is started where it does not run.
+
+    Args:
+        target: a deployment's name or URL; without it, as `%convex` finds it.
+        admin_key: the key of a remote deployment (else `$CONVEXLAB_ADMIN_KEY`).
+        token: a user's token, to act as that user.
+    """
+    address = discovery.connect(target)
+    authorization = None
+    if token is not None:
+        authorization = f"Bearer {token}"
+    elif admin_key is not None:
+        authorization = f"Convex {admin_key}"
+    return Database(address, authorization=authorization)
+
+
+class Database:
+    """A deployment: its functions, tables and live results.
+
+    Args:
+        address: where it is.
+        authorization: the header to send instead of the address's own key.
+        identity: the user to act as, with the deployment's key.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        authorization: str | None = None,
+        identity: dict[str, Any] | None = None,
+    ) -> None:
+        self._authorization = authorization
+        self._identity = identity
+        self._attachment = Attachment(
+            address, authorization=_acting(self._key(address), identity)
+        )
+        self._link: Link | None = None
+
+    def _key(self, address: Address) -> str | None:
+        if self._authorization is not None:
+            return self._authorization
+        return f"Convex {address.admin_key}" if address.admin_key else None
+
+    # -- calling functions -------------------------------------------------------
+
+    @edge
+    def query(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run a query and return its value."""
+        path = path_of(ref)
+        try:
+            return self._call("/api/query", path, arguments_of(args, kwargs))
+        except NotFound as error:
+            raise self._pointed(path, error) from None
+
+    @edge
+    def mutation(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run a mutation and return its value."""
+        return self._call("/api/mutation", path_of(ref), arguments_of(args, kwargs))
+
+    @edge
+    def action(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run an action and return its value."""
+        return self._call("/api/action", path_of(ref), arguments_of(args, kwargs))
+
+    @edge
+    def run(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run a function of any kind and return its value."""
+        path, arguments = path_of(ref), arguments_of(args, kwargs)
+        if self._attachment.admin:
+            return self._call("/api/function", path, arguments)
+        module, _, function = path.partition(":")
+        return self._call(f"/api/run/{module}/{function or 'default'}", path, arguments)
+
+    @edge
+    def watch(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Live:
+        """Follow a query: a live result."""
+        return self._watch(path_of(ref), arguments_of(args, kwargs))
+
+    def _call(self, endpoint: str, path: str, arguments: bytes) -> Any:
+        body = _encode(
+            {"path": path, "args": msgspec.Raw(arguments), "format": "stored_json"}
+        )
+        answer = msgspec.json.decode(
+            self._attachment.post(endpoint, body), type=Envelope
+        )
+        for line in answer.log_lines:
+            print(f"{path} {line}")  # noqa: T201 - a function's log belongs to its caller
+        if answer.status != "success":
+            raise failed(
+                answer.error_message, data=answer.error_data, code=answer.error_code
+            )
+        return presented(from_stored(bytes(answer.value)))
+
+    def _watch(self, path: str, arguments: bytes, *, select: str | None = None) -> Live:
+        if self._link is None:
+            self._link = self._new_link()
+        result = LiveResult(self._link, path, arguments, select=select)
+        return Live(
+            result, deployment=self.name, public=not path.startswith("_system/")
+        )
+
+    def _new_link(self) -> Link:
+        key = self._key(self._attachment.address) or ""
+        scheme, _, token = key.partition(" ")
+        identity: dict[str, Any] | None = None
+        if scheme == "Convex":
+            identity = {"tokenType": "Admin", "value": token}
+            if self._identity is not None:
+                identity["impersonating"] = self._identity
+        elif scheme == "Bearer":
+            identity = {"tokenType": "User", "value": token}
+        return Link(
+            self._attachment.refresh, identity=identity, admin=scheme == "Convex"
+        )
+
+    def _pointed(self, path: str, error: NotFound) -> NotFound:
+        """What is wrong with a query's name: a table's, or one letter."""
+        if not self._attachment.admin:
+            return error
+        status = self.status()
+        if ":" not in path and any(table.name == path for table in status.tables):
+            return NotFound(
+                f"`{path}` is a table, not a query: db.table({path!r}) reads its documents."
+            )
+        near = difflib.get_close_matches(path, status.function_paths(), 1)
+        if near:
+            error.add_note(f"Is `{near[0]}` meant?")
+        return error
+
+    # -- what is there -----------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What the deployment is called."""
+        return self._attachment.name
+
+    @property
+    def url(self) -> str:
+        """The address for clients in a browser or in Node."""
+        return self._attachment.address.client_url
+
+    @property
+    def address(self) -> Address:
+        """Where the deployment is."""
+        return self._attachment.address
+
+    @property
+    def attachment(self) -> Attachment:
+        """The requests to the deployment."""
+        return self._attachment
+
+    @property
+    @edge
+    def tables(self) -> Tables:
+        """The deployment's tables by name."""
+        return Tables(self, self.status())
+
+    @property
+    @edge
+    def functions(self) -> Functions:
+        """The deployment's functions by path."""
+        return Functions(self.status())
+
+    @property
+    def api(self) -> Reference:
+        """The functions as attributes: `db.api.tasks.create(text="hi")`."""
+        return Reference(self, ())
+
+    def table(self, name: str) -> Table:
+        """A table's documents."""
+        return Table(self, name)
+
+    def status(self) -> Status:
+        """What the deployment says of itself."""
+        self._attachment.need_admin("The status")
+        return self._attachment.get("/api/convexlab/status", Status)
+
+    def as_user(self, **identity: Any) -> Database:
+        """The same deployment, acting as a user: `as_user(subject="ann")`."""
+        self._attachment.need_admin("Acting as a user")
+        said = {"issuer": "https://convexlab.local", **identity}
+        return Database(self.address, authorization=self._authorization, identity=said)
+
+    @edge
+    def sql(self, *_: Any, **__: Any) -> NoReturn:
+        """Not in this release."""
+        raise _later("db.sql", "db.table(…).df() and pandas")
+
+    @edge
+    def at(self, *_: Any, **__: Any) -> NoReturn:
+        """Not in this release."""
+        raise _later("db.at", None)
+
+    @edge
+    def history(self, *_: Any, **__: Any) -> NoReturn:
+        """Not in this release."""
+        raise _later("db.history", None)
+
+    @edge
+    def upload(self, *_: Any, **__: Any) -> NoReturn:
+        """Not in this release."""
+        raise _later("db.upload", None)
+
+    def close(self) -> None:
+        """Close the connections; the deployment runs on."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        self._attachment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Reference:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Reference(self, (_named(name),))
+
+    def __repr__(self) -> str:
+        return f"<convexlab deployment {self.name} at {self._attachment.address.url}>"
+
+
+class Reference:
+    """A module or a function of a deployment, found by attributes.
+
+    Args:
+        database: whose it is.
+        parts: the names so far; the last one is the function's when it is called.
+    """
+
+    def __init__(self, database: Database, parts: tuple[str, ...]) -> None:
+        self._database = database
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Reference:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Reference(self._database, (*self._parts, _named(name)))
+
+    @edge
+    def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
+        """Run the function, whatever its kind."""
+        if len(self._parts) < 2:
+            message = (
+                f"`{'.'.join(self._parts)}` is not a function: db.MODULE.FUNCTION(…) is, "
+                "and db.functions lists them."
+            )
+            raise NotFound(message)
+        return self._database.run(self.path, args, **kwargs)
+
+    @property
+    def path(self) -> str:
+        """The function's path."""
+        return path_of_parts(self._parts)
+
+    def __repr__(self) -> str:
+        return f"<{'.'.join(('db', *self._parts))}>"
+
+
+# -- references and arguments --------------------------------------------------
+
+
+def path_of(ref: Any) -> str:
+    """A function's path: of a path, an `api.…` reference, or a decorated function."""
+    if isinstance(ref, str):
+        return ref
+    if isinstance(ref, Reference):
+        return ref.path
+    functions = sys.modules.get("convexlab.functions.definition")
+    if functions is not None:
+        path: str = functions.reference_path(ref)
+        return path
+    message = (
+        f"A {type(ref).__name__} does not name a function: give its path, for instance "
+        '"tasks:list", or api.tasks.list.'
+    )
+    raise InvalidArguments(message)
+
+
+def path_of_parts(parts: tuple[str, ...]) -> str:
+    """`("admin", "users", "list")` as `admin/users:list`."""
+    return "/".join(parts[:-1]) + ":" + parts[-1]
+
+
+def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> bytes:
+    """A call's arguments as JSON: one dict, or by name."""
+    if args is not None and kwargs:
+        message = (
+            "Arguments go by name or as one dict, not both: "
+            f"put {', '.join(kwargs)} into the dict."
+        )
+        raise InvalidArguments(message)
+    given: Any = args if args is not None else {_named(k): v for k, v in kwargs.items()}
+    if not hasattr(given, "keys"):
+        message = (
+            f"A function's arguments go by name or as one dict; this is a "
+            f"{type(given).__name__}: {given!r}."
+        )
+        raise InvalidArguments(message)
+    return to_stored(normalize(given))
+
+
+def _named(name: str) -> str:
+    """One trailing underscore is not part of a name: `from_` passes `from`."""
+    return name.removesuffix("_") or name
+
+
+def _acting(key: str | None, identity: Mapping[str, Any] | None) -> str | None:
+    if key is None or identity is None:
+        return key
+    return f"{key}:{base64.b64encode(_encode(identity)).decode()}"
+
+
+def _later(what: str, instead: str | None) -> NotAllowed:
+    advice = f" Meanwhile: {instead}." if instead else ""
+    return NotAllowed(f"`{what}` is not in this release.{advice}")

@@ -1,0 +1,422 @@
+"""Live results: a query's value that stays current, in Python and on the page.
+
+    db.watch(…) ─▶ waiting ──first value──▶ current ⇄ failed ──close──▶ closed
+
+The page's view has a connection of its own (see `_repr_mimebundle_`), so it goes
+on while the kernel is busy or gone; what is here serves Python.
+
+Invariants
+    L1  Whoever is told of changes gets the newest value, one call at a time; values
+        in between may be skipped, the last one never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import struct
+import sys
+import threading
+import traceback
+from binascii import a2b_base64
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.documents.encoding import from_wire
+from convexlab.errors import Closing, NotAllowed, Unavailable
+from convexlab_kernel import display
+from convexlab_kernel.failures import failed
+from convexlab_kernel.results import Documents, presented, to_pandas
+from convexlab_kernel.state import ZERO_TS, QueryUpdated
+from convexlab_kernel.tracebacks import edge, present
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import pandas as pd
+
+    from convexlab.errors import ConvexlabError
+    from convexlab_kernel.link import Link
+    from convexlab_kernel.state import Update
+
+MIME = "application/vnd.convexlab.live.v1+json"
+
+
+class LiveResult:
+    """A query that is followed: the listener and what it heard last."""
+
+    def __init__(
+        self, link: Link, path: str, arguments: bytes, *, select: str | None = None
+    ) -> None:
+        self.path = path
+        self.arguments = arguments
+        self.changed = threading.Condition()
+        self.closed = False
+        self.count = 0
+        self.ts = ZERO_TS
+        self.error: ConvexlabError | None = None
+        self._select = select
+        self._raw: bytes | None = None
+        self._value: Any = None
+        self._watchers: list[Callable[[], object]] = []
+        self._link = link
+        self._query_id = link.follow(path, arguments, self)
+
+    # -- called by the link ------------------------------------------------------
+
+    def updated(self, update: Update) -> None:
+        """Take a new value or failure."""
+        change = update.change
+        with self.changed:
+            self.ts = update.ts
+            if isinstance(change, QueryUpdated):
+                raw = bytes(change.value)
+                if raw == self._raw and self.error is None:
+                    return
+                self._raw, self.error = raw, None
+                self._value = self._presented(raw)
+            else:
+                self.error = failed(change.error_message, data=change.error_data)
+            self._tell()
+
+    def ended(self, error: ConvexlabError) -> None:
+        """Take that there will be no more."""
+        with self.changed:
+            self.error, self.closed = error, True
+            self._tell()
+
+    def _presented(self, raw: bytes) -> Any:
+        value = from_wire(raw)
+        if self._select is not None and isinstance(value, dict):
+            value = value.get(self._select)
+        return presented(value)
+
+    def _tell(self) -> None:
+        self.count += 1
+        self.changed.notify_all()
+        for watcher in list(self._watchers):
+            watcher()
+
+    # -- called by anybody -------------------------------------------------------
+
+    def first(self, timeout: float) -> None:
+        """Wait until there is a value or a failure."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.count or self.closed, timeout):
+                message = (
+                    f"`{self.path}` has not answered within {timeout:g} s: `%convex` "
+                    "says whether the deployment runs."
+                )
+                raise Unavailable(message)
+
+    def value(self) -> Any:
+        """The newest value, or the failure raised."""
+        with self.changed:
+            if self.error is not None:
+                raise self.error.with_traceback(None)
+            return self._value
+
+    def watch(self, watcher: Callable[[], object]) -> Callable[[], None]:
+        """Call something on the link's thread after each change; the result ends it."""
+        with self.changed:
+            self._watchers.append(watcher)
+
+        def end() -> None:
+            with self.changed:
+                if watcher in self._watchers:
+                    self._watchers.remove(watcher)
+
+        return end
+
+    def close(self) -> None:
+        """Follow it no longer."""
+        self._link.unfollow(self._query_id)
+        with self.changed:
+            self.closed = True
+            self._tell()
+
+
+class Live:
+    """A live result: its newest value in Python, a view that stays current on the page.
+
+    Args:
+        result: what is followed.
+        deployment: the deployment's name, for the page's view.
+        view: how it is shown; by what it holds where nothing is said.
+        public: whether the page may follow it by itself.
+    """
+
+    def __init__(
+        self,
+        result: LiveResult,
+        *,
+        deployment: str,
+        view: dict[str, Any] | None = None,
+        public: bool = True,
+    ) -> None:
+        self._result = result
+        self._deployment = deployment
+        self._view = view
+        self._public = public
+
+    # -- in Python ---------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The query that is followed."""
+        return self._result.path
+
+    @property
+    @edge
+    def value(self) -> Any:
+        """The newest value; waits for the first, raises what the query raised."""
+        self._result.first(knobs.LIVE_SECONDS)
+        return self._result.value()
+
+    @property
+    def error(self) -> ConvexlabError | None:
+        """Why there is no value, if the last run failed."""
+        return self._result.error
+
+    @property
+    def ts(self) -> int:
+        """The timestamp (ns) at which the value is exact."""
+        (ts,) = struct.unpack("<Q", a2b_base64(self._result.ts))
+        return int(ts)
+
+    def df(self) -> pd.DataFrame:
+        """The newest documents as a pandas frame."""
+        value = self.value
+        if not isinstance(value, Documents):
+            message = (
+                f"`{self.path}` gives {_kind_of(value)}, and a frame is made of a list "
+                "of documents."
+            )
+            raise present(NotAllowed(message))
+        return to_pandas(value)
+
+    @edge
+    def wait_for(
+        self, predicate: Callable[[Any], object], timeout: float = knobs.LIVE_SECONDS
+    ) -> Any:
+        """Wait until the value satisfies `predicate`, and return it."""
+        result = self._result
+
+        def holds() -> bool:
+            return result.closed or (
+                bool(result.count)
+                and result.error is None
+                and bool(predicate(result.value()))
+            )
+
+        with result.changed:
+            if not result.changed.wait_for(holds, timeout):
+                message = f"`{self.path}` has not become what was waited for in {timeout:g} s."
+                raise Unavailable(message)
+            if result.closed and not predicate(result.value()):
+                raise Closing(f"`{self.path}` was closed while it was waited for.")
+            return result.value()
+
+    def on_change(self, call: Callable[[Any], object]) -> Callable[[], None]:
+        """Call `call(value)` after each change, on a thread of its own, one at a time.
+
+        Returns:
+            a function that ends it.
+        """
+        return _Caller(self._result, call).end
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+        end = self._result.watch(lambda: loop.call_soon_threadsafe(news.set))
+        seen = 0
+        try:
+            while not self._result.closed:
+                if self._result.count > seen:
+                    seen = self._result.count
+                    yield self._result.value()
+                    continue
+                news.clear()
+                if self._result.count == seen:
+                    await news.wait()
+        finally:
+            end()
+
+    def close(self) -> None:
+        """Follow it no longer."""
+        self._result.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<live {self.path} of {self._deployment}>"
+
+    # -- views -------------------------------------------------------------------
+
+    def table(
+        self, *, columns: list[str] | None = None, edit: str | None = None
+    ) -> Live:
+        """Shown as a table."""
+        return self._as("table", columns=columns, edit=edit)
+
+    def card(self) -> Live:
+        """Shown as one document's fields."""
+        return self._as("card")
+
+    def metric(self, field: str | None = None, *, label: str | None = None) -> Live:
+        """Shown as one number."""
+        return self._as("metric", field=field, label=label)
+
+    def tree(self) -> Live:
+        """Shown as a tree."""
+        return self._as("tree")
+
+    def _as(self, kind: str, **options: Any) -> Live:
+        said = {name: option for name, option in options.items() if option is not None}
+        return Live(
+            self._result,
+            deployment=self._deployment,
+            view={"kind": kind, **said},
+            public=self._public,
+        )
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """How it is shown: as told, or by what it holds."""
+        return self._view or {"kind": kind_of_view(self._result._value)}  # noqa: SLF001 - its own other half
+
+    # -- on the page -------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        self._wait_to_show()
+        data: dict[str, Any] = {}
+        meta: dict[str, Any] = {}
+        if self._public:
+            widget, meta = _widget_bundle(self)
+            data.update(widget)
+            data[MIME] = self.description()
+        data["text/html"] = self._static_html()
+        data["text/plain"] = self._static_text()
+        return data, meta
+
+    def description(self) -> dict[str, Any]:
+        """What the page needs to follow the same query by itself."""
+        return {
+            "path": self.path,
+            "args": msgspec.json.decode(self._result.arguments),
+            "view": self.view,
+            "ts": self._result.ts,
+            "deployment": self._deployment,
+        }
+
+    def _wait_to_show(self) -> None:
+        try:
+            self._result.first(knobs.LIVE_SECONDS)
+        except Unavailable as error:
+            self._result.error = error
+
+    def _note(self) -> str:
+        return f"as of {display.moment(self.ts / 1e6)}"
+
+    def _static_html(self) -> str:
+        error = self._result.error
+        if error is not None:
+            return display.card_html([(type(error).__name__, str(error))])
+        return display.value_html(self._shown(), note=self._note())
+
+    def _static_text(self) -> str:
+        error = self._result.error
+        if error is not None:
+            return f"{self!r}: {type(error).__name__}: {error}"
+        return display.value_text(self._shown(), note=self._note())
+
+    def _shown(self) -> Any:
+        value = self._result._value  # noqa: SLF001 - its own other half
+        view = self._view or {}
+        if view.get("field") and isinstance(value, dict):
+            return value.get(view["field"])
+        if view.get("columns") and isinstance(value, Documents):
+            return Documents(
+                {name: row[name] for name in view["columns"] if name in row}
+                for row in value
+            )
+        return value
+
+
+class _Caller:
+    """Calls a function with the newest value, on a thread of its own (L1)."""
+
+    def __init__(self, result: LiveResult, call: Callable[[Any], object]) -> None:
+        self._result = result
+        self._call = call
+        self._ended = False
+        self._seen = 0
+        threading.Thread(
+            target=self._run, name="convexlab-on-change", daemon=True
+        ).start()
+
+    def end(self) -> None:
+        """Call it no more."""
+        with self._result.changed:
+            self._ended = True
+            self._result.changed.notify_all()
+
+    def _run(self) -> None:
+        result = self._result
+        while self._wait():
+            with result.changed:
+                self._seen, error = result.count, result.error
+                value = None if error is not None else result.value()
+            if error is None:
+                self._tell(value)
+
+    def _wait(self) -> bool:
+        """Wait for news; whether there is any."""
+        result = self._result
+
+        def news() -> bool:
+            return self._ended or result.closed or result.count > self._seen
+
+        with result.changed:
+            result.changed.wait_for(news)
+            return not (self._ended or result.closed)
+
+    def _tell(self, value: Any) -> None:
+        try:
+            self._call(value)
+        except Exception:  # noqa: BLE001 - a user's function, on our thread: shown
+            traceback.print_exc(file=sys.stderr)
+
+
+def kind_of_view(value: object) -> str:
+    """How a value shows itself: a table, a card, a metric or a tree."""
+    if isinstance(value, Documents) or display.is_table(value):
+        return "table"
+    if isinstance(value, dict) and value:
+        return "card"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "metric"
+    return "tree"
+
+
+def _kind_of(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def _widget_bundle(live: Live) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The anywidget view, for pages without our renderer; nothing where it is absent.
+
+    The widgets stand on this package, so they are named here at run time only.
+    """
+    try:
+        widgets = importlib.import_module("convexlab_widgets.live")
+    except ImportError:
+        return {}, {}
+    bundle: tuple[dict[str, Any], dict[str, Any]] = widgets.view_of(live)
+    return bundle

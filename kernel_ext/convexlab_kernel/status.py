@@ -1,0 +1,81 @@
+"""Status: what a deployment says of itself, as the kernel reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class TableStatus(msgspec.Struct, frozen=True):
+    """A table: its name, its documents, its indexes."""
+
+    name: str
+    count: int | None = None
+    indexes: list[Any] = []
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a module came from: a cell of a notebook, or a file."""
+
+    kind: str = "file"
+    name: str = ""
+    cell: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind != "cell":
+            return self.name or "a file"
+        where = self.name or "a notebook"
+        return f"{where}, In[{self.cell}]" if self.cell is not None else where
+
+
+class ModuleStatus(msgspec.Struct, frozen=True):
+    """A module: its origin and its functions."""
+
+    path: str
+    origin: Origin | None = None
+    functions: list[Any] = []
+    source: str | None = None
+
+    def described(self) -> list[tuple[str, str]]:
+        """The functions as (kind, name)."""
+        return [described(function) for function in self.functions]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `GET /api/convexlab/status` answers."""
+
+    version: str = ""
+    url: str = ""
+    tables: list[TableStatus] = []
+    modules: list[ModuleStatus] = []
+    ts: Any = None
+    processes: list[Any] = []
+
+    def module(self, path: str) -> ModuleStatus | None:
+        """The module of this path."""
+        return next((module for module in self.modules if module.path == path), None)
+
+    def function_paths(self) -> list[str]:
+        """Every function's path."""
+        return [
+            f"{module.path}:{name}"
+            for module in self.modules
+            for _, name in module.described()
+        ]
+
+
+def described(function: Any) -> tuple[str, str]:
+    """A function as its function-spec item has it, as (kind, name)."""
+    if isinstance(function, str):
+        return "", function.rpartition(":")[2]
+    kind = str(function.get("functionType", function.get("kind", ""))).lower()
+    if kind == "httpaction":
+        return (
+            "http",
+            f"{function.get('method', '')} {function.get('path', '')}".strip(),
+        )
+    name = str(function.get("identifier", function.get("name", ""))).rpartition(":")[2]
+    visibility = function.get("visibility")
+    said = visibility.get("kind") if isinstance(visibility, dict) else visibility
+    return (f"internal {kind}" if said == "internal" else kind), name

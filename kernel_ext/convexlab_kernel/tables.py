@@ -1,0 +1,238 @@
+"""Tables and functions of a deployment, as `db` shows them.
+
+A table is read in pages with the deployment's key, and written by imports: many
+documents in few requests, checked by the schema, past the limits of a mutation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from convexlab import knobs
+from convexlab.documents.encoding import to_stored
+from convexlab_kernel import display, importing
+from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
+from convexlab_kernel.tracebacks import edge
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from convexlab_kernel.client import Database
+    from convexlab_kernel.importing import Mode
+    from convexlab_kernel.live import Live
+    from convexlab_kernel.status import ModuleStatus, Status, TableStatus
+
+DATA = "_system/cli/tableData"
+
+
+class Table:
+    """A table's documents.
+
+    Args:
+        database: whose table.
+        name: its name.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self.name = name
+
+    # -- reading -----------------------------------------------------------------
+
+    @edge
+    def take(self, limit: int, *, order: str = "desc") -> Documents:
+        """The newest (or oldest) documents."""
+        return Documents(self._read(limit, order))
+
+    @edge
+    def collect(self) -> Documents:
+        """All documents, oldest first."""
+        return Documents(self._read(None, "asc"))
+
+    def df(self) -> pd.DataFrame:
+        """All documents as a pandas frame."""
+        return to_pandas(self.collect())
+
+    def arrow(self) -> pa.Table:
+        """All documents as a pyarrow table."""
+        return to_arrow(self.collect())
+
+    def polars(self) -> pl.DataFrame:
+        """All documents as a polars frame."""
+        return to_polars(self.collect())
+
+    @edge
+    def watch(self, *, limit: int = 100) -> Live:
+        """The newest documents as a live result."""
+        self._database.attachment.need_admin("Watching a table")
+        return self._database._watch(  # noqa: SLF001 - its own other half
+            f"{DATA}:default", to_stored(self._page(None, limit, "desc")), select="page"
+        )
+
+    def count(self) -> int | None:
+        """How many documents there are."""
+        found = self._status()
+        return found.count if found is not None else None
+
+    def __len__(self) -> int:
+        count = self.count()
+        if count is None:
+            return len(self.collect())
+        return count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._read(None, "asc")
+
+    def _read(self, limit: int | None, order: str) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = min(left or knobs.READ_PAGE_DOCUMENTS, knobs.READ_PAGE_DOCUMENTS)
+            page = self._database.query(DATA, self._page(cursor, size, order))
+            yield from page["page"]
+            if page["isDone"]:
+                return
+            cursor = page["continueCursor"]
+            left = None if left is None else left - len(page["page"])
+
+    def _page(self, cursor: str | None, size: int, order: str) -> dict[str, Any]:
+        return {
+            "table": self.name,
+            "order": order,
+            "paginationOpts": {"cursor": cursor, "numItems": size},
+        }
+
+    def _status(self) -> TableStatus | None:
+        tables = self._database.status().tables
+        return next((table for table in tables if table.name == self.name), None)
+
+    # -- writing -----------------------------------------------------------------
+
+    @edge
+    def insert(
+        self, data: Any, *, missing: str = "absent", progress: bool = True
+    ) -> int:
+        """Insert a data frame, a dict, or dicts, and return how many documents.
+
+        Args:
+            data: the rows. Times become milliseconds.
+            missing: what a missing cell becomes: an "absent" field, or "null".
+            progress: whether a bar shows how far it is, when it takes a while.
+        """
+        rows, batches = importing.batches_of(data, missing=missing)
+        return self._import(batches, rows=rows, mode="append", progress=progress)
+
+    @edge
+    def clear(self) -> None:
+        """Delete all documents; the table and its schema stay."""
+        self._import(iter(()), rows=0, mode="replace", progress=False)
+
+    def _import(
+        self,
+        batches: Iterator[importing.Batch],
+        *,
+        rows: int | None,
+        mode: Mode,
+        progress: bool,
+    ) -> int:
+        shown = progress and (rows is None or rows >= knobs.PROGRESS_FROM_ROWS)
+        attachment = self._database.attachment
+        if not shown:
+            return importing.insert(attachment, self.name, batches, mode=mode)
+        from tqdm.auto import tqdm
+
+        with tqdm(total=rows, desc=self.name, unit=" documents", leave=False) as bar:
+            return importing.insert(
+                attachment, self.name, batches, mode=mode, progress=bar
+            )
+
+    # -- showing -----------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        rows = self.take(knobs.STATIC_ROWS)
+        total = self.count()
+        return {
+            "text/html": display.table_html(rows, total=total, note=self.name),
+            "text/plain": display.table_text(rows, total=total, note=self.name),
+        }
+
+    def __repr__(self) -> str:
+        return f"<table {self.name} of {self._database.name}>"
+
+
+class Tables(Mapping[str, Table]):
+    """A deployment's tables by name."""
+
+    def __init__(self, database: Database, status: Status) -> None:
+        self._database = database
+        self._tables = {table.name: table for table in status.tables}
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._tables:
+            raise KeyError(name)
+        return Table(self._database, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "table": table.name,
+                "documents": "" if table.count is None else table.count,
+                "indexes": ", ".join(map(_index_name, table.indexes)),
+            }
+            for table in self._tables.values()
+        ]
+
+    def _repr_html_(self) -> str:
+        return display.table_html(self._rows(), what="tables")
+
+    def __repr__(self) -> str:
+        return display.table_text(self._rows(), what="tables")
+
+
+class Functions(Mapping[str, str]):
+    """A deployment's functions: path to kind."""
+
+    def __init__(self, status: Status) -> None:
+        self._kinds = {
+            f"{module.path}:{name}": (kind, module)
+            for module in status.modules
+            for kind, name in module.described()
+        }
+
+    def __getitem__(self, path: str) -> str:
+        return self._kinds[path][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {"function": path, "kind": kind, "from": _origin(module)}
+            for path, (kind, module) in self._kinds.items()
+        ]
+
+    def _repr_html_(self) -> str:
+        return display.table_html(self._rows(), what="functions")
+
+    def __repr__(self) -> str:
+        return display.table_text(self._rows(), what="functions")
+
+
+def _origin(module: ModuleStatus) -> str:
+    return "" if module.origin is None else str(module.origin)
+
+
+def _index_name(index: Any) -> str:
+    return str(index.get("name", "")) if isinstance(index, dict) else str(index)
