@@ -1,1 +1,19 @@
-"""Reading order is written when the package is."""
+"""How what is stored is committed: reads recorded, writes in groups, a log of all.
+
+Reading order
+    timestamp     positions in commit order
+    interval      intervals of index keys, and sets of them
+    write_set     revisions, and a document's way from one to the next
+    read_set      what was looked at
+    overlay       what differs from a base: points and ranges merged
+    log           what each commit wrote, as the store keeps it
+    persistence/  the store: contract, memory, sqlite
+    snapshot      reads at one timestamp
+    catalog       tables, indexes and schemas, from the system tables
+    definitions   how those are written
+    limits        what one transaction may do
+    transaction   snapshot, read set and writes
+    committer     the only code that changes the database
+    backfill      filling a new index, checking a new schema, in slices
+    retention     how far back log and history reach
+"""

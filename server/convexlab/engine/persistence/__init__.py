@@ -1,1 +1,5 @@
-"""Reading order is written when the package is."""
+"""Stores behind one contract.
+
+Reading order: contract, memory (the plainest), sqlite with tables.sql, checkpoints,
+folder.
+"""

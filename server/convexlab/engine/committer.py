@@ -1,0 +1,252 @@
+"""The committer: the only code that changes the database.
+
+Mutations run one after another, each with its writes in memory until it returns,
+so each sees all that came before it and none conflicts. What has been accepted is
+made durable in groups with one flush, while the next group gathers; only then do
+callers hear of their mutations and followers see them.
+
+    begin ─▶ (run) ─▶ accept ─▶ … more of the group … ─▶ apply ─▶ flush ─▶ durable
+                        │                                  │        │         │
+                        in the gathering overlay           │        │         publish
+                                                 statements, here   COMMIT + fsync,
+                                                                    on any thread
+
+The head, on which the next mutation begins, is the store with two overlays: the
+group in flight and the one gathering.
+
+Invariants
+    C1  Timestamps only rise.
+    C2  Durable, then published: nothing leaves a group before its flush.
+    C3  A mutation that fails leaves no trace, its neighbours unharmed: it was
+        never accepted.
+    C4  What a transaction saw is what it is accepted on: none comes between.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convexlab.engine.catalog import Catalog, load_catalog
+from convexlab.engine.overlay import Overlay
+from convexlab.engine.persistence.contract import CallRecord, Commit
+from convexlab.engine.snapshot import Snapshot
+from convexlab.engine.timestamp import Timestamp, TimestampSource
+from convexlab.engine.transaction import Transaction
+from convexlab.engine.write_set import touched_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.engine.limits import Limits
+    from convexlab.engine.persistence.contract import Persistence
+    from convexlab.engine.transaction import FinishedTransaction
+    from convexlab.engine.write_set import IndexKey
+
+
+@dataclass(slots=True)
+class CommitGroup:
+    """Commits made durable together.
+
+    Attributes:
+        previous_ts: of the state before it.
+        commits: in order.
+        overlay: what they change, until the store shows it.
+    """
+
+    previous_ts: Timestamp
+    commits: list[Commit] = field(default_factory=list)
+    overlay: Overlay = field(default_factory=Overlay)
+    calls: dict[str, CallRecord] = field(default_factory=dict)
+
+    @property
+    def ts(self) -> Timestamp:
+        """Of the state after it."""
+        return self.commits[-1].ts if self.commits else self.previous_ts
+
+    def keys(self) -> list[IndexKey]:
+        """Every place that its commits touch, old and new."""
+        return touched_keys(w for commit in self.commits for w in commit.writes)
+
+    def __len__(self) -> int:
+        return len(self.commits)
+
+
+class Committer:
+    """Accepts transactions and makes them durable, in groups.
+
+    Args:
+        persistence: the store.
+        now_ns: the wall clock.
+        random_bytes: where new ids come from.
+    """
+
+    def __init__(
+        self,
+        persistence: Persistence,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.persistence = persistence
+        self._now_ns = now_ns
+        self._random_bytes = random_bytes
+        meta = persistence.head().meta
+        self._source = TimestampSource(meta.last_ts, now_ns=now_ns)
+        self.ts = meta.last_ts
+        self.durable_ts = meta.last_ts
+        self._catalog_ts = meta.catalog_ts
+        self._modules_ts = meta.modules_ts
+        self._accepted = 0
+        self._gathering = CommitGroup(meta.last_ts)
+        self._in_flight: CommitGroup | None = None
+        self.catalog = self._load_catalog()
+
+    # -- running --------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Everything accepted so far, durable or not."""
+        layers = [self._gathering.overlay] if self._gathering.commits else []
+        if self._in_flight is not None:
+            layers.insert(0, self._in_flight.overlay)
+        return Snapshot(
+            self.persistence.head(),
+            ts=self.ts,
+            catalog_ts=self._catalog_ts,
+            modules_ts=self._modules_ts,
+            layers=layers,
+        )
+
+    def begin(
+        self,
+        *,
+        writable: bool = True,
+        system: bool = False,
+        limits: Limits | None = None,
+        random_bytes: Callable[[int], bytes] | None = None,
+        now_ns: int | None = None,
+    ) -> Transaction:
+        """A transaction on top of everything accepted so far."""
+        return Transaction(
+            self.snapshot(),
+            self.catalog,
+            ids=random_bytes or self._random_bytes,
+            now_ns=self._now_ns() if now_ns is None else now_ns,
+            limits=limits,
+            writable=writable,
+            system=system,
+            began_at=self._accepted,
+        )
+
+    def accept(
+        self,
+        finished: FinishedTransaction,
+        *,
+        call_id: str | None = None,
+        outcome: bytes = b"",
+    ) -> Commit:
+        """Let a transaction be the next one; it is durable with its group.
+
+        Args:
+            finished: begun after every one accepted before it (C4).
+            call_id: recorded, with the outcome, in the same store transaction.
+            outcome: what to answer if the same call is asked for again.
+        """
+        assert finished.began_at == self._accepted or not finished.write_set, (
+            f"C4: begun at {finished.began_at}, now at {self._accepted}"
+        )
+        writes = finished.write_set
+        ts = self._source.next() if writes else self.ts
+        commit = Commit(
+            ts,
+            writes,
+            call_id,
+            outcome,
+            added_entries=finished.added_entries or (),
+            changes_catalog=finished.changes_catalog,
+            changes_modules=finished.changes_modules,
+        )
+        if writes or commit.added_entries or call_id is not None:
+            self._gather(commit, finished)
+        return commit
+
+    def _gather(self, commit: Commit, finished: FinishedTransaction) -> None:
+        group = self._gathering
+        group.commits.append(commit)
+        if commit.call_id is not None:
+            group.calls[commit.call_id] = CallRecord(commit.ts, commit.outcome)
+        if not commit.writes and not commit.added_entries:
+            return
+        self._accepted += 1
+        for write in commit.writes:
+            if write.new is not None:
+                write.new.ts = commit.ts
+        group.overlay.update(finished.overlay)
+        self.ts = commit.ts
+        if commit.changes_modules:
+            self._modules_ts = commit.ts
+        if commit.changes_catalog:
+            self._catalog_ts = commit.ts
+            self.catalog = self._load_catalog()
+
+    def _load_catalog(self) -> Catalog:
+        return load_catalog(self.snapshot(), ts=self._catalog_ts)
+
+    def lookup_call(self, call_id: str) -> CallRecord | None:
+        """The outcome of a call that was accepted, durable or not."""
+        for group in (self._gathering, self._in_flight):
+            if group is not None and call_id in group.calls:
+                return group.calls[call_id]
+        return self.persistence.head().call(call_id)
+
+    # -- making durable -------------------------------------------------------
+
+    @property
+    def gathered(self) -> int:
+        """How many commits wait for their group to be applied."""
+        return len(self._gathering)
+
+    @property
+    def is_flushing(self) -> bool:
+        """Whether a group is applied and not yet durable."""
+        return self._in_flight is not None
+
+    def apply(self) -> CommitGroup | None:
+        """Write the gathering group into the store, without waiting for the disk.
+
+        Returns:
+            The group, to be flushed; None when there is nothing to write or the
+            group before is not durable yet.
+        """
+        group = self._gathering
+        if not group.commits or self._in_flight is not None:
+            return None
+        self.persistence.apply(group.commits)
+        self._in_flight = group
+        self._gathering = CommitGroup(group.ts)
+        return group
+
+    def flush(self, group: CommitGroup) -> None:
+        """Make an applied group durable; on any thread, it only waits for the disk."""
+        assert group is self._in_flight, "groups are flushed in their order"
+        self.persistence.flush()
+
+    def durable(self, group: CommitGroup) -> None:
+        """The flush has come back: the store shows the group, its overlay goes."""
+        assert group is self._in_flight, "groups are flushed in their order"
+        self.persistence.settled()
+        self._in_flight = None
+        self.durable_ts = group.ts  # C2: from here on it may be published
+
+    def settle_all(self) -> list[CommitGroup]:
+        """Make everything accepted so far durable, here and now."""
+        groups = []
+        if self._in_flight is not None:
+            raise AssertionError("a flush is on its way in another thread")
+        while (group := self.apply()) is not None:
+            self.flush(group)
+            self.durable(group)
+            groups.append(group)
+        return groups

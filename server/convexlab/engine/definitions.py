@@ -1,0 +1,216 @@
+"""Definitions: how tables, indexes and schemas come to be, by writing documents.
+
+Everything here is a few writes to system tables in a transaction of the system,
+so a push is atomic, shows in the log like any commit, and can be read back as of
+any timestamp. `catalog` is the picture of what is written here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from convexlab import knobs
+from convexlab.documents.ids import encode_id
+from convexlab.documents.schema import check_table_name
+from convexlab.engine.catalog import (
+    BY_CREATION_TIME_NAME,
+    BY_ID_NAME,
+    INDEXES,
+    SCHEMAS,
+    TABLES,
+    IndexInfo,
+)
+from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
+from convexlab.errors import LimitExceeded, SchemaViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convexlab.documents.ids import TableNumber
+    from convexlab.documents.schema import Schema
+    from convexlab.engine.catalog import IndexState, TableInfo
+    from convexlab.engine.transaction import Transaction
+
+
+def create_table(tx: Transaction, name: str) -> TableNumber:
+    """Make a table; its number was never used before."""
+    check_table_name(name)
+    catalog = tx.catalog
+    if name in catalog.tables:
+        return catalog.tables[name].number
+    if len(catalog.tables) >= knobs.MAX_TABLES:
+        raise LimitExceeded(
+            f"There are {knobs.MAX_TABLES} tables, no more are allowed.",
+            kind="TooManyTables",
+        )
+    number = catalog.next_table
+    tx.insert(
+        "_tables",
+        {
+            "name": name,
+            "number": number,
+            "state": "active",
+            "nextSlot": FIRST_USER_SLOT,
+        },
+    )
+    return number
+
+
+def rename_table(tx: Transaction, table: TableInfo, name: str) -> None:
+    """Give a table another name; documents and ids stay as they are."""
+    check_table_name(name)
+    tx.patch(encode_id(TABLES, table.document_id), {"name": name})
+
+
+def set_table_state(tx: Transaction, table: TableInfo, state: str) -> None:
+    """`active`; `hidden` from functions (while being filled); `deleted` for good."""
+    assert state in ("active", "hidden", "deleted"), state
+    tx.patch(encode_id(TABLES, table.document_id), {"state": state})
+
+
+# -- indexes --------------------------------------------------------------------
+
+
+def create_index(
+    tx: Transaction,
+    table: str,
+    name: str,
+    fields: Sequence[str],
+    *,
+    unique: bool = False,
+    staged: bool = False,
+    enable: bool = True,
+) -> IndexInfo:
+    """Declare an index: every commit keeps it up from this one on.
+
+    On a table without documents it is complete at once; otherwise it is
+    backfilling until `backfill` has been through.
+
+    Args:
+        tx: a transaction of the system.
+        table: the table's name; made if missing.
+        name: the index's name.
+        fields: field paths, without `_creationTime`.
+        unique: whether equal documents are refused.
+        staged: built, but not to be queried yet.
+        enable: whether it may be used once complete; a push enables its indexes
+            together at its end.
+    """
+    number = create_table(tx, table)
+    info = tx.catalog.tables[table]
+    if name in (BY_ID_NAME, BY_CREATION_TIME_NAME) or name.startswith("_"):
+        raise SchemaViolation(f"`{name}` is the name of a built-in index.")
+    is_empty = next(tx.rows(by_id_index(number), EVERYTHING), None) is None
+    complete: IndexState = "enabled" if enable else "backfilled"
+    table_id = encode_id(TABLES, info.document_id)
+    revision = tx.revision(TABLES, info.document_id)
+    assert revision is not None, info
+    slot = int(revision.document["nextSlot"])
+    tx.patch(table_id, {"nextSlot": slot + 1})
+    tx.insert(
+        "_indexes",
+        {
+            "table": number,
+            "name": name,
+            "slot": slot,
+            "fields": list(fields),
+            "unique": unique,
+            "staged": staged,
+            "state": complete if is_empty else "backfilling",
+            "enableWhenDone": enable,
+            "cursor": None,
+            "error": None,
+        },
+    )
+    return _declared(tx, number, slot)
+
+
+def _declared(tx: Transaction, table: TableNumber, slot: int) -> IndexInfo:
+    index_id = by_id_index(table) | slot
+    for index in tx.catalog.indexes():
+        if index.id == index_id:
+            return index
+    raise AssertionError(f"index {index_id} was declared and is not there")
+
+
+def _index_document_id(index: IndexInfo) -> str:
+    return encode_id(INDEXES, index.document_id)
+
+
+def set_index_state(tx: Transaction, index: IndexInfo, state: IndexState) -> None:
+    """Move an index along: see the drawing in `catalog`."""
+    tx.patch(_index_document_id(index), {"state": state})
+
+
+def set_index_staged(tx: Transaction, index: IndexInfo, *, staged: bool) -> None:
+    """Let queries use an index, or not."""
+    tx.patch(_index_document_id(index), {"staged": staged})
+
+
+def set_index_cursor(tx: Transaction, index: IndexInfo, cursor: bytes) -> None:
+    """How far an index is filled."""
+    tx.patch(_index_document_id(index), {"cursor": cursor})
+
+
+def fail_index(tx: Transaction, index: IndexInfo, error: str) -> None:
+    """An index cannot be built: duplicates in a unique one."""
+    tx.patch(_index_document_id(index), {"state": "failed", "error": error})
+
+
+def drop_index(tx: Transaction, index: IndexInfo) -> None:
+    """Stop keeping an index up; `backfill.sweep` takes its entries away later."""
+    tx.patch(_index_document_id(index), {"state": "dropping"})
+
+
+def forget_index(tx: Transaction, index: IndexInfo) -> None:
+    """The entries of a dropped index are gone: its document goes too."""
+    tx.delete(_index_document_id(index))
+
+
+# -- schemas --------------------------------------------------------------------
+
+
+def declare_schema(tx: Transaction, schema: Schema) -> bytes:
+    """Store a schema as pending; a pending one before it is superseded.
+
+    Tables it names are made. Its indexes are declared apart (`create_index`).
+    """
+    for name in schema.tables:
+        create_table(tx, name)
+    if tx.catalog.pending_id is not None:
+        _set_schema_state(tx, tx.catalog.pending_id, "superseded")
+    tx.insert(
+        "_schemas",
+        {"state": "pending", "schema": json.dumps(schema.to_json()), "error": None},
+    )
+    pending = tx.catalog.pending_id
+    assert pending is not None
+    return pending
+
+
+def activate_schema(tx: Transaction) -> None:
+    """The pending schema becomes the active one."""
+    pending, active = tx.catalog.pending_id, tx.catalog.schema_id
+    assert pending is not None, "no schema is pending"
+    if active is not None:
+        _set_schema_state(tx, active, "superseded")
+    _set_schema_state(tx, pending, "active")
+
+
+def deactivate_schema(tx: Transaction) -> None:
+    """From now on there is no schema: any document goes."""
+    if tx.catalog.schema_id is not None:
+        _set_schema_state(tx, tx.catalog.schema_id, "superseded")
+
+
+def fail_pending_schema(tx: Transaction, error: str) -> None:
+    """The schema being pushed does not hold; the active one stays."""
+    pending = tx.catalog.pending_id
+    if pending is not None:
+        tx.patch(encode_id(SCHEMAS, pending), {"state": "failed", "error": error})
+
+
+def _set_schema_state(tx: Transaction, schema: bytes, state: str) -> None:
+    tx.patch(encode_id(SCHEMAS, schema), {"state": state})

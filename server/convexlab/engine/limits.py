@@ -1,0 +1,99 @@
+"""What one transaction may read and write, and how much of it is used.
+
+The counters are Convex's; reaching one is an error the user's code may catch,
+but the counter stays where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convexlab import knobs
+from convexlab.errors import LimitExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one transaction may do."""
+
+    documents_read: int = knobs.MAX_DOCUMENTS_READ
+    bytes_read: int = knobs.MAX_BYTES_READ
+    read_intervals: int = knobs.MAX_READ_INTERVALS
+    writes: int = knobs.MAX_WRITES
+    bytes_written: int = knobs.MAX_BYTES_WRITTEN
+
+
+DEFAULT_LIMITS = Limits()
+# For the system's own transactions: pushes, backfills, imports.
+NO_LIMITS = Limits(*[1 << 62] * 5)
+
+
+class Usage:
+    """What a transaction has read and written so far."""
+
+    __slots__ = (
+        "bytes_read",
+        "bytes_written",
+        "documents_read",
+        "limits",
+        "writes",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.documents_read = 0
+        self.bytes_read = 0
+        self.writes = 0
+        self.bytes_written = 0
+
+    def read(self, size: int) -> None:
+        """One document was read."""
+        self.documents_read += 1
+        self.bytes_read += size
+        limits = self.limits
+        if self.documents_read > limits.documents_read:
+            raise LimitExceeded(
+                "Too many documents read in a single function execution (limit: "
+                f"{limits.documents_read}). {_FEWER_READS}",
+                kind="TooManyDocumentsRead",
+            )
+        if self.bytes_read > limits.bytes_read:
+            raise LimitExceeded(
+                "Too many bytes read in a single function execution (limit: "
+                f"{limits.bytes_read} bytes). {_FEWER_READS}",
+                kind="TooManyBytesRead",
+            )
+
+    def wrote(self, size: int) -> None:
+        """One document was written."""
+        self.writes += 1
+        self.bytes_written += size
+        limits = self.limits
+        if self.writes > limits.writes:
+            raise LimitExceeded(
+                "Too many writes in a single function execution (limit: "
+                f"{limits.writes}). Write in several mutations.",
+                kind="TooManyWrites",
+            )
+        if self.bytes_written > limits.bytes_written:
+            raise LimitExceeded(
+                "Too many bytes written in a single function execution (limit: "
+                f"{limits.bytes_written} bytes). Write in several mutations.",
+                kind="TooManyBytesWritten",
+            )
+
+
+def too_many_intervals(limits: Limits) -> LimitExceeded:
+    """The read set has grown over its limit."""
+    return LimitExceeded(
+        "Too many reads in a single function execution (limit: "
+        f"{limits.read_intervals}). Each get and each query counts as one; read a "
+        "range instead of many single documents.",
+        kind="TooManyReads",
+    )
+
+
+_FEWER_READS = (
+    "Consider using smaller limits in your queries, paginating your queries, or "
+    "using indexed queries with a selective index range expressions."
+)

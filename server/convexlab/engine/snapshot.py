@@ -1,0 +1,224 @@
+"""A snapshot: the database as of one timestamp, whatever it is put together from.
+
+The writer's head is a store that may lag plus overlays of the groups in memory; a
+reader's snapshot is the store alone; `snapshot_at` is a store that has gone too
+far plus the overlay that takes it back. All three read alike.
+
+A reader asked for an earlier timestamp has two ways. A few commits back, their log
+entries say what to undo. Far back, each read looks at history beside the current
+rows; that costs more a read and nothing at first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from convexlab import knobs
+from convexlab.engine.overlay import Chunk, Overlay, Row, read_chunk
+from convexlab.engine.persistence.contract import require_history
+from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.write_set import by_id_index
+from convexlab.errors import OutOfRetention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convexlab.engine.interval import Interval
+    from convexlab.engine.log import LogEntry, LogWrite
+    from convexlab.engine.persistence.contract import PersistenceSnapshot
+    from convexlab.engine.write_set import IndexKeys, Revision
+
+
+class Base(Protocol):
+    """What a snapshot lays its layers over."""
+
+    def get(self, table: int, internal_id: bytes) -> Revision | None:
+        """A document's revision."""
+
+    def range(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Row]:
+        """Up to `limit` rows of an interval; fewer only when there are no more."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Snapshot:
+    """Reads at one timestamp.
+
+    Args:
+        base: the store's rows.
+        ts: what the snapshot shows is exact as of this timestamp.
+        catalog_ts: the newest change of tables, indexes or schemas in it.
+        modules_ts: the newest change of modules in it.
+        layers: what differs from the base, older first.
+    """
+
+    __slots__ = ("base", "catalog_ts", "layers", "modules_ts", "ts")
+
+    def __init__(
+        self,
+        base: Base,
+        *,
+        ts: Timestamp,
+        catalog_ts: Timestamp,
+        modules_ts: Timestamp,
+        layers: Sequence[Overlay] = (),
+    ) -> None:
+        self.base = base
+        self.ts = ts
+        self.catalog_ts = catalog_ts
+        self.modules_ts = modules_ts
+        self.layers = tuple(layers)
+
+    def get(self, table: int, internal_id: bytes) -> Revision | None:
+        """A document's revision."""
+        for layer in reversed(self.layers):
+            entries = layer.maps.get(by_id_index(table))
+            if entries is not None and internal_id in entries.entries:
+                return entries.entries[internal_id]
+        return self.base.get(table, internal_id)
+
+    def chunk(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> Chunk:
+        """The next rows of an index range."""
+        return read_chunk(
+            self.base, self.layers, index_id, start, end, reverse=reverse, limit=limit
+        )
+
+    def rows(
+        self, index_id: int, interval: Interval, *, reverse: bool = False
+    ) -> Iterator[Row]:
+        """All rows of an index range; nothing is recorded."""
+        return iterate(self, index_id, interval, reverse=reverse)
+
+    def close(self) -> None:
+        """Let go of the store's snapshot."""
+        self.base.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def iterate(
+    snapshot: Snapshot, index_id: int, interval: Interval, *, reverse: bool = False
+) -> Iterator[Row]:
+    """All rows of an index range, chunk by chunk."""
+    start, end = interval.start, interval.end
+    while True:
+        chunk = snapshot.chunk(
+            index_id, start, end, reverse=reverse, limit=knobs.RANGE_CHUNK_ROWS
+        )
+        yield from chunk.rows
+        if chunk.is_last:
+            return
+        start, end = chunk.start, chunk.end
+
+
+def newest_snapshot(base: PersistenceSnapshot) -> Snapshot:
+    """What a store's snapshot shows, as it is."""
+    meta = base.meta
+    return Snapshot(
+        base, ts=meta.last_ts, catalog_ts=meta.catalog_ts, modules_ts=meta.modules_ts
+    )
+
+
+def snapshot_at(base: PersistenceSnapshot, ts: Timestamp) -> Snapshot:
+    """What a store's snapshot showed at an earlier timestamp.
+
+    N.B. `catalog_ts` and `modules_ts` never say more than `ts`: if either changed
+    after it, they say `ts`, so that a catalog read here is not taken for a newer.
+
+    Raises:
+        OutOfRetention: that state is no longer kept, or not reached yet.
+    """
+    meta = base.meta
+    if ts > meta.last_ts:
+        raise OutOfRetention(
+            f"{ts} is not reached yet: the store is at {meta.last_ts}."
+        )
+    if ts == meta.last_ts:
+        return newest_snapshot(base)
+    require_history(meta, ts)
+    limit = knobs.UNDO_COMMITS
+    later = base.log_after(ts, limit=limit) if ts >= meta.log_from else None
+    if later is None or len(later) == limit:
+        reads: Base = _AsOf(base, ts)
+        layers: list[Overlay] = []
+    else:
+        reads, layers = base, [undoing(base, later)]
+    return Snapshot(
+        reads,
+        ts=ts,
+        catalog_ts=min(ts, meta.catalog_ts),
+        modules_ts=min(ts, meta.modules_ts),
+        layers=layers,
+    )
+
+
+def undoing(base: PersistenceSnapshot, later: Sequence[LogEntry]) -> Overlay:
+    """The overlay that takes `base` back to before these commits, oldest first."""
+    first: dict[tuple[int, bytes], LogWrite] = {}
+    last_keys: dict[tuple[int, bytes], IndexKeys] = {}
+    for entry in later:
+        for write in entry.writes:
+            document = (write.table, write.id)
+            first.setdefault(document, write)
+            last_keys[document] = write.new_keys
+    overlay = Overlay()
+    for document, write in first.items():
+        before = _before(base, write)
+        if write.previous_ts and before is None:
+            continue  # its table keeps no history: it stays as it is
+        overlay.move(last_keys[document], write.old_keys, before)
+    return overlay
+
+
+def _before(base: PersistenceSnapshot, write: LogWrite) -> Revision | None:
+    if not write.previous_ts:
+        return None
+    return base.get_at(write.table, write.id, Timestamp(write.previous_ts))
+
+
+class _AsOf:
+    """A store's snapshot read as of an earlier timestamp, through its history."""
+
+    def __init__(self, base: PersistenceSnapshot, ts: Timestamp) -> None:
+        self._base = base
+        self._ts = ts
+
+    def get(self, table: int, internal_id: bytes) -> Revision | None:
+        return self._base.get_at(table, internal_id, self._ts)
+
+    def range(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Row]:
+        return self._base.range_at(
+            index_id, start, end, ts=self._ts, reverse=reverse, limit=limit
+        )
+
+    def close(self) -> None:
+        self._base.close()

@@ -1,0 +1,40 @@
+"""Timestamps: positions in commit order, counted in nanoseconds, that only rise.
+
+A timestamp resembles the time of day so that retention and time travel can be
+said in minutes, but it is no clock: `max(now, last + 1)` keeps it rising through
+restarts and through clocks that are set back.
+
+Invariants
+    T1  Each timestamp is greater than every one given before it, whatever the
+        clock says, and greater than the last one that the store remembers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Timestamp = NewType("Timestamp", int)
+
+# Before the first commit.
+BEGINNING = Timestamp(0)
+
+
+class TimestampSource:
+    """Gives the next timestamp.
+
+    Args:
+        last: the newest timestamp that the store knows.
+        now_ns: the wall clock.
+    """
+
+    def __init__(self, last: Timestamp, *, now_ns: Callable[[], int]) -> None:
+        self.last = last
+        self._now_ns = now_ns
+
+    def next(self) -> Timestamp:
+        """A timestamp after all others: T1."""
+        self.last = Timestamp(max(self._now_ns(), self.last + 1))
+        return self.last

@@ -1,0 +1,602 @@
+"""A transaction: a snapshot, what has been read of it, and what is to be written.
+
+Writes stay in memory, as an overlay over the snapshot, so the transaction reads
+what it wrote, and giving it up is forgetting it. Every read is recorded as far as
+it went. A document is checked when it is written, not later.
+
+    Transaction ──finish──▶ FinishedTransaction ──Committer.accept──▶ Commit
+
+Savepoints nest: each is one more overlay, laid into the one below when it ends
+well and dropped when it does not. Reads and counters stay either way.
+
+Invariants
+    X1  A failed write changes nothing.
+    X2  A write that would change nothing is none: it is not checked, counted or
+        recorded.
+    X3  Of each document written there is one DocumentWrite, from what the snapshot
+        had to what the transaction leaves; none if these are equal.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from convexlab import knobs
+from convexlab.documents.document import get_path
+from convexlab.documents.encoding import to_stored
+from convexlab.documents.ids import (
+    FIRST_USER_TABLE,
+    decode_id,
+    encode_id,
+    new_internal_id,
+)
+from convexlab.documents.value import (
+    UNDEFINED,
+    check_document,
+    normalize_fields,
+    values_equal,
+)
+from convexlab.engine.catalog import (
+    CATALOG_TABLES,
+    MODULES,
+    Catalog,
+    IndexInfo,
+    TableInfo,
+    index_presence,
+    load_catalog,
+    presence_of,
+)
+from convexlab.engine.definitions import (
+    create_table,
+    fail_index,
+    fail_pending_schema,
+)
+from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.limits import (
+    DEFAULT_LIMITS,
+    NO_LIMITS,
+    Limits,
+    Usage,
+    too_many_intervals,
+)
+from convexlab.engine.overlay import Overlay, Row, read_chunk
+from convexlab.engine.read_set import ReadSet
+from convexlab.engine.write_set import (
+    INDEX_SLOT_BITS,
+    DocumentWrite,
+    Revision,
+)
+from convexlab.errors import (
+    InvalidValue,
+    NotAllowed,
+    NotFound,
+    SchemaViolation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.write_set import Document, IndexKey, IndexKeys
+
+DocumentKey: TypeAlias = tuple[int, bytes]
+
+# The bytes that end every index key: the creation time and the internal id.
+_KEY_TAIL_BYTES = 9 + 16
+
+
+@dataclass(slots=True)
+class FinishedTransaction:
+    """A transaction whose reads and writes are fixed."""
+
+    write_set: list[DocumentWrite]
+    read_set: ReadSet
+    overlay: Overlay
+    began_at: int
+    changes_catalog: bool = False
+    changes_modules: bool = False
+    added_entries: list[tuple[IndexKey, Revision]] | None = None
+
+    @property
+    def catalog_changed(self) -> bool:
+        """Whether tables, indexes or schemas are among the writes."""
+        return self.changes_catalog
+
+
+class Transaction:
+    """One transaction over a snapshot.
+
+    Args:
+        snapshot: what it sees besides its own writes.
+        catalog: the catalog of that snapshot.
+        ids: a source of random bytes, for new ids.
+        now_ns: the time at which it runs.
+        limits: how much it may read and write.
+        writable: whether it may write.
+        system: whether it may write system tables, and beyond the schema's word.
+        began_at: how many transactions the committer had accepted; its own.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        catalog: Catalog,
+        *,
+        ids: Callable[[int], bytes] = os.urandom,
+        now_ns: int | None = None,
+        limits: Limits | None = None,
+        writable: bool = False,
+        system: bool = False,
+        began_at: int = 0,
+    ) -> None:
+        if limits is None:
+            limits = NO_LIMITS if system else DEFAULT_LIMITS
+        self.snapshot = snapshot
+        self.read_set = ReadSet()
+        self.usage = Usage(limits)
+        self.is_writable = writable
+        self.is_system = system
+        self.now_ns = time.time_ns() if now_ns is None else now_ns
+        self.began_at = began_at
+        self._catalog = catalog
+        self._catalog_is_stale = False
+        self._random_bytes = ids
+        self._overlays: list[Overlay] = [Overlay()]
+        self._layers: list[Overlay] = [*snapshot.layers, self._overlays[0]]
+        self._originals: dict[DocumentKey, Revision | None] = {}
+        self._writes_made = 0
+        self._creation_time = max(float(snapshot.ts), float(self.now_ns)) / 1e6
+        self._added_entries: list[tuple[IndexKey, Revision]] = []
+
+    @property
+    def ts(self) -> int:
+        """The timestamp of the snapshot."""
+        return self.snapshot.ts
+
+    @property
+    def now_ms(self) -> int:
+        """The time at which it runs, in whole milliseconds."""
+        return self.now_ns // 1_000_000
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, own changes included."""
+        if self._catalog_is_stale:
+            self._catalog = load_catalog(self, ts=self._catalog.ts)
+            self._catalog_is_stale = False
+        return self._catalog
+
+    # -- reading --------------------------------------------------------------
+
+    def table(self, name: str) -> TableInfo | None:
+        """A table by name; that it is there, or not, is recorded (K2)."""
+        found = self.catalog.tables.get(name)
+        if found is None:
+            self.read_set.record(*presence_of(name))
+        elif not found.is_system:
+            self.read_set.record(*found.presence)
+        return found
+
+    def index(self, table: TableInfo, name: str) -> IndexInfo:
+        """A usable index by name; recorded likewise.
+
+        Raises:
+            NotFound: no such index, or not yet.
+        """
+        found = table.indexes.get(name)
+        if found is None or found.document_id:
+            self.read_set.record(*index_presence(table.number, name))
+        return table.index(name) if found is None else found
+
+    def get(self, table: int, internal_id: bytes) -> Document | None:
+        """A document, or None; a look at one point either way."""
+        self.read_set.record_point(table << INDEX_SLOT_BITS, internal_id)
+        if self.read_set.count > self.usage.limits.read_intervals:
+            self._recount_intervals()
+        revision = self.revision(table, internal_id)
+        if revision is None:
+            return None
+        self.usage.read(len(revision.body))
+        return revision.decode()
+
+    def range(
+        self,
+        index: IndexInfo,
+        interval: Interval = EVERYTHING,
+        *,
+        reverse: bool = False,
+        expect: int | None = None,
+    ) -> Iterator[tuple[bytes, Document]]:
+        """The (key, document) pairs of an index range, in the order of keys.
+
+        What is recorded is what has been consumed. Own writes made meanwhile show
+        if they lie ahead.
+
+        Args:
+            index: which index.
+            interval: which of its keys.
+            reverse: from the end.
+            expect: how many rows will probably be asked for.
+        """
+        read = self.read_set.open_range(index.id, interval, reverse=reverse)
+        if self.read_set.count > self.usage.limits.read_intervals:
+            self._recount_intervals()
+        usage_read = self.usage.read
+        for key, revision in self._follow(
+            index.id, interval, reverse=reverse, expect=expect
+        ):
+            read.reached(key)
+            usage_read(len(revision.body))
+            yield key, revision.decode()
+        read.exhausted()
+
+    def revision(self, table: int, internal_id: bytes) -> Revision | None:
+        """The revision of a document, own writes included; nothing is recorded."""
+        for overlay in reversed(self._overlays):
+            keys = overlay.maps.get(table << INDEX_SLOT_BITS)
+            if keys is not None and internal_id in keys.entries:
+                return keys.entries[internal_id]
+        return self.snapshot.get(table, internal_id)
+
+    def rows(
+        self, index_id: int, interval: Interval, *, reverse: bool = False
+    ) -> Iterator[Row]:
+        """All rows of an index range, own writes included; nothing is recorded."""
+        return self._follow(index_id, interval, reverse=reverse, expect=None)
+
+    def _follow(
+        self, index_id: int, interval: Interval, *, reverse: bool, expect: int | None
+    ) -> Iterator[Row]:
+        start, end = interval.start, interval.end
+        if interval.is_empty():
+            return
+        limit = knobs.RANGE_FIRST_ROWS if expect is None else expect
+        most = knobs.RANGE_CHUNK_ROWS
+        while True:
+            limit = max(1, min(limit, most))
+            writes_made = self._writes_made
+            chunk = read_chunk(
+                self.snapshot.base,
+                self._layers,
+                index_id,
+                start,
+                end,
+                reverse=reverse,
+                limit=limit,
+            )
+            for row in chunk.rows:
+                yield row
+                if self._writes_made != writes_made:  # own writes may lie ahead
+                    if reverse:
+                        end = row[0]
+                    else:
+                        start = row[0] + b"\0"
+                    break
+            else:
+                if chunk.is_last:
+                    return
+                start, end = chunk.start, chunk.end
+            limit *= 4
+
+    def _recount_intervals(self) -> None:
+        """Too many looks; but they may merge into few enough intervals."""
+        limits = self.usage.limits
+        if sum(map(len, self.read_set.merged().values())) > limits.read_intervals:
+            raise too_many_intervals(limits)
+
+    # -- writing --------------------------------------------------------------
+
+    def insert(self, table: str, fields: Mapping[str, Any]) -> str:
+        """Insert a document, its table too if it is the first; returns its id."""
+        info = self._table_to_write(table)
+        return self._insert(info, normalize_fields(fields, ""))
+
+    def insert_many(
+        self, table: str, documents: Iterable[Mapping[str, Any]]
+    ) -> list[str]:
+        """Insert documents; returns their ids."""
+        info = self._table_to_write(table)
+        insert = self._insert
+        return [insert(info, normalize_fields(fields, "")) for fields in documents]
+
+    def import_document(
+        self, table: str, internal_id: bytes, document: Document
+    ) -> str:
+        """Insert a document with the `_id` and `_creationTime` it had elsewhere."""
+        self._require_system("import documents")
+        info = self._table_to_write(table)
+        if self.revision(info.number, internal_id) is not None:
+            raise InvalidValue(f"Document {document['_id']} exists already in {table}.")
+        self._put_new(info, internal_id, document)
+        return encode_id(info.number, internal_id)
+
+    def _insert(self, info: TableInfo, fields: Document) -> str:
+        if "_id" in fields or "_creationTime" in fields:
+            raise InvalidValue(
+                f"A document inserted into `{info.name}` gets its `_id` and "
+                "`_creationTime` from the database. Leave them out."
+            )
+        creation_time = self._creation_time
+        internal_id = new_internal_id(self._random_bytes, self.now_ns)
+        document_id = encode_id(info.number, internal_id)
+        document = {**fields, "_creationTime": creation_time, "_id": document_id}
+        if UNDEFINED in fields.values():
+            document = {k: v for k, v in document.items() if v is not UNDEFINED}
+        self._put_new(info, internal_id, document)
+        self._creation_time = math.nextafter(creation_time, math.inf)
+        return document_id
+
+    def _put_new(self, info: TableInfo, internal_id: bytes, document: Document) -> None:
+        check_document(document)
+        revision = self._checked(info, internal_id, document, ())
+        self._originals.setdefault((info.number, internal_id), None)
+        self._put(info, (), revision.keys, revision)
+
+    def patch(self, document_id: str, fields: Mapping[str, Any]) -> None:
+        """Set some fields; those that are UNDEFINED go."""
+        info, old = self._document_to_write(document_id, "Update on")
+        changes = normalize_fields(fields, "")
+        before = old.document
+        after = before.copy()
+        is_changed = False
+        for name, value in changes.items():
+            if value is UNDEFINED:
+                if name in before:
+                    is_changed = True
+                    _refuse_system_field(name)
+                    del after[name]
+            elif name not in before:
+                is_changed = True
+                after[name] = value
+            elif not values_equal(before[name], value):
+                is_changed = True
+                _refuse_system_field(name)
+                after[name] = value
+        if is_changed:  # X2
+            self._replace(info, old, after)
+
+    def replace(self, document_id: str, fields: Mapping[str, Any]) -> None:
+        """Set all fields; `_id` and `_creationTime` stay."""
+        info, old = self._document_to_write(document_id, "Replace on")
+        before = old.document
+        after = {
+            name: value
+            for name, value in normalize_fields(fields, "").items()
+            if value is not UNDEFINED
+        }
+        for name in ("_creationTime", "_id"):
+            if not values_equal(after.setdefault(name, before[name]), before[name]):
+                _refuse_system_field(name)
+            after[name] = before[name]
+        if not values_equal(after, before):  # X2
+            self._replace(info, old, after)
+
+    def delete(self, document_id: str) -> None:
+        """Delete a document."""
+        info, old = self._document_to_write(document_id, "Delete on")
+        self.usage.wrote(0)
+        self._originals.setdefault((info.number, old.id), old)
+        self._put(info, info.keys_of(old), (), None)
+
+    def _replace(self, info: TableInfo, old: Revision, after: Document) -> None:
+        check_document(after)
+        old_keys = info.keys_of(old)
+        revision = self._checked(info, old.id, after, old_keys)
+        self._originals.setdefault((info.number, old.id), old)
+        self._put(info, old_keys, revision.keys, revision)
+
+    def _checked(
+        self, info: TableInfo, internal_id: bytes, document: Document, old: IndexKeys
+    ) -> Revision:
+        """A document's next revision, if everything allows it: X1."""
+        if info.check is not None:
+            info.check(document)
+        body = to_stored(document)
+        revision = Revision(info.number, internal_id, 0, body)
+        revision.remember(document)
+        info.keys_of(revision)
+        if info.unique:
+            self._check_unique(info, revision, old)
+        if info.check_pending is not None:
+            self._check_pending(info, document)
+        self.usage.wrote(len(body))
+        return revision
+
+    def _put(
+        self,
+        info: TableInfo,
+        old_keys: IndexKeys,
+        new_keys: IndexKeys,
+        revision: Revision | None,
+    ) -> None:
+        self._overlays[-1].move(old_keys, new_keys, revision)
+        self._writes_made += 1
+        if info.number in CATALOG_TABLES:
+            self._catalog_is_stale = True
+
+    # -- what a write must satisfy ---------------------------------------------
+
+    def _check_pending(self, info: TableInfo, document: Document) -> None:
+        """A write that a schema being pushed refuses goes on; the push fails."""
+        assert info.check_pending is not None
+        try:
+            info.check_pending(document)
+        except SchemaViolation as error:
+            detail = str(error).partition("the schema: ")[2]
+            with self._as_system():
+                fail_pending_schema(
+                    self,
+                    f"New document in table `{info.name}` does not match the "
+                    f"schema: {detail}",
+                )
+
+    def _check_unique(
+        self, info: TableInfo, revision: Revision, old_keys: IndexKeys
+    ) -> None:
+        places = dict(revision.keys)
+        before = dict(old_keys)
+        for index in info.unique:
+            key = places[index.id]
+            if before.get(index.id) == key:
+                continue
+            other = self.equal_in(index, revision, key)
+            if other is None:
+                continue
+            message = _duplicate(info, index, other)
+            if index.state == "enabled":
+                raise SchemaViolation(message)
+            with self._as_system():
+                fail_index(self, index, message)
+
+    def equal_in(
+        self, index: IndexInfo, revision: Revision, key: bytes
+    ) -> Revision | None:
+        """Another document that is equal in a unique index's fields.
+
+        Documents that lack one of the fields are equal to none.
+        """
+        document = revision.document
+        if any(get_path(document, path) is UNDEFINED for path in index.fields):
+            return None
+        prefix = Interval.prefix(key[:-_KEY_TAIL_BYTES])
+        for _, other in self.rows(index.id, prefix):
+            if other.id != revision.id:
+                return other
+        return None
+
+    # -- who may write what ----------------------------------------------------
+
+    def _table_to_write(self, name: str) -> TableInfo:
+        self._require_writable()
+        info = self.catalog.tables.get(name)
+        if info is None:
+            return self._new_table(name)
+        if info.is_system and not self.is_system:
+            raise NotAllowed("System tables (prefixed with `_`) are read-only.")
+        return info
+
+    def _new_table(self, name: str) -> TableInfo:
+        if name.startswith("_"):
+            raise NotAllowed("System tables (prefixed with `_`) are read-only.")
+        with self._as_system():
+            create_table(self, name)
+        return self.catalog.tables[name]
+
+    def _document_to_write(
+        self, document_id: str, what: str
+    ) -> tuple[TableInfo, Revision]:
+        self._require_writable()
+        table, internal_id = decode_id(document_id)
+        if table < FIRST_USER_TABLE and not self.is_system:
+            raise NotAllowed("System tables (prefixed with `_`) are read-only.")
+        revision = self.revision(table, internal_id)
+        info = self.catalog.by_number.get(table)
+        if revision is None or info is None:
+            raise NotFound(f"{what} nonexistent document ID {document_id}")
+        return info, revision
+
+    def _require_writable(self) -> None:
+        if not self.is_writable:
+            raise NotAllowed("Only mutations may write: this transaction only reads.")
+
+    def _require_system(self, what: str) -> None:
+        if not self.is_system:
+            raise NotAllowed(f"Only the system may {what}.")
+
+    @contextmanager
+    def _as_system(self) -> Iterator[None]:
+        before = self.is_system
+        self.is_system = True
+        try:
+            yield
+        finally:
+            self.is_system = before
+
+    # -- sub-transactions ------------------------------------------------------
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A sub-transaction: if it raises, its writes are gone; its reads stay (R2)."""
+        overlay, catalog = Overlay(), self.catalog
+        self._overlays.append(overlay)
+        self._layers.append(overlay)
+        try:
+            yield
+        except BaseException:
+            self._drop(overlay)
+            self._catalog, self._catalog_is_stale = catalog, False
+            self._writes_made += 1
+            raise
+        self._drop(overlay)
+        self._overlays[-1].update(overlay)
+
+    def _drop(self, overlay: Overlay) -> None:
+        dropped = self._overlays.pop()
+        self._layers.pop()
+        assert dropped is overlay, "savepoints end in the reverse order"
+
+    # -- the end ---------------------------------------------------------------
+
+    def add_entry(self, index: IndexInfo, revision: Revision) -> None:
+        """Put a document that is already there into an index that is being filled."""
+        key = dict(self.catalog.by_number[index.table].keys_of(revision))[index.id]
+        self._overlays[-1].put(index.id, key, revision)
+        self._added_entries.append(((index.id, key), revision))
+
+    def finish(self) -> FinishedTransaction:
+        """Fix what it read and wrote: X3."""
+        assert len(self._overlays) == 1, "a savepoint is open"
+        writes = [] if not self._originals else self._write_set()
+        tables = {write.table for write in writes}
+        return FinishedTransaction(
+            writes,
+            self.read_set,
+            self._overlays[0],
+            self.began_at,
+            changes_catalog=not CATALOG_TABLES.isdisjoint(tables),
+            changes_modules=MODULES in tables,
+            added_entries=self._added_entries,
+        )
+
+    def _write_set(self) -> list[DocumentWrite]:
+        writes = []
+        by_number = self.catalog.by_number
+        maps = self._overlays[0].maps
+        for (table, internal_id), old in self._originals.items():
+            keys = maps.get(table << INDEX_SLOT_BITS)
+            if keys is None or internal_id not in keys.entries:
+                continue  # written in a savepoint that was rolled back
+            new = keys.entries[internal_id]
+            if old is new or (old and new and old.body == new.body):
+                continue
+            info = by_number[table]
+            writes.append(
+                DocumentWrite(
+                    table,
+                    internal_id,
+                    old,
+                    new,
+                    () if old is None else info.keys_of(old),
+                    () if new is None else info.keys_of(new),
+                    info.keeps_history,
+                )
+            )
+        return writes
+
+
+def _refuse_system_field(name: str) -> None:
+    if name in ("_id", "_creationTime"):
+        raise InvalidValue(f"`{name}` is set by the database and never changes.")
+
+
+def _duplicate(info: TableInfo, index: IndexInfo, other: Revision) -> str:
+    fields = ", ".join(f"`{path}`" for path in index.fields)
+    return (
+        f"`{info.name}` has a document with the same {fields} already "
+        f"({other.document['_id']}), and its index `{index.name}` is unique."
+    )
