@@ -29,7 +29,6 @@ import msgspec
 from convexlab.documents.rules import (
     Refusal,
     check_array,
-    check_field_name,
     check_object,
 )
 from convexlab.documents.value import MAX_EXACT_INT, Int64, Value
@@ -59,7 +58,7 @@ def to_stored(value: Value) -> bytes:
 
 def to_wire(value: Value) -> bytes:
     """The text that clients get: every number with a decimal point or an exponent."""
-    return _encode(_tagged(value, _WIRE))
+    return _encode(_wire(value))
 
 
 def to_clean_json(value: Value) -> bytes:
@@ -96,6 +95,29 @@ def _tagged(value: Any, tags: _Tags) -> Any:
     if kind is list:
         return [_tagged(item, tags) for item in value]
     tag = tags.get(kind)
+    return value if tag is None else tag(value)
+
+
+def _wire(value: Any) -> Any:
+    """`_tagged(value, _WIRE)`, with the scalars of a dict, which most values are, in its loop."""
+    kind = type(value)
+    if kind is dict:
+        out = value.copy()
+        for name, item in value.items():
+            kind = type(item)
+            if kind is str:
+                continue
+            if kind is int:
+                out[name] = item + 0.0
+            elif kind is float:
+                if not (0.0 < item < _INFINITY or -_INFINITY < item < 0.0):
+                    out[name] = _tag_float(item)
+            elif kind is not bool and item is not None:
+                out[name] = _wire(item)
+        return out
+    if kind is list:
+        return value if _is_plain_floats(value) else [_wire(item) for item in value]
+    tag = _WIRE.get(kind)
     return value if tag is None else tag(value)
 
 
@@ -146,7 +168,7 @@ def _is_plain(value: Any) -> bool:
     if kind is dict:
         return _are_plain(value.values())
     if kind is list:
-        return _are_plain(value)
+        return _is_plain_floats(value) or _are_plain(value)
     return kind in _PLAIN_TYPES or (kind is float and _is_plain_float(value))
 
 
@@ -161,6 +183,16 @@ def _are_plain(values: Iterable[Any]) -> bool:
         elif not _is_plain(item):
             return False
     return True
+
+
+def _is_plain_floats(values: list[Any]) -> bool:
+    """At the speed of C, for embeddings; False may be wrong, for a zero among them."""
+    if set(map(type, values)) != _FLOAT_ONLY:
+        return False
+    return math.isfinite(sum(values)) and 0.0 not in values
+
+
+_FLOAT_ONLY: Final = frozenset({float})
 
 
 def _is_plain_float(x: float) -> bool:
@@ -227,18 +259,23 @@ def _parse(parsed: Any, depth: int) -> Any:
     return parsed
 
 
+# What JSON gives that is a value as it is.
+_UNCHANGED: Final = frozenset({str, float, bool, NoneType})
+
+
 def _parse_object(parsed: dict[str, Any], depth: int) -> Any:
     if len(parsed) == 1:
         name = next(iter(parsed))
         if name[:1] == "$":
             return _parse_tag(name, parsed[name])
-    check_object(len(parsed), depth)
-    out = {}
+    check_object(parsed, depth)
+    out = parsed.copy()
     name = ""
     try:
         for name, item in parsed.items():
-            check_field_name(name)
-            out[name] = item if type(item) is str else _parse(item, depth + 1)
+            kind = type(item)
+            if kind is dict or kind is list or kind is int:
+                out[name] = _parse(item, depth + 1)
     except Refusal as refused:
         refused.steps.append(f".{name}")
         raise
@@ -247,6 +284,8 @@ def _parse_object(parsed: dict[str, Any], depth: int) -> Any:
 
 def _parse_array(parsed: list[Any], depth: int) -> list[Any]:
     check_array(len(parsed), depth)
+    if _UNCHANGED.issuperset(map(type, parsed)):
+        return parsed
     out: list[Any] = []
     try:
         for item in parsed:

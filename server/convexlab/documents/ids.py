@@ -11,13 +11,13 @@ strict: each id has one spelling. User tables' ids have 32 characters.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NewType
+from zlib import adler32
 
 from convexlab.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TableNumber = NewType("TableNumber", int)
 """The number inside the ids of a table; user tables begin at 10001, 0 is none."""
@@ -25,14 +25,13 @@ TableNumber = NewType("TableNumber", int)
 FIRST_USER_TABLE: Final = TableNumber(10_001)
 MAX_TABLE_NUMBER: Final = (1 << 32) - 1
 
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_ALPHABET: Final = b"0123456789abcdefghjkmnpqrstvwxyz"
 _DAY_NS: Final = 24 * 3600 * 10**9
-_PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
-# What int(text, 32) reads; every other byte becomes one that it refuses.
-_TO_BASE32: Final = bytes(
-    b"0123456789abcdefghijklmnopqrstuv"[_ALPHABET.index(chr(i))]
-    if chr(i) in _ALPHABET
-    else 0x7E
+# From a digit's value to its letter.
+_LETTERS: Final = _ALPHABET + bytes(224)
+# From a letter to the one that int(text, 32) takes for it; `~` is one it refuses.
+_DIGITS: Final = bytes(
+    b"0123456789abcdefghijklmnopqrstuv"[_ALPHABET.index(i)] if i in _ALPHABET else 0x7E
     for i in range(256)
 )
 
@@ -45,18 +44,38 @@ def new_internal_id(random_bytes: Callable[[int], bytes], now_ns: int) -> bytes:
 def encode_id(table_number: int, internal_id: bytes) -> str:
     """The id of a document."""
     body = _varint(table_number) + internal_id
-    sums = list(accumulate(body))
-    n = int.from_bytes(body, "big") << 16 | (sums[-1] & 255) << 8 | sum(sums) & 255
-    length = -(-(len(body) + 2) * 8 // 5)
-    n <<= length * 5 - (len(body) + 2) * 8
-    if length % 2:
-        head = _ALPHABET[n >> (length - 1) * 5]
-        n &= (1 << (length - 1) * 5) - 1
-    else:
-        head = ""
-    return head + "".join(
-        [_PAIRS[n >> shift & 1023] for shift in range((length // 2 - 1) * 10, -1, -10)]
-    )
+    n = int.from_bytes(body, "big") << 16 | _checksum(body)
+    if len(body) == 18:
+        return _spread(n).to_bytes(32, "big").translate(_LETTERS).decode()
+    bits = 8 * len(body) + 16
+    length = -(-bits // 5)
+    n <<= 5 * length - bits
+    digits = bytes(n >> shift & 31 for shift in range(5 * length - 5, -1, -5))
+    return digits.translate(_LETTERS).decode()
+
+
+def _checksum(body: bytes) -> int:
+    """Adler-32 from 0 is Fletcher's two sums; so short a body never reaches its modulus."""
+    sums = adler32(body, 0)
+    return (sums & 255) << 8 | sums >> 16 & 255
+
+
+def _spread(n: int) -> int:
+    """The 32 digits of 160 bits, each moved to a byte of its own, by halves, quarters and so on."""
+    for upper, lower, shift in _HALVINGS:
+        n = (n & upper) << shift | n & lower
+    return n
+
+
+def _halvings() -> Iterator[tuple[int, int, int]]:
+    """For each step the masks of upper and lower halves, and how far the upper ones move."""
+    for step in range(5):
+        width, stride = 160 >> step, 256 >> step
+        lower = sum((1 << width // 2) - 1 << stride * lane for lane in range(1 << step))
+        yield lower << width // 2, lower, (stride - width) // 2
+
+
+_HALVINGS: Final = tuple(_halvings())
 
 
 @lru_cache(maxsize=65536)
@@ -69,21 +88,20 @@ def decode_id(text: str) -> tuple[TableNumber, bytes]:
     if not 31 <= len(text) <= 37:
         raise _undecodable(text, f"it has {len(text)} characters, an id has 31 to 37")
     try:
-        n = int(text.encode("ascii").translate(_TO_BASE32), 32)
+        n = int(text.encode("ascii").translate(_DIGITS), 32)
     except ValueError:
         raise _undecodable(
             text, "it has characters outside of the alphabet of ids"
         ) from None
     size = len(text) * 5 // 8
-    data = (n >> (len(text) * 5 - size * 8)).to_bytes(size, "big")
-    table, internal_id = _split(data)
-    if len(internal_id) != 16:
+    padding = len(text) * 5 - size * 8
+    data = (n >> padding).to_bytes(size, "big")
+    table, width = _read_varint(data)
+    if size != width + 18 or n & (1 << padding) - 1:
         raise _undecodable(text, "its length does not fit its table number")
-    if not 0 < table <= MAX_TABLE_NUMBER:
-        raise _undecodable(text, "its table number is out of range")
-    if encode_id(table, internal_id) != text:
+    if _checksum(data[:-2]) != int.from_bytes(data[-2:], "big"):
         raise _undecodable(text, "its checksum is wrong")
-    return TableNumber(table), internal_id
+    return TableNumber(table), data[width:-2]
 
 
 def is_id(text: str) -> bool:
@@ -111,11 +129,11 @@ def _varint(n: int) -> bytes:
     return bytes(out)
 
 
-def _split(data: bytes) -> tuple[int, bytes]:
-    """The number at the beginning, and what stands between it and the checksum."""
+def _read_varint(data: bytes) -> tuple[int, int]:
+    """The number at the beginning and its width; width 0 when it is none we would write."""
     n = 0
     for i, byte in enumerate(data[:5]):
         n |= (byte & 127) << 7 * i
         if byte < 128:
-            return n, data[i + 1 : -2]
-    return 0, b""
+            return (n, i + 1) if byte and n <= MAX_TABLE_NUMBER else (n, 0)
+    return n, 0

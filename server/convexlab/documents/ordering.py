@@ -46,10 +46,10 @@ _INT_ZERO_TAG: Final = 0x08
 
 def encode_key(*values: Value | Undefined) -> bytes:
     """The bytes by which these values, one after another, are ordered."""
-    if len(values) == 1:
-        value = values[0]
-        return _ENCODERS[type(value)](value)
-    return b"".join([_ENCODERS[type(value)](value) for value in values])
+    key = b""
+    for value in values:
+        key += _ENCODERS[type(value)](value)
+    return key
 
 
 def successor(prefix: bytes) -> bytes | None:

@@ -7,10 +7,13 @@ container that it passes adds a step.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from convexlab import knobs
 from convexlab.errors import CallerError, InvalidValue, LimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Refusal(Exception):
@@ -36,7 +39,6 @@ class Refusal(Exception):
         return InvalidValue(message)
 
 
-@lru_cache(maxsize=8192)
 def check_field_name(name: str) -> None:
     """Refuses what cannot be a key of an object."""
     if name.startswith("$"):
@@ -51,15 +53,45 @@ def check_field_name(name: str) -> None:
         )
 
 
-def check_object(count: int, depth: int) -> None:
-    """Refuses an object of `count` fields that is the `depth`-th container from outside."""
+def check_string(x: str) -> str:
+    """Refuses halves of surrogate pairs."""
+    try:
+        x.encode()
+    except UnicodeEncodeError:
+        raise Refusal(
+            "holds half of a surrogate pair, which is no text in UTF-8"
+        ) from None
+    return x
+
+
+def check_object(fields: Mapping[str, object], depth: int) -> None:
+    """Refuses an object, the `depth`-th container from outside, for its keys and shape."""
+    if depth > knobs.MAX_VALUE_NESTING:
+        raise _too_deep()
+    count = len(fields)
     if count > knobs.MAX_OBJECT_FIELDS:
         raise Refusal(
             f"has too many fields ({count} > maximum number {knobs.MAX_OBJECT_FIELDS})",
             kind="TooManyFieldsError",
         )
-    if depth > knobs.MAX_VALUE_NESTING:
-        raise _too_deep()
+    for name in fields:
+        if name not in _GOOD_NAMES:
+            _check_new_name(name)
+
+
+# Names found good before: most documents repeat them.
+_GOOD_NAMES: Final[set[str]] = set()
+_MOST_GOOD_NAMES: Final = 8192
+
+
+def _check_new_name(name: str) -> None:
+    try:
+        check_field_name(name)
+    except Refusal as refused:
+        refused.steps.append(f".{name}")
+        raise
+    if len(_GOOD_NAMES) < _MOST_GOOD_NAMES:
+        _GOOD_NAMES.add(name)
 
 
 def check_array(length: int, depth: int) -> None:

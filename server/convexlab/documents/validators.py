@@ -35,11 +35,11 @@ TableNumbers: TypeAlias = Mapping[str, int]
 Fits: TypeAlias = Callable[[Any], bool]
 Types: TypeAlias = frozenset[type]
 
-_NUMBER: Final[Types] = frozenset({int, float})
 _ALL: Final[Types] = frozenset(
     {NoneType, bool, int, float, Int64, str, bytes, list, dict}
 )
 _NONE: Final[Types] = frozenset()
+NO_MATCH: Final = "Value does not match validator."
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -57,16 +57,19 @@ def is_identifier(name: object) -> TypeGuard[str]:
 class Validator:
     """What all validators share; make them with `v`.
 
-    `kind` is Convex's word for the sort of value; `is_optional` says that, as a
-    field of an object, it may be absent.
+    `kind` is Convex's word for the sort of value, `wire` what its JSON calls it.
+    `is_optional` says that, as a field of an object, it may be absent. `python` is
+    the types all of whose values are accepted; for some validators that is all.
     """
 
     kind: ClassVar[str]
+    wire: ClassVar[str]
+    python: ClassVar[Types] = _NONE
     is_optional: bool = field(default=False, kw_only=True)
 
     def json(self) -> dict[str, Any]:
         """Convex's ValidatorJSON; being optional is said by the object around it."""
-        raise NotImplementedError
+        return {"type": self.wire, **self._parts()}
 
     def check(self, value: Value, tables: TableNumbers, path: str = "") -> None:
         """Raises ValueMismatch with what is wrong, its path, the value and the validator."""
@@ -75,19 +78,34 @@ class Validator:
             raise mismatch
 
     def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+        self, value: Any, tables: TableNumbers, path: str = ""
     ) -> ValueMismatch | None:
         """What is wrong with `value`, the first thing found."""
-        if type(value) in self.types():
-            return None
-        return _mismatch("Value does not match validator.", path, value, self)
-
-    def types(self) -> Types:
-        """The Python types all of whose values are accepted."""
-        return _NONE
+        return None if type(value) in self.types() else self._find(value, tables, path)
 
     def fits(self, tables: TableNumbers) -> Fits:
         """A function that judges a value and says nothing about it."""
+        return self._judge(tables)
+
+    def types(self) -> Types:
+        """The Python types all of whose values are accepted."""
+        return self.python
+
+    def is_decided_by_type(self) -> bool:
+        """Whether a value of any other type is refused."""
+        return self.wire in _SCALARS
+
+    # What a kind of validator says for itself.
+
+    def _parts(self) -> dict[str, Any]:
+        return {}
+
+    def _find(
+        self, value: Any, _tables: TableNumbers, path: str, /
+    ) -> ValueMismatch | None:
+        return _mismatch(NO_MATCH, path, value, self)
+
+    def _judge(self, _tables: TableNumbers, /) -> Fits:
         types = self.types()
         return lambda value: type(value) in types
 
@@ -134,12 +152,8 @@ class NullValidator(Validator):
     """None."""
 
     kind = "null"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "null"}
-
-    def types(self) -> Types:
-        return frozenset({NoneType})
+    wire = "null"
+    python = frozenset({NoneType})
 
 
 @final
@@ -147,12 +161,8 @@ class Float64Validator(Validator):
     """A number, int or float, but not an Int64."""
 
     kind = "float64"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "number"}
-
-    def types(self) -> Types:
-        return _NUMBER
+    wire = "number"
+    python = frozenset({int, float})
 
 
 @final
@@ -160,25 +170,17 @@ class Int64Validator(Validator):
     """An Int64."""
 
     kind = "int64"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "bigint"}
-
-    def types(self) -> Types:
-        return frozenset({Int64})
+    wire = "bigint"
+    python = frozenset({Int64})
 
 
 @final
 class BooleanValidator(Validator):
-    """A bool."""
+    """True or False."""
 
     kind = "boolean"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "boolean"}
-
-    def types(self) -> Types:
-        return frozenset({bool})
+    wire = "boolean"
+    python = frozenset({bool})
 
 
 @final
@@ -186,12 +188,8 @@ class StringValidator(Validator):
     """A str."""
 
     kind = "string"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "string"}
-
-    def types(self) -> Types:
-        return frozenset({str})
+    wire = "string"
+    python = frozenset({str})
 
 
 @final
@@ -199,12 +197,8 @@ class BytesValidator(Validator):
     """Bytes."""
 
     kind = "bytes"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "bytes"}
-
-    def types(self) -> Types:
-        return frozenset({bytes})
+    wire = "bytes"
+    python = frozenset({bytes})
 
 
 @final
@@ -212,12 +206,8 @@ class AnyValidator(Validator):
     """Any value."""
 
     kind = "any"
-
-    def json(self) -> dict[str, Any]:
-        return {"type": "any"}
-
-    def types(self) -> Types:
-        return _ALL
+    wire = "any"
+    python = _ALL
 
 
 @final
@@ -225,7 +215,7 @@ class AnyValidator(Validator):
 class LiteralValidator(Validator):
     """Exactly one value."""
 
-    kind = "literal"
+    kind = wire = "literal"
     value: bool | int | float | str
 
     def __post_init__(self) -> None:
@@ -240,11 +230,11 @@ class LiteralValidator(Validator):
                 f"v.literal({self.value!r}) cannot be: it is not finite"
             )
 
-    def json(self) -> dict[str, Any]:
-        return {"type": "literal", "value": to_json_object(self.value)}
+    def _parts(self) -> dict[str, Any]:
+        return {"value": to_json_object(self.value)}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, _tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         if values_equal(value, self.value):
             return None
@@ -255,7 +245,7 @@ class LiteralValidator(Validator):
             self,
         )
 
-    def fits(self, tables: TableNumbers) -> Fits:
+    def _judge(self, _tables: TableNumbers, /) -> Fits:
         literal = self.value
         return lambda value: values_equal(value, literal)
 
@@ -268,7 +258,7 @@ class LiteralValidator(Validator):
 class IdValidator(Validator):
     """An id of one table, whether or not its document exists."""
 
-    kind = "id"
+    kind = wire = "id"
     table_name: str
 
     def __post_init__(self) -> None:
@@ -277,18 +267,18 @@ class IdValidator(Validator):
                 f'v.id({self.table_name!r}) cannot be: it takes a table\'s name, as in v.id("users")'
             )
 
-    def json(self) -> dict[str, Any]:
-        return {"type": "id", "tableName": self.table_name}
+    def _parts(self) -> dict[str, Any]:
+        return {"tableName": self.table_name}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         try:
             number = decode_id(value)[0] if type(value) is str else None
         except InvalidValue:
             number = None
         if number is None:
-            return _mismatch("Value does not match validator.", path, value, self)
+            return _mismatch(NO_MATCH, path, value, self)
         if number == tables.get(self.table_name):
             return None
         names = [name for name in tables if tables[name] == number]
@@ -305,7 +295,7 @@ class IdValidator(Validator):
             self,
         )
 
-    def fits(self, tables: TableNumbers) -> Fits:
+    def _judge(self, tables: TableNumbers, /) -> Fits:
         name = self.table_name
         number_of = tables.get
 
@@ -328,29 +318,29 @@ class IdValidator(Validator):
 class ArrayValidator(Validator):
     """A list of one sort of element."""
 
-    kind = "array"
+    kind = wire = "array"
     element: Validator
 
     def __post_init__(self) -> None:
         _check_part(self.element, "v.array(…)")
 
-    def json(self) -> dict[str, Any]:
-        return {"type": "array", "value": self.element.json()}
+    def _parts(self) -> dict[str, Any]:
+        return {"value": self.element.json()}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         if type(value) is not list:
-            return _mismatch("Value does not match validator.", path, value, self)
+            return _mismatch(NO_MATCH, path, value, self)
         for i, item in enumerate(value):
             mismatch = self.element.mismatch(item, tables, f"{path}[{i}]")
             if mismatch is not None:
                 return mismatch
         return None
 
-    def fits(self, tables: TableNumbers) -> Fits:
-        types = self.element.types()
-        if types:
+    def _judge(self, tables: TableNumbers, /) -> Fits:
+        if self.element.is_decided_by_type():
+            types = self.element.types()
             return lambda value: (
                 type(value) is list and types.issuperset(map(type, value))
             )
@@ -369,9 +359,9 @@ class EmbeddingValidator(ArrayValidator):
     source: str = ""
     model: str | None = None
 
-    def json(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         embedding = {"field": self.source, "model": self.model}
-        return {**super().json(), "_embedding": embedding}
+        return {**super()._parts(), "_embedding": embedding}
 
 
 @final
@@ -379,7 +369,7 @@ class EmbeddingValidator(ArrayValidator):
 class ObjectValidator(Validator):
     """A dict with these fields and no others."""
 
-    kind = "object"
+    kind = wire = "object"
     fields: Mapping[str, Validator]
 
     def __post_init__(self) -> None:
@@ -392,18 +382,18 @@ class ObjectValidator(Validator):
             _check_validator(validator, f"field `{name}`")
         object.__setattr__(self, "fields", dict(self.fields))
 
-    def json(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         fields = {
             name: {"fieldType": validator.json(), "optional": validator.is_optional}
             for name, validator in self.fields.items()
         }
-        return {"type": "object", "value": fields}
+        return {"value": fields}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         if type(value) is not dict:
-            return _mismatch("Value does not match validator.", path, value, self)
+            return _mismatch(NO_MATCH, path, value, self)
         for name, validator in self.fields.items():
             if name in value:
                 mismatch = validator.mismatch(value[name], tables, f"{path}.{name}")
@@ -424,14 +414,14 @@ class ObjectValidator(Validator):
                 return _mismatch(detail, path, value, self, label="Object")
         return None
 
-    def fits(self, tables: TableNumbers) -> Fits:
+    def _judge(self, tables: TableNumbers, /) -> Fits:
         types = {name: validator.types() for name, validator in self.fields.items()}
         # Where the type does not decide. N.B. a field missing here is one that its
         # type has decided against, and an unknown field is missing in both.
         deep = {
             name: validator.fits(tables)
             for name, validator in self.fields.items()
-            if type(validator) not in _TYPE_DECIDES
+            if not validator.is_decided_by_type()
         }
         required = {name for name, part in self.fields.items() if not part.is_optional}
         count = len(types)
@@ -486,7 +476,7 @@ class ObjectValidator(Validator):
 class RecordValidator(Validator):
     """A dict with any keys of one sort and values of one sort."""
 
-    kind = "record"
+    kind = wire = "record"
     key: Validator
     value: Validator
 
@@ -495,15 +485,15 @@ class RecordValidator(Validator):
         _check_part(self.value, "the values of v.record(…)")
         _check_record_key(self.key)
 
-    def json(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         values = {"fieldType": self.value.json(), "optional": False}
-        return {"type": "record", "keys": self.key.json(), "values": values}
+        return {"keys": self.key.json(), "values": values}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         if type(value) is not dict:
-            return _mismatch("Value does not match validator.", path, value, self)
+            return _mismatch(NO_MATCH, path, value, self)
         for name, item in value.items():
             mismatch = self.key.mismatch(
                 name, tables, f"{path}.keys()"
@@ -512,7 +502,7 @@ class RecordValidator(Validator):
                 return mismatch
         return None
 
-    def fits(self, tables: TableNumbers) -> Fits:
+    def _judge(self, tables: TableNumbers, /) -> Fits:
         key, item = self.key.fits(tables), self.value.fits(tables)
         return lambda value: (
             type(value) is dict
@@ -529,29 +519,34 @@ class RecordValidator(Validator):
 class UnionValidator(Validator):
     """Whatever one of its members accepts; of none, nothing."""
 
-    kind = "union"
+    kind = wire = "union"
     members: tuple[Validator, ...]
 
     def __post_init__(self) -> None:
         for member in self.members:
             _check_part(member, "v.union(…)")
 
-    def json(self) -> dict[str, Any]:
-        return {"type": "union", "value": [member.json() for member in self.members]}
+    def _parts(self) -> dict[str, Any]:
+        return {"value": [member.json() for member in self.members]}
 
-    def mismatch(
-        self, value: Any, tables: TableNumbers, path: str
+    def _find(
+        self, value: Any, tables: TableNumbers, path: str, /
     ) -> ValueMismatch | None:
         if len(self.members) == 1:
             return self.members[0].mismatch(value, tables, path)
         if any(member.mismatch(value, tables, path) is None for member in self.members):
             return None
-        return _mismatch("Value does not match validator.", path, value, self)
+        return _mismatch(NO_MATCH, path, value, self)
 
     def types(self) -> Types:
+        """The types that one of the members accepts whole."""
         return _NONE.union(*(member.types() for member in self.members))
 
-    def fits(self, tables: TableNumbers) -> Fits:
+    def is_decided_by_type(self) -> bool:
+        """Whether no member looks closer."""
+        return all(member.is_decided_by_type() for member in self.members)
+
+    def _judge(self, tables: TableNumbers, /) -> Fits:
         types = self.types()
         words = frozenset(
             member.value
@@ -561,7 +556,7 @@ class UnionValidator(Validator):
         deep = [
             member.fits(tables)
             for member in self.members
-            if type(member) not in _TYPE_DECIDES
+            if not member.is_decided_by_type()
             and not (isinstance(member, LiteralValidator) and type(member.value) is str)
         ]
 
@@ -577,15 +572,18 @@ class UnionValidator(Validator):
         return f"v.union({', '.join(map(str, self.members))})"
 
 
-_TYPE_DECIDES: Final = (
-    NullValidator,
-    Float64Validator,
-    Int64Validator,
-    BooleanValidator,
-    StringValidator,
-    BytesValidator,
-    AnyValidator,
-)
+_SCALARS: Final[Mapping[str, type[Validator]]] = {
+    kind.wire: kind
+    for kind in (
+        NullValidator,
+        Float64Validator,
+        Int64Validator,
+        BooleanValidator,
+        StringValidator,
+        BytesValidator,
+        AnyValidator,
+    )
+}
 
 
 # -- definition-time rules -------------------------------------------------------
@@ -626,23 +624,12 @@ def _check_record_key(key: Validator) -> None:
 
 def validator_from_json(json: Mapping[str, Any]) -> Validator:
     """The validator in a ValidatorJSON."""
+    scalar = _SCALARS.get(json.get("type", ""))
+    if scalar is not None:
+        return scalar()
     match json:
-        case {"type": "null"}:
-            return NullValidator()
-        case {"type": "number" | "float64"}:
-            return Float64Validator()
-        case {"type": "bigint" | "int64"}:
-            return Int64Validator()
-        case {"type": "boolean"}:
-            return BooleanValidator()
-        case {"type": "string"}:
-            return StringValidator()
-        case {"type": "bytes"}:
-            return BytesValidator()
-        case {"type": "any"}:
-            return AnyValidator()
         case {"type": "literal", "value": value}:
-            return LiteralValidator(from_wire_object(value))  # type: ignore[arg-type]  # checked there
+            return LiteralValidator(from_wire_object(value))  # type: ignore[arg-type]  # it checks
         case {"type": "id", "tableName": str(table)}:
             return IdValidator(table)
         case {"type": "array", "_embedding": {"field": source, "model": model}}:
@@ -727,7 +714,7 @@ class Builders:
         """Any value."""
         return AnyValidator()
 
-    def literal(self, value: bool | float | str) -> LiteralValidator:  # noqa: FBT001  # the value itself
+    def literal(self, value: bool | float | str) -> LiteralValidator:
         """Exactly `value`: a string, number, Int64 or bool."""
         return LiteralValidator(getattr(value, "value", value))
 

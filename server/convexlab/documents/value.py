@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, final
 
 from convexlab import knobs
 from convexlab.documents.conversion import named, plain_key, plainer
 from convexlab.documents.rules import (
     Refusal,
     check_array,
-    check_field_name,
     check_object,
+    check_string,
 )
 from convexlab.errors import InvalidValue, LimitExceeded
 
@@ -204,44 +205,58 @@ def normalize_fields(x: object, path: str = "") -> dict[str, Value]:
 
 def _copy(x: Any, depth: int) -> Any:
     kind = type(x)
-    if kind is str:
-        return _string(x)
     if kind is dict:
         return _copy_dict(x, depth)
     if kind is list:
         return _copy_list(x, depth)
+    if kind is str:
+        return x if x.isascii() else check_string(x)
     if kind is float:
         return math.nan if math.isnan(x) else x
     if kind is int:
-        return _number(x)
-    if x is None or kind is bool or kind is bytes or kind is Int64:
+        return x if -MAX_EXACT_INT <= x <= MAX_EXACT_INT else _too_large(x)
+    if kind in _ATOMS:
         return x
     return _copy(plainer(x), depth)
 
 
+_ATOMS: Final = frozenset({NoneType, bool, bytes, Int64})
+_STR_ONLY: Final = frozenset({str})
+
+
 def _copy_dict(x: dict[Any, Any], depth: int) -> dict[str, Value]:
-    check_object(len(x), depth)
-    out: dict[str, Value] = {}
-    for name, item in x.items():
-        try:
-            if type(name) is not str:
-                name = plain_key(name)  # noqa: PLW2901  # its plain spelling
-            check_field_name(name)
+    """N.B. the scalars of `_copy` are repeated here: most values are a dict's scalars."""
+    if not _STR_ONLY.issuperset(map(type, x)):
+        x = {plain_key(name): item for name, item in x.items()}
+    check_object(x, depth)
+    out = x.copy()
+    name = ""
+    try:
+        for name, item in x.items():
             kind = type(item)
             if kind is str:
-                out[name] = item if item.isascii() else _string(item)
-            elif kind is bool or item is None:
-                out[name] = item
-            elif item is not UNDEFINED:
+                if not item.isascii():
+                    check_string(item)
+            elif kind is int:
+                if not -MAX_EXACT_INT <= item <= MAX_EXACT_INT:
+                    _too_large(item)
+            elif kind is float:
+                if math.isnan(item):
+                    out[name] = math.nan
+            elif item is UNDEFINED:
+                del out[name]
+            elif kind not in _ATOMS:
                 out[name] = _copy(item, depth + 1)
-        except Refusal as refused:
-            refused.steps.append(f".{name}" if isinstance(name, str) else f"[{name!r}]")
-            raise
+    except Refusal as refused:
+        refused.steps.append(f".{name}")
+        raise
     return out
 
 
 def _copy_list(x: list[Any], depth: int) -> list[Value]:
     check_array(len(x), depth)
+    if set(map(type, x)) == _FLOAT_ONLY and not math.isnan(sum(x)):
+        return x.copy()
     out: list[Value] = []
     try:
         for item in x:
@@ -252,22 +267,13 @@ def _copy_list(x: list[Any], depth: int) -> list[Value]:
     return out
 
 
-def _string(x: str) -> str:
-    if not x.isascii():
-        try:
-            x.encode()
-        except UnicodeEncodeError:
-            raise Refusal(
-                "holds half of a surrogate pair, which no UTF-8 text can hold"
-            ) from None
-    return x
+_FLOAT_ONLY: Final = frozenset({float})
 
 
-def _number(x: int) -> int:
-    if -MAX_EXACT_INT <= x <= MAX_EXACT_INT:
-        return x
+def _too_large(x: int) -> NoReturn:
     raise Refusal(
-        f"is {x}, beyond what a number holds exactly (±2^53): wrap it as Int64({x}), or make it a float"
+        f"is {x}, beyond what a number holds exactly (±2^53): wrap it as Int64({x}), "
+        "or make it a float"
     )
 
 
