@@ -1,0 +1,289 @@
+"""Definitions: what `@query` and its siblings make of a Python function, and its names.
+
+A decorator only wraps: annotations are read when the module has run to its end,
+so that they may name what is defined below. A definition belongs to the module
+whose top level made it (`making`), under the name of the variable that holds it.
+
+A reference says which function is meant: the definition itself, `api.tasks.create`,
+`internal.tasks.create`, or the path `"tasks:create"`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from contextvars import ContextVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
+
+from convexlab.errors import InvalidArguments, NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convexlab.documents.validators import Validator
+    from convexlab.functions.arguments import Signature
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+Kind: TypeAlias = Literal["query", "mutation", "action", "http_action"]
+Visibility: TypeAlias = Literal["public", "internal"]
+
+KIND_NAMES: Final[dict[Kind, str]] = {
+    "query": "Query",
+    "mutation": "Mutation",
+    "action": "Action",
+    "http_action": "HttpAction",
+}
+
+making: Final[ContextVar[str | None]] = ContextVar("convexlab_module", default=None)
+"""The path of the module whose top level is running."""
+
+_FUNCTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def wire_name(name: str) -> str:
+    """A name as clients say it: one trailing underscore is not part of it."""
+    return name[:-1] if len(name) > 1 and name.endswith("_") else name
+
+
+def camel_case(name: str) -> str:
+    """`get_by_channel` as JavaScript spells it."""
+    head, *rest = name.split("_")
+    return (
+        head + "".join(word[:1].upper() + word[1:] for word in rest) if head else name
+    )
+
+
+class FunctionDefinition(Generic[P, R]):
+    """A function of the deployment.
+
+    Attributes:
+        kind: query, mutation, action or http_action.
+        visibility: public, or internal.
+        handler: the Python function, which runs in the caller's transaction,
+            arguments unchecked.
+        module: the path of the module that made it; None outside of a deployment.
+        name: its public name; *set by* the module that holds it, or by `name=`.
+        given_args, given_returns: `args=` and `returns=`.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[..., R],
+        *,
+        kind: Kind,
+        visibility: Visibility,
+        args: Any = None,
+        returns: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.kind: Kind = kind
+        self.visibility: Visibility = visibility
+        self.handler = handler
+        self.given_args = args
+        self.given_returns = returns
+        self.given_name = name
+        self.module = making.get()
+        self.name = name
+        functools.update_wrapper(self, handler, updated=())
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Its argument and result validators; reading them may refuse an annotation."""
+        from convexlab.functions.arguments import read_signature
+
+        return read_signature(self)
+
+    @property
+    def path(self) -> str:
+        """As clients name it: `tasks:create`.
+
+        Raises:
+            NotAllowed: it belongs to no deployed module.
+        """
+        if self.module is None or self.name is None:
+            shown = getattr(self.handler, "__name__", "this function")
+            raise NotAllowed(
+                f"`{shown}` belongs to no module of the deployment: name it by path, "
+                f'for instance "tasks:{shown}", or push the module it is in.'
+            )
+        return f"{self.module}:{self.name}"
+
+    @property
+    def kind_name(self) -> str:
+        """As errors and the function spec name its kind: `Query`."""
+        return KIND_NAMES[self.kind]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        shown = getattr(self.handler, "__name__", "it")
+        raise NotAllowed(
+            f"`{shown}` is a {self.kind.replace('_', ' ')}, which is not called directly. "
+            f"`{shown}.handler(ctx, …)` runs its body in this transaction, arguments unchecked; "
+            f"`ctx.run_{self.kind}({shown}, …)` is a call of its own, arguments checked."
+        )
+
+    def __repr__(self) -> str:
+        where = (
+            f"{self.module}:{self.name}"
+            if self.module and self.name
+            else self.handler.__qualname__
+        )
+        return f"<{self.visibility} {self.kind} {where}>"
+
+
+class _Decorator:
+    """`@query`, `@mutation`, …: with or without options."""
+
+    def __init__(self, kind: Kind, visibility: Visibility) -> None:
+        self._kind: Kind = kind
+        self._visibility: Visibility = visibility
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[Any, P], R], /
+    ) -> FunctionDefinition[P, R]: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        args: Mapping[str, Any] | Validator | None = None,
+        returns: Validator | Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Callable[[Callable[Concatenate[Any, P], R]], FunctionDefinition[P, R]]: ...
+
+    def __call__(
+        self,
+        handler: Any = None,
+        /,
+        *,
+        args: Any = None,
+        returns: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        decorator = (
+            f"@{'internal_' if self._visibility == 'internal' else ''}{self._kind}"
+        )
+        if name is not None and not _FUNCTION_NAME.fullmatch(name):
+            raise InvalidArguments(
+                f"{decorator}: {name!r} is no function name: letters, digits and _ only"
+            )
+
+        def define(function: Any) -> FunctionDefinition[Any, Any]:
+            if isinstance(function, FunctionDefinition):
+                raise InvalidArguments(
+                    f"{decorator}: `{function.__name__}` is already a {function.kind}; one is enough"
+                )
+            if (
+                not callable(function)
+                or isinstance(function, type)
+                or not hasattr(function, "__code__")
+            ):
+                raise InvalidArguments(
+                    f"{decorator} goes above a `def`, not on {function!r}; other decorators go below it "
+                    "and keep the function (functools.wraps)."
+                )
+            return FunctionDefinition(
+                function,
+                kind=self._kind,
+                visibility=self._visibility,
+                args=args,
+                returns=returns,
+                name=name,
+            )
+
+        return define if handler is None else define(handler)
+
+
+query: Final = _Decorator("query", "public")
+mutation: Final = _Decorator("mutation", "public")
+action: Final = _Decorator("action", "public")
+internal_query: Final = _Decorator("query", "internal")
+internal_mutation: Final = _Decorator("mutation", "internal")
+internal_action: Final = _Decorator("action", "internal")
+
+
+def http_action(handler: Callable[..., R], /) -> FunctionDefinition[..., R]:
+    """A function that answers HTTP requests: `def serve(ctx, request)`."""
+    return FunctionDefinition(handler, kind="http_action", visibility="public")
+
+
+# -- references -----------------------------------------------------------------
+
+
+class Reference:
+    """`api.tasks.create`: the name of a function, made by attribute access."""
+
+    __slots__ = ("_parts", "_root")
+
+    def __init__(self, root: str, parts: tuple[str, ...] = ()) -> None:
+        self._root = root
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Reference:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Reference(self._root, (*self._parts, name))
+
+    def __getitem__(self, name: str) -> Reference:
+        return Reference(self._root, (*self._parts, *name.split("/")))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotAllowed(
+            f"`{self!r}` is a reference and is not called: pass it to `ctx.run_query`, `ctx.run_mutation` or `ctx.run_action`."
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    def __repr__(self) -> str:
+        return ".".join((self._root, *self._parts))
+
+
+api: Final = Reference("api")
+internal: Final = Reference("internal")
+
+
+def reference_path(ref: object) -> str:
+    """The path that a reference stands for.
+
+    Args:
+        ref: a path, `api.…` or `internal.…`, or a decorated function.
+
+    Raises:
+        InvalidArguments: it is none of these.
+    """
+    if isinstance(ref, str):
+        return ref
+    if isinstance(ref, FunctionDefinition):
+        return ref.path
+    if isinstance(ref, Reference) and ref._parts:  # noqa: SLF001 - its own module
+        *folders, name = ref._parts  # noqa: SLF001
+        return (
+            f"{'/'.join(folders)}:{wire_name(name)}" if folders else f"{name}:default"
+        )
+    raise InvalidArguments(
+        f'{ref!r} names no function: pass `api.tasks.create`, the decorated function, or "tasks:create".'
+    )
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """A path as module and name: `a/b.js:f` is (`a/b`, `f`), `a` is (`a`, `default`)."""
+    module, colon, name = path.partition(":")
+    return module.removesuffix(".js").removesuffix(".py"), name if colon else "default"
