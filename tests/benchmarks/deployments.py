@@ -1,0 +1,239 @@
+"""A real deployment in a folder that goes away: started, pushed to, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+from tests.benchmarks import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+START_SECONDS = 60.0
+POLL_SECONDS = 0.002
+
+
+class Deployment:
+    """One `convexlab serve` process and its children.
+
+    Args:
+        folder: the deployment's folder; what it prints goes to `serve.log` beside it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "address.json").unlink(missing_ok=True)
+        self.log = folder.with_suffix(".log")
+        command = ["-m", "convexlab", "serve", "--dir", str(folder)]
+        self.began = time.perf_counter()
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, "--port", str(free_port())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(os.environ, PYTHONUNBUFFERED="1"),
+            )
+        self.url = ""
+        self.admin_key = ""
+
+    # -- its life ------------------------------------------------------------------
+
+    def wait(self) -> None:
+        """Return when it has said where it is and answers there."""
+        file = self.folder / "address.json"
+        while True:
+            if time.perf_counter() - self.began > START_SECONDS or self._ended():
+                raise RuntimeError(f"no deployment came up:\n{self._last_words()}")
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                said = json.loads(file.read_bytes())
+                secret = said.get("secret")
+                self.url = said["url"] + (f"/c/{secret}" if secret else "")
+                self.admin_key = said["admin_key"]
+                self.connect().close()
+                return
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End it and see that its children end."""
+        family = self.family()
+        if not self._ended():
+            self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        _, alive = psutil.wait_procs(family, timeout=10)
+        for process in alive:
+            process.kill()
+        self.process.wait(10)
+        if alive:
+            left = ", ".join(str(process.pid) for process in alive)
+            print(
+                f"  N.B. had to kill {left}; the log ends with:\n{self._last_words()}"
+            )
+
+    def family(self) -> list[psutil.Process]:
+        """The serving process and all that it started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            return [first, *first.children(recursive=True)]
+        return []
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+    # -- talking to it -------------------------------------------------------------
+
+    def connect(self) -> wire.Connection:
+        return wire.Connection(self.url)
+
+    def ask(self, path: str, body: bytes | None = None) -> Any:
+        """An admin's request; what the answer's JSON says."""
+        connection = self.connect()
+        try:
+            headers = {"Authorization": f"Convex {self.admin_key}"}
+            return json.loads(connection.ask(path, body, headers=headers))
+        finally:
+            connection.close()
+
+    def push(self, modules: Mapping[str, str]) -> None:
+        """Make these the modules."""
+        sources = [
+            {"path": path, "source": source, "origin": {"kind": "file", "name": path}}
+            for path, source in modules.items()
+        ]
+        body = {
+            "modules": sources,
+            "mode": "replace_all",
+            "remove": [],
+            "dryRun": False,
+        }
+        said = self.ask("/api/convexlab/push", json.dumps(body).encode())
+        if said.get("status") != "success":
+            raise RuntimeError(f"the push failed: {json.dumps(said, indent=2)}")
+
+    def run(self, kind: str, path: str, **args: Any) -> Any:
+        """Call a function; its value."""
+        said = self.ask(f"/api/{kind}", call(path, **args))
+        if said.get("status") != "success":
+            raise RuntimeError(f"{path} failed: {json.dumps(said, indent=2)}")
+        return said["value"]
+
+    def insert(
+        self, table: str, documents: list[dict[str, Any]], *, batch: int = 5000
+    ) -> None:
+        """Import documents."""
+        for at in range(0, len(documents), batch):
+            lines = "\n".join(
+                json.dumps(document) for document in documents[at : at + batch]
+            )
+            path = f"/api/import?tableName={table}&format=jsonLines&mode=append"
+            said = self.ask(path, lines.encode())
+            if "numWritten" not in said:
+                raise RuntimeError(f"the import failed: {said}")
+
+
+@contextlib.contextmanager
+def deployment(
+    folder: Path, modules: Mapping[str, str] | None = None
+) -> Iterator[Deployment]:
+    """A deployment that runs these modules."""
+    found = Deployment(folder)
+    try:
+        found.wait()
+        if modules:
+            found.push(modules)
+        yield found
+    finally:
+        found.stop()
+
+
+def call(path: str, **args: Any) -> bytes:
+    """The body of a function call."""
+    return json.dumps({"path": path, "args": args, "format": "json"}).encode()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# -- watching it -------------------------------------------------------------------
+
+
+class Watch:
+    """A thread that remembers the most memory and the largest WAL seen.
+
+    Args:
+        family: whose memory, asked again each time.
+        folder: where `*-wal` files are looked for.
+    """
+
+    def __init__(self, watched: Deployment) -> None:
+        self._watched = watched
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self.peak_memory = 0.0
+        self.largest_wal = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._memory()
+
+    def wal(self) -> float:
+        """The WAL's size now, in MB."""
+        return sum(_size(file) for file in self._watched.folder.rglob("*-wal")) / 1e6
+
+    def _look(self) -> None:
+        turn = 0
+        while not self._over.wait(0.05):
+            self.largest_wal = max(self.largest_wal, self.wal())
+            if turn % 20 == 0:
+                self._memory()
+            turn += 1
+
+    def _memory(self) -> None:
+        now = sum(memory_of(process)[0] for process in self._watched.family())
+        self.peak_memory = max(self.peak_memory, now)
+
+
+def memory_of(process: psutil.Process) -> tuple[float, float]:
+    """A process's proportional and resident memory in MB; twice the latter without /proc."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        kilobytes = {
+            name: int(rest.split()[0])
+            for name, _, rest in (line.partition(":") for line in text.splitlines()[1:])
+        }
+        return kilobytes["Pss"] / 1e3, kilobytes["Rss"] / 1e3
+    with contextlib.suppress(psutil.Error):
+        resident = process.memory_info().rss / 1e6
+        return resident, resident
+    return 0.0, 0.0
+
+
+def _size(file: Path) -> int:
+    with contextlib.suppress(OSError):
+        return file.stat().st_size
+    return 0
