@@ -23,9 +23,9 @@ import functools
 import linecache
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from convexlab.errors import ConvexlabError, FunctionFailed, PushFailed
+from convexlab.errors import ConvexlabError, PushFailed
 from convexlab_kernel.failures import RemoteFrame, frames
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class CellLine:
     cell: int | None
     line: int
     source: Sequence[str]
+
+
+FindLine: TypeAlias = "Callable[[str, int], CellLine | None]"
 
 
 class Notebook(Protocol):
@@ -96,26 +99,38 @@ def edge(call: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def present(error: ConvexlabError) -> ConvexlabError:
-    """Let an error show itself in a notebook by the user's lines."""
+def present(
+    error: ConvexlabError, *, find_line: FindLine | None = None
+) -> ConvexlabError:
+    """Let an error show itself in a notebook by the user's lines.
+
+    Args:
+        error: what is raised.
+        find_line: knows the cells of modules that were tried and not pushed.
+    """
+    if hasattr(error, "_render_traceback_"):
+        return error
     here = notebook()
-    hint = here.hint(error) if here is not None else None
-    if hint and hint not in getattr(error, "__notes__", []):
-        error.add_note(hint)
+    if here is not None:
+        find_line = find_line or here.find_line
+        hint = here.hint(error)
+        if hint:
+            error.add_note(hint)
     # N.B. the instance, not the class: the classes know nothing of notebooks.
-    error._render_traceback_ = functools.partial(render, error)  # type: ignore[attr-defined]  # IPython's protocol
+    error._render_traceback_ = functools.partial(render, error, find_line)  # type: ignore[attr-defined]  # IPython's protocol
     return error
 
 
-def render(error: ConvexlabError) -> list[str]:
+def render(error: ConvexlabError, find_line: FindLine | None = None) -> list[str]:
     """The error as IPython prints it."""
     lines: list[str] = []
-    for place in [*_local_places(error.__traceback__), *_remote_places(error)]:
+    for place in _local_places(error.__traceback__):
         lines += [*_excerpt(place), ""]
-    name = type(error).__name__
-    lines.append(f"{RED}{name}{PLAIN}: {error}")
-    lines += [note for note in getattr(error, "__notes__", []) if not _is_remote(note)]
-    return lines
+    for frame in _remote_frames(error):
+        lines += [*_excerpt(_place(frame, find_line)), ""]
+    lines.append(f"{RED}{type(error).__name__}{PLAIN}: {error}")
+    notes: list[str] = getattr(error, "__notes__", [])
+    return lines + [note for note in notes if not _is_remote(note)]
 
 
 def _is_remote(note: str) -> bool:
@@ -167,29 +182,20 @@ def cell_number(filename: str) -> int | None:
 # -- the lines that ran in the deployment --------------------------------------
 
 
-def _remote_places(error: ConvexlabError) -> Iterator[Place]:
-    traceback = ""
+def _remote_frames(error: ConvexlabError) -> list[RemoteFrame]:
     if isinstance(error, PushFailed):
-        traceback = error.traceback or ""
-        if error.path and error.line and not list(frames(traceback)):
-            yield _place(RemoteFrame(error.path, error.line))
-            return
-    elif isinstance(error, FunctionFailed):
-        traceback = error.traceback
-    else:
-        traceback = "\n".join(filter(_is_remote, getattr(error, "__notes__", [])))
-    for frame in frames(traceback):
-        yield _place(frame)
+        found = list(frames(error.traceback or ""))
+        if not found and error.path and error.line:
+            found = [RemoteFrame(error.path, error.line)]
+        return found
+    notes: list[str] = getattr(error, "__notes__", [])
+    return list(frames("\n".join(filter(_is_remote, notes))))
 
 
-def _place(frame: RemoteFrame) -> Place:
-    function = frame.function
-    if function and function != "<module>":
-        function = f"{frame.module}:{function}"
-    else:
-        function = None
-    here = notebook()
-    found = here.find_line(frame.module, frame.line) if here is not None else None
+def _place(frame: RemoteFrame, find_line: FindLine | None) -> Place:
+    named = frame.function and frame.function != "<module>"
+    function = f"{frame.module}:{frame.function}" if named else None
+    found = find_line(frame.module, frame.line) if find_line is not None else None
     if found is None:
         return Place(f"Module {frame.module}", (), frame.line, function)
     title = f"Module {frame.module}" if found.cell is None else f"Cell In[{found.cell}]"

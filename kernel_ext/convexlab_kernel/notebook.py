@@ -1,0 +1,328 @@
+"""The notebook's side: which deployment it uses, which cells it pushed.
+
+It knows only what this kernel did, and forgets it with the kernel; modules, data
+and the outputs on the page go on without it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab.errors import FunctionFailed, NotFound, PushFailed
+from convexlab_kernel import cells
+from convexlab_kernel.client import Database, connect
+from convexlab_kernel.status import described
+from convexlab_kernel.tracebacks import CellLine, cell_number, present
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from convexlab.errors import ConvexlabError
+    from convexlab_kernel.cells import Header, Part
+    from convexlab_kernel.status import ModuleStatus
+
+UNKNOWN_NAME = re.compile(r"name '(\w+)' is not defined")
+
+
+class PushError(msgspec.Struct, frozen=True):
+    """Why a push was refused."""
+
+    message: str
+    code: str = ""
+    path: str | None = None
+    line: int | None = None
+    traceback: str | None = None
+
+
+class PushAnswer(msgspec.Struct, frozen=True):
+    """What the deployment says of a push."""
+
+    status: str
+    functions: list[Any] = []
+    warnings: list[str] = []
+    changed: list[str] = []
+    tables: list[Any] = []
+    error: PushError | None = None
+
+
+class Module(msgspec.Struct, frozen=True):
+    """A module as the deployment keeps it."""
+
+    path: str
+    source: str | None = None
+    origin: dict[str, Any] | None = None
+
+
+class Notebook:
+    """What this kernel knows.
+
+    Args:
+        shell: the IPython it runs in.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.target: str | None = None
+        self._databases: dict[str | None, Database] = {}
+        self._pushed: dict[str, list[Part]] = {}
+        self._cell_id: str | None = None
+        self._raw = ""
+
+    # -- which deployment --------------------------------------------------------
+
+    def database(self, target: str | None = None) -> Database:
+        """The deployment that is meant: what is said, what is used, or the default."""
+        target = target or self.target
+        if target not in self._databases:
+            self._databases[target] = connect(target)
+        return self._databases[target]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
+
+    # -- IPython tells of each cell ----------------------------------------------
+
+    def before_cell(self, info: Any) -> None:
+        """A cell is about to run."""
+        self._raw = info.raw_cell or ""
+        self._cell_id = getattr(info, "cell_id", None)
+
+    def after_cell(self, result: Any) -> None:
+        """A cell has run: say so where functions were defined and not pushed."""
+        raw = getattr(result.info, "raw_cell", None) or ""
+        if result.success and "@" in raw and not _is_module(raw):
+            names = [
+                n for n in _decorated(raw) if _is_function(self.shell.user_ns.get(n))
+            ]
+            if names:
+                print(_not_pushed(names))  # noqa: T201 - the cell's output
+
+    # -- pushing a cell ----------------------------------------------------------
+
+    def push(self, header: Header, line: str, body: str) -> str:
+        """Push a cell as a module; what to say about it."""
+        database = self.database(header.deployment)
+        database.attachment.need_admin("Pushing a module")
+        before = database.status().module(header.module)
+        parts = self._parts(database, header, self._part(line, body))
+        answer = self._send(database, header, parts)
+        if not header.dry_run:
+            self._pushed[header.module] = parts
+        for warning in [*self._replaced(header, before), *answer.warnings]:
+            print(f"Warning: {warning}")  # noqa: T201 - the cell's output
+        return _said(header, database.name, answer, before)
+
+    def _part(self, line: str, body: str) -> Part:
+        above = cells.blank_lines_before(self._raw)
+        source = cells.part_source(line, body, above=above)
+        return cells.Part(source, self._cell_id, self._cell())
+
+    def _cell(self) -> int | None:
+        """The number of the cell that runs: that of the frame which called the magic.
+
+        N.B. `execution_count` is ahead by one inside a magic.
+        """
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to the calling cell
+        while frame is not None:
+            if frame.f_code.co_name == "<module>":
+                number = cell_number(frame.f_code.co_filename)
+                if number is not None:
+                    return number
+            frame = frame.f_back
+        return None
+
+    def _parts(self, database: Database, header: Header, part: Part) -> list[Part]:
+        if not header.add:
+            return [part]
+        known = self._pushed.get(header.module)
+        return cells.replace_part(known or _kept(database, header.module), part)
+
+    def _send(
+        self, database: Database, header: Header, parts: list[Part]
+    ) -> PushAnswer:
+        origin = {
+            "kind": "cell",
+            "name": notebook_name(self.shell.user_ns),
+            "cell": parts[-1].cell,
+            "parts": [part.key for part in parts],
+        }
+        module = {
+            "path": header.module,
+            "source": cells.module_source(parts),
+            "origin": origin,
+        }
+        try:
+            return push(database, [module], dry_run=header.dry_run)
+        except PushFailed as error:
+            finder = self._finder({header.module: parts})
+            raise present(error, find_line=finder) from None
+
+    def _replaced(self, header: Header, before: ModuleStatus | None) -> list[str]:
+        origin = before.origin if before is not None else None
+        if origin is None or header.add or header.dry_run:
+            return []
+        if origin.kind == "cell" and origin.name == notebook_name(self.shell.user_ns):
+            return []
+        return [f"this replaces the module `{header.module}` that came from {origin}."]
+
+    # -- what tracebacks ask -----------------------------------------------------
+
+    def find_line(self, module: str, line: int) -> CellLine | None:
+        """The cell's line that a module's line came from."""
+        return self._finder({})(module, line)
+
+    def _finder(
+        self, attempted: dict[str, list[Part]]
+    ) -> Callable[[str, int], CellLine | None]:
+        modules = self._pushed | attempted
+
+        def find(module: str, line: int) -> CellLine | None:
+            found = cells.part_at(modules.get(module, []), line)
+            if found is None:
+                return None
+            part, within = found
+            return CellLine(part.cell, within, part.lines)
+
+        return find
+
+    def hint(self, error: ConvexlabError) -> str | None:
+        """A way out that only the notebook knows: a name that is a kernel's variable."""
+        if not isinstance(error, (PushFailed, FunctionFailed)):
+            return None
+        found = UNKNOWN_NAME.search(str(error))
+        if found is None or found[1] not in self.shell.user_ns:
+            return None
+        return (
+            f"`{found[1]}` is a variable of this notebook. A module's cell runs in the "
+            "deployment and sees none of them: pass it as an argument, or define or "
+            "import it in the cell."
+        )
+
+
+# -- the deployment's side of a push -------------------------------------------
+
+
+def push(
+    database: Database,
+    modules: Sequence[dict[str, Any]],
+    *,
+    mode: str = "merge",
+    remove: Sequence[str] = (),
+    dry_run: bool = False,
+) -> PushAnswer:
+    """Push modules; PushFailed with path and line where they are refused."""
+    body = msgspec.json.encode(
+        {"modules": modules, "mode": mode, "remove": list(remove), "dryRun": dry_run}
+    )
+    raw = database.attachment.post("/api/convexlab/push", body)
+    answer = msgspec.json.decode(raw, type=PushAnswer)
+    if answer.error is not None:
+        error = answer.error
+        raise PushFailed(
+            error.message, path=error.path, line=error.line, traceback=error.traceback
+        )
+    return answer
+
+
+def _kept(database: Database, path: str) -> list[Part]:
+    """The parts of a module that another kernel pushed."""
+    try:
+        module = database.attachment.get(f"/api/convexlab/module?path={path}", Module)
+    except NotFound:
+        return []
+    if module.source is None:
+        return []
+    return cells.split_parts(module.source, (module.origin or {}).get("parts") or [])
+
+
+def notebook_name(namespace: dict[str, Any]) -> str:
+    """What the notebook is called, as far as its kernel can tell."""
+    path = (
+        namespace.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
+    )
+    return PurePath(str(path)).name
+
+
+# -- words ---------------------------------------------------------------------
+
+
+def _said(
+    header: Header, deployment: str, answer: PushAnswer, before: ModuleStatus | None
+) -> str:
+    arrow = "checked against" if header.dry_run else "→"
+    if header.module == "schema":
+        return f"schema {arrow} {deployment}: {_tables(answer)}"
+    functions = _of_module(answer.functions, header.module)
+    kinds: dict[str, list[str]] = {}
+    for kind, name in functions:
+        kinds.setdefault(kind, []).append(name)
+    listed = " · ".join(
+        f"{kind} {', '.join(names)}".strip() for kind, names in kinds.items()
+    )
+    text = f"{header.module} {arrow} {deployment}: {listed or 'no functions'}"
+    gone = [] if before is None or header.dry_run else _gone(before, functions)
+    return f"{text}\nNo longer there: {', '.join(gone)}" if gone else text
+
+
+def _tables(answer: PushAnswer) -> str:
+    names = [t if isinstance(t, str) else str(t.get("name", "")) for t in answer.tables]
+    return f"tables {', '.join(names)}" if names else "no tables"
+
+
+def _of_module(functions: list[Any], module: str) -> list[tuple[str, str]]:
+    return [described(f) for f in functions if _module_of(f) in {module, None}]
+
+
+def _module_of(function: Any) -> str | None:
+    path = (
+        function if isinstance(function, str) else str(function.get("identifier", ""))
+    )
+    return path.rpartition(":")[0].removesuffix(".js").removesuffix(".py") or None
+
+
+def _gone(before: ModuleStatus, functions: list[tuple[str, str]]) -> list[str]:
+    now = {name for _, name in functions}
+    return [name for _, name in before.described() if name not in now]
+
+
+def _is_module(raw: str) -> bool:
+    first = next((line for line in raw.split("\n") if line.strip()), "")
+    return cells.HEADER.match(first) is not None
+
+
+def _decorated(raw: str) -> list[str]:
+    try:
+        tree = ast.parse(raw)
+    except SyntaxError:
+        return []
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.decorator_list
+    ]
+
+
+def _is_function(value: object) -> bool:
+    return type(value).__module__.startswith("convexlab.functions")
+
+
+def _not_pushed(names: list[str]) -> str:
+    listed = ", ".join(f"`{name}`" for name in names)
+    return (
+        f"Not pushed: {listed}. A cell is pushed when its first line is `%%convex MODULE` "
+        "or `# %%convex MODULE`."
+    )
