@@ -6,6 +6,7 @@ ConvexlabError
 │  ├─ InvalidArguments  arguments that the function's validator refuses
 │  ├─ InvalidValue      something that is not a Convex value
 │  │  └─ ValueMismatch  a value that a validator refuses
+│  ├─ InvalidQuery      a range, filter, cursor or page that cannot be
 │  ├─ SchemaViolation   a document that the schema refuses
 │  ├─ NotAllowed        who is asking may not, or not here
 │  ├─ LimitExceeded     a documented limit
@@ -70,6 +71,21 @@ class InvalidValue(CallerError):
 
 class ValueMismatch(InvalidValue):
     """A value that a validator refuses: what, where, and by which validator."""
+
+
+class InvalidQuery(CallerError):
+    """An index range, filter, cursor or page that cannot be.
+
+    Args:
+        message: what is wrong and what to write.
+        kind: Convex's name of it, for instance `BoundsOnMultipleFields`.
+    """
+
+    code = "InvalidQuery"
+
+    def __init__(self, message: str, *, kind: str = "InvalidQuery") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class SchemaViolation(CallerError):
