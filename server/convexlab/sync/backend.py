@@ -19,11 +19,12 @@ Order, which everything else rests on
     B2  A group is durable before it is published, and everything committed in
         `(previous_ts, ts]` is in its `keys`.
     B3  Every submitted mutation is answered exactly once, in the `replies` of some
-        group: a fresh commit in the group that carries it (`previous_ts < run.ts
-        <= ts`), a failure or a replay of a recorded call in any group, also one
-        with `previous_ts == ts` and no keys.
-    B4  Mutations submitted by one session run in the order submitted; the gateway
-        submits the next one of a session only after the last one's reply.
+        group, by a `Reply` that holds the very object that was submitted: a fresh
+        commit in the group that carries it (`previous_ts < run.ts <= ts`), a failure
+        or a replay of a recorded call in any group, also one with
+        `previous_ts == ts` and no keys.
+    B4  Mutations run, and are answered, in the order submitted. The gateway does not
+        wait for one before it submits the session's next.
     B5  `run_query` answers as of exactly `call.at`, which is always a published
         timestamp, and its `reads` include what names the function's module
         version, so that a push ends the result. A query that was killed says so
@@ -80,9 +81,9 @@ class QueryCall:
     stored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MutationCall:
-    """One run of a mutation.
+    """One run of a mutation; two with equal fields are two runs.
 
     `call_id` names the call for ever: `<session>:<request>` for a session's, so that
     a replay is recognized, `g…` for one that the gateway named itself. `args` are as
@@ -204,7 +205,11 @@ class Backend(Protocol):
         """
 
     def submit(self, call: MutationCall) -> None:
-        """Queue a mutation; its answer comes with a group (B3). Never raises."""
+        """Queue a mutation; its answer comes with a group (B3).
+
+        Never raises, and publishes nothing before it returns. It may be called from
+        within `published`.
+        """
 
     def run_action(self, call: ActionCall) -> Awaitable[ActionRun]:
         """Run an action.

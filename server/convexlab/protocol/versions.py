@@ -1,0 +1,101 @@
+"""Versions: where a client stands, and which client it is.
+
+A `StateVersion` has three parts that only rise on one connection: the query set
+and the identity that the client asked for, and the timestamp that its results are
+exact at. Timestamps cross the wire as the base64 of eight little-endian bytes.
+
+    0                          "AAAAAAAAAAA="
+    1_700_000_000_000_000_000  "AAAqNv6clxc="
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import Error as Base64Error, a2b_base64, b2a_base64
+from dataclasses import dataclass
+from typing import Final
+
+from convexlab.errors import RemoteProtocolError
+
+_U64: Final = struct.Struct("<Q")
+_VERSION: Final = re.compile(
+    r"(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
+)
+
+MAX_TIMESTAMP: Final = (1 << 63) - 1
+
+
+def encode_ts(ts: int) -> str:
+    """The wire's form of a timestamp: always 12 characters."""
+    return b2a_base64(_U64.pack(ts), newline=False).decode("ascii")
+
+
+def decode_ts(text: str) -> int:
+    """The timestamp that `text` stands for.
+
+    Raises:
+        RemoteProtocolError: not the base64 of eight bytes.
+    """
+    try:
+        (ts,) = _U64.unpack(a2b_base64(text, strict_mode=True))
+    except (Base64Error, ValueError, struct.error) as error:
+        msg = f"{text!r} is no timestamp: expected the base64 of 8 bytes ({error})"
+        raise RemoteProtocolError(msg) from None
+    return int(ts)
+
+
+@dataclass(frozen=True, slots=True)
+class StateVersion:
+    """Where a client stands on its connection."""
+
+    query_set: int = 0
+    identity: int = 0
+    ts: int = 0
+
+    def reaches(self, other: StateVersion) -> bool:
+        """Say whether no part is behind `other`'s."""
+        return (
+            self.query_set >= other.query_set
+            and self.identity >= other.identity
+            and self.ts >= other.ts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientVersion:
+    """Which client is speaking: `npm` 1.48.0, `python` 0.8.1."""
+
+    name: str = "unknown"
+    version: str = ""
+
+    @property
+    def is_npm(self) -> bool:
+        """Whether the JavaScript client, in a browser or not, reads our messages."""
+        return self.name.startswith("npm")
+
+
+def client_from_path(version: str) -> ClientVersion:
+    """The client that dialled `/api/<version>/sync`: only npm's does.
+
+    Raises:
+        RemoteProtocolError: not a version.
+    """
+    if not _VERSION.fullmatch(version):
+        raise RemoteProtocolError(f"{version!r} is no version such as 1.48.0")
+    return ClientVersion("npm", version)
+
+
+def client_from_header(header: str | None) -> ClientVersion:
+    """The client named by `Convex-Client: <name>-<version>`.
+
+    Raises:
+        RemoteProtocolError: a header without a version.
+    """
+    if header is None:
+        return ClientVersion()
+    match = re.search(r"-(\d+\.\d+\.\d+.*)$", header)
+    if match is None or not _VERSION.fullmatch(match[1]):
+        msg = f"Convex-Client {header!r} is not <name>-<version>, as in npm-1.48.0"
+        raise RemoteProtocolError(msg)
+    return ClientVersion(header[: match.start()], match[1])

@@ -1,0 +1,363 @@
+"""The gateway's core: messages in, messages out, whatever carries them.
+
+It holds the sessions, the results and the rounds, does the sessions' work, and
+hears of every published group. It never runs a user's function and never waits
+inside a step:
+
+    published(group)    ends what the group touched, answers its mutations and lets
+                        the sessions take part in the next round, all in one step
+    receive(…)          one message of one session
+    query · mutate · act      the same functions, called once, over HTTP or from within
+
+Invariants
+    G1  Between a group's arrival and the end of the step that takes it in, nothing
+        else happens: no result older than the group answers anybody after it, and
+        its responses are on their sockets before any Transition that contains it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from convexlab.documents.encoding import from_wire, to_canonical
+from convexlab.errors import (
+    ConvexlabError,
+    InvalidValue,
+    OutOfRetention,
+    RemoteProtocolError,
+)
+from convexlab.functions.cache import QueryToken, Results
+from convexlab.protocol.messages import Authenticate, decode
+from convexlab.sync.backend import (
+    ANONYMOUS,
+    ActionCall,
+    ActionRun,
+    Caller,
+    MutationCall,
+    MutationRun,
+    QueryCall,
+)
+from convexlab.sync.rounds import Rounds, closing
+from convexlab.sync.session import ClientSession, FollowedQuery
+from convexlab.sync.transition import Payload, payload_of, refusal, request_id
+from convexlab.sync.work import (
+    Close,
+    RaiseClock,
+    Send,
+    Start,
+    Submit,
+    Unfollow,
+    Verify,
+    Work,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convexlab.sync.backend import Backend, Published, Reply
+
+
+class Outbox(Protocol):
+    """A session's socket, as the core sees it."""
+
+    def send(self, text: bytes, *, is_transition: bool) -> None:
+        """Queue one message; never waits."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is queued."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether so many Transitions are unsent that the next ones must coalesce.
+
+        Once it is no more, the socket calls `Gateway.relieved`.
+        """
+
+
+def new_call_id() -> str:
+    """A name for a call that no client named."""
+    return f"g{secrets.token_hex(16)}"
+
+
+class Gateway:
+    """Sessions, results and rounds over one backend.
+
+    Args:
+        backend: runs functions; tells of published groups from now on.
+        clock: seconds, for how old a result is.
+        now_ns: the wall clock.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.backend = backend
+        self._now_ns = now_ns
+        self._clock = clock
+        self._ts = backend.ts
+        self._results: Results[Payload] = Results(clock=clock)
+        self._rounds = Rounds(
+            backend,
+            self._results,
+            carry_out=self._carry_out,
+            may_begin=lambda session: not self._sessions[session].is_congested,
+        )
+        self._sessions: dict[ClientSession, Outbox] = {}
+        # Who hears of a submitted mutation: by the object, since the same call may be
+        # under way twice, once from before a reconnect.
+        self._submitted: dict[MutationCall, Callable[[Reply], None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.last_active = clock()
+        backend.listen(self)
+
+    @property
+    def session_count(self) -> int:
+        """How many sockets are open."""
+        return len(self._sessions)
+
+    # -- sockets ------------------------------------------------------------------
+
+    def connect(self, outbox: Outbox, *, locked: bool = False) -> ClientSession:
+        """A socket opened; `locked` sessions must authenticate as admin first."""
+        session = ClientSession(
+            ts=self.backend.ts,
+            new_call_id=new_call_id,
+            now_ns=self._now_ns,
+            locked=locked,
+        )
+        self._sessions[session] = outbox
+        return session
+
+    def receive(self, session: ClientSession, text: str | bytes) -> Authenticate | None:
+        """Take in one message.
+
+        Returns:
+            A token to be verified: call `authenticated` or `refused` before the
+            session's next message.
+        """
+        if session.closed:
+            return None
+        try:
+            works = session.receive(decode(text))
+        except RemoteProtocolError as error:
+            works = session.fail(error)
+        self._carry_out(session, works)
+        self._rounds.want(session)
+        return next((work.message for work in works if isinstance(work, Verify)), None)
+
+    def authenticated(self, session: ClientSession, caller: Caller) -> None:
+        """The token that `receive` returned is `caller`'s."""
+        self._carry_out(session, session.authenticated(caller))
+        self._rounds.want(session)
+
+    def refused(self, session: ClientSession, error: str) -> None:
+        """The token that `receive` returned is no good."""
+        self._carry_out(session, session.refused(error))
+
+    def relieved(self, session: ClientSession) -> None:
+        """The session's socket takes Transitions again."""
+        self._rounds.want(session)
+
+    def disconnected(self, session: ClientSession) -> None:
+        """The socket is gone; what was submitted still runs."""
+        self.last_active = self._clock()
+        self._end(session)
+        del self._sessions[session]
+
+    def close(self, code: int, reason: str) -> None:
+        """Close every socket, as the deployment stops."""
+        for session in list(self._sessions):
+            self._carry_out(session, [Close(code, reason)])
+        for task in self._tasks:
+            task.cancel()
+
+    # -- what the backend tells ---------------------------------------------------
+
+    def published(self, group: Published) -> None:
+        """Take in one group, in one step (G1)."""
+        known = group.previous_ts <= self._ts
+        ended = self._results.publish(self._ts, group.ts, group.keys if known else None)
+        self._ts = max(self._ts, group.ts)
+        for result in ended:
+            for query in result.watchers:
+                assert isinstance(query, FollowedQuery)
+                query.session.invalidate(query)
+                self._rounds.want(query.session)
+            result.watchers.clear()
+        for reply in group.replies:
+            self._submitted.pop(reply.call)(reply)
+
+    def _answered(self, session: ClientSession, reply: Reply) -> None:
+        if session.closed:
+            return
+        if isinstance(reply.outcome, MutationRun):
+            self._carry_out(session, session.answered(reply.call, reply.outcome))
+        else:
+            self._carry_out(session, [closing(reply.outcome)])
+        self._rounds.land_if_ready(session)
+        self._rounds.want(session)
+
+    # -- work ---------------------------------------------------------------------
+
+    def _carry_out(self, session: ClientSession, works: Sequence[Work]) -> None:
+        outbox = self._sessions[session]
+        for work in works:
+            if session.closed:
+                return
+            match work:
+                case Send():
+                    outbox.send(work.text, is_transition=work.is_transition)
+                case Submit():
+                    self._submit(work.call, partial(self._answered, session))
+                case Start():
+                    self._start_action(session, work)
+                case Unfollow():
+                    self._unfollow(work.query)
+                case RaiseClock():
+                    if work.ts > self.backend.ts:
+                        self.backend.raise_clock(work.ts)
+                case Close():
+                    self._end(session)
+                    outbox.close(work.code, work.reason)
+                case Verify():
+                    pass  # `receive` hands it to whoever can wait
+                case _:
+                    assert_never(work)
+
+    def _submit(self, call: MutationCall, hear: Callable[[Reply], None]) -> None:
+        self._submitted[call] = hear
+        self.backend.submit(call)
+
+    def _start_action(self, session: ClientSession, work: Start) -> None:
+        task = asyncio.get_running_loop().create_task(self._act(session, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _act(self, session: ClientSession, work: Start) -> None:
+        works: list[Work]
+        try:
+            run = await self.backend.run_action(work.call)
+        except ConvexlabError as error:
+            works = [closing(error)]
+        else:
+            works = session.acted(work.request, run)
+        if not session.closed:
+            self._carry_out(session, works)
+            self._rounds.want(session)
+
+    def _end(self, session: ClientSession) -> None:
+        session.closed = True
+        self._rounds.forget(session)
+        for query in session.queries.values():
+            self._unfollow(query)
+
+    def _unfollow(self, query: FollowedQuery) -> None:
+        if query.result is not None:
+            self._results.unwatch(query.result, query)
+
+    # -- calls without a session --------------------------------------------------
+
+    def query(
+        self,
+        path: str,
+        args: bytes,
+        caller: Caller = ANONYMOUS,
+        *,
+        stored: bool = False,
+    ) -> asyncio.Future[Payload]:
+        """What a query says at the newest published timestamp.
+
+        Several asked for in one step are answered as of one timestamp.
+
+        Raises:
+            RetryError: through the future: nothing could run it.
+        """
+        self.last_active = self._clock()
+        try:
+            token = QueryToken(path, canonical(args), None, caller.admin, stored)
+        except InvalidValue as error:
+            answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
+            answer.set_result(refusal(error.message, request_id(path)))
+            return answer
+        return self._rounds.ask(token, caller)
+
+    async def query_at(
+        self, ts: int, path: str, args: bytes, caller: Caller = ANONYMOUS
+    ) -> Payload:
+        """What a query said at an earlier timestamp.
+
+        Raises:
+            OutOfRetention: `ts` is older than what is kept, or not published yet.
+        """
+        self.last_active = self._clock()
+        if ts > self.backend.ts:
+            raise OutOfRetention(
+                f"{ts} is after the newest timestamp {self.backend.ts}"
+            )
+        call = QueryCall(path, canonical(args), ts, caller)
+        return payload_of(await self.backend.run_query(call), request_id(path, args))
+
+    async def mutate(
+        self,
+        path: str,
+        args: bytes,
+        caller: Caller = ANONYMOUS,
+        *,
+        stored: bool = False,
+    ) -> MutationRun:
+        """Run a mutation; returns when its commit is published.
+
+        Raises:
+            RetryError: it did not run.
+        """
+        self.last_active = self._clock()
+        answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
+        self._submit(
+            MutationCall(new_call_id(), path, args, caller, stored),
+            partial(_settle, answer),
+        )
+        return await answer
+
+    async def act(
+        self,
+        path: str,
+        args: bytes,
+        caller: Caller = ANONYMOUS,
+        *,
+        stored: bool = False,
+    ) -> ActionRun:
+        """Run an action.
+
+        Raises:
+            RetryError: it may or may not have run.
+        """
+        self.last_active = self._clock()
+        return await self.backend.run_action(
+            ActionCall(new_call_id(), path, args, caller, stored)
+        )
+
+
+def canonical(args: bytes) -> bytes:
+    """Arguments as a token has them: equal text, equal arguments.
+
+    Raises:
+        InvalidValue: not a Convex value.
+    """
+    return to_canonical(from_wire(args))
+
+
+def _settle(answer: asyncio.Future[MutationRun], reply: Reply) -> None:
+    if answer.done():  # its caller went away
+        return
+    if isinstance(reply.outcome, MutationRun):
+        answer.set_result(reply.outcome)
+    else:
+        answer.set_exception(reply.outcome)
