@@ -169,6 +169,16 @@ class Live:
         return self._result.path
 
     @property
+    def followed(self) -> LiveResult:
+        """What is followed: the views of this and of its other forms share it."""
+        return self._result
+
+    @property
+    def public(self) -> bool:
+        """Whether the page may follow it by itself."""
+        return self._public
+
+    @property
     @edge
     def value(self) -> Any:
         """The newest value; waits for the first, raises what the query raised."""
@@ -297,9 +307,9 @@ class Live:
         self._wait_to_show()
         data: dict[str, Any] = {}
         meta: dict[str, Any] = {}
+        widget, meta = _widget_bundle(self)
+        data.update(widget)
         if self._public:
-            widget, meta = _widget_bundle(self)
-            data.update(widget)
             data[MIME] = self.description()
         data["text/html"] = self._static_html()
         data["text/plain"] = self._static_text()

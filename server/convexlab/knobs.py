@@ -163,3 +163,10 @@ STATIC_CELL_CHARS: Final = 120
 READ_PAGE_DOCUMENTS: Final = 4_000
 # Inbound and relayed WebSocket messages: arguments of 16 MiB, results of 64.
 SOCKET_MESSAGE_BYTES: Final = 64 << 20
+
+# -- widgets --------------------------------------------------------------------
+
+# Over a widget's comm: faster than this nobody reads, and a Jupyter server cuts
+# a kernel's output at 1,000,000 bytes a second.
+WIDGET_UPDATES_PER_SECOND: Final = 20
+WIDGET_BYTES_PER_SECOND: Final = 500_000

@@ -14,7 +14,7 @@ import type { LiveSpec } from "./spec.ts";
 
 /** What we use of anywidget's model. */
 export interface Model {
-  get(name: "spec"): unknown;
+  get(name: "spec" | "direct"): unknown;
   send(content: unknown): void;
   on(event: "msg:custom", listener: (content: unknown, buffers?: DataView[]) => void): void;
   off(event: "msg:custom", listener: (content: unknown, buffers?: DataView[]) => void): void;

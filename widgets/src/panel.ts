@@ -14,7 +14,7 @@ import type { Link, QueryFailure, Source } from "./source.ts";
 import { type LiveSpec, MIME, readSpec } from "./spec.ts";
 import { styled } from "./style.ts";
 import { TableView } from "./table/table.ts";
-import { full, timeText } from "./value.ts";
+import { full, preview, timeText } from "./value.ts";
 import { cardView } from "./views/card.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
 import { metricView } from "./views/metric.ts";
@@ -75,14 +75,14 @@ class LivePanel {
   }
 
   #title(): HTMLElement {
-    const args = Object.keys(this.#spec.args).length > 0 ? full(this.#spec.args) : "";
-    const text = args.replaceAll(/\s+/g, " ");
+    const args = Object.entries(this.#spec.args);
+    const text = args.map(([name, value]) => `${name}: ${preview(value)}`).join(", ");
     return el(
       "header",
       { class: "bar" },
       this.#status,
       el("span", { class: "path", text: this.#spec.path }),
-      el("span", { class: "args", text, title: text }),
+      el("span", { class: "args", text, title: full(this.#spec.args) }),
     );
   }
 
@@ -134,7 +134,7 @@ class LivePanel {
       case "card":
         return cardView();
       case "metric":
-        return metricView(view.kind === "metric" ? view.label : null);
+        return view.kind === "metric" ? metricView(view.field, view.label) : metricView(null, null);
       case "tree":
         return treeView();
       default:

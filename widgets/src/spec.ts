@@ -13,7 +13,7 @@ export type ViewSpec =
   | { kind: "auto" }
   | { kind: "table"; columns: readonly string[] | null }
   | { kind: "card" }
-  | { kind: "metric"; label: string | null }
+  | { kind: "metric"; field: string | null; label: string | null }
   | { kind: "tree" };
 
 export type Args = Record<string, Value>;
@@ -52,13 +52,17 @@ function readView(data: unknown): ViewSpec {
     case "table":
       return { kind: "table", columns: readColumns(data.columns) };
     case "metric":
-      return { kind: "metric", label: typeof data.label === "string" ? data.label : null };
+      return { kind: "metric", field: readText(data.field), label: readText(data.label) };
     case "card":
     case "tree":
       return { kind: data.kind };
     default:
       return { kind: "auto" };
   }
+}
+
+function readText(data: unknown): string | null {
+  return typeof data === "string" ? data : null;
 }
 
 function readColumns(data: unknown): readonly string[] | null {

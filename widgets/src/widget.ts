@@ -21,7 +21,7 @@ async function render({ model, el }: Context): Promise<() => void> {
 }
 
 async function sourceFor(model: Model): Promise<Source> {
-  const address = pageAddress(document);
+  const address = model.get("direct") ? pageAddress(document) : null;
   if (address && (await reachable(address))) return new SocketSource(address);
   return new CommSource(model);
 }

@@ -37,8 +37,10 @@ export function cardView(): View {
   };
 }
 
+/** Whether there is anything to open. */
 function isNested(value: Value): boolean {
-  return Array.isArray(value) || isObject(value);
+  if (Array.isArray(value)) return value.length > 0;
+  return isObject(value) && Object.keys(value).length > 0;
 }
 
 function redraw(line: Line, value: Value): void {

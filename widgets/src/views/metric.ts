@@ -7,11 +7,11 @@ import type { View } from "./view.ts";
 
 const DIGITS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 
-/** The label names the number; where the value is an object, it names the field to show. */
-export function metricView(label: string | null): View {
+/** The field is where the number stands in an object; without one, an object's only field. */
+export function metricView(field: string | null, label: string | null): View {
   const number = el("div", { class: "figure" });
   const change = el("div", { class: "change" });
-  const name = el("div", { class: "label", text: label ?? "" });
+  const name = el("div", { class: "label", text: label ?? field ?? "" });
   const element = el(
     "div",
     { class: "metric" },
@@ -22,7 +22,7 @@ export function metricView(label: string | null): View {
   return {
     element,
     draw(value) {
-      const figure = figureOf(value, label);
+      const figure = figureOf(value, field);
       setText(number, figureText(figure));
       number.title = full(figure);
       const step = stepOf(last, figure);
@@ -37,10 +37,10 @@ export function metricView(label: string | null): View {
   };
 }
 
-function figureOf(value: Value, label: string | null): Value {
+function figureOf(value: Value, field: string | null): Value {
   if (!isObject(value)) return value;
+  if (field !== null) return value[field] ?? null;
   const only = Object.values(value);
-  if (label !== null && value[label] !== undefined) return value[label];
   return only.length === 1 ? (only[0] as Value) : value;
 }
 

@@ -1,0 +1,121 @@
+"""Fixtures of the browser tests: Chromium, a Jupyter server, notebooks on its page.
+
+    chromium (session) ─▶ page (a test) ─┐
+    jupyter  (module)  ──────────────────┴▶ open_notebook(name, cells) ─▶ Notebook
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+
+from hatch_build import build, digest, has_node, is_fresh, stamp  # noqa: E402
+from notebook import App, Notebook, write_notebook  # noqa: E402
+from server import TREE, Jupyter  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser_files() -> None:
+    """What the page loads, built from the sources in the tree."""
+    widgets = TREE / "widgets"
+    if not is_fresh(widgets):
+        if not has_node():
+            pytest.skip("the browser files are older than their sources, and there is no Node")
+        build(widgets)
+        stamp(widgets).write_text(digest(widgets))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests; each test has a context of its own."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no Chromium at {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), headless=True, args=FLAGS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page in a fresh context: no cookies, no storage."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def jupyter(
+    tmp_path_factory: pytest.TempPathFactory, browser_files: None
+) -> Iterator[Jupyter]:
+    """A Jupyter server with the stand-in deployment behind `<base_url>/convex`."""
+    server = Jupyter(
+        tmp_path_factory.mktemp("jupyter"),
+        extensions={"standin": True, "convexlab.extension": False},
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def state(jupyter: Jupyter) -> Callable[..., None]:
+    """Sets what `state:get` gives: `state("name", value)`, `state("name", error="…")`."""
+
+    def set_state(name: str, value: Any = None, **failure: Any) -> None:
+        said = failure or {"value": value}
+        jupyter.request(f"convex/state/{name}", json.dumps(said).encode())
+
+    return set_state
+
+
+@pytest.fixture
+def open_notebook(page: Page, jupyter: Jupyter) -> Callable[..., Notebook]:
+    """Writes a notebook, signs it and opens it: `open_notebook("a.ipynb", cells)`."""
+
+    def open_(
+        name: str,
+        cells: list[str | dict[str, Any]],
+        *,
+        app: App = "lab",
+        trusted: bool = True,
+    ) -> Notebook:
+        write_notebook(jupyter.root, name, cells)
+        if trusted:
+            jupyter.trust(name)
+        return Notebook(page, jupyter, name, app).open()
+
+    return open_
