@@ -3,8 +3,8 @@
 It is an immutable picture of four system tables, whose documents are documents
 like others, so that deploying is a transaction:
 
-    _tables    name, number, state (active · hidden · deleted), nextSlot
-    _indexes   table, name, slot, fields, unique, staged, state, cursor, error
+    _tables    name, number, state (active · hidden · deleting · deleted), nextSlot
+    _indexes   table, name, slot, fields, unique, staged, state, enables, error
     _schemas   state (pending · active · failed · superseded), schema (JSON text)
     _modules   path, source, …       (functions/ keeps them; not pictured here)
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from convexlab.documents.document import get_path
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 IndexState: TypeAlias = Literal[
     "backfilling", "backfilled", "enabled", "failed", "dropping"
 ]
+TableState: TypeAlias = Literal["active", "hidden", "deleting", "deleted"]
 
 BY_ID_NAME: Final = "by_id"
 BY_CREATION_TIME_NAME: Final = "by_creation_time"
@@ -71,7 +73,7 @@ class IndexInfo:
         staged: built, not yet to be queried.
         state: see the module.
         document_id: of its document in `_indexes`; empty if built in.
-        cursor: how far it is filled: the internal id of the last document.
+        enables_itself: whether it may be used as soon as it is complete.
         error: why it failed.
     """
 
@@ -83,7 +85,7 @@ class IndexInfo:
     staged: bool = False
     state: IndexState = "enabled"
     document_id: bytes = b""
-    cursor: bytes | None = None
+    enables_itself: bool = True
     error: str | None = None
 
     @property
@@ -110,6 +112,7 @@ class TableInfo:
         name: as in functions.
         number: as in ids.
         document_id: of its document in `_tables`; empty if built in.
+        state: active; hidden from functions; deleting or deleted.
         indexes: the usable ones by name, `by_id` and `by_creation_time` included.
         others: those being built, failed or dropped.
         check: raises if a document's fields do not match the active schema.
@@ -121,6 +124,7 @@ class TableInfo:
     number: TableNumber
     document_id: bytes
     presence: tuple[int, Interval]
+    state: TableState = "active"
     indexes: dict[str, IndexInfo] = field(default_factory=dict)
     others: tuple[IndexInfo, ...] = ()
     check: Callable[[Any], None] | None = None
@@ -248,6 +252,7 @@ _BUILT_IN: Final[
 }
 
 TABLES_BY_NAME: Final = TABLES << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SETTINGS_BY_NAME: Final = SETTINGS << INDEX_SLOT_BITS | FIRST_USER_SLOT
 INDEXES_BY_TABLE: Final = INDEXES << INDEX_SLOT_BITS | FIRST_USER_SLOT
 
 
@@ -300,7 +305,7 @@ class Catalog:
     Attributes:
         ts: the newest commit that changed any of them.
         tables: the active ones by name, system tables included.
-        by_number: every one by number, the hidden included.
+        by_number: every one by number, in whatever state.
         table_numbers: name → number, for validators of ids.
         next_table: the number of the next table to be made: K1.
         schema: the active schema; None before the first push of one.
@@ -366,8 +371,6 @@ def load_catalog(source: CatalogSource, *, ts: int) -> Catalog:
     for document_id, document in documents:
         number = TableNumber(document["number"])
         next_table = TableNumber(max(next_table, number + 1))
-        if document["state"] == "deleted":
-            continue
         is_active = document["state"] == "active"
         table = _table(
             document_id,
@@ -404,8 +407,13 @@ def _system_by_number() -> dict[int, TableInfo]:
 def _schema(source: CatalogSource, state: str) -> tuple[bytes | None, Schema | None]:
     by_state = by_id_index(SCHEMAS) | FIRST_USER_SLOT
     for _, revision in source.rows(by_state, Interval.prefix(encode_key(state))):
-        return revision.id, Schema.from_json(json.loads(revision.document["schema"]))
+        return revision.id, _parse_schema(revision.document["schema"])
     return None, None
+
+
+@lru_cache(maxsize=16)
+def _parse_schema(text: str) -> Schema:
+    return Schema.from_json(json.loads(text))
 
 
 def _index(revision: Revision) -> IndexInfo:
@@ -420,7 +428,7 @@ def _index(revision: Revision) -> IndexInfo:
         staged=document["staged"],
         state=document["state"],
         document_id=revision.id,
-        cursor=document["cursor"],
+        enables_itself=document["enables"],
         error=document["error"],
     )
 
@@ -442,6 +450,7 @@ def _table(
         number,
         document_id,
         presence_of(name),
+        state=document["state"],
         indexes=usable,
         others=tuple(index for index in indexes if not index.is_usable),
         check=table_check(schema, name, numbers),

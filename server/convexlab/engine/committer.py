@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from convexlab.engine.catalog import Catalog, load_catalog
+from convexlab.engine.catalog import load_catalog
 from convexlab.engine.overlay import Overlay
 from convexlab.engine.persistence.contract import CallRecord, Commit
 from convexlab.engine.snapshot import Snapshot
@@ -102,7 +102,7 @@ class Committer:
         self._accepted = 0
         self._gathering = CommitGroup(meta.last_ts)
         self._in_flight: CommitGroup | None = None
-        self.catalog = self._load_catalog()
+        self.catalog = load_catalog(self.snapshot(), ts=self._catalog_ts)
 
     # -- running --------------------------------------------------------------
 
@@ -189,10 +189,8 @@ class Committer:
             self._modules_ts = commit.ts
         if commit.changes_catalog:
             self._catalog_ts = commit.ts
-            self.catalog = self._load_catalog()
-
-    def _load_catalog(self) -> Catalog:
-        return load_catalog(self.snapshot(), ts=self._catalog_ts)
+            assert finished.catalog is not None
+            self.catalog = replace(finished.catalog, ts=commit.ts)
 
     def lookup_call(self, call_id: str) -> CallRecord | None:
         """The outcome of a call that was accepted, durable or not."""
@@ -212,6 +210,11 @@ class Committer:
     def is_flushing(self) -> bool:
         """Whether a group is applied and not yet durable."""
         return self._in_flight is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything accepted is not durable yet."""
+        return bool(self._gathering.commits) or self._in_flight is not None
 
     def apply(self) -> CommitGroup | None:
         """Write the gathering group into the store, without waiting for the disk.

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from convexlab.documents.ids import TableNumber
     from convexlab.documents.schema import Schema
-    from convexlab.engine.catalog import IndexState, TableInfo
+    from convexlab.engine.catalog import IndexState, TableInfo, TableState
     from convexlab.engine.transaction import Transaction
+    from convexlab.engine.write_set import Revision
 
 
 def create_table(tx: Transaction, name: str) -> TableNumber:
@@ -64,9 +65,12 @@ def rename_table(tx: Transaction, table: TableInfo, name: str) -> None:
     tx.patch(encode_id(TABLES, table.document_id), {"name": name})
 
 
-def set_table_state(tx: Transaction, table: TableInfo, state: str) -> None:
-    """`active`; `hidden` from functions (while being filled); `deleted` for good."""
-    assert state in ("active", "hidden", "deleted"), state
+def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> None:
+    """Move a table along: hidden (while being filled) ─▶ active ─▶ deleting ─▶ deleted.
+
+    The documents of a table that is deleting are gone for everyone at once;
+    `backfill.clear_slice` deletes them one by one.
+    """
     tx.patch(encode_id(TABLES, table.document_id), {"state": state})
 
 
@@ -119,8 +123,7 @@ def create_index(
             "unique": unique,
             "staged": staged,
             "state": complete if is_empty else "backfilling",
-            "enableWhenDone": enable,
-            "cursor": None,
+            "enables": enable,
             "error": None,
         },
     )
@@ -149,14 +152,18 @@ def set_index_staged(tx: Transaction, index: IndexInfo, *, staged: bool) -> None
     tx.patch(_index_document_id(index), {"staged": staged})
 
 
-def set_index_cursor(tx: Transaction, index: IndexInfo, cursor: bytes) -> None:
-    """How far an index is filled."""
-    tx.patch(_index_document_id(index), {"cursor": cursor})
-
-
 def fail_index(tx: Transaction, index: IndexInfo, error: str) -> None:
     """An index cannot be built: duplicates in a unique one."""
     tx.patch(_index_document_id(index), {"state": "failed", "error": error})
+
+
+def duplicate_message(table: TableInfo, index: IndexInfo, other: Revision) -> str:
+    """What is wrong when two documents are equal in a unique index."""
+    fields = ", ".join(f"`{path}`" for path in index.fields)
+    return (
+        f"`{table.name}` has a document with the same {fields} already "
+        f"({other.document['_id']}), and its index `{index.name}` is unique."
+    )
 
 
 def drop_index(tx: Transaction, index: IndexInfo) -> None:

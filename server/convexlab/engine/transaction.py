@@ -44,6 +44,7 @@ from convexlab.documents.value import (
 from convexlab.engine.catalog import (
     CATALOG_TABLES,
     MODULES,
+    TABLES,
     Catalog,
     IndexInfo,
     TableInfo,
@@ -53,6 +54,7 @@ from convexlab.engine.catalog import (
 )
 from convexlab.engine.definitions import (
     create_table,
+    duplicate_message,
     fail_index,
     fail_pending_schema,
 )
@@ -100,6 +102,8 @@ class FinishedTransaction:
     began_at: int
     changes_catalog: bool = False
     changes_modules: bool = False
+    # As it is after the transaction, if it changes it.
+    catalog: Catalog | None = None
     added_entries: list[tuple[IndexKey, Revision]] | None = None
 
     @property
@@ -196,6 +200,13 @@ class Transaction:
     def get(self, table: int, internal_id: bytes) -> Document | None:
         """A document, or None; a look at one point either way."""
         self.read_set.record_point(table << INDEX_SLOT_BITS, internal_id)
+        info = self.catalog.by_number.get(table)
+        if info is None:
+            return None
+        if info.document_id:
+            self.read_set.record_point(TABLES << INDEX_SLOT_BITS, info.document_id)
+            if info.state.startswith("delet"):
+                return None
         if self.read_set.count > self.usage.limits.read_intervals:
             self._recount_intervals()
         revision = self.revision(table, internal_id)
@@ -447,7 +458,7 @@ class Transaction:
             other = self.equal_in(index, revision, key)
             if other is None:
                 continue
-            message = _duplicate(info, index, other)
+            message = duplicate_message(info, index, other)
             if index.state == "enabled":
                 raise SchemaViolation(message)
             with self._as_system():
@@ -496,7 +507,7 @@ class Transaction:
             raise NotAllowed("System tables (prefixed with `_`) are read-only.")
         revision = self.revision(table, internal_id)
         info = self.catalog.by_number.get(table)
-        if revision is None or info is None:
+        if revision is None or info is None or info.state == "deleted":
             raise NotFound(f"{what} nonexistent document ID {document_id}")
         return info, revision
 
@@ -560,6 +571,7 @@ class Transaction:
             self.began_at,
             changes_catalog=not CATALOG_TABLES.isdisjoint(tables),
             changes_modules=MODULES in tables,
+            catalog=self.catalog,
             added_entries=self._added_entries,
         )
 
@@ -592,11 +604,3 @@ class Transaction:
 def _refuse_system_field(name: str) -> None:
     if name in ("_id", "_creationTime"):
         raise InvalidValue(f"`{name}` is set by the database and never changes.")
-
-
-def _duplicate(info: TableInfo, index: IndexInfo, other: Revision) -> str:
-    fields = ", ".join(f"`{path}`" for path in index.fields)
-    return (
-        f"`{info.name}` has a document with the same {fields} already "
-        f"({other.document['_id']}), and its index `{index.name}` is unique."
-    )

@@ -96,7 +96,8 @@ class TrimPlan:
     Attributes:
         log_before: log entries up to and including this timestamp go.
         history_before: revisions superseded up to and including it go.
-        calls_before: records of calls of sessions up to and including it go.
+        calls_before: records of sessions' calls up to and including it go; those
+            of the gateway's own go with the log.
         limit: at most so many rows of each kind.
     """
 
@@ -220,6 +221,14 @@ class Persistence(PersistenceReader, Protocol):
 
     def check(self) -> None:
         """Assert the invariants that need no catalog."""
+
+
+def is_session_call(call_id: str) -> bool:
+    """Whether a client made the id: it may ask again after days.
+
+    Ids that begin with `g` are the gateway's own, for calls in flight.
+    """
+    return not call_id.startswith("g")
 
 
 def require_log(meta: Meta, ts: int) -> None:

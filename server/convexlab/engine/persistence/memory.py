@@ -15,6 +15,7 @@ from convexlab.engine.persistence.contract import (
     CallRecord,
     Meta,
     Trimmed,
+    is_session_call,
     require_log,
 )
 from convexlab.engine.timestamp import BEGINNING, Timestamp
@@ -207,7 +208,7 @@ class MemoryPersistence:
 
 
 def _calls_limit(call_id: str, plan: TrimPlan) -> Timestamp:
-    return plan.log_before if call_id.startswith("g") else plan.calls_before
+    return plan.calls_before if is_session_call(call_id) else plan.log_before
 
 
 class MemorySnapshot:

@@ -33,6 +33,7 @@ from convexlab.engine.persistence.contract import (
     CallRecord,
     Meta,
     Trimmed,
+    is_session_call,
     require_log,
 )
 from convexlab.engine.persistence.folder import FolderLock, require_local_disk
@@ -490,16 +491,15 @@ class SqlitePersistence:
         return len(rows)
 
     def _trim_calls(self, plan: TrimPlan) -> int:
-        self._write.execute(
-            "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE ts <= ?1"
-            " AND (ts <= ?2 OR id LIKE 'g%') ORDER BY ts LIMIT ?3)",
-            (
-                max(plan.log_before, plan.calls_before),
-                plan.calls_before,
-                plan.limit,
-            ),
-        )
-        return self._write.changes()
+        count = 0
+        for is_session, before in (0, plan.log_before), (1, plan.calls_before):
+            self._write.execute(
+                "DELETE FROM calls WHERE id IN (SELECT id FROM calls"
+                " WHERE is_session = ? AND ts <= ? ORDER BY ts LIMIT ?)",
+                (is_session, before, plan.limit),
+            )
+            count += self._write.changes()
+        return count
 
     def sweep_entries(self, index_id: int, *, limit: int) -> int:
         """Some entries of a dropped index."""
@@ -544,7 +544,7 @@ class _GroupRows:
         self._history_entries: list[tuple[int, bytes, int, int, int]] = []
         self._history_bytes = 0
         self._log: list[tuple[int, bytes]] = []
-        self._calls: list[tuple[str, int, bytes]] = []
+        self._calls: list[tuple[str, int, bytes, bool]] = []
         self._last = self._catalog = self._modules = 0
 
     def add(self, commit: Commit) -> None:
@@ -557,7 +557,9 @@ class _GroupRows:
         for place in commit.dropped_entries:
             self._entries[place] = 0
         if commit.call_id is not None:
-            self._calls.append((commit.call_id, ts, commit.outcome))
+            self._calls.append(
+                (commit.call_id, ts, commit.outcome, is_session_call(commit.call_id))
+            )
         if commit.writes:
             self._log.append((ts, encode_writes(commit.writes)))
             self._last = ts
@@ -634,7 +636,9 @@ class _GroupRows:
             self._history_entries,
         )
         _many(connection, "INSERT INTO log VALUES (?, ?)", self._log)
-        _many(connection, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", self._calls)
+        _many(
+            connection, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?)", self._calls
+        )
         connection.execute(
             "UPDATE meta SET last_ts = max(last_ts, ?),"
             " catalog_ts = max(catalog_ts, ?), modules_ts = max(modules_ts, ?),"

@@ -60,8 +60,9 @@ CREATE TABLE IF NOT EXISTS log (
 
 -- Outcomes of calls, written in the transaction of their effects.
 CREATE TABLE IF NOT EXISTS calls (
-    id      TEXT PRIMARY KEY,
-    ts      INTEGER NOT NULL,
-    outcome BLOB NOT NULL
+    id         TEXT PRIMARY KEY,
+    ts         INTEGER NOT NULL,
+    outcome    BLOB NOT NULL,
+    is_session INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS calls_by_ts ON calls (ts);
+CREATE INDEX IF NOT EXISTS calls_by_ts ON calls (is_session, ts);
