@@ -53,6 +53,9 @@ SLICE_DOCUMENTS: Final = 200
 # Retention trims so many rows at a time, so that no mutation waits long for it.
 TRIM_ROWS: Final = 500
 HISTORY_RETENTION_BYTES: Final = 1 << 30
+# Documents the writer keeps at hand, decoded: about 30 MB of small ones.
+CACHED_DOCUMENTS: Final = 16_384
+CACHED_DOCUMENT_BYTES: Final = 4096
 SQLITE_BUSY_MS: Final = 5000
 SQLITE_CACHE_KIB: Final = 16 << 10
 # Pages of the file come from the page cache without a copy; 0 turns it off.
@@ -72,6 +75,9 @@ READERS: Final = 2
 # A query known to take longer has its own lane, so that it delays only itself.
 SLOW_QUERY_SECONDS: Final = 0.050
 MAX_LOG_LINES: Final = 256
+# What Convex lets one page ask for, and one query chain.
+MAX_PAGE_ITEMS: Final = 32_000
+MAX_QUERY_OPERATORS: Final = 256
 MAX_LOG_LINE_BYTES: Final = 32 << 10
 
 # Results that nobody watches, kept for whoever asks next.
@@ -170,3 +176,9 @@ SOCKET_MESSAGE_BYTES: Final = 64 << 20
 # a kernel's output at 1,000,000 bytes a second.
 WIDGET_UPDATES_PER_SECOND: Final = 20
 WIDGET_BYTES_PER_SECOND: Final = 500_000
+# A mutation known to be quicker than this may gather with a group kept open for it.
+QUICK_MUTATION_SECONDS: Final = 0.002
+# How often an idle writer looks for what is past retention.
+CHORES_SECONDS: Final = 5.0
+# Documents of an import that are committed together: the writer is held so long.
+IMPORT_BATCH_DOCUMENTS: Final = 500
