@@ -9,6 +9,8 @@ ConvexlabError
 │  ├─ InvalidQuery      a range, filter, cursor or page that cannot be
 │  ├─ SchemaViolation   a document that the schema refuses
 │  ├─ NotAllowed        who is asking may not, or not here
+│  │  └─ BadAdminKey    a key that is not this deployment's
+│  ├─ NotAuthenticated  a token that does not say who is asking
 │  ├─ LimitExceeded     a documented limit
 │  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
 │  ├─ ConvexError       raised by user code on purpose; its data reaches the client
@@ -99,6 +101,19 @@ class NotAllowed(CallerError):
 
     code = "OperationNotPermitted"
     http_status = 403
+
+
+class BadAdminKey(NotAllowed):
+    """An admin key that is not this deployment's."""
+
+    code = "BadDeployKey"
+
+
+class NotAuthenticated(CallerError):
+    """A token, or a header, that does not say who is asking."""
+
+    code = "Unauthenticated"
+    http_status = 401
 
 
 class LimitExceeded(CallerError):
