@@ -1,1 +1,153 @@
-"""convexlab."""
+"""convexlab: a reactive document database whose functions are Python and whose home is Jupyter.
+
+This module exports the names that users import, each loaded when it is first
+asked for, so that a notebook's kernel loads neither the server nor the store.
+
+    documents    what is stored: values, ids, order, validators, schemas
+    engine       how it is committed: snapshots, transactions, the committer, the store
+    followers    what follows the log of commits
+    functions    what users write, and what runs it
+    protocol     what crosses the wire
+    sync         how a client stays current
+    auth, web    who is asking, and how it is reached
+    deployment   where the parts meet
+
+Each package uses those above it and none below.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from convexlab.documents.schema import define_schema, define_table
+    from convexlab.documents.validators import v
+    from convexlab.documents.value import UNDEFINED, Int64, from_ms, to_ms
+    from convexlab.errors import ConvexError, FunctionFailed
+    from convexlab.extension import (
+        _jupyter_labextension_paths,
+        _jupyter_server_extension_points,
+    )
+    from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
+    from convexlab.functions.arguments import (
+        Doc,
+        PaginationOpts,
+        PaginationResult,
+        pagination_opts,
+    )
+    from convexlab.functions.context import (
+        ActionCtx,
+        MutationCtx,
+        QueryCtx,
+        SyncActionCtx,
+    )
+    from convexlab.functions.definition import (
+        action,
+        api,
+        http_action,
+        internal,
+        internal_action,
+        internal_mutation,
+        internal_query,
+        mutation,
+        query,
+    )
+    from convexlab.functions.http import http_router
+    from convexlab.functions.query import avg, count, max_, min_, sum_
+    from convexlab_kernel import connect, load_ipython_extension
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UNDEFINED",
+    "ActionCtx",
+    "ConvexError",
+    "Doc",
+    "FunctionFailed",
+    "Id",
+    "Int64",
+    "MutationCtx",
+    "PaginationOpts",
+    "PaginationResult",
+    "QueryCtx",
+    "SyncActionCtx",
+    "_jupyter_labextension_paths",
+    "_jupyter_server_extension_points",
+    "action",
+    "api",
+    "avg",
+    "connect",
+    "count",
+    "define_schema",
+    "define_table",
+    "from_ms",
+    "http_action",
+    "http_router",
+    "internal",
+    "internal_action",
+    "internal_mutation",
+    "internal_query",
+    "load_ipython_extension",
+    "max_",
+    "min_",
+    "mutation",
+    "pagination_opts",
+    "query",
+    "sum_",
+    "to_ms",
+    "v",
+]
+
+_HOMES: Final[dict[str, tuple[str, ...]]] = {
+    "convexlab.documents.schema": ("define_schema", "define_table"),
+    "convexlab.documents.value": ("UNDEFINED", "Int64", "from_ms", "to_ms"),
+    "convexlab.errors": ("ConvexError", "FunctionFailed"),
+    "convexlab.extension": (
+        "_jupyter_labextension_paths",
+        "_jupyter_server_extension_points",
+    ),
+    # N.B. `v` comes by way of arguments, which teaches it to read annotations.
+    "convexlab.functions.arguments": (
+        "Doc",
+        "Id",
+        "PaginationOpts",
+        "PaginationResult",
+        "pagination_opts",
+        "v",
+    ),
+    "convexlab.functions.context": (
+        "ActionCtx",
+        "MutationCtx",
+        "QueryCtx",
+        "SyncActionCtx",
+    ),
+    "convexlab.functions.definition": (
+        "action",
+        "api",
+        "http_action",
+        "internal",
+        "internal_action",
+        "internal_mutation",
+        "internal_query",
+        "mutation",
+        "query",
+    ),
+    "convexlab.functions.http": ("http_router",),
+    "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
+    "convexlab_kernel": ("connect", "load_ipython_extension"),
+}
+_HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'convexlab' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

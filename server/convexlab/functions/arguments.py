@@ -964,3 +964,6 @@ def _with_given_args(
 
 
 v.read_annotations_with(validator_of)
+
+pagination_opts: Final = validator_of(PaginationOpts)
+"""The validator of `paginationOpts`, for functions that spell `args=` out."""

@@ -1,0 +1,268 @@
+"""Contexts: what functions are given as `ctx`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, overload
+
+from convexlab import knobs
+from convexlab.documents.value import normalize
+from convexlab.errors import (
+    InvalidArguments,
+    InvalidValue,
+    LimitExceeded,
+    NotAllowed,
+    NotFound,
+    ValueMismatch,
+)
+from convexlab.functions.database import DatabaseReader, DatabaseWriter
+from convexlab.functions.definition import FunctionDefinition, reference_path, wire_name
+from convexlab.functions.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.documents.value import Value
+    from convexlab.functions.execution import Execution
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Auth:
+    """`ctx.auth`."""
+
+    __slots__ = ("_execution",)
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    def get_user_identity(self) -> dict[str, Any] | None:
+        """Who is asking, or None. The result depends on it from here on."""
+        self._execution.identity_read = True
+        identity = self._execution.identity
+        return None if identity is None else identity.to_value()
+
+
+class QueryCtx:
+    """What a query is given: it reads, and nothing else."""
+
+    __slots__ = ("_execution", "db")
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self.db = DatabaseReader(execution)
+
+    @property
+    def auth(self) -> Auth:
+        """Who is asking."""
+        return Auth(self._execution)
+
+    def now(self) -> int:
+        """The time in ms since 1970; it stands still while the function runs."""
+        return int(self._execution.run.read_clock())
+
+    @overload
+    def run_query(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a query in this transaction.
+
+        Args:
+            ref: the decorated function, `api.…`, `internal.…` or a path.
+            args: one dict may stand in place of the arguments.
+            kwargs: the arguments.
+        """
+        return self._nested("query", ref, args, kwargs)
+
+    @property
+    def storage(self) -> NoReturn:
+        """Files."""
+        raise NotAllowed("`ctx.storage` is not in this release.")
+
+    @property
+    def scheduler(self) -> NoReturn:
+        """Functions run later."""
+        raise NotAllowed("`ctx.scheduler` is not in this release.")
+
+    def _nested(
+        self, kind: Any, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        execution = self._execution
+        values = call_arguments(f"ctx.run_{kind}", args, kwargs)
+        execution.leave()
+        try:
+            definition = execution.modules.function(reference_path(ref))
+        except NotFound as error:
+            raise NotFound(f"{error} (called by `ctx.run_{kind}`)") from None
+        finally:
+            execution.enter()
+        check_kind(definition, kind)
+        if execution.depth >= knobs.MAX_NESTED_CALLS:
+            raise LimitExceeded(
+                f"Calls are nested more than {knobs.MAX_NESTED_CALLS} deep: `ctx.run_{kind}({definition.path})`.",
+                kind="CallDepth",
+            )
+        execution.depth += 1
+        try:
+            return self._run_nested(definition, values)
+        finally:
+            execution.depth -= 1
+
+    def _run_nested(
+        self, definition: FunctionDefinition[..., Any], values: dict[str, Any]
+    ) -> Any:
+        if definition.kind == "query":
+            return call(definition, values, QueryCtx(self._execution), self._execution)
+        with self._execution.tx.savepoint():
+            return call(
+                definition, values, MutationCtx(self._execution), self._execution
+            )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise (
+            NotAllowed(_missing(type(self).__name__, name))
+            if name in _ELSEWHERE
+            else AttributeError(f"`ctx` has no `{name}`")
+        )
+
+
+class MutationCtx(QueryCtx):
+    """What a mutation is given: it reads and writes, in one transaction."""
+
+    __slots__ = ()
+
+    db: DatabaseWriter
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self.db = DatabaseWriter(execution)
+
+    @overload
+    def run_mutation(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a mutation as a sub-transaction: if it raises, its writes are gone."""
+        return self._nested("mutation", ref, args, kwargs)
+
+
+class ActionCtx:
+    """What an `async def` action is given; actions do not run in this release."""
+
+
+class SyncActionCtx:
+    """What a plain `def` action is given; actions do not run in this release."""
+
+
+_ELSEWHERE = {
+    "run_mutation": "only mutations and actions call mutations",
+    "run_action": "only actions call actions; a mutation schedules one",
+    "vector_search": "only actions search vectors so; a query uses `.with_vector_index(…)`",
+    "embed": "only actions compute embeddings",
+}
+
+
+def _missing(ctx: str, name: str) -> str:
+    kind = "query" if ctx == "QueryCtx" else "mutation"
+    return f"`ctx.{name}` in a {kind}: {_ELSEWHERE[name]}."
+
+
+def call_arguments(
+    shown: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call that takes them by name, or one dict in their place.
+
+    Args:
+        shown: the call, for messages.
+        args: what was given by position.
+        kwargs: what was given by name.
+    """
+    if not args:
+        given: Any = {wire_name(name): value for name, value in kwargs.items()}
+    elif len(args) == 1 and not kwargs and isinstance(args[0], dict):
+        given = args[0]
+    else:
+        raise InvalidArguments(
+            f"`{shown}(ref, …)`: arguments go by name (`text=…`), or as one dict in their place."
+        )
+    values = normalize(given, "the arguments")
+    assert isinstance(values, dict)
+    return values
+
+
+def check_kind(definition: FunctionDefinition[..., Any], kind: str) -> None:
+    """Raises if a function is called as what it is not."""
+    if definition.kind != kind:
+        wanted = {"query": "Query", "mutation": "Mutation", "action": "Action"}.get(
+            kind, kind
+        )
+        raise NotAllowed(
+            f"Trying to execute {definition.module}.js:{definition.name} as {wanted}, but it is defined as {definition.kind_name}."
+        )
+
+
+def call(
+    definition: FunctionDefinition[..., Any],
+    values: dict[str, Any],
+    ctx: QueryCtx,
+    execution: Execution,
+) -> Value:
+    """Checks the arguments, runs the handler, checks the result, which is a value of its own.
+
+    User code has the floor before and after.
+    """
+    signature = definition.signature
+    tables = execution.tx.catalog.table_numbers
+    try:
+        arguments = signature.bind(values, tables)
+    except (ValueMismatch, InvalidArguments) as error:
+        raise InvalidArguments(f"ArgumentValidationError: {error}") from None
+    result = definition.handler(ctx, **arguments)
+    if inspect.iscoroutine(result):
+        result = finished(result, definition)
+    return checked_result(definition, result, execution)
+
+
+def finished(coroutine: Any, definition: FunctionDefinition[..., Any]) -> Any:
+    """The result of an `async def` handler, which may not wait."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stopped:
+        return stopped.value
+    coroutine.close()
+    raise NotAllowed(
+        f"`{definition.path}` waits: only actions may wait, and this is a {definition.kind}."
+    )
+
+
+def checked_result(
+    definition: FunctionDefinition[..., Any], result: object, execution: Execution
+) -> Value:
+    """The result as a value, checked against `returns`."""
+    if isinstance(result, Query):
+        raise InvalidValue(
+            f"`{definition.path}` returns a query that has not been run: call `.collect()`, `.take(n)`, `.first()`, `.unique()` or `.paginate(…)` on it."
+        )
+    if inspect.iscoroutine(result):
+        result.close()
+        raise InvalidValue(
+            f"`{definition.path}` returns a coroutine: an `async def` was called without `await`."
+        )
+    value = normalize(result, "the result")
+    signature = definition.signature
+    if signature.returns is not None:
+        try:
+            signature.check_result(value, execution.tx.catalog.table_numbers)
+        except ValueMismatch as error:
+            raise InvalidArguments(f"ReturnsValidationError: {error}") from None
+    return value

@@ -1,0 +1,255 @@
+"""`ctx.db`: documents by id, queries, and in mutations writes.
+
+All calls are synchronous. While one runs the engine has the floor: the user's
+clock stops and nothing is refused (`Execution.leave`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
+
+from convexlab.documents.ids import FIRST_USER_TABLE, decode_id
+from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
+from convexlab.functions.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convexlab.functions.execution import Execution
+
+_READABLE_SYSTEM_TABLES: Final = ("_storage", "_scheduled_functions")
+
+
+class _Reader:
+    """What `ctx.db` and `ctx.db.system` have in common."""
+
+    __slots__ = ("_execution",)
+
+    _where = "ctx.db"
+    _is_system = False
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    @overload
+    def get(self, id: str, /) -> dict[str, Any] | None: ...  # noqa: A002 - Convex's name
+
+    @overload
+    def get(self, table: str, id: str, /) -> dict[str, Any] | None: ...  # noqa: A002
+
+    def get(self, *args: Any) -> dict[str, Any] | None:
+        """A document, or None if there is none.
+
+        Args:
+            args: the id, or the table and the id, which is then checked to be of it.
+        """
+        execution = self._execution
+        execution.leave()
+        try:
+            number, internal_id = self._target("get", args)
+            return execution.tx.get(number, internal_id)
+        finally:
+            execution.enter()
+
+    def query(self, table: str, /) -> Query:
+        """A query over a table; nothing is read yet."""
+        execution = self._execution
+        execution.leave()
+        try:
+            self._check_table(table, "query")
+            return Query(execution, table, execution.tx.table(table))
+        finally:
+            execution.enter()
+
+    def normalize_id(self, table: str, id: str, /) -> str | None:  # noqa: A002
+        """The id if the text is one of that table, else None; the document need not exist."""
+        execution = self._execution
+        execution.leave()
+        try:
+            self._check_table(table, "normalize_id")
+            info = execution.tx.table(table)
+            try:
+                number = decode_id(id)[0] if isinstance(id, str) else None
+            except InvalidValue:
+                return None
+            return id if info is not None and number == info.number else None
+        finally:
+            execution.enter()
+
+    def _check_table(self, table: object, method: str) -> None:
+        if not isinstance(table, str):
+            raise InvalidArguments(
+                f"`{self._where}.{method}` takes a table's name, not {table!r}."
+            )
+        raise NotImplementedError
+
+    def _target(self, method: str, args: tuple[Any, ...]) -> tuple[int, bytes]:
+        """Table number and internal id of `(id,)` or `(table, id)`."""
+        if len(args) == 1:
+            table, document_id = None, args[0]
+        elif len(args) == 2:
+            table, document_id = args
+        else:
+            raise InvalidArguments(
+                f"`{self._where}.{method}` takes an id, or a table and an id."
+            )
+        if not isinstance(document_id, str):
+            raise InvalidArguments(
+                f"Invalid argument `id` for `{self._where}.{method}`: an id is a string, not {document_id!r}."
+            )
+        try:
+            number, internal_id = decode_id(document_id)
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"Invalid argument `id` for `{self._where}.{method}`: {error}"
+            ) from None
+        if (number < FIRST_USER_TABLE) != self._is_system:
+            raise NotAllowed(self._elsewhere("get"))
+        if table is not None:
+            self._check_belongs(method, table, number)
+        return number, internal_id
+
+    def _check_belongs(self, method: str, table: object, number: int) -> None:
+        tables = self._execution.tx.catalog.table_numbers
+        if not isinstance(table, str) or tables.get(table) != number:
+            found = next(
+                (name for name, other in tables.items() if other == number), "unknown"
+            )
+            raise InvalidArguments(
+                f'Invalid argument `id` for `{self._where}.{method}`: expected to be an Id<"{table}">, got Id<"{found}"> instead.'
+            )
+
+    def _elsewhere(self, method: str) -> str:
+        raise NotImplementedError
+
+
+class SystemReader(_Reader):
+    """`ctx.db.system`: the system tables that functions may read."""
+
+    __slots__ = ()
+
+    _where = "ctx.db.system"
+    _is_system = True
+
+    def _check_table(self, table: object, method: str) -> None:
+        if table not in _READABLE_SYSTEM_TABLES:
+            if isinstance(table, str) and not table.startswith("_"):
+                raise NotAllowed(
+                    f"User tables can only be accessed from db.{method}()."
+                )
+            raise NotAllowed(
+                f"`{table}` is no system table that functions may read: these are {', '.join(_READABLE_SYSTEM_TABLES)}."
+            )
+
+    def _elsewhere(self, method: str) -> str:  # noqa: ARG002 - the other side has use for it
+        return "User tables can only be accessed with db."
+
+
+class DatabaseReader(_Reader):
+    """`ctx.db` in a query."""
+
+    __slots__ = ()
+
+    @property
+    def system(self) -> SystemReader:
+        """The system tables that functions may read."""
+        return SystemReader(self._execution)
+
+    def sql(self, statement: str, /, params: object = ()) -> NoReturn:
+        """Read-only SQL."""
+        raise NotAllowed("`ctx.db.sql` is not in this release: use `ctx.db.query`.")
+
+    def _check_table(self, table: object, method: str) -> None:
+        if not isinstance(table, str):
+            raise InvalidArguments(
+                f"`ctx.db.{method}` takes a table's name, not {table!r}."
+            )
+        if table.startswith("_"):
+            raise NotAllowed(
+                f"System tables can only be accessed from db.system.{method}()."
+            )
+
+    def _elsewhere(self, method: str) -> str:  # noqa: ARG002
+        return "System tables can only be accessed with db.system."
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in ("insert", "patch", "replace", "delete"):
+            raise NotAllowed(
+                f"`ctx.db.{name}`: queries only read. Make the function a mutation."
+            )
+        raise AttributeError(f"`ctx.db` has no `{name}`")
+
+
+class DatabaseWriter(DatabaseReader):
+    """`ctx.db` in a mutation."""
+
+    __slots__ = ()
+
+    def insert(self, table: str, document: Mapping[str, Any], /) -> str:
+        """Inserts a document; returns its id."""
+        execution = self._execution
+        execution.leave()
+        try:
+            if not isinstance(table, str):
+                raise InvalidArguments(
+                    f"`ctx.db.insert` takes a table's name and a document, not {table!r}."
+                )
+            return execution.tx.insert(table, document)
+        finally:
+            execution.enter()
+
+    @overload
+    def patch(self, id: str, fields: Mapping[str, Any], /) -> None: ...  # noqa: A002
+
+    @overload
+    def patch(self, table: str, id: str, fields: Mapping[str, Any], /) -> None: ...  # noqa: A002
+
+    def patch(self, *args: Any) -> None:
+        """Sets some fields; a field that is UNDEFINED is removed."""
+        execution = self._execution
+        execution.leave()
+        try:
+            document_id, fields = self._written("patch", args)
+            execution.tx.patch(document_id, fields)
+        finally:
+            execution.enter()
+
+    @overload
+    def replace(self, id: str, document: Mapping[str, Any], /) -> None: ...  # noqa: A002
+
+    @overload
+    def replace(self, table: str, id: str, document: Mapping[str, Any], /) -> None: ...  # noqa: A002
+
+    def replace(self, *args: Any) -> None:
+        """Sets all fields."""
+        execution = self._execution
+        execution.leave()
+        try:
+            document_id, document = self._written("replace", args)
+            execution.tx.replace(document_id, document)
+        finally:
+            execution.enter()
+
+    @overload
+    def delete(self, id: str, /) -> None: ...  # noqa: A002
+
+    @overload
+    def delete(self, table: str, id: str, /) -> None: ...  # noqa: A002
+
+    def delete(self, *args: Any) -> None:
+        """Deletes a document."""
+        execution = self._execution
+        execution.leave()
+        try:
+            self._target("delete", args)
+            execution.tx.delete(args[-1])
+        finally:
+            execution.enter()
+
+    def _written(self, method: str, args: tuple[Any, ...]) -> tuple[str, Any]:
+        if len(args) not in (2, 3):
+            raise InvalidArguments(
+                f"`ctx.db.{method}` takes an id and fields, or a table, an id and fields."
+            )
+        self._target(method, args[:-1])
+        return args[-2], args[-1]

@@ -1,0 +1,89 @@
+"""An execution: what one call of a query or mutation shares with the calls nested in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from convexlab.functions.determinism import Run
+
+if TYPE_CHECKING:
+    from convexlab.engine.transaction import Transaction
+    from convexlab.functions.identity import Identity
+    from convexlab.functions.modules import ModuleSet
+
+
+class UserClock(Protocol):
+    """Whoever measures the user's own time."""
+
+    def enter(self) -> None:
+        """User code has the floor."""
+
+    def leave(self) -> None:
+        """The engine works, or the run is over."""
+
+
+class NoClock:
+    """Measures nothing."""
+
+    def enter(self) -> None:
+        """User code has the floor."""
+
+    def leave(self) -> None:
+        """The engine works."""
+
+
+class Execution:
+    """One call and all that is nested in it: one transaction, one time, one log.
+
+    Attributes:
+        incoming: the page ends that the journal says must be repeated, in the order
+            of the calls to `paginate`.
+        outgoing: the page ends reached.
+        identity_read: *set by* the first look at `ctx.auth`.
+        depth: how many calls are nested at the moment.
+    """
+
+    __slots__ = (
+        "clock",
+        "depth",
+        "identity",
+        "identity_read",
+        "incoming",
+        "modules",
+        "outgoing",
+        "run",
+        "secret",
+        "tx",
+    )
+
+    def __init__(
+        self,
+        modules: ModuleSet,
+        tx: Transaction,
+        run: Run,
+        *,
+        clock: UserClock,
+        identity: Identity | None = None,
+        incoming: list[str] | None = None,
+        secret: bytes = b"",
+    ) -> None:
+        self.modules = modules
+        self.tx = tx
+        self.run = run
+        self.clock = clock
+        self.identity = identity
+        self.incoming = incoming or []
+        self.outgoing: list[str] = []
+        self.identity_read = False
+        self.depth = 0
+        self.secret = secret
+
+    def enter(self) -> None:
+        """User code has the floor."""
+        self.clock.enter()
+        self.run.active = True
+
+    def leave(self) -> None:
+        """The engine works for the user."""
+        self.run.active = False
+        self.clock.leave()

@@ -1,0 +1,237 @@
+"""Index ranges: what `with_index` is told, as intervals of index keys.
+
+    q.eq("owner", o).gte("date", d)  ─▶  [enc(o) enc(d), after every key with prefix enc(o))
+
+Equalities name a prefix of the index's fields; a lower and an upper bound may
+follow on the next one. Every index goes on with `_creationTime` and `_id`, which
+may be used likewise. Values of all types lie in one order, so a bound lets in
+whatever sorts behind or before it, of any type.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from convexlab.documents.ids import decode_id
+from convexlab.documents.ordering import encode_key
+from convexlab.documents.value import UNDEFINED, Undefined, normalize
+from convexlab.engine.interval import Interval, after_prefix
+from convexlab.errors import InvalidQuery, InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from convexlab.engine.catalog import IndexInfo
+
+
+class _Bound(NamedTuple):
+    field: str
+    value: Any
+    is_inclusive: bool
+
+
+class IndexRange:
+    """The builder that a range's function is given."""
+
+    __slots__ = ("_equals", "_index", "_lower", "_upper")
+
+    def __init__(self, index: str) -> None:
+        self._index = index
+        self._equals: dict[str, list[Any]] = {}
+        self._lower: _Bound | None = None
+        self._upper: _Bound | None = None
+
+    def eq(self, field: str, value: object) -> Self:
+        """The field equals the value; UNDEFINED: it is missing."""
+        return self._equal(field, [value])
+
+    def in_(self, field: str, values: Iterable[object]) -> Self:
+        """The field equals one of the values."""
+        return self._equal(field, list(values))
+
+    def gt(self, field: str, value: object) -> Self:
+        """The field comes after the value."""
+        return self._bound_below(_Bound(field, _taken(value, field), False))
+
+    def gte(self, field: str, value: object) -> Self:
+        """The field is the value or comes after it."""
+        return self._bound_below(_Bound(field, _taken(value, field), True))
+
+    def lt(self, field: str, value: object) -> Self:
+        """The field comes before the value."""
+        return self._bound_above(_Bound(field, _taken(value, field), False))
+
+    def lte(self, field: str, value: object) -> Self:
+        """The field is the value or comes before it."""
+        return self._bound_above(_Bound(field, _taken(value, field), True))
+
+    def _equal(self, field: str, values: list[object]) -> Self:
+        if field in self._equals or field in {bound.field for bound in self._bounds()}:
+            raise self._defined_twice(field)
+        self._equals[field] = [_taken(value, field) for value in values]
+        return self
+
+    def _bound_below(self, bound: _Bound) -> Self:
+        if self._lower is not None or bound.field in self._equals:
+            raise self._defined_twice(bound.field)
+        self._lower = bound
+        return self._on_one_field()
+
+    def _bound_above(self, bound: _Bound) -> Self:
+        if self._upper is not None or bound.field in self._equals:
+            raise self._defined_twice(bound.field)
+        self._upper = bound
+        return self._on_one_field()
+
+    def _on_one_field(self) -> Self:
+        lower, upper = self._lower, self._upper
+        if lower is not None and upper is not None and lower.field != upper.field:
+            raise InvalidQuery(
+                f"Index {self._index}: the bounds are on `{lower.field}` and on `{upper.field}`, and a range bounds one "
+                "field. Use `.filter(…)` for the other.",
+                kind="BoundsOnMultipleFields",
+            )
+        return self
+
+    def _bounds(self) -> list[_Bound]:
+        return [bound for bound in (self._lower, self._upper) if bound is not None]
+
+    def _defined_twice(self, field: str) -> InvalidQuery:
+        return InvalidQuery(
+            f"Index {self._index}: `{field}` is bounded already. Each field takes one equality, or one lower and one "
+            "upper bound; for one of several values write `q.in_(field, […])`.",
+            kind="AlreadyDefinedBound",
+        )
+
+    def intervals(self, index: IndexInfo) -> list[Interval]:
+        """What it comes to in an index; empty intervals left out."""
+        fields = key_fields(index)
+        bounds = self._bounds()
+        used = [*self._equals, *{bound.field for bound in bounds}]
+        for field in used:
+            if field not in fields:
+                raise InvalidQuery(
+                    f"The index range uses `{field}`, which is not a field of index {self._index} (its fields: {', '.join(fields)}).",
+                    kind="FieldNotInIndex",
+                )
+        prefix, last = fields[: len(self._equals)], fields[len(used) - 1 : len(used)]
+        if set(prefix) != self._equals.keys() or (
+            bounds and [bounds[0].field] != list(last)
+        ):
+            raise InvalidQuery(
+                f"The index range did not use the fields of index {self._index} in order. Its fields: {', '.join(fields)}. "
+                f"Used: {', '.join(used)}. First equalities on the first fields, then bounds on the next one.",
+                kind="InvalidIndexRange",
+            )
+        intervals = (
+            self._interval(index, b"".join(parts))
+            for parts in product(
+                *(
+                    [_part(index, name, value) for value in self._equals[name]]
+                    for name in prefix
+                )
+            )
+            if None not in parts
+        )
+        return [interval for interval in intervals if not interval.is_empty()]
+
+    def _interval(self, index: IndexInfo, prefix: bytes) -> Interval:
+        start, end = prefix, after_prefix(prefix) if prefix else None
+        if self._lower is not None:
+            low = prefix + _bound_part(index, self._lower)
+            start = low if self._lower.is_inclusive else after_prefix(low) or low
+        if self._upper is not None:
+            high = prefix + _bound_part(index, self._upper)
+            end = after_prefix(high) if self._upper.is_inclusive else high
+        return Interval(start, end)
+
+
+def key_fields(index: IndexInfo) -> tuple[str, ...]:
+    """All that an index's keys consist of, the end that every index has included."""
+    return (
+        index.fields
+        if index.fields == ("_id",)
+        else (*index.fields, "_creationTime", "_id")
+    )
+
+
+def _taken(value: object, field: str) -> Any:
+    return (
+        UNDEFINED
+        if isinstance(value, Undefined)
+        else normalize(value, f"the range's {field}")
+    )
+
+
+def _part(index: IndexInfo, field: str, value: Any) -> bytes | None:
+    """A value's bytes in the key; None for an id of another table, which no key has."""
+    if field != "_id":
+        return encode_key(value)
+    try:
+        table, internal_id = decode_id(value)
+    except (InvalidValue, TypeError, AttributeError):
+        return None
+    return internal_id if table == index.table else None
+
+
+def _bound_part(index: IndexInfo, bound: _Bound) -> bytes:
+    part = _part(index, bound.field, bound.value)
+    if part is None:
+        raise InvalidQuery(
+            f"The bound on `_id` is no id of the table: {bound.value!r}.",
+            kind="InvalidIndexRange",
+        )
+    return part
+
+
+def intervals_of(
+    shown: str,
+    index: IndexInfo,
+    ranges: tuple[Callable[[Any], object], ...],
+    equals: Mapping[str, Any],
+) -> list[Interval]:
+    """The union of several ranges, in the order of keys, disjoint.
+
+    Args:
+        shown: `table.index`, for messages.
+        index: the index.
+        ranges: functions that take the builder and return it.
+        equals: equalities that hold for all of them.
+    """
+    found: list[Interval] = []
+    for function in ranges or (_everything,):
+        builder = IndexRange(shown)
+        for name, value in equals.items():
+            builder.eq(name, value)
+        if function(builder) is not builder:
+            raise InvalidQuery(
+                f"Index {shown}: the range's function returns the builder: `lambda q: q.eq(…)`."
+            )
+        found += builder.intervals(index)
+    return merged(found)
+
+
+def _everything(builder: IndexRange) -> IndexRange:
+    return builder
+
+
+def merged(intervals: list[Interval]) -> list[Interval]:
+    """The same keys in sorted, disjoint intervals."""
+    out: list[Interval] = []
+    for interval in sorted(intervals, key=_start):
+        if out and (out[-1].end is None or interval.start <= out[-1].end):
+            last = out[-1]
+            end = (
+                None
+                if last.end is None or interval.end is None
+                else max(last.end, interval.end)
+            )
+            out[-1] = Interval(last.start, end)
+        else:
+            out.append(interval)
+    return out
+
+
+def _start(interval: Interval) -> bytes:
+    return interval.start

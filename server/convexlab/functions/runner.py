@@ -1,0 +1,220 @@
+"""The runner: one call of a query or mutation, from the arguments' JSON to the outcome.
+
+    path ─▶ definition ─▶ visible? of this kind? ─▶ arguments ─▶ handler ─▶ result ─▶ JSON
+
+User errors never leave it as exceptions: an outcome holds a value or an error,
+with the log lines either way, and what a cached result depends on. The
+transaction is the caller's: it is finished or forgotten there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.documents.encoding import from_wire, to_wire
+from convexlab.documents.value import normalize
+from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
+from convexlab.functions import determinism
+from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
+from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.tracebacks import format_error, user_frames
+
+if TYPE_CHECKING:
+    from convexlab.documents.value import Value
+    from convexlab.engine.transaction import Transaction
+    from convexlab.functions.definition import FunctionDefinition
+    from convexlab.functions.execution import UserClock
+    from convexlab.functions.identity import Identity
+    from convexlab.functions.modules import ModuleSet
+
+_NO_CLOCK: Final = NoClock()
+_decode_journal: Final = msgspec.json.Decoder(list[str]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionError:
+    """Why a call failed.
+
+    Attributes:
+        message: for clients: what was raised, and the user's own frames.
+        data: wire JSON of a ConvexError's data; None for other errors.
+        code: the stable code of the error's class.
+    """
+
+    message: str
+    data: bytes | None = None
+    code: str = "FunctionFailed"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one call came to.
+
+    Attributes:
+        value: wire JSON of the result; None if it failed.
+        error: why it failed; None if it did not.
+        log_lines: what it printed: `[LOG] 'text'`.
+        journal: the page ends it reached, for the rerun; None without pages.
+        identity_read: whether the result depends on who asked.
+        clock_read: whether it depends on when.
+        result: the result as a value, for other encodings.
+    """
+
+    value: bytes | None = None
+    error: FunctionError | None = None
+    log_lines: list[str] = field(default_factory=list)
+    journal: str | None = None
+    identity_read: bool = False
+    clock_read: bool = False
+    result: Value = None
+
+
+def run(
+    modules: ModuleSet,
+    path: str,
+    args_json: bytes,
+    tx: Transaction,
+    *,
+    kind: Literal["query", "mutation"],
+    identity: Identity | None = None,
+    admin: bool = False,
+    seed: bytes,
+    now_ms: int,
+    journal: str | None = None,
+    clock: UserClock = _NO_CLOCK,
+    secret: bytes = b"",
+) -> Outcome:
+    """Runs one call in a transaction; raises only when the system is at fault.
+
+    Args:
+        modules: the deployment's modules as the transaction's snapshot names them.
+        path: the function: `tasks:create`.
+        args_json: one object, or an array that holds one.
+        tx: what it reads and writes.
+        kind: as what it is called.
+        identity: who is asking.
+        admin: whether internal functions may be called too.
+        seed: what its random numbers come from, 32 bytes.
+        now_ms: where time stands.
+        journal: the journal of an earlier run of the same query.
+        clock: measures the user's own time.
+        secret: what cursors are sealed with.
+    """
+    outcome = Outcome()
+    run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
+    execution = Execution(
+        modules, tx, run_, clock=clock, identity=identity, secret=secret
+    )
+    try:
+        definition = _find(modules, path, kind, admin=admin)
+        values = _arguments(args_json)
+        if journal is not None:
+            execution.incoming = _journal(journal)
+    except CallerError as error:
+        outcome.error = _refused(error)
+        return outcome
+    token = determinism.begin(run_)
+    clock.enter()
+    try:
+        ctx = MutationCtx(execution) if kind == "mutation" else QueryCtx(execution)
+        outcome.result = call(definition, values, ctx, execution)
+        run_.active = False
+        outcome.value = _encoded(outcome.result)
+    except (Exception, SystemExit, RecursionError) as error:  # noqa: BLE001 - the edge where user code ends
+        run_.active = False
+        outcome.result = None
+        outcome.error = _failed(error, modules)
+    finally:
+        clock.leave()
+        determinism.end(token)
+        modules.restore()
+    outcome.log_lines = run_.log.lines
+    outcome.identity_read = execution.identity_read
+    outcome.clock_read = run_.clock_read
+    if execution.outgoing:
+        outcome.journal = msgspec.json.encode(execution.outgoing).decode()
+    return outcome
+
+
+def _find(
+    modules: ModuleSet, path: str, kind: str, *, admin: bool
+) -> FunctionDefinition[..., Any]:
+    try:
+        definition = modules.function(path)
+    except NotFound:
+        definition = None
+    if definition is None or not (admin or definition.visibility == "public"):
+        if admin:
+            raise NotFound(
+                f"Could not find function for '{_shown(path)}'. Did you forget to push its module?"
+            )
+        raise NotFound(f"Could not find public function for '{_shown(path)}'.")
+    check_kind(definition, kind)
+    return definition
+
+
+def _shown(path: str) -> str:
+    module, colon, name = path.partition(":")
+    return f"{module.removesuffix('.js')}{colon}{name}"
+
+
+def _arguments(args_json: bytes) -> dict[str, Any]:
+    if len(args_json) > knobs.MAX_VALUE_BYTES:
+        raise InvalidArguments(
+            f"Arguments are too large ({len(args_json)} bytes, at most {knobs.MAX_VALUE_BYTES})."
+        )
+    values = from_wire(args_json)
+    if isinstance(values, list):
+        if len(values) > 1:
+            raise InvalidArguments(
+                "ArgumentValidationError: a function takes one object of arguments."
+            )
+        values = values[0] if values else {}
+    if not isinstance(values, dict):
+        raise InvalidArguments("ArgumentValidationError: the arguments are one object.")
+    return values
+
+
+def _journal(journal: str) -> list[str]:
+    try:
+        return _decode_journal(journal)
+    except msgspec.DecodeError:
+        raise InvalidArguments("InvalidCursor: the journal cannot be read.") from None
+
+
+def _encoded(value: Value) -> bytes:
+    encoded = to_wire(value)
+    if len(encoded) > knobs.MAX_VALUE_BYTES:
+        raise InvalidArguments(
+            f"The result is too large ({len(encoded)} bytes, at most {knobs.MAX_VALUE_BYTES})."
+        )
+    return encoded
+
+
+def _refused(error: CallerError) -> FunctionError:
+    """An error before user code began: it says itself what is wrong."""
+    return FunctionError(str(error), code=error.code)
+
+
+def _failed(error: BaseException, modules: ModuleSet) -> FunctionError:
+    code = error.code if isinstance(error, CallerError) else "FunctionFailed"
+    if isinstance(error, ConvexError):
+        return _application_error(error, modules)
+    if isinstance(error, InvalidArguments) and not user_frames(error, modules):
+        return FunctionError(str(error), code=code)
+    return FunctionError(format_error(error, modules), code=code)
+
+
+def _application_error(error: ConvexError, modules: ModuleSet) -> FunctionError:
+    try:
+        data = to_wire(normalize(error.data, "the data of ConvexError"))
+    except CallerError as refused:
+        return FunctionError(
+            f"ConvexError with invalid data: {refused}\n"
+            + "\n".join(user_frames(error, modules))
+        )
+    return FunctionError(format_error(error, modules), data=data, code=error.code)
