@@ -29,6 +29,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from convexlab import knobs
+from convexlab.engine.cache import RevisionCache
 from convexlab.engine.catalog import load_catalog
 from convexlab.engine.overlay import Overlay
 from convexlab.engine.persistence.contract import CallRecord, Commit
@@ -100,6 +102,9 @@ class Committer:
         self._catalog_ts = meta.catalog_ts
         self._modules_ts = meta.modules_ts
         self._accepted = 0
+        self._cache = RevisionCache(
+            knobs.CACHED_DOCUMENTS, largest=knobs.CACHED_DOCUMENT_BYTES
+        )
         self._gathering = CommitGroup(meta.last_ts)
         self._in_flight: CommitGroup | None = None
         self.catalog = load_catalog(self.snapshot(), ts=self._catalog_ts)
@@ -117,6 +122,7 @@ class Committer:
             catalog_ts=self._catalog_ts,
             modules_ts=self._modules_ts,
             layers=layers,
+            cache=self._cache,
         )
 
     def begin(
@@ -171,6 +177,10 @@ class Committer:
         if writes or commit.added_entries or call_id is not None:
             self._gather(commit, finished)
         return commit
+
+    def raise_clock(self, ts: int) -> None:
+        """Every commit from now on is after `ts`."""
+        self._source.raise_to(ts)
 
     def _gather(self, commit: Commit, finished: FinishedTransaction) -> None:
         group = self._gathering
@@ -240,6 +250,8 @@ class Committer:
         """The flush has come back: the store shows the group, its overlay goes."""
         assert group is self._in_flight, "groups are flushed in their order"
         self.persistence.settled()
+        for commit in group.commits:
+            self._cache.update(commit.writes)
         self._in_flight = None
         self.durable_ts = group.ts  # C2: from here on it may be published
 

@@ -80,8 +80,20 @@ def log_writes(writes: Iterable[DocumentWrite]) -> tuple[LogWrite, ...]:
 
 
 def encode_writes(writes: Iterable[DocumentWrite]) -> bytes:
-    """The log's text of a write set."""
-    return _encode(log_writes(writes))
+    """The log's bytes of a write set: LogWrites, spelled as what they encode to."""
+    return _encode(
+        [
+            (
+                write.table,
+                write.id,
+                0 if write.old is None else write.old.ts,
+                write.new is None,
+                write.old_keys,
+                write.new_keys,
+            )
+            for write in writes
+        ]
+    )
 
 
 def decode_entry(ts: Timestamp, writes: bytes) -> LogEntry:

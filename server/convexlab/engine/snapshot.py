@@ -17,12 +17,13 @@ from convexlab import knobs
 from convexlab.engine.overlay import Chunk, Overlay, Row, read_chunk
 from convexlab.engine.persistence.contract import require_history
 from convexlab.engine.timestamp import Timestamp
-from convexlab.engine.write_set import by_id_index
+from convexlab.engine.write_set import INDEX_SLOT_BITS
 from convexlab.errors import OutOfRetention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convexlab.engine.cache import RevisionCache
     from convexlab.engine.interval import Interval
     from convexlab.engine.log import LogEntry, LogWrite
     from convexlab.engine.persistence.contract import PersistenceSnapshot
@@ -59,9 +60,10 @@ class Snapshot:
         catalog_ts: the newest change of tables, indexes or schemas in it.
         modules_ts: the newest change of modules in it.
         layers: what differs from the base, older first.
+        cache: of the base, if its owner keeps one.
     """
 
-    __slots__ = ("base", "catalog_ts", "layers", "modules_ts", "ts")
+    __slots__ = ("base", "cache", "catalog_ts", "layers", "modules_ts", "ts")
 
     def __init__(
         self,
@@ -71,8 +73,10 @@ class Snapshot:
         catalog_ts: Timestamp,
         modules_ts: Timestamp,
         layers: Sequence[Overlay] = (),
+        cache: RevisionCache | None = None,
     ) -> None:
         self.base = base
+        self.cache = cache
         self.ts = ts
         self.catalog_ts = catalog_ts
         self.modules_ts = modules_ts
@@ -81,10 +85,18 @@ class Snapshot:
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A document's revision."""
         for layer in reversed(self.layers):
-            entries = layer.maps.get(by_id_index(table))
+            entries = layer.maps.get(table << INDEX_SLOT_BITS)
             if entries is not None and internal_id in entries.entries:
                 return entries.entries[internal_id]
-        return self.base.get(table, internal_id)
+        cache = self.cache
+        if cache is None:
+            return self.base.get(table, internal_id)
+        revision = cache.get(table, internal_id)
+        if revision is None:
+            revision = self.base.get(table, internal_id)
+            if revision is not None:
+                cache.put(revision)
+        return revision
 
     def chunk(
         self,

@@ -38,3 +38,7 @@ class TimestampSource:
         """A timestamp after all others: T1."""
         self.last = Timestamp(max(self._now_ns(), self.last + 1))
         return self.last
+
+    def raise_to(self, ts: int) -> None:
+        """Every timestamp from now on is after `ts`."""
+        self.last = Timestamp(max(self.last, ts))

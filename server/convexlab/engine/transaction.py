@@ -38,6 +38,7 @@ from convexlab.documents.ids import (
 from convexlab.documents.value import (
     UNDEFINED,
     check_document,
+    normalize,
     normalize_fields,
     values_equal,
 )
@@ -304,8 +305,7 @@ class Transaction:
 
     def insert(self, table: str, fields: Mapping[str, Any]) -> str:
         """Insert a document, its table too if it is the first; returns its id."""
-        info = self._table_to_write(table)
-        return self._insert(info, normalize_fields(fields, ""))
+        return self._insert(self._table_to_write(table), fields)
 
     def insert_many(
         self, table: str, documents: Iterable[Mapping[str, Any]]
@@ -313,7 +313,7 @@ class Transaction:
         """Insert documents; returns their ids."""
         info = self._table_to_write(table)
         insert = self._insert
-        return [insert(info, normalize_fields(fields, "")) for fields in documents]
+        return [insert(info, fields) for fields in documents]
 
     def import_document(
         self, table: str, internal_id: bytes, document: Document
@@ -326,24 +326,22 @@ class Transaction:
         self._put_new(info, internal_id, document)
         return encode_id(info.number, internal_id)
 
-    def _insert(self, info: TableInfo, fields: Document) -> str:
-        if "_id" in fields or "_creationTime" in fields:
-            raise InvalidValue(
-                f"A document inserted into `{info.name}` gets its `_id` and "
-                "`_creationTime` from the database. Leave them out."
-            )
-        creation_time = self._creation_time
+    def _insert(self, info: TableInfo, fields: Mapping[str, Any]) -> str:
+        document: Any = normalize(fields)
+        if type(document) is not dict:
+            raise InvalidValue(f"A document of `{info.name}` must be a dict of fields.")
+        for name in document:
+            if name[:1] == "_":
+                _refuse_underscore(name, info)
         internal_id = new_internal_id(self._random_bytes, self.now_ns)
-        document_id = encode_id(info.number, internal_id)
-        document = {**fields, "_creationTime": creation_time, "_id": document_id}
-        if UNDEFINED in fields.values():
-            document = {k: v for k, v in document.items() if v is not UNDEFINED}
+        creation_time = self._creation_time
+        document["_creationTime"] = creation_time
+        document["_id"] = document_id = encode_id(info.number, internal_id)
         self._put_new(info, internal_id, document)
         self._creation_time = math.nextafter(creation_time, math.inf)
         return document_id
 
     def _put_new(self, info: TableInfo, internal_id: bytes, document: Document) -> None:
-        check_document(document)
         revision = self._checked(info, internal_id, document, ())
         self._originals.setdefault((info.number, internal_id), None)
         self._put(info, (), revision.keys, revision)
@@ -363,6 +361,8 @@ class Transaction:
                     del after[name]
             elif name not in before:
                 is_changed = True
+                if name[:1] == "_":
+                    _refuse_underscore(name, info)
                 after[name] = value
             elif not values_equal(before[name], value):
                 is_changed = True
@@ -380,6 +380,9 @@ class Transaction:
             for name, value in normalize_fields(fields, "").items()
             if value is not UNDEFINED
         }
+        for name in after:
+            if name[:1] == "_" and name not in ("_creationTime", "_id"):
+                _refuse_underscore(name, info)
         for name in ("_creationTime", "_id"):
             if not values_equal(after.setdefault(name, before[name]), before[name]):
                 _refuse_system_field(name)
@@ -395,7 +398,6 @@ class Transaction:
         self._put(info, info.keys_of(old), (), None)
 
     def _replace(self, info: TableInfo, old: Revision, after: Document) -> None:
-        check_document(after)
         old_keys = info.keys_of(old)
         revision = self._checked(info, old.id, after, old_keys)
         self._originals.setdefault((info.number, old.id), old)
@@ -408,6 +410,8 @@ class Transaction:
         if info.check is not None:
             info.check(document)
         body = to_stored(document)
+        if _may_be_too_much(body):
+            check_document(document)
         revision = Revision(info.number, internal_id, 0, body)
         revision.remember(document)
         info.keys_of(revision)
@@ -599,6 +603,30 @@ class Transaction:
                 )
             )
         return writes
+
+
+def _refuse_underscore(name: str, info: TableInfo) -> None:
+    if name in ("_id", "_creationTime"):
+        raise InvalidValue(
+            f"A document inserted into `{info.name}` gets its `_id` and "
+            "`_creationTime` from the database. Leave them out."
+        )
+    raise InvalidValue(
+        f"`{name}` is a field name that starts with `_`, which is kept for Convex's "
+        "own fields"
+    )
+
+
+def _may_be_too_much(body: bytes) -> bool:
+    """Whether a document with this text could be over a limit of documents.
+
+    A value's size is at most nine times its text's, and each level of nesting
+    takes a bracket: most documents need not be measured.
+    """
+    return (
+        len(body) * 9 > knobs.MAX_DOCUMENT_BYTES
+        or body.count(b"{") + body.count(b"[") > knobs.MAX_DOCUMENT_NESTING
+    )
 
 
 def _refuse_system_field(name: str) -> None:

@@ -74,7 +74,6 @@ class Commit:
         call_id: the call that made it, to be recorded with its `outcome`.
         added_entries: index entries of documents it does not write (a new index
             being filled).
-        dropped_entries: entries to be taken away likewise (an index dropped).
         changes_catalog: whether tables, indexes or schemas are among the writes.
         changes_modules: whether modules are.
     """
@@ -84,7 +83,6 @@ class Commit:
     call_id: str | None = None
     outcome: bytes = b""
     added_entries: Sequence[tuple[IndexKey, Revision]] = ()
-    dropped_entries: Sequence[IndexKey] = ()
     changes_catalog: bool = False
     changes_modules: bool = False
 

@@ -97,8 +97,6 @@ class MemoryPersistence:
             meta = self._write(write, commit.ts, meta)
         for (index_id, key), revision in commit.added_entries:
             self._index(index_id).put(key, revision)
-        for index_id, key in commit.dropped_entries:
-            self._index(index_id).discard(key)
         if commit.call_id is not None:
             self._calls[commit.call_id] = CallRecord(commit.ts, commit.outcome)
         if not commit.writes:

@@ -41,7 +41,6 @@ from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.write_set import (
     INDEX_SLOT_BITS,
     Revision,
-    by_id_index,
     table_of_index,
 )
 from convexlab.errors import InternalError, Unavailable
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 
     from convexlab.engine.overlay import Row
     from convexlab.engine.persistence.contract import Commit, TrimPlan
-    from convexlab.engine.write_set import DocumentWrite, IndexKey
+    from convexlab.engine.write_set import DocumentWrite, IndexKey, IndexKeys
 
 STORE_FILE = "store.sqlite3"
 FORMAT = 1
@@ -70,33 +69,23 @@ _GET = """
 _RANGE = """
     SELECT e.key, d.row, d.ts, CAST(d.body AS BLOB)
     FROM index_entries e CROSS JOIN documents d ON d.row = e.document
-    WHERE e.index_id = ?1 AND e.key >= ?2 {bound}{condition}
-    ORDER BY e.key {order} LIMIT ?4"""
-_HISTORY_RANGE = """
-    SELECT e.key, 0, e.from_ts, CAST(h.body AS BLOB)
-    FROM history_entries e CROSS JOIN history h ON h.row = e.history
     WHERE e.index_id = ?1 AND e.key >= ?2 {bound}
-      AND e.from_ts <= ?5 AND e.to_ts > ?5
     ORDER BY e.key {order} LIMIT ?4"""
-_HISTORY_BY_ID = """
-    SELECT e.id, 0, e.from_ts, CAST(e.body AS BLOB)
-    FROM history e
-    WHERE e.table_id = ?1 AND e.id >= ?2 {bound}
-      AND e.from_ts <= ?5 AND e.to_ts > ?5
-    ORDER BY e.id {order} LIMIT ?4"""
+_LEFT = """
+    SELECT DISTINCT e.key FROM left_entries e
+    WHERE e.index_id = ?1 AND e.key >= ?2 {bound} AND e.to_ts > ?5
+    ORDER BY e.key {order} LIMIT ?4"""
 _HISTORY_GET = """
-    SELECT from_ts, CAST(body AS BLOB) FROM history
-    WHERE table_id = ?1 AND id = ?2 AND from_ts <= ?3 AND to_ts > ?3"""
+    SELECT from_ts, to_ts, CAST(body AS BLOB), keys FROM history
+    WHERE table_id = ?1 AND id = ?2 AND from_ts <= ?3
+    ORDER BY from_ts DESC LIMIT 1"""
 
 
-def _bounded(
-    sql: str, *, column: str, condition: str = ""
-) -> dict[tuple[bool, bool], str]:
+def _bounded(sql: str) -> dict[tuple[bool, bool], str]:
     """A range's text by (is there an end?, reverse?)."""
     return {
         (has_end, reverse): sql.format(
-            bound=f"AND {column} < ?3 " if has_end else "AND ?3 IS NULL ",
-            condition=condition,
+            bound="AND e.key < ?3" if has_end else "AND ?3 IS NULL",
             order="DESC" if reverse else "ASC",
         )
         for has_end in (False, True)
@@ -104,10 +93,8 @@ def _bounded(
     }
 
 
-_RANGES = _bounded(_RANGE, column="e.key")
-_RANGES_AT = _bounded(_RANGE, column="e.key", condition="AND d.ts <= ?5")
-_HISTORY_RANGES = _bounded(_HISTORY_RANGE, column="e.key")
-_HISTORY_RANGES_BY_ID = _bounded(_HISTORY_BY_ID, column="e.id")
+_RANGES = _bounded(_RANGE)
+_LEFT_RANGES = _bounded(_LEFT)
 
 
 def _connect(path: Path, *, flags: int) -> apsw.Connection:
@@ -232,10 +219,23 @@ class SqliteSnapshot:
         current = self.get(table, internal_id)
         if current is not None and current.ts <= ts:
             return current
+        return self._superseded(table, internal_id, ts)
+
+    def _superseded(
+        self,
+        table: int,
+        internal_id: bytes,
+        ts: Timestamp,
+        *,
+        place: IndexKey | None = None,
+    ) -> Revision | None:
+        """The revision that history has as of `ts`, if it was at `place`."""
         rows = _rows(self._connection, _HISTORY_GET, (table, internal_id, ts))
         if not rows:
             return None
-        from_ts, body = rows[0]
+        from_ts, to_ts, body, keys = rows[0]
+        if to_ts <= ts or (place is not None and place not in _decode_keys(keys)):
+            return None
         return Revision(table, internal_id, from_ts, body)
 
     def range_at(
@@ -248,24 +248,40 @@ class SqliteSnapshot:
         reverse: bool,
         limit: int,
     ) -> list[Row]:
-        """Current rows that are old enough, and history's, in one order."""
-        table, which = table_of_index(index_id), (end is not None, reverse)
-        bindings = (index_id, start, end, limit, ts)
-        rows = _rows(self._connection, _RANGES_AT[which], bindings)
-        if index_id == by_id_index(table):
-            past = _rows(
-                self._connection,
-                _HISTORY_RANGES_BY_ID[which],
-                (table, start, end, limit, ts),
-            )
-        else:
-            past = _rows(self._connection, _HISTORY_RANGES[which], bindings)
-        rows.extend(past)
-        rows.sort(reverse=reverse)
-        return [
-            (key, Revision(table, key[-16:], from_ts, body, row))
-            for key, row, from_ts, body in rows[:limit]
-        ]
+        """Places that are taken now and places that were left since, in one order.
+
+        Of a place taken now by a later revision, and of one that was left, history
+        says who was there.
+        """
+        which = (end is not None, reverse)
+        rows: list[Row] = []
+        while True:
+            bindings = (index_id, start, end, limit)
+            current = _rows(self._connection, _RANGES[which], bindings)
+            left = _rows(self._connection, _LEFT_RANGES[which], (*bindings, ts))
+            bounds = [one[-1][0] for one in (current, left) if len(one) == limit]
+            taken: dict[bytes, tuple[Any, ...] | None] = {key: None for (key,) in left}
+            taken.update({key: found for key, *found in current})
+            bound = (max if reverse else min)(bounds, default=b"")
+            for key in sorted(taken, reverse=reverse):
+                if bounds and (key < bound if reverse else key > bound):
+                    break
+                revision = self._place_at(index_id, key, taken[key], ts)
+                if revision is not None:
+                    rows.append((key, revision))
+            if not bounds or len(rows) >= limit:
+                return rows[:limit]
+            start, end = (start, bound) if reverse else (bound + b"\0", end)
+            which = (end is not None, reverse)
+
+    def _place_at(
+        self, index_id: int, key: bytes, taken: Sequence[Any] | None, ts: Timestamp
+    ) -> Revision | None:
+        table = table_of_index(index_id)
+        if taken is not None and taken[1] <= ts:
+            row, from_ts, body = taken
+            return Revision(table, key[-16:], from_ts, body, row)
+        return self._superseded(table, key[-16:], ts, place=(index_id, key))
 
     def revisions(self, table: int, internal_id: bytes) -> list[tuple[Revision, int]]:
         """A document's kept revisions."""
@@ -468,17 +484,18 @@ class SqlitePersistence:
 
     def _trim_history(self, plan: TrimPlan) -> int:
         # History rows are appended in the order of to_ts: the oldest come first.
+        oldest = _scalar(self._write, "SELECT to_ts FROM history ORDER BY row LIMIT 1")
+        if oldest is None or oldest > plan.history_before:
+            return 0
         rows = _rows(
             self._write,
-            "SELECT row, from_ts, to_ts, length(body), keys FROM history"
+            "SELECT row, from_ts, to_ts, octet_length(body), keys FROM history"
             " WHERE to_ts <= ? ORDER BY row LIMIT ?",
             (plan.history_before, plan.limit),
         )
-        if not rows:
-            return 0
         self._write.executemany(
-            "DELETE FROM history_entries WHERE index_id = ? AND key = ? AND from_ts = ?",
-            [(i, k, row[1]) for row in rows for i, k in _decode_keys(row[4])],
+            "DELETE FROM left_entries WHERE index_id = ? AND key = ? AND to_ts = ?",
+            [(i, k, row[2]) for row in rows for i, k in _decode_keys(row[4])],
         )
         self._write.executemany(
             "DELETE FROM history WHERE row = ?", [(row[0],) for row in rows]
@@ -536,12 +553,14 @@ class _GroupRows:
     """A group's commits as rows, each place written once whatever the group did."""
 
     def __init__(self, next_row: int, next_history: int) -> None:
+        self._first_row = next_row
         self.next_row = next_row
         self.next_history = next_history
         self._documents: dict[int, Revision | None] = {}
-        self._entries: dict[IndexKey, int] = {}  # 0: gone
+        # By index, so that sorting compares keys alone; row 0: gone.
+        self._entries: dict[int, dict[bytes, int]] = {}
         self._history: list[tuple[int, int, bytes, int, int, bytes, bytes]] = []
-        self._history_entries: list[tuple[int, bytes, int, int, int]] = []
+        self._left: list[tuple[int, bytes, int]] = []
         self._history_bytes = 0
         self._log: list[tuple[int, bytes]] = []
         self._calls: list[tuple[str, int, bytes, bool]] = []
@@ -553,9 +572,7 @@ class _GroupRows:
         for write in commit.writes:
             self._add_write(write, ts)
         for place, revision in commit.added_entries:
-            self._entries[place] = revision.row
-        for place in commit.dropped_entries:
-            self._entries[place] = 0
+            self._point((place,), revision.row)
         if commit.call_id is not None:
             self._calls.append(
                 (commit.call_id, ts, commit.outcome, is_session_call(commit.call_id))
@@ -566,75 +583,53 @@ class _GroupRows:
             self._catalog = ts if commit.changes_catalog else self._catalog
             self._modules = ts if commit.changes_modules else self._modules
 
+    def _point(self, places: Sequence[IndexKey], row: int) -> None:
+        entries = self._entries
+        for index_id, key in places:
+            keys = entries.get(index_id)
+            if keys is None:
+                keys = entries[index_id] = {}
+            keys[key] = row
+
     def _add_write(self, write: DocumentWrite, ts: Timestamp) -> None:
-        old, new, entries = write.old, write.new, self._entries
+        old, new = write.old, write.new
         if old is None:
             assert new is not None, write
             row = new.row = self.next_row
             self.next_row += 1
-            for place in write.new_keys:
-                entries[place] = row
+            self._point(write.new_keys, row)
             self._documents[row] = new
             return
         row = old.row
         assert row, old
         self._documents[row] = new
-        if write.old_keys != write.new_keys:
-            for place in write.old_keys:
-                entries[place] = 0
-            for place in write.new_keys:
-                entries[place] = row
-        if new is not None:
+        left: IndexKeys = ()
+        if new is None:
+            left = write.old_keys
+        else:
             new.row = row
+            if write.old_keys != write.new_keys:
+                before, after = write.old_keys, write.new_keys
+                left = tuple([place for place in before if place not in after])
+                self._point([place for place in after if place not in before], row)
+        self._point(left, 0)
         if write.keep_history:
             self._add_history(write, old, ts)
+            self._left.extend([(index_id, key, ts) for index_id, key in left])
 
     def _add_history(self, write: DocumentWrite, old: Revision, ts: int) -> None:
-        row = self.next_history
-        self.next_history += 1
-        # history_by_id stands for by_id, the first of the keys.
-        keys = write.old_keys[1:]
+        keys = _encode_keys(write.old_keys)
         self._history.append(
-            (row, write.table, write.id, old.ts, ts, old.body, _encode_keys(keys))
+            (self.next_history, write.table, write.id, old.ts, ts, old.body, keys)
         )
         self._history_bytes += len(old.body)
-        from_ts = old.ts
-        self._history_entries.extend([(i, k, from_ts, ts, row) for i, k in keys])
+        self.next_history += 1
 
     def write(self, connection: apsw.Connection) -> None:
         """Run the statements."""
-        _many(
-            connection,
-            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, CAST(? AS TEXT))",
-            [(k, d.table, d.ts, d.body) for k, d in self._documents.items() if d],
-        )
-        _many(
-            connection,
-            "DELETE FROM documents WHERE row = ?",
-            [(row,) for row, d in self._documents.items() if d is None],
-        )
-        ordered = sorted(self._entries.items())
-        _many(
-            connection,
-            "DELETE FROM index_entries WHERE index_id = ? AND key = ?",
-            [place for place, row in ordered if not row],
-        )
-        _many(
-            connection,
-            "INSERT OR REPLACE INTO index_entries VALUES (?, ?, ?)",
-            [(index_id, key, row) for (index_id, key), row in ordered if row],
-        )
-        _many(
-            connection,
-            "INSERT INTO history VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)",
-            self._history,
-        )
-        self._history_entries.sort()
-        _many(
-            connection,
-            "INSERT INTO history_entries VALUES (?, ?, ?, ?, ?)",
-            self._history_entries,
-        )
+        self._write_documents(connection)
+        self._write_entries(connection)
+        self._write_history(connection)
         _many(connection, "INSERT INTO log VALUES (?, ?)", self._log)
         _many(
             connection, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?)", self._calls
@@ -645,6 +640,67 @@ class _GroupRows:
             " history_bytes = history_bytes + ?",
             (self._last, self._catalog, self._modules, self._history_bytes),
         )
+
+    def _write_documents(self, connection: apsw.Connection) -> None:
+        first_row = self._first_row
+        documents = self._documents.items()
+        _many(
+            connection,
+            "INSERT INTO documents VALUES (?, ?, ?, CAST(? AS TEXT))",
+            [
+                (row, d.table, d.ts, d.body)
+                for row, d in documents
+                if row >= first_row and d is not None
+            ],
+        )
+        _many(
+            connection,
+            "UPDATE documents SET ts = ?, body = CAST(? AS TEXT) WHERE row = ?",
+            [
+                (d.ts, d.body, row)
+                for row, d in documents
+                if row < first_row and d is not None
+            ],
+        )
+        _many(
+            connection,
+            "DELETE FROM documents WHERE row = ?",
+            [(row,) for row, d in documents if d is None and row < first_row],
+        )
+
+    def _write_entries(self, connection: apsw.Connection) -> None:
+        entries = sorted(self._entries.items(), key=_first)
+        _many(
+            connection,
+            "DELETE FROM index_entries WHERE index_id = ? AND key = ?",
+            [(i, key) for i, keys in entries for key, row in keys.items() if not row],
+        )
+        _many(
+            connection,
+            "INSERT OR REPLACE INTO index_entries VALUES (?, ?, ?)",
+            [
+                (i, key, row)
+                for i, keys in entries
+                for key in sorted(keys)
+                if (row := keys[key])
+            ],
+        )
+
+    def _write_history(self, connection: apsw.Connection) -> None:
+        _many(
+            connection,
+            "INSERT INTO history VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)",
+            self._history,
+        )
+        _many(
+            connection,
+            "INSERT OR REPLACE INTO left_entries VALUES (?, ?, ?)",
+            sorted(self._left),
+        )
+
+
+def _first(item: tuple[int, Any]) -> int:
+    return item[0]
 
 
 def _many(connection: apsw.Connection, sql: str, rows: Sequence[Any]) -> None:
@@ -744,10 +800,10 @@ def check_store(connection: apsw.Connection) -> None:
         " GROUP BY t HAVING min(n) != max(n)",
     )
     none(
-        "history without its entries",
-        "SELECT e.index_id, e.key FROM history_entries e LEFT JOIN history h"
-        " ON h.row = e.history AND h.from_ts = e.from_ts AND h.to_ts = e.to_ts"
-        " WHERE h.row IS NULL",
+        "left entries without their revision",
+        "SELECT e.index_id, e.key FROM left_entries e LEFT JOIN history h"
+        " ON h.table_id = e.index_id >> 16 AND h.id = substr(e.key, -16)"
+        " AND h.to_ts = e.to_ts WHERE h.row IS NULL",
     )
     none("history backwards", "SELECT row FROM history WHERE from_ts >= to_ts")
     none(

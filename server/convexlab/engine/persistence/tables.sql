@@ -29,8 +29,8 @@ CREATE TABLE IF NOT EXISTS index_entries (
     PRIMARY KEY (index_id, key)
 ) WITHOUT ROWID;
 
--- Superseded revisions, current in [from_ts, to_ts); `keys` (MessagePack) lists
--- their places in history_entries, for trimming.
+-- Superseded revisions, current in [from_ts, to_ts), each with its places in all
+-- indexes (`keys`, MessagePack).
 CREATE TABLE IF NOT EXISTS history (
     row      INTEGER PRIMARY KEY,
     table_id INTEGER NOT NULL,
@@ -42,14 +42,13 @@ CREATE TABLE IF NOT EXISTS history (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS history_by_id ON history (table_id, id, from_ts);
 
--- by_id is not listed here: history_by_id is that.
-CREATE TABLE IF NOT EXISTS history_entries (
+-- Places that a document left at `to_ts`; those it kept are in index_entries still.
+-- Most writes leave none, so history costs them one append.
+CREATE TABLE IF NOT EXISTS left_entries (
     index_id INTEGER NOT NULL,
     key      BLOB NOT NULL,
-    from_ts  INTEGER NOT NULL,
     to_ts    INTEGER NOT NULL,
-    history  INTEGER NOT NULL REFERENCES history (row),
-    PRIMARY KEY (index_id, key, from_ts)
+    PRIMARY KEY (index_id, key, to_ts)
 ) WITHOUT ROWID;
 
 -- Commits in order; `writes` (MessagePack) is the list of engine/log.py.

@@ -1,0 +1,61 @@
+"""Revisions at hand: what the writer read or wrote lately, decoded.
+
+The writer is the only one to change the store, so it may keep what it has seen:
+each entry is the store's current revision unless an overlay says otherwise. The
+oldest entries go first.
+
+Invariants
+    H1  For a document that no overlay mentions, an entry is what the store has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convexlab.engine.write_set import DocumentWrite, Revision
+
+
+class RevisionCache:
+    """Revisions by table and internal id.
+
+    Args:
+        capacity: at most so many documents.
+        largest: bodies over so many bytes are not kept.
+    """
+
+    __slots__ = ("_capacity", "_largest", "_revisions")
+
+    def __init__(self, capacity: int, *, largest: int) -> None:
+        self._capacity = capacity
+        self._largest = largest
+        self._revisions: dict[tuple[int, bytes], Revision] = {}
+
+    def get(self, table: int, internal_id: bytes) -> Revision | None:
+        """A revision, if it is at hand."""
+        return self._revisions.get((table, internal_id))
+
+    def put(self, revision: Revision) -> None:
+        """The store has this one."""
+        if len(revision.body) > self._largest:
+            return
+        revisions = self._revisions
+        if len(revisions) >= self._capacity:
+            del revisions[next(iter(revisions))]
+        revisions[revision.table, revision.id] = revision
+
+    def update(self, writes: Iterable[DocumentWrite]) -> None:
+        """The store has these now: H1."""
+        revisions = self._revisions
+        for write in writes:
+            document = (write.table, write.id)
+            if write.old is None:
+                continue  # whether it will be asked for, nobody knows
+            revisions.pop(document, None)
+            if write.new is not None:
+                self.put(write.new)
+
+    def __len__(self) -> int:
+        return len(self._revisions)
