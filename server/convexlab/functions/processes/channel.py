@@ -1,0 +1,158 @@
+"""The channel: batches of messages over one Unix socket between two processes.
+
+A frame is a 4-byte length and a msgpack array of messages. Sending in batches is
+what makes a process hop cheap (a round trip of one message costs more than the
+work of most queries), so the event-loop end gathers what one turn of the loop
+sends, and the blocking end takes all that has arrived.
+
+`SyncChannel` is a function process's end, `AsyncChannel` the gateway's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import struct
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_HEAD = struct.Struct("<I")
+_READ_BYTES = 1 << 18
+
+
+class _Frames:
+    """Bytes in, whole frames out."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        buffer = self._buffer
+        buffer += data
+        frames = []
+        start = 0
+        while len(buffer) - start >= _HEAD.size:
+            (size,) = _HEAD.unpack_from(buffer, start)
+            end = start + _HEAD.size + size
+            if len(buffer) < end:
+                break
+            frames.append(bytes(buffer[start + _HEAD.size : end]))
+            start = end
+        if start:
+            del buffer[:start]
+        return frames
+
+
+class SyncChannel(Generic[In, Out]):
+    """The blocking end. Any thread may send; one thread receives.
+
+    Args:
+        sock: a connected stream socket.
+        decoder: of a list of incoming messages.
+    """
+
+    def __init__(
+        self, sock: socket.socket, decoder: msgspec.msgpack.Decoder[list[In]]
+    ) -> None:
+        self._socket = sock
+        self._decoder = decoder
+        self._encoder = msgspec.msgpack.Encoder()
+        self._frames = _Frames()
+        self._sending = threading.Lock()
+        sock.setblocking(True)
+
+    def fileno(self) -> int:
+        """The descriptor, for select."""
+        return self._socket.fileno()
+
+    def send(self, messages: Sequence[Out]) -> None:
+        """Send one batch, whole, before any other thread's."""
+        body = self._encoder.encode(messages)
+        with self._sending:
+            self._socket.sendall(_HEAD.pack(len(body)) + body)
+
+    def receive(self, *, wait: bool) -> list[In] | None:
+        """What has arrived; None when the other end has closed.
+
+        Args:
+            wait: block until there is something, else return [] at once.
+        """
+        messages: list[In] = []
+        while not messages:
+            if not wait and not select.select([self._socket], [], [], 0)[0]:
+                break
+            data = self._socket.recv(_READ_BYTES)
+            if not data:
+                return None
+            for frame in self._frames.feed(data):
+                messages += self._decoder.decode(frame)
+        return messages
+
+
+class AsyncChannel(asyncio.Protocol, Generic[In, Out]):
+    """The event loop's end: sends what one turn of the loop gathers as one frame.
+
+    Args:
+        decoder: of a list of incoming messages.
+        received: called with each batch, in order, inside the loop.
+        closed: called once, when the other end is gone.
+    """
+
+    def __init__(
+        self,
+        decoder: msgspec.msgpack.Decoder[list[In]],
+        received: Callable[[list[In]], None],
+        closed: Callable[[], None],
+    ) -> None:
+        self._decoder = decoder
+        self._received = received
+        self._closed = closed
+        self._encoder = msgspec.msgpack.Encoder()
+        self._frames = _Frames()
+        self._outbox: list[Out] = []
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, message: Out) -> None:
+        """Send with what else this turn of the loop sends."""
+        if not self._outbox:
+            self._loop.call_soon(self._flush)
+        self._outbox.append(message)
+
+    def close(self) -> None:
+        """Send what is left, then hang up."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _flush(self) -> None:
+        if self._outbox and self._transport is not None:
+            body = self._encoder.encode(self._outbox)
+            self._outbox = []
+            self._transport.write(_HEAD.pack(len(body)) + body)
+
+    # -- asyncio.Protocol -------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours."""
+        assert isinstance(transport, asyncio.Transport), transport
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes arrived, perhaps whole frames."""
+        for frame in self._frames.feed(data):
+            self._received(self._decoder.decode(frame))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The other end is gone."""
+        self._transport = None
+        self._closed()

@@ -1,0 +1,70 @@
+"""The life of a function process: born without a role, ends with its parent.
+
+The supervisor keeps one such process warm, so that taking a role costs no start of
+Python and no import. What it inherits are three descriptors: the channel, the
+flight recorder, and a file for the stack it dumps when asked by a signal (the
+only thing a process can still do in a loop that never ends).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+
+from convexlab.functions.processes import analyst, reader, writer
+from convexlab.functions.processes.channel import SyncChannel
+from convexlab.functions.processes.messages import (
+    Become,
+    FromProcess,
+    ToProcess,
+    to_process_decoder,
+)
+from convexlab.functions.processes.recorder import FlightRecorder
+
+ROLES = {"writer": writer.run, "reader": reader.run, "analyst": analyst.run}
+
+
+def end_with_parent(sock: socket.socket) -> None:
+    """Leave at once when the other end of the channel is gone, whatever runs.
+
+    The role's loop sees the end of the channel by itself, but not while a
+    user's function holds it up.
+    """
+    poll = select.poll()
+    poll.register(
+        sock,
+        select.POLLHUP | select.POLLRDHUP
+        if hasattr(select, "POLLRDHUP")
+        else select.POLLHUP,
+    )
+    poll.poll()
+    os._exit(0)
+
+
+def main() -> None:
+    """Take the inherited descriptors, wait for a role, live it."""
+    channel_fd, recorder_fd, stack_fd = (int(argument) for argument in sys.argv[1:4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, file=stack_fd, all_threads=False)
+    sock = socket.socket(fileno=channel_fd)
+    threading.Thread(
+        target=end_with_parent, args=(sock,), name="end-with-parent", daemon=True
+    ).start()
+    channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
+    recorder = FlightRecorder(recorder_fd)
+    first = channel.receive(wait=True)
+    if first is None:
+        return
+    role, *rest = first
+    assert isinstance(role, Become), role
+    ROLES[role.role](channel, recorder, role, rest)
+
+
+if __name__ == "__main__":
+    main()

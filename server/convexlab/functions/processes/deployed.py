@@ -1,0 +1,123 @@
+"""What is deployed, as a snapshot names it: the code and the catalog it runs with.
+
+Modules are documents of the system table `_modules` (path, source, origin,
+version). A process keeps what it loaded for as long as no commit changed it, and
+any run is given the modules of the very snapshot it runs on.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from convexlab.documents.ids import encode_id
+from convexlab.engine.catalog import MODULES, Catalog, load_catalog
+from convexlab.engine.interval import EVERYTHING
+from convexlab.functions.identity import Identity
+from convexlab.functions.modules import ModuleSet, ModuleSource
+from convexlab.functions.processes.messages import Source
+from convexlab.functions.processes.module_presence import MODULES_BY_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convexlab.engine.interval import Interval
+    from convexlab.engine.overlay import Row
+    from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.transaction import Transaction
+
+
+def identity_of(attributes: bytes | None) -> Identity | None:
+    """The identity that the gateway found, from its JSON."""
+    return None if attributes is None else Identity(msgspec.json.decode(attributes))
+
+
+class Rows(Protocol):
+    """Whatever modules can be read from: a snapshot or a transaction."""
+
+    def rows(
+        self, index_id: int, interval: Interval, *, reverse: bool = False
+    ) -> Iterator[Row]:
+        """All rows of an index range."""
+
+
+def read_sources(rows: Rows) -> list[Source]:
+    """The modules that a snapshot names, by path."""
+    found = []
+    for _, revision in rows.rows(MODULES_BY_PATH, EVERYTHING):
+        document = revision.document
+        found.append(
+            Source(
+                path=document["path"],
+                source=document["source"],
+                origin=document["origin"].encode(),
+                version=document["version"],
+            )
+        )
+    return found
+
+
+def write_sources(tx: Transaction, sources: list[Source]) -> None:
+    """Make `_modules` be these; an unchanged module's document is not written."""
+    wanted = {source.path: source for source in sources}
+    for _, revision in list(tx.rows(MODULES_BY_PATH, EVERYTHING)):
+        document_id = encode_id(MODULES, revision.id)
+        source = wanted.pop(revision.document["path"], None)
+        if source is None:
+            tx.delete(document_id)
+        else:
+            tx.replace(document_id, _fields(source))
+    for source in wanted.values():
+        tx.insert("_modules", _fields(source))
+
+
+def _fields(source: Source) -> dict[str, str]:
+    return {
+        "path": source.path,
+        "source": source.source,
+        "origin": source.origin.decode(),
+        "version": source.version,
+    }
+
+
+def to_modules(sources: list[Source]) -> list[ModuleSource]:
+    """Sources as the loader takes them."""
+    return [
+        ModuleSource(s.path, s.source, msgspec.json.decode(s.origin)) for s in sources
+    ]
+
+
+def module_set(sources: list[Source], previous: ModuleSet | None) -> ModuleSet:
+    """Loadable modules; what did not change since `previous` stays loaded."""
+    return ModuleSet(to_modules(sources), previous=previous, now_ms=time.time() * 1000)
+
+
+class Deployed:
+    """The newest catalog and modules a process has seen, kept until they change."""
+
+    def __init__(self) -> None:
+        self._catalog: Catalog | None = None
+        self._modules: tuple[int, ModuleSet] | None = None
+        self._preloaded: ModuleSet | None = None
+
+    def catalog(self, snapshot: Snapshot) -> Catalog:
+        """The catalog of a snapshot."""
+        if self._catalog is None or self._catalog.ts != snapshot.catalog_ts:
+            self._catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
+        return self._catalog
+
+    def modules(self, snapshot: Snapshot) -> ModuleSet:
+        """The modules of a snapshot."""
+        if self._modules is None or self._modules[0] != snapshot.modules_ts:
+            previous = self._preloaded or (self._modules and self._modules[1])
+            loaded = module_set(read_sources(snapshot), previous)
+            self._modules = (snapshot.modules_ts, loaded)
+        return self._modules[1]
+
+    def preload(self, sources: list[Source]) -> None:
+        """Run modules that will be deployed soon, so that no call waits for it."""
+        previous = self._modules[1] if self._modules else None
+        self._preloaded = module_set(sources, previous)
+        self._preloaded.load_all()

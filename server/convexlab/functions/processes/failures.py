@@ -1,0 +1,59 @@
+"""Outcomes on their way between processes: value or exception ⇄ message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab.documents.encoding import to_stored
+from convexlab.errors import ConvexlabError, PushFailed
+from convexlab.functions.processes.messages import Failure
+
+if TYPE_CHECKING:
+    from convexlab.functions.runner import Outcome
+
+
+def encoded(outcome: Outcome, *, stored: bool) -> bytes | None:
+    """A run's value as JSON: of the wire, or with numbers as they are stored."""
+    if stored and outcome.value is not None:
+        return to_stored(outcome.result)
+    return outcome.value
+
+
+def failure_of(outcome: Outcome) -> Failure | None:
+    """How a run failed; None if it did not."""
+    error = outcome.error
+    if error is None:
+        return None
+    return Failure(error.message, error.code, error.data)
+
+
+def failure_from(error: ConvexlabError) -> Failure:
+    """An exception of ours, to be raised again on the other side."""
+    where = None
+    traceback = ""
+    if isinstance(error, PushFailed):
+        where = msgspec.json.encode({"path": error.path, "line": error.line})
+        traceback = error.traceback or ""
+    return Failure(str(error), error.code, where, traceback)
+
+
+def error_from(failure: Failure) -> ConvexlabError:
+    """The exception that a Failure stands for."""
+    if failure.code == PushFailed.code:
+        where: dict[str, Any] = msgspec.json.decode(failure.data or b"{}")
+        return PushFailed(
+            failure.message,
+            path=where.get("path"),
+            line=where.get("line"),
+            traceback=failure.traceback or None,
+        )
+    for kind in _kinds(ConvexlabError):
+        if kind.code == failure.code:
+            return kind(failure.message)
+    return ConvexlabError(failure.message)
+
+
+def _kinds(base: type[ConvexlabError]) -> list[type[ConvexlabError]]:
+    return [base, *(kind for sub in base.__subclasses__() for kind in _kinds(sub))]

@@ -1,0 +1,198 @@
+"""The flusher: makes groups durable on a thread of its own, and publishes them.
+
+    add ─▶ (gathering) ─▶ seal ─▶ flush ─▶ publish ─▶ (settled by the next seal)
+           main thread            flusher's thread
+
+Applying a group is many small statements, which two threads would only fight
+over; waiting for the disk is one call without the interpreter's lock. So the main
+thread applies and this one waits. Only when the main thread stays in one mutation
+for long does this one apply what had gathered before it.
+
+Invariants
+    F1  One group at a time; the next gathers meanwhile.
+    F2  Published after its flush, before anything that came later (C2, W1, W2).
+    F3  This thread applies only while the running mutation reads from the other
+        connection, that is, if it began during a flush.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, TypeAlias
+
+from convexlab import knobs
+from convexlab.functions.processes.messages import Answer, Group, Reply
+
+if TYPE_CHECKING:
+    from convexlab.engine.committer import CommitGroup, Committer
+    from convexlab.functions.processes.channel import SyncChannel
+    from convexlab.functions.processes.messages import FromProcess, ToProcess
+
+Outgoing: TypeAlias = Reply | Answer
+
+
+class Flusher:
+    """See the module.
+
+    Args:
+        committer: whose groups; under `lock` from its thread and from here.
+        channel: where they are published.
+    """
+
+    def __init__(
+        self, committer: Committer, channel: SyncChannel[ToProcess, FromProcess]
+    ) -> None:
+        self.lock = threading.RLock()
+        self._committer = committer
+        self._channel = channel
+        self._gathering: list[Outgoing] = []
+        self._since = 0.0  # when the first of them was added
+        # *set by* seal, *cleared by* _settle once its flush has come back
+        self._sealed: CommitGroup | None = None
+        self._outgoing: list[Outgoing] = []
+        self._is_flushed = False
+        self._is_open = True
+        self._changed = threading.Condition(self.lock)
+        self._hear, self._ring = os.pipe()
+        os.set_blocking(self._hear, False)
+        self._thread = threading.Thread(target=self._live, name="flusher", daemon=True)
+        self._thread.start()
+
+    # -- the main thread's end ------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a group is on its way to the disk."""
+        return self._sealed is not None and not self._is_flushed
+
+    def fileno(self) -> int:
+        """Readable when a flush has come back."""
+        return self._hear
+
+    def hear(self) -> None:
+        """Take note of the flushes that came back."""
+        try:
+            os.read(self._hear, 4096)
+        except BlockingIOError:
+            return
+
+    def add(self, message: Outgoing) -> None:
+        """To be sent when what it tells of is durable."""
+        with self.lock:
+            if not self._gathering:
+                self._since = time.monotonic()
+            self._gathering.append(message)
+
+    def seal(self, *, even_if_young: bool) -> None:
+        """Send the gathering group off, unless it may grow or another is flushed.
+
+        Args:
+            even_if_young: do not wait for more of the group.
+        """
+        if not self._gathering and not self._is_flushed:
+            return
+        with self.lock:
+            self._settle()
+            if (
+                self._gathering
+                and not self.is_busy
+                and (even_if_young or self._is_due())
+            ):
+                self._seal()
+
+    def finish(self) -> None:
+        """Make everything durable and end the thread."""
+        while True:
+            with self.lock:
+                self._settle()
+                if not self.is_busy:
+                    if not self._gathering:
+                        break
+                    self._seal()
+                self._changed.wait(timeout=1)
+        with self.lock:
+            self._is_open = False
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _is_due(self) -> bool:
+        return (
+            len(self._gathering) >= knobs.GROUP_MUTATIONS
+            or time.monotonic() - self._since >= knobs.GROUP_SECONDS
+        )
+
+    # -- both, under the lock ---------------------------------------------------------
+
+    def _settle(self) -> None:
+        """A flush has come back: its overlay goes."""
+        if self._is_flushed:
+            assert self._sealed is not None
+            self._committer.durable(self._sealed)
+            self._sealed = None
+            self._is_flushed = False
+
+    def _seal(self) -> None:
+        """Apply what has gathered; F1."""
+        group = self._committer.apply()
+        messages, self._gathering = self._gathering, []
+        if group is None:
+            self._publish(
+                self._committer.durable_ts, self._committer.durable_ts, [], messages
+            )
+            return
+        self._sealed, self._outgoing = group, messages
+        self._changed.notify_all()
+
+    def _publish(
+        self,
+        previous: int,
+        ts: int,
+        touched: list[tuple[int, bytes]],
+        messages: list[Outgoing],
+    ) -> None:
+        replies = [m for m in messages if isinstance(m, Reply)]
+        answers = [m for m in messages if isinstance(m, Answer)]
+        self._channel.send([Group(previous, ts, touched, replies), *answers])
+
+    # -- the flusher's thread -----------------------------------------------------------
+
+    def _live(self) -> None:
+        try:
+            while self._await_sealed():
+                self._flush()
+                self._apply_for_a_busy_main_thread()
+        except BaseException:  # noqa: BLE001 - a store that fails ends the writer
+            traceback.print_exc()
+            os._exit(1)
+
+    def _await_sealed(self) -> bool:
+        with self.lock:
+            while self._is_open and not self.is_busy:
+                self._changed.wait()
+            return self._is_open
+
+    def _flush(self) -> None:
+        group, messages = self._sealed, self._outgoing
+        assert group is not None
+        touched = group.keys()
+        self._committer.flush(group)
+        self._publish(group.previous_ts, group.ts, touched, messages)  # F2
+        with self.lock:
+            self._is_flushed = True
+            self._changed.notify_all()
+        os.write(self._ring, b"\0")
+
+    def _apply_for_a_busy_main_thread(self) -> None:
+        """F3: what runs now began during the flush that has just come back."""
+        with self.lock:
+            if not self._gathering:
+                return
+            self._changed.wait_for(
+                lambda: not self._is_flushed, timeout=knobs.GROUP_HELD_SECONDS
+            )
+            if self._is_flushed and self._gathering:
+                self._settle()
+                self._seal()

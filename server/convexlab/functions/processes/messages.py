@@ -1,0 +1,263 @@
+"""What the gateway and the function processes say to each other.
+
+Arrays on the wire (msgpack), one tag each, decoded whole. Values travel as the
+JSON bytes that came in and go out, never decoded on the way.
+
+    gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
+                Import, BeginPush, CheckDocuments, FinishPush, AbortPush, Recover
+    process ──▶ Ready, QueryDone, Group, Answer, Note
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Message(
+    msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, kw_only=False
+):
+    """The base of all: frozen, tagged with the class's name."""
+
+
+# -- parts ----------------------------------------------------------------------
+
+
+class Source(Message, frozen=True):
+    """One module as it was pushed.
+
+    Args:
+        path: `tasks`, `admin/users`.
+        source: the Python text.
+        origin: JSON of where it came from (cell or file), told in errors.
+        version: hash of this source and of those it imports; "" before analysis.
+    """
+
+    path: str
+    source: str
+    origin: bytes = b"{}"
+    version: str = ""
+
+
+class Failure(Message, frozen=True):
+    """How a call failed.
+
+    Args:
+        message: what clients see.
+        code: the error class's stable code.
+        data: wire JSON of a ConvexError's data, else None.
+        traceback: the user's frames, for the logs and the notebook.
+    """
+
+    message: str
+    code: str = "FunctionFailed"
+    data: bytes | None = None
+    traceback: str = ""
+
+
+# -- gateway to process -----------------------------------------------------------
+
+
+class Become(Message, frozen=True):
+    """The role of this process: `writer`, `reader` or `analyst`.
+
+    Args:
+        role: which.
+        folder: the deployment's.
+        secret: what pagination cursors are sealed with.
+    """
+
+    role: str
+    folder: str
+    secret: bytes
+
+
+class RunQuery(Message, frozen=True):
+    """Run a query as of `at`; `stored` asks for numbers as they are stored."""
+
+    number: int
+    path: str
+    args: bytes
+    identity: bytes | None
+    admin: bool
+    at: int
+    journal: str | None
+    stored: bool
+
+
+class RunMutation(Message, frozen=True):
+    """Run a mutation; `call_id` names its outcome in the store."""
+
+    number: int
+    call_id: str
+    path: str
+    args: bytes
+    identity: bytes | None
+    admin: bool
+    stored: bool
+
+
+class RaiseClock(Message, frozen=True):
+    """Every commit from now on is after `ts`."""
+
+    ts: int
+
+
+class Recover(Message, frozen=True):
+    """To a new writer: where the gateway stands, and the calls it waits for."""
+
+    since: int
+    calls: list[tuple[int, str]]
+
+
+class Analyze(Message, frozen=True):
+    """Load these modules in a fresh process and say what they define."""
+
+    number: int
+    sources: list[Source]
+    changed: list[str]
+
+
+class Preload(Message, frozen=True):
+    """Load these modules now, so that no call waits for their imports."""
+
+    number: int
+    sources: list[Source]
+
+
+class Describe(Message, frozen=True):
+    """What is deployed: modules with sources, tables with indexes and counts."""
+
+    number: int
+    counts: bool
+
+
+class Import(Message, frozen=True):
+    """Insert one batch of documents, given as lines of JSON, in one transaction."""
+
+    number: int
+    table: str
+    lines: list[bytes]
+    first_line: int
+
+
+class BeginPush(Message, frozen=True):
+    """Create what the new schema adds; its indexes begin to fill."""
+
+    number: int
+    schema: bytes
+
+
+class CheckDocuments(Message, frozen=True):
+    """Check all documents of a snapshot against a pending schema."""
+
+    number: int
+    schema: bytes
+
+
+class FinishPush(Message, frozen=True):
+    """Switch schema, indexes and modules in one transaction."""
+
+    number: int
+    schema: bytes
+    sources: list[Source]
+
+
+class AbortPush(Message, frozen=True):
+    """Take back what BeginPush made."""
+
+    number: int
+
+
+class Stop(Message, frozen=True):
+    """Finish what has begun, close, end."""
+
+
+ToProcess: TypeAlias = (
+    Become
+    | RunQuery
+    | RunMutation
+    | RaiseClock
+    | Recover
+    | Analyze
+    | Preload
+    | Describe
+    | Import
+    | BeginPush
+    | CheckDocuments
+    | FinishPush
+    | AbortPush
+    | Stop
+)
+
+# -- process to gateway -------------------------------------------------------------
+
+
+class Ready(Message, frozen=True):
+    """The role is taken; the store's newest timestamp."""
+
+    ts: int
+
+
+class QueryDone(Message, frozen=True):
+    """A query's result, exact at `ts`, with what it looked at."""
+
+    number: int
+    ts: int
+    value: bytes | None
+    failure: Failure | None
+    log_lines: list[str]
+    journal: str | None
+    read_set: list[tuple[int, bytes, bytes | None]]
+    identity_read: bool
+    clock_read: bool
+    seconds: float
+
+
+class Reply(Message, frozen=True):
+    """A mutation's outcome; `ts` only when it succeeded."""
+
+    number: int
+    ts: int | None
+    value: bytes | None
+    failure: Failure | None
+    log_lines: list[str]
+
+
+class Group(Message, frozen=True):
+    """A group that is durable: all that the gateway must hear of, in one message.
+
+    `touched` None means unknown (a gap in what was told): everything may be.
+
+    Args:
+        previous: the newest timestamp before the group.
+        ts: the newest timestamp of the group.
+        touched: (index, key), old and new, of every document written.
+        replies: the group's outcomes, in the order in which they ran.
+    """
+
+    previous: int
+    ts: int
+    touched: list[tuple[int, bytes]] | None
+    replies: list[Reply]
+
+
+class Answer(Message, frozen=True):
+    """The answer to a numbered request that is neither query nor mutation."""
+
+    number: int
+    body: bytes
+    failure: Failure | None = None
+
+
+class Note(Message, frozen=True):
+    """A line for the deployment's log."""
+
+    text: str
+
+
+FromProcess: TypeAlias = Ready | QueryDone | Group | Answer | Note
+
+to_process_decoder = msgspec.msgpack.Decoder(list[ToProcess])
+from_process_decoder = msgspec.msgpack.Decoder(list[FromProcess])

@@ -1,0 +1,208 @@
+"""A push: new modules and a new schema, step by step, each of which may refuse.
+
+    analyse   the modules run in a fresh process: what do they define?
+    begin     the writer makes the new tables and indexes; the indexes fill in slices
+    check     all documents of a snapshot against the new schema, in that process;
+              meanwhile a live write that breaks it fails the push, not the write
+    finish    one small transaction switches schema, indexes and modules together
+
+Whatever refuses, nothing that served before has changed (the indexes begun are
+taken back).
+
+Convex: the phases of `start_push`, `wait_for_schema` and `finish_push`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from convexlab.errors import ConvexlabError, NotFound
+from convexlab.functions.processes.failures import error_from
+from convexlab.functions.processes.messages import (
+    AbortPush,
+    Analyze,
+    Answer,
+    BeginPush,
+    CheckDocuments,
+    Describe,
+    FinishPush,
+    Preload,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from convexlab.functions.processes.supervisor import Supervisor
+    from convexlab.functions.processes.worker import Worker
+
+
+class PushedModule(msgspec.Struct, frozen=True):
+    """One module of a push.
+
+    Args:
+        path: `tasks`, `admin/users`.
+        source: its Python text.
+        origin: where it came from: `{"kind": "cell" | "file", "name": …}`.
+    """
+
+    path: str
+    source: str
+    origin: dict[str, Any] = {}
+
+
+class PushRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """What `POST /api/convexlab/push` takes.
+
+    Args:
+        modules: the modules pushed.
+        mode: `replace_all` removes every module not among them, `merge` keeps them.
+        remove: paths to remove, with `merge`.
+        dry_run: analyse and check, change nothing.
+    """
+
+    modules: list[PushedModule] = []
+    mode: Literal["replace_all", "merge"] = "merge"
+    remove: list[str] = []
+    dry_run: bool = False
+
+
+class PushResult(msgspec.Struct, frozen=True):
+    """What a push did.
+
+    Args:
+        functions: function-spec items of all modules now deployed.
+        warnings: what a person should know.
+        changed: the module paths whose source is new.
+        removed: the module paths that are gone.
+        tables: the schema's tables.
+    """
+
+    functions: list[dict[str, Any]]
+    warnings: list[str]
+    changed: list[str]
+    removed: list[str]
+    tables: list[str]
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """What a Describe answers."""
+
+    ts: int
+    modules: list[PushedModule]
+    functions: list[dict[str, Any]]
+    tables: list[dict[str, Any]]
+
+
+class Analyzed(msgspec.Struct, frozen=True):
+    """What an Analyze answers."""
+
+    functions: list[dict[str, Any]]
+    versions: dict[str, str]
+    tables: list[str]
+    warnings: list[str]
+    schema: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Pusher:
+    """Pushes, one after another.
+
+    Args:
+        supervisor: the processes.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._one = asyncio.Lock()
+
+    async def push(self, request: PushRequest) -> PushResult:
+        """Deploy, or say what is wrong and change nothing.
+
+        Raises:
+            PushFailed: with path, line and the user's traceback where there are.
+            SchemaViolation: the definition, or a document that breaks it.
+        """
+        async with self._one:
+            before = await self.describe(counts=False)
+            sources, removed = _merge(before, request)
+            changed = [m.path for m in request.modules if m not in before.modules]
+            analyst = await self._supervisor.analyst()
+            try:
+                return await self._push(analyst, sources, changed, removed, request)
+            finally:
+                self._supervisor.dismiss(analyst)
+
+    async def describe(self, *, counts: bool) -> Deployed:
+        """What is deployed now.
+
+        Args:
+            counts: count each table's documents too.
+        """
+        number = self._supervisor.next_number()
+        answer = await self._supervisor.read(Describe(number, counts))
+        return msgspec.json.decode(_body(answer), type=Deployed)
+
+    async def _push(
+        self,
+        analyst: Worker,
+        sources: list[Source],
+        changed: list[str],
+        removed: list[str],
+        request: PushRequest,
+    ) -> PushResult:
+        ask, number = self._supervisor.ask, self._supervisor.next_number
+        answer = await ask(analyst, Analyze(number(), sources, changed))
+        analyzed = msgspec.json.decode(_body(answer), type=Analyzed)
+        schema = bytes(analyzed.schema)
+        result = PushResult(
+            functions=analyzed.functions,
+            warnings=analyzed.warnings,
+            changed=changed,
+            removed=removed,
+            tables=analyzed.tables,
+        )
+        if request.dry_run:
+            _body(await ask(analyst, CheckDocuments(number(), schema)))
+            return result
+        versioned = [
+            msgspec.structs.replace(s, version=analyzed.versions[s.path])
+            for s in sources
+        ]
+        await self._supervisor.preload(lambda: Preload(number(), versioned))
+        try:
+            _body(await self._supervisor.write(BeginPush(number(), schema)))
+            _body(await ask(analyst, CheckDocuments(number(), schema)))
+            finish = FinishPush(number(), schema, versioned)
+            _body(await self._supervisor.write(finish))
+        except ConvexlabError:
+            _body(await self._supervisor.write(AbortPush(number())))
+            raise
+        return result
+
+
+def _merge(before: Deployed, request: PushRequest) -> tuple[list[Source], list[str]]:
+    """The modules as they will be, and the paths that go."""
+    old = {m.path: m for m in before.modules}
+    new = {m.path: m for m in request.modules}
+    unknown = [path for path in request.remove if path not in old]
+    if unknown:
+        known = ", ".join(sorted(old)) or "none"
+        raise NotFound(
+            f"There is no module `{unknown[0]}` to remove; deployed are: {known}."
+        )
+    gone = set(request.remove)
+    if request.mode == "replace_all":
+        gone |= old.keys() - new.keys()
+    merged = {p: m for p, m in (old | new).items() if p not in gone or p in new}
+    sources = [
+        Source(m.path, m.source, msgspec.json.encode(m.origin)) for m in merged.values()
+    ]
+    return sources, sorted(gone & old.keys())
+
+
+def _body(answer: Answer) -> bytes:
+    """The answer's body; raises what it says went wrong."""
+    if answer.failure is not None:
+        raise error_from(answer.failure)
+    return answer.body

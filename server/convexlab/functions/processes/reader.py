@@ -1,0 +1,207 @@
+"""A reader: runs queries, each at exactly the timestamp it was asked for.
+
+SQLite cannot pin a snapshot from another process, so a reader opens whatever is
+newest, which is at or after what was asked, and takes back what came later. One
+such snapshot serves all queries of a batch that ask for the same timestamp, and is
+let go with it: a snapshot held for long would keep the WAL from being reused.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab.engine.persistence.sqlite import open_reader
+from convexlab.engine.snapshot import newest_snapshot, snapshot_at
+from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.transaction import Transaction
+from convexlab.errors import ConvexlabError
+from convexlab.functions.modules import analyze
+from convexlab.functions.processes.deployed import (
+    Deployed,
+    identity_of,
+    read_sources,
+    to_modules,
+)
+from convexlab.functions.processes.failures import encoded, failure_from, failure_of
+from convexlab.functions.processes.messages import (
+    Answer,
+    Become,
+    Describe,
+    FromProcess,
+    Preload,
+    QueryDone,
+    Ready,
+    RunQuery,
+    Stop,
+    ToProcess,
+)
+from convexlab.functions.processes.module_presence import module_presence
+from convexlab.functions.runner import run as run_function
+
+if TYPE_CHECKING:
+    from convexlab.engine.persistence.contract import PersistenceReader
+    from convexlab.engine.snapshot import Snapshot
+    from convexlab.functions.processes.channel import SyncChannel
+    from convexlab.functions.processes.recorder import FlightRecorder
+
+
+def run(
+    channel: SyncChannel[ToProcess, FromProcess],
+    recorder: FlightRecorder,
+    role: Become,
+    first: list[ToProcess],
+) -> None:
+    """Live as a reader of a folder until the channel closes."""
+    store = open_reader(Path(role.folder))
+    with store.snapshot() as base:
+        channel.send([Ready(base.meta.last_ts)])
+    reader = Reader(channel, recorder, store, secret=role.secret)
+    batch: list[ToProcess] | None = first
+    while batch is not None:
+        if not reader.run_batch(batch):
+            break
+        batch = channel.receive(wait=True)
+    store.close()
+
+
+class Reader:
+    """See the module.
+
+    Args:
+        channel: to the gateway.
+        recorder: notes what runs.
+        store: opened for reading.
+        secret: what cursors are sealed with.
+    """
+
+    def __init__(
+        self,
+        channel: SyncChannel[ToProcess, FromProcess],
+        recorder: FlightRecorder,
+        store: PersistenceReader,
+        *,
+        secret: bytes,
+    ) -> None:
+        self._channel = channel
+        self._recorder = recorder
+        self._store = store
+        self._secret = secret
+        self._deployed = Deployed()
+        self._snapshot: Snapshot | None = None
+
+    def run_batch(self, batch: list[ToProcess]) -> bool:
+        """Run what has arrived; False when it is time to end."""
+        try:
+            for message in batch:
+                self._recorder.start(getattr(message, "number", 0))
+                if isinstance(message, Stop):
+                    return False
+                self._channel.send([self._answer(message)])
+                self._recorder.end()
+        finally:
+            self._let_go()
+        return True
+
+    def _let_go(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def _answer(self, message: ToProcess) -> FromProcess:
+        try:
+            match message:
+                case RunQuery():
+                    return self._run_query(message)
+                case Preload():
+                    self._deployed.preload(message.sources)
+                    return Answer(message.number, b"{}")
+                case Describe():
+                    return Answer(message.number, self._describe(message))
+                case _:
+                    raise AssertionError(f"a reader does not take {message}")
+        except ConvexlabError as error:
+            number: int = message.number  # type: ignore[union-attr]  # as above
+            return Answer(number, b"", failure_from(error))
+
+    # -- queries ----------------------------------------------------------------------
+
+    def _run_query(self, call: RunQuery) -> QueryDone:
+        began = time.perf_counter()
+        snapshot = self._snapshot_at(Timestamp(call.at))
+        tx = Transaction(snapshot, self._deployed.catalog(snapshot))
+        tx.read_set.record(*module_presence(call.path))
+        outcome = run_function(
+            self._deployed.modules(snapshot),
+            call.path,
+            call.args,
+            tx,
+            kind="query",
+            identity=identity_of(call.identity),
+            admin=call.admin,
+            seed=os.urandom(32),
+            now_ms=tx.now_ms,
+            journal=call.journal,
+            clock=self._recorder,
+            secret=self._secret,
+        )
+        return QueryDone(
+            number=call.number,
+            ts=call.at,
+            value=encoded(outcome, stored=call.stored),
+            failure=failure_of(outcome),
+            log_lines=outcome.log_lines,
+            journal=outcome.journal,
+            read_set=tx.read_set.to_list(),
+            identity_read=outcome.identity_read,
+            clock_read=outcome.clock_read,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _snapshot_at(self, ts: Timestamp) -> Snapshot:
+        """The snapshot of this batch, if it is the one that is asked for."""
+        if self._snapshot is None or self._snapshot.ts != ts:
+            self._let_go()
+            self._snapshot = snapshot_at(self._store.snapshot(), ts)
+        return self._snapshot
+
+    # -- what is deployed ----------------------------------------------------------------
+
+    def _describe(self, message: Describe) -> bytes:
+        base = self._store.snapshot()
+        with newest_snapshot(base) as snapshot:
+            catalog = self._deployed.catalog(snapshot)
+            tables: list[dict[str, Any]] = []
+            for table in catalog.user_tables():
+                count = (
+                    base.count(table.by_creation_time.id) if message.counts else None
+                )
+                indexes = [
+                    {"name": i.name, "fields": list(i.fields), "state": i.state}
+                    for i in (*table.indexes.values(), *table.others)
+                    if i.document_id
+                ]
+                tables.append({"name": table.name, "count": count, "indexes": indexes})
+            sources = read_sources(snapshot)
+            modules = [
+                {
+                    "path": source.path,
+                    "source": source.source,
+                    "origin": msgspec.json.decode(source.origin),
+                }
+                for source in sources
+            ]
+            known = self._deployed.modules(snapshot)
+            functions = analyze(to_modules(sources), previous=known).functions
+            return msgspec.json.encode(
+                {
+                    "ts": snapshot.ts,
+                    "tables": tables,
+                    "modules": modules,
+                    "functions": [spec.to_json() for spec in functions],
+                }
+            )

@@ -1,0 +1,108 @@
+"""The flight recorder: three numbers in shared memory that outlive the process.
+
+A function process notes in it which call it runs and until when it may; the
+supervisor reads it at any time without asking, also after a death. That is how a
+loop that never ends is noticed, and how the one mutation that killed its writer
+is told from its neighbours.
+
+    slot 0   the call's number, 0 between two calls
+    slot 1   until when the user's own code may run (monotonic ns), 0 outside of it
+    slot 2   until when the whole call may take, store included; 0 between calls
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+import time
+
+from convexlab import knobs
+
+_SLOTS = 3
+_NS = 1_000_000_000
+
+
+class FlightRecorder:
+    """Both ends of the shared page.
+
+    Args:
+        fd: a file of at least one page, shared by inheriting the descriptor.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, mmap.PAGESIZE)
+        self._slots = memoryview(self._map).cast("Q")
+        self._remaining = 0
+        self._entered = 0
+
+    @classmethod
+    def create(cls) -> FlightRecorder:
+        """Make a new one, all slots 0."""
+        if sys.platform == "linux":
+            fd = os.memfd_create("convexlab-recorder")
+        else:
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
+        os.ftruncate(fd, mmap.PAGESIZE)
+        return cls(fd)
+
+    def close(self) -> None:
+        """Give the page and the descriptor back."""
+        self._slots.release()
+        self._map.close()
+        os.close(self.fd)
+
+    # -- the function process's end -------------------------------------------
+
+    def start(self, call: int) -> None:
+        """A call begins: its time limits start."""
+        now = time.monotonic_ns()
+        self._remaining = int(knobs.FUNCTION_USER_SECONDS * _NS)
+        self._slots[2] = now + int(knobs.FUNCTION_SYSTEM_SECONDS * _NS)
+        self._slots[0] = call
+
+    def call_without_limits(self, call: int) -> None:
+        """A call of the system's begins: it takes what it takes."""
+        self._slots[0] = call
+
+    def end(self) -> None:
+        """The call is over, its outcome in hand."""
+        self._slots[0] = 0
+        self._slots[1] = 0
+        self._slots[2] = 0
+
+    def enter(self) -> None:
+        """The user's own code goes on."""
+        now = time.monotonic_ns()
+        self._entered = now
+        self._slots[1] = now + max(self._remaining, 1)
+
+    def leave(self) -> None:
+        """The store works for the user; its time is not the user's."""
+        self._slots[1] = 0
+        self._remaining -= time.monotonic_ns() - self._entered
+
+    # -- the supervisor's end ---------------------------------------------------
+
+    @property
+    def call(self) -> int:
+        """The call that is running, or was when the process died; 0 if none."""
+        return self._slots[0]
+
+    def overdue(self) -> str | None:
+        """Which limit the running call has passed, in words; None if none."""
+        now = time.monotonic_ns()
+        user, whole = self._slots[1], self._slots[2]
+        if user and now > user:
+            limit = knobs.FUNCTION_USER_SECONDS
+            return f"Function execution timed out (maximum duration: {limit:g}s)"
+        if whole and now > whole:
+            limit = knobs.FUNCTION_SYSTEM_SECONDS
+            return (
+                "Function execution timed out: it and its reads and writes took "
+                f"longer than {limit:g}s"
+            )
+        return None

@@ -1,0 +1,203 @@
+"""The writer's part of a push: declare, fill, switch; or take back.
+
+begin ─▶ declared: tables, a pending schema, indexes that every commit keeps up
+     ─▶ filling, in slices between groups ─▶ answered
+finish ─▶ one transaction: schema, indexes, modules
+abort ─▶ the pending schema has failed, the new indexes go
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from convexlab.documents.ordering import encode_key
+from convexlab.documents.schema import Schema
+from convexlab.engine import backfill, definitions
+from convexlab.engine.catalog import SCHEMAS
+from convexlab.engine.interval import Interval
+from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
+from convexlab.errors import SchemaViolation
+from convexlab.functions.processes.deployed import write_sources
+from convexlab.functions.processes.failures import failure_from
+from convexlab.functions.processes.messages import (
+    AbortPush,
+    Answer,
+    BeginPush,
+    FinishPush,
+    Message,
+)
+
+if TYPE_CHECKING:
+    from convexlab.documents.schema import IndexDefinition
+    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.committer import Committer
+    from convexlab.engine.transaction import Transaction
+
+_SCHEMAS_BY_STATE: Final = by_id_index(SCHEMAS) | FIRST_USER_SLOT
+_FAILED: Final = Interval.prefix(encode_key("failed"))
+
+
+class SchemaPush:
+    """The one push that may be under way.
+
+    Args:
+        committer: through which it commits.
+    """
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._waiting: int | None = None  # a BeginPush whose indexes fill
+        self._work_is_due = True  # what an earlier writer left unfinished
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a slice is to be done."""
+        return self._work_is_due
+
+    def take(self, message: Message) -> bytes | None:
+        """Begin or abort a push; None when the answer comes later."""
+        match message:
+            case BeginPush():
+                self._begin(Schema.from_json(_read(message.schema)))
+                self._waiting = message.number
+                self._work_is_due = True
+                return None
+            case AbortPush():
+                self._abort()
+                self._work_is_due = True
+                return b"{}"
+            case _:
+                raise AssertionError(f"the writer does not take {message}")
+
+    def do_slice(self) -> list[Answer]:
+        """Fill, sweep or clear a little; the answers that it leads to."""
+        self._work_is_due = backfill.work_slice(self._committer)
+        if self._waiting is None or self._is_filling():
+            return []
+        number, self._waiting = self._waiting, None
+        failed = [index for index in self._new_indexes() if index.state == "failed"]
+        if failed:
+            why = SchemaViolation(failed[0].error or "The index could not be built.")
+            return [Answer(number, b"", failure_from(why))]
+        return [Answer(number, b"{}")]
+
+    def finish(self, message: FinishPush) -> None:
+        """Switch, in one transaction.
+
+        Raises:
+            SchemaViolation: a live write broke the pending schema meanwhile.
+        """
+        tx = self._committer.begin(system=True)
+        schema = Schema.from_json(_read(message.schema))
+        self._require_pending(tx, schema)
+        for table in tx.catalog.user_tables():
+            self._switch_indexes(tx, table, schema)
+        if tx.catalog.pending_id is not None:
+            definitions.activate_schema(tx)
+        write_sources(tx, message.sources)
+        self._committer.accept(tx.finish())
+        self._work_is_due = True
+
+    # -- begin ---------------------------------------------------------------------
+
+    def _begin(self, schema: Schema) -> None:
+        active = self._committer.catalog.schema
+        tx = self._committer.begin(system=True)
+        if active is None or active.to_json() != schema.to_json():
+            definitions.declare_schema(tx, schema)
+        for name, table in schema.tables.items():
+            for index in table.indexes:
+                if _same(tx.catalog.tables[name], index) is None:
+                    definitions.create_index(
+                        tx,
+                        name,
+                        index.name,
+                        index.fields,
+                        unique=index.unique,
+                        staged=index.staged,
+                        enable=False,
+                    )
+        self._committer.accept(tx.finish())
+
+    def _is_filling(self) -> bool:
+        return any(
+            index.state == "backfilling" and not index.staged
+            for index in self._committer.catalog.indexes()
+        )
+
+    def _new_indexes(self) -> list[IndexInfo]:
+        return [
+            index
+            for index in self._committer.catalog.indexes()
+            if index.state in ("backfilling", "backfilled", "failed")
+        ]
+
+    # -- finish ----------------------------------------------------------------------
+
+    def _require_pending(self, tx: Transaction, schema: Schema) -> None:
+        active, pending = tx.catalog.schema, tx.catalog.pending
+        if pending is None and (active is None or active.to_json() != schema.to_json()):
+            raise SchemaViolation(
+                self._why_failed(tx) or "Another push has replaced this one's schema."
+            )
+
+    def _why_failed(self, tx: Transaction) -> str | None:
+        """What the newest schema that failed says."""
+        failed: list[str] = [
+            revision.document["error"]
+            for _, revision in tx.rows(_SCHEMAS_BY_STATE, _FAILED)
+        ]
+        return failed[-1] if failed else None
+
+    def _switch_indexes(
+        self, tx: Transaction, table: TableInfo, schema: Schema
+    ) -> None:
+        """Enable what the schema has, drop what it has not."""
+        definition = schema.tables.get(table.name)
+        wanted = {i.name: i for i in definition.indexes} if definition else {}
+        for index in [*table.indexes.values(), *table.others]:
+            if not index.document_id or index.state == "dropping":
+                continue
+            target = wanted.get(index.name)
+            if target is None or not _matches(index, target):
+                definitions.drop_index(tx, index)
+                continue
+            if index.staged != target.staged:
+                definitions.set_index_staged(tx, index, staged=target.staged)
+            if index.state == "backfilled":
+                definitions.set_index_state(tx, index, "enabled")
+
+    # -- abort -----------------------------------------------------------------------
+
+    def _abort(self) -> None:
+        self._waiting = None
+        tx = self._committer.begin(system=True)
+        definitions.fail_pending_schema(tx, "The push was given up.")
+        for index in self._new_indexes():
+            definitions.drop_index(tx, index)
+        self._committer.accept(tx.finish())
+
+
+def _read(schema: bytes) -> dict[str, Any]:
+    """A schema's JSON; no schema is one without tables that checks nothing."""
+    empty = {"tables": [], "schemaValidation": False}
+    found: dict[str, Any] | None = msgspec.json.decode(schema)
+    return empty if found is None else found
+
+
+def _same(table: TableInfo, wanted: IndexDefinition) -> IndexInfo | None:
+    """The index that a definition already has."""
+    for index in [*table.indexes.values(), *table.others]:
+        if index.name == wanted.name and _matches(index, wanted):
+            return index
+    return None
+
+
+def _matches(index: IndexInfo, wanted: IndexDefinition) -> bool:
+    return (
+        index.is_kept
+        and index.fields == tuple(wanted.fields)
+        and index.unique == wanted.unique
+    )

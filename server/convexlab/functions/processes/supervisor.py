@@ -1,0 +1,482 @@
+"""The supervisor: hands calls to processes, and replaces a process that hangs or dies.
+
+Nothing a user's function does may cost more than that function. Each call has a
+time limit, watched from here through the process's flight recorder; a process
+that passes it is killed and a warm spare takes its role.
+
+    writer   one queue, in order. A new writer is told which calls are awaited: it
+             answers the committed ones from their records and runs the others
+             again, except the one that was running when the old writer died.
+    readers  a shared queue, short batches each. Queries known to be slow, and
+             those not known yet, run alone; slow ones only on the last reader.
+    spare    started when the others are up; analyses a push, or replaces.
+
+Invariants
+    S1  A call is answered once, whatever dies.
+    S2  The call that was running when its process died fails and is not run again.
+    S3  Groups are handed on in the order of their timestamps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+from convexlab import knobs
+from convexlab.errors import (
+    Closing,
+    ConvexlabError,
+    InternalError,
+    Overloaded,
+    ProcessDied,
+)
+from convexlab.functions.processes.messages import (
+    Answer,
+    Failure,
+    FromProcess,
+    Group,
+    Note,
+    QueryDone,
+    RaiseClock,
+    Ready,
+    Recover,
+    Reply,
+    RunMutation,
+    RunQuery,
+)
+from convexlab.functions.processes.module_presence import module_presence
+from convexlab.functions.processes.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Awaited: TypeAlias = "asyncio.Future[Any]"
+# A mutation's tag, and its outcome: a reply, or why it did not run.
+Answered: TypeAlias = tuple[Any, Reply | ConvexlabError]
+
+
+@dataclass(slots=True)
+class _Call:
+    message: Any
+    future: Awaited | None
+    tag: Any = None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A reader and what it was given, in order; the first is what it runs."""
+
+    worker: Worker
+    running: dict[int, _Call] = field(default_factory=dict)
+    alone: bool = False  # runs a query that nothing may wait behind
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long a query path takes, as a moving mean; None until it ran once."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def note(self, path: str, seconds: float) -> None:
+        before = self.seconds.get(path, seconds)
+        self.seconds[path] = before * 0.8 + seconds * 0.2
+
+    def is_quick(self, path: str) -> bool:
+        return self.seconds.get(path, 1.0) < knobs.QUICK_QUERY_SECONDS
+
+    def is_slow(self, path: str) -> bool:
+        return self.seconds.get(path, 0.0) > knobs.SLOW_QUERY_SECONDS
+
+
+class Supervisor:
+    """All function processes of one deployment.
+
+    Args:
+        folder: the deployment's folder.
+        secret: what pagination cursors are sealed with.
+        log: where the processes' stderr goes.
+        published: called with each durable group and, for each of its replies,
+            the tag that its mutation was submitted with; in one step of the loop.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        secret: bytes,
+        log: IO[bytes],
+        published: Callable[[Group, list[Answered]], None],
+    ) -> None:
+        self.folder = folder
+        self.ts = 0
+        self._secret = secret
+        self._log = log
+        self._published = published
+        self._number = 0
+        self._writer: Worker | None = None
+        self._writer_calls: dict[int, _Call] = {}
+        self._readers: list[_Reader] = []
+        self._analysts: dict[Worker, dict[int, _Call]] = {}
+        self._spare: Worker | None = None
+        self._queries: deque[tuple[int, _Call]] = deque()
+        self._pace = _Pace()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # -- life -----------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start the processes; the writer first, since it makes the store.
+
+        Raises:
+            ProcessDied: one of them did not come up.
+        """
+        workers = [await self._start() for _ in range(1 + knobs.READERS)]
+        writer, *readers = workers
+        self._writer = writer
+        self.ts = await writer.become("writer", self.folder, self._secret)
+        writer.send(Recover(since=self.ts, calls=[]))
+        await asyncio.gather(
+            *(w.become("reader", self.folder, self._secret) for w in readers)
+        )
+        self._readers = [_Reader(worker) for worker in readers]
+        self._go_on("watch", self._watch())
+        self._go_on("spare", self._keep_spare())
+
+    async def close(self) -> None:
+        """Fail what waits, let the writer finish its groups, end all processes."""
+        self._closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        workers = [reader.worker for reader in self._readers]
+        workers += [w for w in (self._spare, self._writer, *self._analysts) if w]
+        await asyncio.gather(
+            *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers)
+        )
+        for call in [*self._writer_calls.values(), *(c for _, c in self._queries)]:
+            self._fail(call, Closing("The deployment is stopping."))
+
+    def processes(self) -> list[dict[str, Any]]:
+        """Role and pid of each, for the status."""
+        workers = [self._writer, *(r.worker for r in self._readers), self._spare]
+        return [{"role": w.role, "pid": w.pid} for w in workers if w is not None]
+
+    async def _start(self) -> Worker:
+        worker = Worker(self._log, self._received, self._lost)
+        await worker.connect()
+        return worker
+
+    def _go_on(self, name: str, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
+            work, name=name
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- calls ------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """A number for the next call."""
+        self._number += 1
+        return self._number
+
+    def submit(self, message: RunMutation, tag: Any) -> None:
+        """Queue a mutation; `published` answers it under its tag."""
+        waiting = len(self._writer_calls)
+        call = _Call(message, None, tag)
+        if self._closing:
+            self._fail(call, Closing("The deployment is stopping."))
+        elif waiting >= knobs.MAX_WAITING_MUTATIONS:
+            self._fail(
+                call, Overloaded(f"{waiting} mutations wait already; try again.")
+            )
+        else:
+            self._to_writer(call)
+
+    def write(self, message: Any) -> Awaited:
+        """Send the writer another request; the future gets its Answer.
+
+        Raises:
+            Closing: the deployment is stopping.
+        """
+        self._refuse_if_closing()
+        future: Awaited = asyncio.get_running_loop().create_future()
+        self._to_writer(_Call(message, future))
+        return future
+
+    def raise_clock(self, ts: int) -> None:
+        """See that every later commit is after `ts`."""
+        if self._writer is not None:
+            self._writer.send(RaiseClock(ts))
+
+    def _to_writer(self, call: _Call) -> None:
+        self._writer_calls[call.message.number] = call
+        if self._writer is not None:
+            self._writer.send(call.message)
+
+    def read(self, message: Any) -> Awaited:
+        """Queue a call for a reader; its future gets a QueryDone or an Answer."""
+        self._refuse_if_closing()
+        future: Awaited = asyncio.get_running_loop().create_future()
+        self._queries.append((message.number, _Call(message, future)))
+        self._dispatch()
+        return future
+
+    async def preload(self, make: Callable[[], Any]) -> None:
+        """Ask every reader to load modules; what fails, fails when it is used."""
+        futures = []
+        for reader in self._readers:
+            future: Awaited = asyncio.get_running_loop().create_future()
+            call = _Call(make(), future)
+            reader.running[call.message.number] = call
+            reader.worker.send(call.message)
+            futures.append(future)
+        await asyncio.gather(*futures)
+
+    async def analyst(self) -> Worker:
+        """A fresh process for one push; give it back with `dismiss`."""
+        worker = self._take_spare() or await self._start()
+        self._analysts[worker] = {}
+        await worker.become("analyst", self.folder, self._secret)
+        return worker
+
+    def ask(self, worker: Worker, message: Any) -> Awaited:
+        """Send an analyst a request; its future gets the Answer."""
+        future: Awaited = asyncio.get_running_loop().create_future()
+        self._analysts[worker][message.number] = _Call(message, future)
+        worker.send(message)
+        return future
+
+    def dismiss(self, worker: Worker) -> None:
+        """End an analyst."""
+        self._analysts.pop(worker, None)
+        self._go_on("dismiss", worker.stop(knobs.STOP_PROCESS_SECONDS))
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise Closing("The deployment is stopping.")
+
+    # -- readers ------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Give waiting queries to the readers that can take them."""
+        waiting, self._queries = self._queries, deque()
+        for number, call in waiting:
+            reader = self._reader_for(call.message)
+            if reader is None:
+                self._queries.append((number, call))
+            else:
+                reader.alone = not self._is_quick(call.message)
+                reader.running[number] = call
+                reader.worker.send(call.message)
+
+    def _is_quick(self, message: Any) -> bool:
+        return isinstance(message, RunQuery) and self._pace.is_quick(message.path)
+
+    def _reader_for(self, message: Any) -> _Reader | None:
+        readers = self._readers
+        if isinstance(message, RunQuery) and self._pace.is_slow(message.path):
+            readers = readers[-1:]
+        free = [
+            r
+            for r in readers
+            if not r.alone and len(r.running) < knobs.QUERIES_IN_A_READER
+        ]
+        if not self._is_quick(message):
+            free = [r for r in free if not r.running]
+        return min(free, key=lambda r: len(r.running), default=None)
+
+    # -- what comes back ----------------------------------------------------------------
+
+    def _received(self, worker: Worker, message: FromProcess) -> None:
+        match message:
+            case QueryDone():
+                self._query_done(worker, message)
+            case Group():
+                self._publish(message)
+            case Answer():
+                self._answered(worker, message)
+            case Ready() | Note():
+                raise InternalError(f"the worker handles {type(message).__name__}")
+
+    def _query_done(self, worker: Worker, done: QueryDone) -> None:
+        for reader in self._readers:
+            if reader.worker is worker:
+                call = reader.running.pop(done.number)
+                reader.alone = False
+                self._pace.note(call.message.path, done.seconds)
+                _succeed(call, done)
+        self._dispatch()
+
+    def _publish(self, group: Group) -> None:
+        assert group.ts >= self.ts, (group.ts, self.ts)  # S3
+        self.ts = group.ts
+        replies: list[Answered] = []
+        for reply in group.replies:
+            call = self._writer_calls.pop(reply.number, None)
+            if call is not None:  # S1: a recovered reply may come twice
+                replies.append((call.tag, reply))
+        self._published(group, replies)
+
+    def _answered(self, worker: Worker, answer: Answer) -> None:
+        calls: dict[int, _Call] = self._analysts.get(worker, self._writer_calls)
+        for reader in self._readers:
+            if reader.worker is worker:
+                calls = reader.running
+                reader.alone = False
+        call = calls.pop(answer.number, None)
+        if call is not None:
+            _succeed(call, answer)
+        self._dispatch()
+
+    # -- death ----------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Kill what has run past its limit."""
+        while True:
+            await asyncio.sleep(knobs.WATCH_SECONDS)
+            for worker in self._working():
+                reason = worker.recorder.overdue()
+                if reason is not None:
+                    await worker.kill(reason)
+
+    def _working(self) -> list[Worker]:
+        workers = [r.worker for r in self._readers if r.running]
+        if self._writer is not None and self._writer_calls:
+            workers.append(self._writer)
+        return [*workers, *self._analysts]
+
+    def _lost(self, worker: Worker) -> None:
+        """A process is gone: fail what it ran, replace it, pass on the rest."""
+        culprit = worker.recorder.call
+        reason = worker.how_it_ended()
+        if not self._closing:
+            print(  # noqa: T201
+                f"convexlab: the {worker.role} process {worker.pid} ended: {reason}\n"
+                f"{worker.stack}",
+                file=sys.stderr,
+                flush=True,
+            )
+        if worker is self._writer:
+            self._writer = None
+            self._fail_culprit(
+                self._writer_calls, culprit, reason, worker.users_stack()
+            )
+            if not self._closing:
+                self._go_on("new writer", self._replace_writer())
+        elif worker in self._analysts:
+            for call in self._analysts.pop(worker).values():
+                self._fail(call, ProcessDied(reason))
+        elif worker is self._spare:
+            self._spare = None
+        else:
+            self._reader_lost(worker, culprit, reason)
+        worker.recorder.close()
+
+    def _reader_lost(self, worker: Worker, culprit: int, reason: str) -> None:
+        for reader in [r for r in self._readers if r.worker is worker]:
+            self._readers.remove(reader)
+            self._fail_culprit(reader.running, culprit, reason, worker.users_stack())
+            self._queries.extendleft(reversed(reader.running.items()))
+            if not self._closing:
+                self._go_on("new reader", self._replace_reader())
+
+    def _fail_culprit(
+        self, calls: dict[int, _Call], culprit: int, reason: str, stack: str
+    ) -> None:
+        """S2. Its neighbours stay where they are."""
+        call = calls.pop(culprit, None)
+        if call is None:
+            return
+        failure = Failure(message=reason, code="ProcessDied", traceback=stack)
+        match call.message:
+            case RunMutation():
+                reply = Reply(culprit, None, None, failure, [])
+                self._published(
+                    Group(self.ts, self.ts, [], [reply]), [(call.tag, reply)]
+                )
+            case RunQuery(path=path, at=at):
+                # Data does not wake it: it looked at its module only.
+                index, interval = module_presence(path)
+                reads = [(index, interval.start, interval.end)]
+                _succeed(
+                    call,
+                    QueryDone(
+                        number=culprit,
+                        ts=at,
+                        value=None,
+                        failure=failure,
+                        log_lines=[],
+                        journal=None,
+                        read_set=reads,
+                        identity_read=False,
+                        clock_read=False,
+                        seconds=0.0,
+                    ),
+                )
+            case _:
+                self._fail(call, ProcessDied(reason))
+
+    def _fail(self, call: _Call, error: ConvexlabError) -> None:
+        """Answer a call that did not run."""
+        if call.future is None:
+            self._published(Group(self.ts, self.ts, [], []), [(call.tag, error)])
+        elif not call.future.done():
+            call.future.set_exception(error)
+
+    async def _replace_writer(self) -> None:
+        self._writer = writer = await self._come_up("writer")
+        if writer is None:
+            return
+        waiting = sorted(self._writer_calls)
+        mutations = [
+            (n, m.call_id)
+            for n in waiting
+            if isinstance(m := self._writer_calls[n].message, RunMutation)
+        ]
+        writer.send(Recover(since=self.ts, calls=mutations))
+        for number in waiting:  # the writer passes over what it found recorded
+            writer.send(self._writer_calls[number].message)
+
+    async def _replace_reader(self) -> None:
+        worker = await self._come_up("reader")
+        if worker is not None:
+            self._readers.append(_Reader(worker))
+            self._dispatch()
+
+    async def _come_up(self, role: str) -> Worker | None:
+        """A new process in this role; None if it cannot be had."""
+        last = ""
+        for _ in range(knobs.PROCESS_STARTS):
+            worker = self._take_spare() or await self._start()
+            try:
+                await worker.become(role, self.folder, self._secret)
+            except ProcessDied as error:
+                last = str(error)
+            else:
+                return worker
+        self._give_up(f"{last} It was tried {knobs.PROCESS_STARTS} times.")
+        return None
+
+    def _take_spare(self) -> Worker | None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            self._go_on("spare", self._keep_spare())
+        return spare
+
+    async def _keep_spare(self) -> None:
+        if self._spare is None and not self._closing:
+            self._spare = await self._start()
+
+    def _give_up(self, reason: str) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(InternalError(reason))
+
+
+def _succeed(call: _Call, result: Any) -> None:
+    if call.future is not None and not call.future.done():
+        call.future.set_result(result)

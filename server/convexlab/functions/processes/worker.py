@@ -1,0 +1,197 @@
+"""One function process as the gateway sees it: started, spoken to, watched, ended.
+
+start ──▶ become(role) ──▶ ready ──▶ (messages) ──▶ closed
+                              └─ kill(reason): its stack first, then SIGKILL
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import IO, TYPE_CHECKING
+
+from convexlab.errors import ProcessDied
+from convexlab.functions.processes.channel import AsyncChannel
+from convexlab.functions.processes.messages import (
+    Become,
+    FromProcess,
+    Note,
+    Ready,
+    ToProcess,
+    from_process_decoder,
+)
+from convexlab.functions.processes.recorder import FlightRecorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# What must be the same in every function process, so that two readers give
+# byte-equal results.
+_SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+_STACK_WAIT_SECONDS = 0.1
+# How a stack names the files of user modules.
+USER_FILES = "convex/"
+
+
+class Worker:
+    """A process and the channel to it.
+
+    Args:
+        log: where the process's stderr goes.
+        received: called with each message that is not the worker's own business.
+        closed: called once when the process is gone.
+    """
+
+    def __init__(
+        self,
+        log: IO[bytes],
+        received: Callable[[Worker, FromProcess], None],
+        closed: Callable[[Worker], None],
+    ) -> None:
+        self.role = "spare"
+        self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.recorder = FlightRecorder.create()
+        self.alive = True
+        self.reason: str | None = None  # *set by* kill
+        self.stack = ""  # *set by* kill
+        self._received = received
+        self._closed = closed
+        self._stack_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _lost
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "convexlab.functions.processes.child"]
+            + [str(fd) for fd in self._inherited(theirs)],
+            pass_fds=self._inherited(theirs),
+            env=os.environ | _SAME_EVERYWHERE,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        theirs.close()
+        self._socket = ours
+        self._channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
+            from_process_decoder, self._messages, self._lost
+        )
+
+    def _inherited(self, sock: socket.socket) -> tuple[int, int, int]:
+        return (sock.fileno(), self.recorder.fd, self._stack_file.fileno())
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self.process.pid
+
+    async def connect(self) -> None:
+        """Join the channel to the running loop."""
+        loop = asyncio.get_running_loop()
+        self._socket.setblocking(False)
+        await loop.create_unix_connection(lambda: self._channel, sock=self._socket)
+
+    async def become(self, role: str, folder: Path, secret: bytes) -> int:
+        """Give the process its role and wait until it has taken it.
+
+        Returns:
+            The store's newest timestamp.
+
+        Raises:
+            ProcessDied: it ended before it was ready.
+        """
+        self.role = role
+        self.send(Become(role=role, folder=str(folder), secret=secret))
+        return await self.ready
+
+    def send(self, message: ToProcess) -> None:
+        """Send a message; nothing happens if the process is gone."""
+        if self.alive:
+            self._channel.send(message)
+
+    async def kill(self, reason: str) -> None:
+        """End a process that does not end by itself; its stack is kept.
+
+        Args:
+            reason: what is said of the call that ran.
+        """
+        if self.reason is not None or not self.alive:
+            return
+        self.reason = reason
+        self._signal(signal.SIGUSR1)
+        await self._await_stack()
+        self._signal(signal.SIGKILL)
+
+    async def _await_stack(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _STACK_WAIT_SECONDS
+        size = 0
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
+            now = os.fstat(self._stack_file.fileno()).st_size
+            if now and now == size:
+                break
+            size = now
+        os.lseek(self._stack_file.fileno(), 0, os.SEEK_SET)
+        self.stack = self._stack_file.read().decode(errors="replace")
+
+    def users_stack(self) -> str:
+        """The user's own frames of `stack`, oldest first, as tracebacks have them."""
+        frames = [
+            line.replace(" in ", ", in ", 1)
+            for line in self.stack.splitlines()
+            if line.startswith(f'  File "{USER_FILES}')
+        ]
+        if not frames:
+            return ""
+        return "\n".join(["Traceback (most recent call last):", *reversed(frames)])
+
+    def how_it_ended(self) -> str:
+        """In words, for who waited for its answer."""
+        if self.reason is not None:
+            return self.reason
+        try:
+            status = self.process.wait(
+                timeout=0.1
+            )  # its socket is closed: it is ending
+        except subprocess.TimeoutExpired:
+            return "The function's process closed its channel."
+        if status < 0:
+            return f"The function's process was killed by signal {-status}."
+        return f"The function ended its process (exit status {status})."
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Hang up, wait for the end, kill after the timeout."""
+        if self.alive:
+            self._channel.close()
+        try:
+            await asyncio.to_thread(self.process.wait, timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
+
+    def _messages(self, messages: list[FromProcess]) -> None:
+        for message in messages:
+            match message:
+                case Ready():
+                    if not self.ready.done():
+                        self.ready.set_result(message.ts)
+                case Note():
+                    print(message.text, file=sys.stderr, flush=True)  # noqa: T201
+                case _:
+                    self._received(self, message)
+
+    def _lost(self) -> None:
+        self.alive = False
+        if not self.ready.done():
+            self.ready.set_exception(
+                ProcessDied(f"The {self.role} process ended before it was ready.")
+            )
+            self.ready.exception()  # seen: whoever waits gets it, nobody need
+        self._closed(self)
+        self._stack_file.close()

@@ -1,0 +1,325 @@
+"""The writer: the one process that commits.
+
+It takes calls in the order of their arrival, runs each to its end, and lets its
+writes be seen by the next; what has returned is flushed in groups while the next
+group gathers. Callers hear of their mutation when its group is durable, in the
+same message that tells the gateway what was written.
+
+    inbox ─▶ run ─▶ accept ─▶ (more, while there are any) ─▶ apply ─▶ flush ─▶ publish
+             main thread                                      main     flusher thread
+
+The flusher waits for the disk, so the main thread never does. When a mutation runs
+long, the flusher also applies what had gathered before it.
+
+Invariants
+    W1  A reply leaves after its group is durable, in the group's own message.
+    W2  Replies leave in the order in which their calls ran.
+    W3  A call with a recorded outcome is answered from the record, never run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.engine.committer import Committer
+from convexlab.engine.persistence.sqlite import SqlitePersistence
+from convexlab.engine.retention import Retention, trim_slice
+from convexlab.engine.timestamp import Timestamp
+from convexlab.errors import ConvexlabError
+from convexlab.functions.processes import importing, schema_push
+from convexlab.functions.processes.deployed import Deployed, identity_of
+from convexlab.functions.processes.failures import encoded, failure_from, failure_of
+from convexlab.functions.processes.flusher import Flusher
+from convexlab.functions.processes.messages import (
+    Answer,
+    Become,
+    FinishPush,
+    FromProcess,
+    Group,
+    Import,
+    Message,
+    RaiseClock,
+    Ready,
+    Recover,
+    Reply,
+    RunMutation,
+    Stop,
+    ToProcess,
+)
+from convexlab.functions.runner import Outcome, run as run_function
+
+if TYPE_CHECKING:
+    from convexlab.functions.processes.channel import SyncChannel
+    from convexlab.functions.processes.recorder import FlightRecorder
+
+# Gateway-made call ids begin so; only sessions ask again for theirs.
+_GATEWAY_CALL = "g"
+
+
+class _Waitable(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Recorded(msgspec.Struct, frozen=True, array_like=True):
+    """What is stored of a mutation's outcome, to answer the same call again."""
+
+    value: bytes
+    log_lines: list[str]
+
+
+def run(
+    channel: SyncChannel[ToProcess, FromProcess],
+    recorder: FlightRecorder,
+    role: Become,
+    first: list[ToProcess],
+) -> None:
+    """Live as the writer of a folder until the channel closes."""
+    persistence = SqlitePersistence(Path(role.folder))
+    writer = Writer(channel, recorder, persistence, secret=role.secret)
+    writer.inbox.extend(first)
+    channel.send([Ready(writer.committer.durable_ts)])
+    try:
+        writer.loop()
+    finally:
+        persistence.close()
+
+
+class Pace:
+    """Which mutations are known to be quick: others may be gathered with them."""
+
+    def __init__(self) -> None:
+        self._slowest: dict[str, float] = {}
+
+    def note(self, path: str, seconds: float) -> None:
+        """A call took so long; the memory of a slow one fades."""
+        before = self._slowest.get(path, 0.0) * 0.9
+        self._slowest[path] = max(before, seconds)
+
+    def is_quick(self, message: ToProcess) -> bool:
+        """Whether a group may be kept open while this runs."""
+        return (
+            isinstance(message, RunMutation)
+            and self._slowest.get(message.path, 1.0) < knobs.QUICK_MUTATION_SECONDS
+        )
+
+
+class Writer:
+    """See the module.
+
+    Args:
+        channel: to the gateway.
+        recorder: notes what runs.
+        persistence: the store, held.
+        secret: what cursors are sealed with.
+    """
+
+    def __init__(
+        self,
+        channel: SyncChannel[ToProcess, FromProcess],
+        recorder: FlightRecorder,
+        persistence: SqlitePersistence,
+        *,
+        secret: bytes,
+    ) -> None:
+        self.committer = Committer(persistence)
+        self.inbox: deque[ToProcess] = deque()
+        self._channel = channel
+        self._recorder = recorder
+        self._secret = secret
+        self._deployed = Deployed()
+        self._flusher = Flusher(self.committer, channel)
+        self._pushes = schema_push.SchemaPush(self.committer)
+        self._retention = Retention()
+        self._pace = Pace()
+        self._recovered: set[int] = set()
+        self._retention_is_due = False
+        self._is_open = True
+
+    # -- the loop -----------------------------------------------------------------
+
+    def loop(self) -> None:
+        """Run what arrives until the channel closes."""
+        while self._is_open:
+            self._take(wait=not self.inbox and not self._has_chores())
+            if self.inbox:
+                message = self.inbox.popleft()
+                self._flusher.seal(even_if_young=not self._pace.is_quick(message))
+                self._run(message)
+            elif self._has_chores():
+                self._do_chores()
+            self._flusher.seal(even_if_young=not self.inbox)
+        self._flusher.finish()
+
+    def _take(self, *, wait: bool) -> None:
+        """Take in what has arrived; wait for something, or for a flush to end."""
+        if wait:
+            pause = None if self._flusher.is_busy else knobs.CHORES_SECONDS
+            ends: list[_Waitable] = [self._channel, self._flusher]
+            woken, _, _ = select.select(ends, [], [], pause)
+            self._flusher.hear()
+            if not woken:
+                self._retention_is_due = True
+            if self._channel not in woken:
+                return
+        messages = self._channel.receive(wait=False)
+        if messages is None:
+            self._is_open = False
+        else:
+            self.inbox.extend(messages)
+
+    def _has_chores(self) -> bool:
+        """Whether there is work that nobody's call is: backfill, retention."""
+        return not self._flusher.is_busy and (
+            self._pushes.has_work or self._retention_is_due
+        )
+
+    def _do_chores(self) -> None:
+        """One slice of it, between two groups."""
+        if self._pushes.has_work:
+            for answer in self._pushes.do_slice():
+                self._flusher.add(answer)
+        else:
+            trimmed = trim_slice(self.committer, self._retention)
+            self._retention_is_due = trimmed > 0
+
+    def _run(self, message: ToProcess) -> None:
+        match message:
+            case RunMutation():
+                self._run_mutation(message)
+            case RaiseClock(ts=ts):
+                self.committer.raise_clock(ts)
+            case Recover():
+                self._recover(message)
+            case Stop():
+                self._is_open = False
+            case _:
+                self._answer(message)
+
+    # -- mutations ------------------------------------------------------------------
+
+    def _run_mutation(self, call: RunMutation) -> None:
+        if call.number in self._recovered:
+            self._recovered.discard(call.number)
+            return
+        if not call.call_id.startswith(_GATEWAY_CALL) and self._replay(call):
+            return
+        with self._flusher.lock:
+            tx = self.committer.begin()
+        began = time.monotonic()
+        self._recorder.start(call.number)
+        modules = self._deployed.modules(tx.snapshot)
+        outcome = run_function(
+            modules,
+            call.path,
+            call.args,
+            tx,
+            kind="mutation",
+            identity=identity_of(call.identity),
+            admin=call.admin,
+            seed=os.urandom(32),
+            now_ms=tx.now_ms,
+            journal=None,
+            clock=self._recorder,
+            secret=self._secret,
+        )
+        self._recorder.end()
+        self._pace.note(call.path, time.monotonic() - began)
+        if outcome.error is not None:
+            self._flusher.add(_failed(call.number, outcome))
+            return
+        value = encoded(outcome, stored=call.stored)
+        assert value is not None
+        finished = tx.finish()
+        record = _encode(Recorded(value, outcome.log_lines))
+        with self._flusher.lock:
+            commit = self.committer.accept(
+                finished,
+                call_id=call.call_id if finished.write_set else None,
+                outcome=record,
+            )
+            self._flusher.add(
+                Reply(call.number, commit.ts, value, None, outcome.log_lines)
+            )
+
+    def _replay(self, call: RunMutation) -> bool:
+        """W3."""
+        record = self.committer.lookup_call(call.call_id)
+        if record is None:
+            return False
+        outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
+        self._flusher.add(
+            Reply(call.number, record.ts, outcome.value, None, outcome.log_lines)
+        )
+        return True
+
+    def _recover(self, message: Recover) -> None:
+        """Take over from a writer that died: tell what it could not tell."""
+        head = self.committer.persistence.head()
+        touched: list[tuple[int, bytes]] = []
+        since = Timestamp(message.since)
+        while since < self.committer.durable_ts:
+            entries = head.log_after(since)
+            if not entries:
+                break
+            for entry in entries:
+                touched.extend(entry.keys())
+            since = entries[-1].ts
+        replies = []
+        for number, call_id in message.calls:
+            record = head.call(call_id)
+            if record is not None:
+                self._recovered.add(number)
+                outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
+                replies.append(
+                    Reply(number, record.ts, outcome.value, None, outcome.log_lines)
+                )
+        self._channel.send(
+            [Group(message.since, self.committer.durable_ts, touched, replies)]
+        )
+
+    # -- everything else ----------------------------------------------------------------
+
+    def _answer(self, message: Message) -> None:
+        """Run a request of the system; its answer leaves with its group."""
+        number: int = message.number  # type: ignore[attr-defined]  # all of these have one
+        self._recorder.start(number)
+        try:
+            with self._flusher.lock:
+                body = self._system(message)
+        except ConvexlabError as error:
+            self._flusher.add(_answer(number, error))
+        else:
+            if body is not None:
+                self._flusher.add(Answer(number, body))
+        finally:
+            self._recorder.end()
+
+    def _system(self, message: Message) -> bytes | None:
+        match message:
+            case Import():
+                return importing.insert(self.committer, message)
+            case FinishPush():
+                self._deployed.preload(message.sources)
+                self._pushes.finish(message)
+                return b"{}"
+            case _:
+                return self._pushes.take(message)
+
+
+def _failed(number: int, outcome: Outcome) -> Reply:
+    return Reply(number, None, None, failure_of(outcome), outcome.log_lines)
+
+
+def _answer(number: int, error: ConvexlabError) -> Answer:
+    return Answer(number, b"", failure_from(error))
+
+
+_encode = msgspec.msgpack.Encoder().encode
