@@ -1,1 +1,5 @@
-"""Reading order is written when the package is."""
+"""The command line.
+
+Reading order: main (the commands, and how errors are said) · serve · dev ·
+deploy · run · import_ · admin_key · folder (a functions folder as modules).
+"""

@@ -1,0 +1,74 @@
+"""`convexlab serve`: a deployment in this terminal, until it is stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convexlab import knobs
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".convexlab/local"),
+    show_default=True,
+    help="The deployment's folder: all its data.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+@click.option(
+    "--port", default=3210, show_default=True, help="For clients; 0 takes a free one."
+)
+@click.option(
+    "--site-port",
+    default=3211,
+    show_default=True,
+    help="For HTTP actions; 0 takes a free one.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let in pages of this origin; several times for several.",
+)
+@click.option(
+    "--detached",
+    is_flag=True,
+    help="As notebooks start it: free ports, addresses with a secret path, and it ends half an hour after its last client.",
+)
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    *,
+    folder: Path,
+    host: str,
+    port: int,
+    site_port: int,
+    origins: tuple[str, ...],
+    detached: bool,
+) -> None:
+    """Run a deployment."""
+    from convexlab import deployment
+
+    status = deployment.serve(
+        folder,
+        host=host,
+        port=_unless_said(ctx, "port", port, detached=detached),
+        site_port=_unless_said(ctx, "site_port", site_port, detached=detached),
+        secret_gate=detached,
+        idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
+        origins=origins,
+    )
+    ctx.exit(status)
+
+
+def _unless_said(ctx: click.Context, name: str, port: int, *, detached: bool) -> int:
+    """The port that was said; a free one for a detached deployment."""
+    said = ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    return port if said or not detached else 0
