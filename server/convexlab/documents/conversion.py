@@ -121,7 +121,9 @@ def named(x: object) -> str:
     if x is None:
         return "None"
     kind = type(x)
+    if kind.__name__ == "Undefined":
+        return "UNDEFINED"
     module = kind.__module__.partition(".")[0]
     ours = module in ("builtins", "convexlab", "__main__")
     name = kind.__name__ if ours else f"{module}.{kind.__name__}"
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"

@@ -97,7 +97,7 @@ def decode_id(text: str) -> tuple[TableNumber, bytes]:
     padding = len(text) * 5 - size * 8
     data = (n >> padding).to_bytes(size, "big")
     table, width = _read_varint(data)
-    if size != width + 18 or n & (1 << padding) - 1:
+    if size != width + 18 or padding >= 5 or n & (1 << padding) - 1:
         raise _undecodable(text, "its length does not fit its table number")
     if _checksum(data[:-2]) != int.from_bytes(data[-2:], "big"):
         raise _undecodable(text, "its checksum is wrong")

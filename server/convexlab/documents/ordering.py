@@ -86,7 +86,8 @@ def _escaped(x: bytes) -> bytes:
     return x.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
 
 
-def _encode_int64(x: int) -> bytes:
+def _encode_int64(value: Int64) -> bytes:
+    x = int(value)
     magnitude = -x - 1 if x < 0 else x
     width = 0 if x == 0 else 1
     while magnitude >> (8 * width) and width:

@@ -153,6 +153,7 @@ class TableDefinition:
         filters = _paths(name, filter_fields)
         self._check_fields(name, (search_field,))
         self._check_filters(name, filters)
+        _check_room(name, self.search_indexes, "search")
         for other in self.search_indexes:
             if (other.search_field, set(other.filter_fields)) == (
                 search_field,
@@ -169,7 +170,6 @@ class TableDefinition:
                 staged=staged,
             )
         )
-        self._check_special_count(name, len(self.search_indexes), "search")
         return self
 
     def vector_index(
@@ -186,6 +186,7 @@ class TableDefinition:
         filters = _paths(name, filter_fields)
         self._check_fields(name, (vector_field,))
         self._check_filters(name, filters)
+        _check_room(name, self.vector_indexes, "vector")
         least, most = knobs.MIN_VECTOR_DIMENSIONS, knobs.MAX_VECTOR_DIMENSIONS
         if type(dimensions) is not int or not least <= dimensions <= most:
             raise SchemaViolation(
@@ -206,7 +207,6 @@ class TableDefinition:
                 staged=staged,
             )
         )
-        self._check_special_count(name, len(self.vector_indexes), "vector")
         return self
 
     def document_validator(self, table: str) -> Validator:
@@ -295,13 +295,6 @@ class TableDefinition:
             raise SchemaViolation(
                 f"Index `{index}` has {len(filters)} filter fields, over the "
                 f"{knobs.MAX_FILTER_FIELDS} allowed"
-            )
-
-    def _check_special_count(self, name: str, count: int, what: str) -> None:
-        if count > knobs.MAX_SPECIAL_INDEXES_PER_TABLE:
-            raise SchemaViolation(
-                f"`{name}` is one more than the {knobs.MAX_SPECIAL_INDEXES_PER_TABLE} "
-                f"{what} indexes a table may have"
             )
 
     # -- as JSON -----------------------------------------------------------------
@@ -498,6 +491,14 @@ def _paths(index: str, fields: Sequence[str]) -> tuple[str, ...]:
     if isinstance(fields, str):
         raise SchemaViolation(f'Index `{index}` takes a list of fields: ["{fields}"]')
     return tuple(fields)
+
+
+def _check_room(name: str, others: Sequence[object], what: str) -> None:
+    if len(others) >= knobs.MAX_SPECIAL_INDEXES_PER_TABLE:
+        raise SchemaViolation(
+            f"`{name}` is one more than the {knobs.MAX_SPECIAL_INDEXES_PER_TABLE} "
+            f"{what} indexes a table may have"
+        )
 
 
 def _check_path(index: str, path: str) -> None:

@@ -1,0 +1,141 @@
+"""What the laws are tried on: values, names and validators with what fits them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hypothesis import strategies as st
+
+from convexlab.documents.ids import encode_id
+from convexlab.documents.validators import Validator, v
+from convexlab.documents.value import MAX_EXACT_INT, Int64
+
+TABLES = {"users": 10001, "tasks": 10002}
+
+field_names = st.one_of(
+    st.sampled_from(["a", "b", "c", "_x", "", "a b", "a.b"]),
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8),
+).filter(lambda name: not name.startswith("$"))
+
+texts = st.one_of(
+    st.text(max_size=12),
+    st.text(st.sampled_from("\0\1\2a\xff"), max_size=6),
+    st.sampled_from(["$", "$integer", '"$bytes"', "é", "😀", "\uffff"]),
+)
+numbers = st.one_of(
+    st.integers(-MAX_EXACT_INT, MAX_EXACT_INT),
+    st.integers(-3, 3),
+    st.floats(),
+    st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e16, 1e300, 5e-324]),
+)
+int64s = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-300, 300)).map(
+    Int64
+)
+blobs = st.one_of(
+    st.binary(max_size=12), st.lists(st.sampled_from([0, 1, 255])).map(bytes)
+)
+ids = st.builds(
+    encode_id, st.sampled_from([10001, 10002, 540]), st.binary(min_size=16, max_size=16)
+)
+
+scalars = st.one_of(st.none(), st.booleans(), numbers, int64s, texts, blobs, ids)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(field_names, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+objects = st.dictionaries(field_names, values, max_size=5)
+
+identifiers = st.sampled_from(["a", "b", "c", "name", "due", "ownerId"])
+literals = st.one_of(
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(allow_nan=False, allow_infinity=False),
+    int64s,
+    texts,
+).map(v.literal)
+
+
+def _containers(inner: st.SearchStrategy[Validator]) -> st.SearchStrategy[Validator]:
+    fields = st.one_of(inner, inner.map(v.optional))
+    return st.one_of(
+        inner.map(v.array),
+        st.dictionaries(identifiers, fields, max_size=4).map(v.object),
+        st.builds(v.record, st.sampled_from([v.string(), v.id("users")]), inner),
+        st.lists(inner, max_size=3).map(lambda members: v.union(*members)),
+        inner.map(v.nullable),
+    )
+
+
+validators = st.recursive(
+    st.one_of(
+        st.sampled_from(
+            [
+                v.null(),
+                v.number(),
+                v.int64(),
+                v.boolean(),
+                v.string(),
+                v.bytes(),
+                v.any(),
+            ]
+        ),
+        st.sampled_from([v.id("users"), v.id("tasks"), v.id("nowhere")]),
+        literals,
+    ),
+    _containers,
+    max_leaves=6,
+)
+
+
+def fitting(validator: Validator) -> st.SearchStrategy[object]:
+    """Values that `validator` accepts, said independently of its own judgement."""
+    match validator.json():
+        case {"type": "object"}:
+            required = {
+                n: fitting(p) for n, p in validator.fields.items() if not p.is_optional
+            }
+            optional = {
+                n: fitting(p) for n, p in validator.fields.items() if p.is_optional
+            }
+            optional = {n: part for n, part in optional.items() if not part.is_empty}
+            return st.fixed_dictionaries(required, optional=optional)
+        case {"type": "array"}:
+            return _several(st.lists, fitting(validator.element))
+        case {"type": "record", "keys": {"type": "string"}}:
+            return _several(
+                partial(st.dictionaries, field_names), fitting(validator.value)
+            )
+        case {"type": "record"}:
+            return _several(
+                partial(st.dictionaries, fitting(validator.key)),
+                fitting(validator.value),
+            )
+        case {"type": "union"}:
+            return st.one_of([fitting(member) for member in validator.members])
+        case {"type": "literal"}:
+            return st.just(validator.value)
+        case {"type": "id", "tableName": table}:
+            if table not in TABLES:
+                return st.nothing()
+            return st.binary(min_size=16, max_size=16).map(
+                lambda i: encode_id(TABLES[table], i)
+            )
+        case {"type": kind}:
+            return {
+                "null": st.none(),
+                "number": numbers,
+                "bigint": int64s,
+                "boolean": st.booleans(),
+                "string": texts,
+                "bytes": blobs,
+                "any": values,
+            }[kind]
+    raise AssertionError(validator)
+
+
+def _several(container, parts: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Up to three of what nothing may fit."""
+    return container(parts, max_size=0 if parts.is_empty else 3)
