@@ -118,7 +118,8 @@ def test_convex_order_holds_for_keys_and_comparisons():
         for j, b in enumerate(IN_ORDER):
             assert sign(compare(a, b)) == sign(i - j), (a, b)
             assert (encode_key(a) > encode_key(b)) == (i > j), (a, b)
-    assert sorted(IN_ORDER[::-1], key=functools.cmp_to_key(compare)) == IN_ORDER
+    backwards = IN_ORDER[::-1]
+    assert sorted(backwards, key=functools.cmp_to_key(compare)) == IN_ORDER
 
 
 @given(operands, operands)

@@ -1,1 +1,12 @@
-"""Reading order is written when the package is."""
+"""What is stored: values and documents, their order, their ids, and what they may look like.
+
+Pure code without I/O, and the words that every other package uses. Read
+
+    value         what a document may hold; conversion and rules take it in
+    encoding      a value as JSON: in the store, on the wire, in exports
+    ordering      the order of values, and keys that compare like them
+    ids           the strings that name documents
+    document      a dict with an id and a creation time; its keys in indexes
+    validators    what a value may look like, and what is wrong with one; display shows it
+    schema        the tables of a deployment and their indexes
+"""
