@@ -1,7 +1,7 @@
 """Fixtures of the browser tests: Chromium, a Jupyter server, notebooks on its page.
 
-    chromium (session) ─▶ page (a test) ─┐
-    jupyter  (module)  ──────────────────┴▶ open_notebook(name, cells) ─▶ Notebook
+chromium (session) ─▶ page (a test) ─┐
+jupyter  (module)  ──────────────────┴▶ open_notebook(name, cells) ─▶ Notebook
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from server import TREE, Jupyter  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -49,7 +49,9 @@ def browser_files() -> None:
     widgets = TREE / "widgets"
     if not is_fresh(widgets):
         if not has_node():
-            pytest.skip("the browser files are older than their sources, and there is no Node")
+            pytest.skip(
+                "the browser files are older than their sources, and there is no Node"
+            )
         build(widgets)
         stamp(widgets).write_text(digest(widgets))
 
@@ -69,12 +71,20 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page in a fresh context: no cookies, no storage."""
+@pytest.fixture(scope="module")
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """One user's browser: cookies and cache are shared by a module's pages."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
-    yield context.new_page()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page of one's own."""
+    page = context.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +113,7 @@ def state(jupyter: Jupyter) -> Callable[..., None]:
 
 
 @pytest.fixture
-def open_notebook(page: Page, jupyter: Jupyter) -> Callable[..., Notebook]:
+def open_notebook(page: Page, jupyter: Jupyter) -> Iterator[Callable[..., Notebook]]:
     """Writes a notebook, signs it and opens it: `open_notebook("a.ipynb", cells)`."""
 
     def open_(
@@ -118,4 +128,5 @@ def open_notebook(page: Page, jupyter: Jupyter) -> Callable[..., Notebook]:
             jupyter.trust(name)
         return Notebook(page, jupyter, name, app).open()
 
-    return open_
+    yield open_
+    jupyter.end_kernels()

@@ -10,7 +10,6 @@ import nbformat
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
-
     from server import Jupyter
 
 RESULTS = Path(__file__).parents[2] / "test-results"
@@ -22,9 +21,7 @@ KERNEL = f"{APP}?.shell.currentWidget?.sessionContext?.session?.kernel"
 App = Literal["lab", "notebook"]
 
 
-def write_notebook(
-    root: Path, name: str, cells: list[str | dict[str, Any]]
-) -> None:
+def write_notebook(root: Path, name: str, cells: list[str | dict[str, Any]]) -> None:
     """Write a notebook: a string is a cell's source, a dict the mime bundle of an output."""
     book = nbformat.v4.new_notebook()
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
@@ -86,7 +83,11 @@ class Notebook:
         """Run all cells; without `wait`, go on while they run."""
         self.wait_for_kernel()
         command = f"{APP}.commands.execute('notebook:run-all-cells')"
-        self.page.evaluate(f"async () => {{ await {command}; }}" if wait else f"() => {{ void {command}; }}")
+        self.page.evaluate(
+            f"async () => {{ await {command}; }}"
+            if wait
+            else f"() => {{ void {command}; }}"
+        )
 
     def run_cell(self, number: int, *, wait: bool = True) -> None:
         """Run one cell, counted from 0."""
@@ -95,7 +96,11 @@ class Notebook:
             f"n => {{ {APP}.shell.currentWidget.content.activeCellIndex = n; }}", number
         )
         command = f"{APP}.commands.execute('notebook:run-cell')"
-        self.page.evaluate(f"async () => {{ await {command}; }}" if wait else f"() => {{ void {command}; }}")
+        self.page.evaluate(
+            f"async () => {{ await {command}; }}"
+            if wait
+            else f"() => {{ void {command}; }}"
+        )
 
     def restart_kernel(self) -> None:
         """Restart the kernel, keeping the outputs."""
@@ -159,9 +164,9 @@ class Live:
 
     def wait_for_link(self, link: str) -> None:
         """Wait until its connection is `live`, `connecting` or `reconnecting`."""
-        self.element.and_(
-            self.element.page.locator(f"[data-link='{link}']")
-        ).wait_for(timeout=PAGE_MS)
+        self.element.and_(self.element.page.locator(f"[data-link='{link}']")).wait_for(
+            timeout=PAGE_MS
+        )
 
     def wait_for_text(self, text: str) -> None:
         """Wait until a text stands in it."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 TREE = Path(__file__).parents[2]
 LABEXTENSION = TREE / "widgets" / "convexlab_widgets" / "labextension"
-TOKEN = "a-token-for-tests"  # noqa: S105
+TOKEN = "a-token-for-tests"
 BASE_URL = "/user/ann/"
 START_SECONDS = 60
 # It asks in a box over the page whether one wants news.
@@ -95,10 +95,20 @@ class Jupyter:
         self.process.wait(30)
         self.process = None
 
-    def request(self, path: str, body: bytes | None = None) -> bytes:
+    def end_kernels(self) -> None:
+        """End the kernels that pages have left behind."""
+        for session in json.loads(self.request("api/sessions")):
+            self.request(f"api/sessions/{session['id']}", method="DELETE")
+
+    def request(
+        self, path: str, body: bytes | None = None, method: str | None = None
+    ) -> bytes:
         """Ask it something, with its token; a body makes it a POST."""
         request = urllib.request.Request(
-            f"{self.url}/{path}", data=body, headers={"Authorization": f"token {TOKEN}"}
+            f"{self.url}/{path}",
+            data=body,
+            headers={"Authorization": f"token {TOKEN}"},
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return bytes(answer.read())

@@ -60,10 +60,11 @@ function linkOf(state: { isWebSocketConnected: boolean; hasEverConnected: boolea
   return state.hasEverConnected ? "reconnecting" : "connecting";
 }
 
-/** The client's error without what the client wraps around it. */
+/** The function's own error, without what server and client wrap around it. */
 export function failureOf(error: Error): QueryFailure {
   const message = error.message
     .replace(/^\[CONVEX [A-Z]+\([^)]*\)\] /, "")
+    .replace(/^\[Request ID: [0-9a-f]+\] Server Error\n/, "")
     .replace(/\n\s*Called by client\s*$/, "");
   return { message, data: error instanceof ConvexError ? (error.data as Value) : undefined };
 }

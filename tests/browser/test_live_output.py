@@ -1,0 +1,386 @@
+"""Live outputs on the page: what they show, and that nothing moves them but the user.
+
+One question a test, asked of JupyterLab in Chromium with the stand-in deployment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from notebook import MIME, live_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notebook import Notebook
+    from server import Jupyter
+
+    Open = Callable[..., Notebook]
+    State = Callable[..., None]
+
+TABLE = {"kind": "table"}
+
+
+def document(n: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "_id": f"{n:032d}",
+        "_creationTime": 1_795_335_531_697.0 + n,
+        "n": float(n),
+        "carrier": ["UA", "AA", "B6"][n % 3],
+        **fields,
+    }
+
+
+def test_a_trusted_output_is_live_with_nothing_run(
+    open_notebook: Open, state: State
+) -> None:
+    """A saved output follows its query as soon as the page is there."""
+    state("flights", [document(1, year=2013.0), document(2, year=2013.5)])
+    notebook = open_notebook("saved.ipynb", [live_output("flights", TABLE)])
+    live = notebook.live().wait_for()
+    assert live.status == "live"
+    assert live.columns == ["_id", "n", "carrier", "year", "_creationTime"]
+    assert [row[1:4] for row in live.rows] == [
+        ["1", "AA", "2013"],
+        ["2", "B6", "2013.5"],
+    ]
+    assert live.summary == "showing 2 of 2 rows · 5 columns"
+    assert notebook.errors == []
+
+
+def test_an_untrusted_notebook_shows_the_static_table(
+    open_notebook: Open, state: State
+) -> None:
+    """What somebody else wrote opens no socket until the user trusts it."""
+    state("flights", [document(1)])
+    notebook = open_notebook(
+        "foreign.ipynb", [live_output("flights", TABLE)], trusted=False
+    )
+    notebook.page.wait_for_selector(".jp-OutputArea-output table")
+    assert notebook.outputs() == ["static"]
+    assert notebook.page.locator(".convexlab-live").count() == 0
+
+
+def test_a_change_is_drawn_in_place_and_glows(
+    open_notebook: Open, state: State
+) -> None:
+    """Only the cells that changed are touched; new rows glow as a whole."""
+    rows = [document(n) for n in range(5)]
+    state("changing", rows)
+    live = open_notebook("change.ipynb", [live_output("changing", TABLE)]).live()
+    live.wait_for()
+    live.evaluate("root => { root.querySelector('[data-key]').dataset.mine = 'yes'; }")
+    rows[2]["carrier"] = "ZZ"
+    state("changing", rows)
+    live.wait_for_text("ZZ")
+    glowing = live.evaluate(
+        """root => [...root.querySelectorAll('.cell')]
+            .filter(cell => cell.getAnimations().length).map(cell => cell.textContent)"""
+    )
+    assert glowing == ["ZZ"]
+    assert live.evaluate("root => root.querySelectorAll('[data-mine]').length") == 1
+    state("changing", [*rows, document(9, carrier="NEW")])
+    live.wait_for_text("NEW")
+    glowing = live.evaluate(
+        """root => [...root.querySelectorAll('.row')].at(-1).firstChild.getAnimations().length"""
+    )
+    assert glowing == 1
+
+
+def test_missing_and_null_look_different(open_notebook: Open, state: State) -> None:
+    """A field that is not there is not null, and the head says which rows lack it."""
+    state("gaps", [document(1, note=None), document(2), document(3, note="x")])
+    live = open_notebook("gaps.ipynb", [live_output("gaps", TABLE)]).live().wait_for()
+    kinds = live.evaluate(
+        """root => [...root.querySelectorAll('.row')].map(row => row.children[3].className)"""
+    )
+    assert kinds == ["cell null", "cell missing", "cell string"]
+    types = live.element.locator(".heading .type").all_inner_texts()
+    assert types[3] == "(string | null)?"
+
+
+def test_a_long_result_costs_sixty_rows(open_notebook: Open, state: State) -> None:
+    """However long the table and wherever one scrolls, few row elements exist."""
+    state("long", [document(n) for n in range(8192)])
+    notebook = open_notebook("long.ipynb", [live_output("long", TABLE)])
+    live = notebook.live().wait_for()
+    assert live.summary.startswith("showing 8,192 of 8,192 rows")
+    most = live.evaluate(
+        """async root => {
+            const scroller = root.querySelector('.scroller');
+            let most = 0;
+            for (let top = 0; top <= 8192 * 28; top += 5003) {
+                scroller.scrollTop = top;
+                await new Promise(requestAnimationFrame);
+                await new Promise(requestAnimationFrame);
+                most = Math.max(most, root.querySelectorAll('.row').length);
+            }
+            scroller.scrollTop = 8192 * 28;
+            await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+            return most;
+        }"""
+    )
+    assert 10 < most <= 60
+    assert live.rows[-1][1] == "8191"
+
+
+def test_updates_move_neither_scroll_nor_selection(
+    open_notebook: Open, state: State
+) -> None:
+    """Rows that come in above leave what one reads, and what is selected, in place."""
+    rows = [document(n) for n in range(500)]
+    state("moving", rows)
+    notebook = open_notebook("moving.ipynb", [live_output("moving", TABLE)])
+    live = notebook.live().wait_for()
+    live.evaluate("root => { root.querySelector('.scroller').scrollTop = 100 * 28; }")
+    live.wait_for_text("104")
+    live.element.get_by_text("104", exact=True).click()
+    offset = """root => {
+        const cell = root.querySelector('.cell[data-active]');
+        const scroller = root.querySelector('.scroller');
+        return [cell.textContent, cell.getBoundingClientRect().top - scroller.getBoundingClientRect().top];
+    }"""
+    before = live.evaluate(offset)
+    for n in range(20):
+        rows = [document(1000 + n), *rows]
+        rows[50 + n] = {**rows[50 + n], "carrier": f"#{n}"}
+        state("moving", rows)
+    live.element.get_by_text("showing 520 of 520 rows").wait_for()
+    assert before[0] == "104"
+    assert live.evaluate(offset) == before
+
+
+def test_the_keyboard_moves_in_the_table_not_in_the_notebook(
+    open_notebook: Open, state: State
+) -> None:
+    """Arrows, Enter and Escape are the table's while it has the focus; copying too."""
+    state("keys", [document(n, info={"gate": f"B{n}"}) for n in range(40)])
+    notebook = open_notebook("keys.ipynb", [live_output("keys", TABLE), "1"])
+    live = notebook.live().wait_for()
+    page = notebook.page
+    live.element.locator(".cell", has_text="AA").first.click()
+    selected = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    before = page.evaluate(selected)
+    active = "root => root.querySelector('.cell[data-active]')?.textContent"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert live.evaluate(active) == '{gate: "B2"}'
+    page.keyboard.press("Enter")
+    live.element.locator(".detail .twig").get_by_text("gate").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+End")
+    assert page.evaluate(selected) == before
+    assert live.rows[-1][1] == "39"
+    scroller = live.element.locator(".scroller")
+    described = scroller.get_attribute("aria-activedescendant")
+    assert described is None or live.element.locator(f"#{described}").count() == 1
+
+
+def test_a_click_on_a_head_sorts_what_is_shown(
+    open_notebook: Open, state: State
+) -> None:
+    """Ascending, descending, the query's own order; updates keep the order."""
+    state("sorting", [document(n) for n in (2, 3, 1)])
+    live = (
+        open_notebook("sort.ipynb", [live_output("sorting", TABLE)]).live().wait_for()
+    )
+
+    def numbers() -> list[str]:
+        return [row[1] for row in live.rows]
+
+    head = live.element.get_by_role("columnheader").nth(1)
+    head.click()
+    assert numbers() == ["1", "2", "3"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    state("sorting", [document(n) for n in (2, 3, 1, 0)])
+    live.element.get_by_text("showing 4 of 4 rows").wait_for()
+    assert numbers() == ["0", "1", "2", "3"]
+    head.click()
+    assert numbers() == ["3", "2", "1", "0"]
+    head.click()
+    assert numbers() == ["2", "3", "1", "0"]
+
+
+def test_a_failed_query_says_so_above_its_last_rows(
+    open_notebook: Open, state: State
+) -> None:
+    """The error and its data are shown, the rows stay, and the next value heals it."""
+    state("failing", [document(1)])
+    live = (
+        open_notebook("fail.ipynb", [live_output("failing", TABLE)]).live().wait_for()
+    )
+    state(
+        "failing",
+        error="[Request ID: 4f0c2a9d1b7e6a35] Server Error\nZeroDivisionError: by zero",
+        data={"code": "not_found"},
+    )
+    live.wait_for("error").wait_for_text("ZeroDivisionError: by zero")
+    live.wait_for_text('"not_found"')
+    assert len(live.rows) == 1
+    assert "Request ID" not in live.element.locator(".failure").inner_text()
+    state("failing", [document(1), document(2)])
+    live.wait_for("value")
+    assert not live.element.locator(".failure").is_visible()
+    assert len(live.rows) == 2
+
+
+def test_all_outputs_of_a_page_share_one_socket(
+    open_notebook: Open, state: State, jupyter: Jupyter
+) -> None:
+    """Views of a page are one client, whatever they show."""
+    state("number", 336_776.0)
+    state("one", document(1, tags=["a"], nothing=None))
+    state("deep", {"list": [1.0, {"x": None}], "big": {"$integer": "AQAAAAAAAAA="}})
+    notebook = open_notebook(
+        "views.ipynb",
+        [
+            live_output("number", {"kind": "metric", "label": "flights"}),
+            live_output("one", {"kind": "card"}),
+            live_output("deep"),
+            live_output("one"),
+        ],
+    )
+    lives = [notebook.live(n).wait_for() for n in range(4)]
+    assert [live.view for live in lives] == ["metric", "card", "tree", "card"]
+    assert lives[0].element.locator(".figure").inner_text() == "336,776"
+    assert lives[0].element.locator(".label").inner_text() == "flights"
+    assert lives[2].element.locator(".leaf.int64").inner_text() == "1"
+    assert jupyter.request("convex/state/") == b'{"sessions": 1}'
+    state("number", 336_780.0)
+    lives[0].wait_for_text("▲ 4")
+
+
+def test_the_theme_is_followed_without_a_redraw(
+    open_notebook: Open, state: State
+) -> None:
+    """Colours are the page's variables: a switch changes them, nothing is drawn anew."""
+    state("flights", [document(n) for n in range(30)])
+    notebook = open_notebook("theme.ipynb", [live_output("flights", TABLE)])
+    live = notebook.live().wait_for()
+    ground = (
+        """root => getComputedStyle(root.querySelector('.frame')).backgroundColor"""
+    )
+    light = live.evaluate(ground)
+    updates = live.updates
+    notebook.screenshot("live-light")
+    notebook.set_theme("dark")
+    assert live.evaluate(ground) != light
+    assert live.updates == updates
+    notebook.screenshot("live-dark")
+
+
+def test_a_lost_connection_keeps_the_rows_and_comes_back(
+    open_notebook: Open, state: State, jupyter: Jupyter
+) -> None:
+    """The server goes away and returns on the same address: no reload is needed."""
+    state("lasting", [document(1)])
+    notebook = open_notebook("lasting.ipynb", [live_output("lasting", TABLE)])
+    live = notebook.live().wait_for()
+    jupyter.kill()
+    live.wait_for_link("reconnecting")
+    assert [row[1] for row in live.rows] == ["1"]
+    assert live.status.startswith("reconnecting")
+    jupyter.start()
+    state("lasting", [document(1), document(2)])
+    live.wait_for_link("live")
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+
+
+def test_a_busy_kernel_holds_nothing_up(open_notebook: Open, state: State) -> None:
+    """While a cell runs, updates arrive and the table can be scrolled."""
+    state("busy", [document(n) for n in range(100)])
+    show = f"from IPython.display import display; display({live_output('busy', TABLE)!r}, raw=True)"
+    notebook = open_notebook(
+        "busy.ipynb", [show, "input = 0\nimport time\nwhile True: time.sleep(0.1)"]
+    )
+    notebook.run_all(wait=False)
+    live = notebook.live().wait_for()
+    notebook.page.locator(".jp-InputPrompt", has_text="[*]").first.wait_for()
+    state("busy", [document(n) for n in range(101)])
+    live.element.get_by_text("showing 101 of 101 rows").wait_for()
+    assert notebook.page.locator(".jp-InputPrompt", has_text="[*]").count() == 1
+
+
+def test_a_restart_and_a_reload_leave_it_live(
+    open_notebook: Open, state: State
+) -> None:
+    """Run, save, restart the kernel, load the page again: live, with nothing run."""
+    state("again", [document(1)])
+    show = f"from IPython.display import display; display({live_output('again', TABLE)!r}, raw=True)"
+    notebook = open_notebook("again.ipynb", [show])
+    notebook.run_all()
+    notebook.live().wait_for()
+    notebook.save()
+    notebook.restart_kernel()
+    notebook.reload()
+    live = notebook.live().wait_for()
+    state("again", [document(1), document(2)])
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+
+
+def test_notebook_seven_shows_the_same(open_notebook: Open, state: State) -> None:
+    """The extension is loaded by Notebook 7 as well."""
+    state("seven", [document(1)])
+    notebook = open_notebook(
+        "seven.ipynb", [live_output("seven", TABLE)], app="notebook"
+    )
+    assert notebook.live().wait_for().rows[0][1] == "1"
+    assert notebook.errors == []
+
+
+WIDGET = f"""
+import threading
+from convexlab_widgets.live import view_of
+from IPython.display import display
+
+class Followed:
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.closed, self.count, self.value = False, 1, b'[{{"n": 1.0}}]'
+    def newest(self):
+        return self.count, self.value, None
+    def put(self, value):
+        with self.changed:
+            self.count, self.value = self.count + 1, value
+            self.changed.notify_all()
+
+class Live:
+    followed, public = Followed(), False
+    def description(self):
+        return {{"path": "state:get", "args": {{"name": "x"}}, "view": {{"kind": "table"}}}}
+
+live = Live()
+data, metadata = view_of(live)
+assert {MIME!r} not in data
+display(data, metadata=metadata, raw=True)
+"""
+
+
+def test_the_widget_is_fed_over_the_comm(open_notebook: Open) -> None:
+    """Where the page may not follow by itself, the kernel's results reach the same view."""
+    notebook = open_notebook(
+        "widget.ipynb", [WIDGET, 'live.followed.put(b\'[{"n": 1.0}, {"n": 7.0}]\')']
+    )
+    notebook.run_cell(0)
+    live = notebook.live().wait_for()
+    assert live.element.get_attribute("data-source") == "comm"
+    assert live.rows == [["1"]]
+    notebook.run_cell(1)
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+    assert live.rows == [["1"], ["7"]]
+
+
+def test_the_widget_takes_the_socket_where_it_may(
+    open_notebook: Open, state: State
+) -> None:
+    """On a page of Jupyter's the widget is a client like the renderer: no value passes the kernel."""
+    state("x", [document(5)])
+    notebook = open_notebook(
+        "direct.ipynb",
+        [WIDGET.replace("public = Followed(), False", "public = Followed(), True")],
+    )
+    notebook.run_cell(0)
+    live = notebook.live().wait_for()
+    assert live.element.get_attribute("data-source") == "socket"
+    assert live.rows[0][1] == "5"
