@@ -9,6 +9,7 @@ from convexlab.documents.rules import (
     check_array,
     check_field_name,
     check_object,
+    check_top_names,
 )
 from convexlab.errors import InvalidValue, LimitExceeded
 
@@ -43,9 +44,17 @@ def test_anything_else_is_not(name):
             check_object({"a": 1, name: 1}, 1)
 
 
+def test_only_convex_has_underscored_names_at_the_top():
+    check_top_names({"_id": 1, "_creationTime": 1, "a_": 1})
+    for _ in range(2):
+        with pytest.raises(InvalidValue, match="`_x`"):
+            check_top_names({"a_": 1, "_x": 1})
+
+
 def test_many_names_do_not_wear_the_check_out():
     for i in range(9000):
         check_object({f"name{i}": i}, 1)
+        check_top_names({f"name{i}": i})
     with pytest.raises(Refusal):
         check_object({"$name": 1}, 1)
 

@@ -74,24 +74,48 @@ def check_object(fields: Mapping[str, object], depth: int) -> None:
             f"has too many fields ({count} > maximum number {knobs.MAX_OBJECT_FIELDS})",
             kind="TooManyFieldsError",
         )
-    for name in fields:
-        if name not in _GOOD_NAMES:
-            _check_new_name(name)
+    if not _GOOD_NAMES.issuperset(fields):
+        _check_new_names(fields)
 
 
-# Names found good before: most documents repeat them.
+def check_top_names(document: Mapping[str, object]) -> None:
+    """Refuses fields of a document that only Convex itself may have.
+
+    Raises:
+        InvalidValue: names the field.
+    """
+    if _GOOD_TOP_NAMES.issuperset(document):
+        return
+    for name in document:
+        if name.startswith("_") and name not in ("_id", "_creationTime"):
+            raise InvalidValue(
+                f"`{name}` is a field name that starts with `_`, and at the top of a document "
+                "those are Convex's own: call it otherwise"
+            )
+    _remember(_GOOD_TOP_NAMES, document)
+
+
+# Names found good before: most documents repeat them, and a set is asked at once
+# for all names of one.
 _GOOD_NAMES: Final[set[str]] = set()
+_GOOD_TOP_NAMES: Final[set[str]] = set()
 _MOST_GOOD_NAMES: Final = 8192
 
 
-def _check_new_name(name: str) -> None:
-    try:
-        check_field_name(name)
-    except Refusal as refused:
-        refused.steps.append(f".{name}")
-        raise
-    if len(_GOOD_NAMES) < _MOST_GOOD_NAMES:
-        _GOOD_NAMES.add(name)
+def _check_new_names(fields: Mapping[str, object]) -> None:
+    for name in fields:
+        try:
+            check_field_name(name)
+        except Refusal as refused:
+            refused.steps.append(f".{name}")
+            raise
+    _remember(_GOOD_NAMES, fields)
+
+
+def _remember(good: set[str], names: Mapping[str, object]) -> None:
+    if len(good) + len(names) > _MOST_GOOD_NAMES:
+        good.clear()
+    good.update(names)
 
 
 def check_array(length: int, depth: int) -> None:
