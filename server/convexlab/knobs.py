@@ -115,6 +115,8 @@ SILENT_PEER_SECONDS: Final = 120.0
 # A socket with unsent Transitions is looked at again: first after, then at most.
 DRAIN_CHECK_SECONDS: Final = 0.010
 DRAIN_CHECK_MOST_SECONDS: Final = 0.160
+# A peer that does not answer our close is cut off.
+CLOSE_SECONDS: Final = 5.0
 CORS_MAX_AGE_SECONDS: Final = 86_400
 
 # -- functions/processes ----------------------------------------------------------

@@ -290,7 +290,13 @@ class Gateway:
         return self._rounds.ask(token, caller)
 
     async def query_at(
-        self, ts: int, path: str, args: bytes, caller: Caller = ANONYMOUS
+        self,
+        ts: int,
+        path: str,
+        args: bytes,
+        caller: Caller = ANONYMOUS,
+        *,
+        stored: bool = False,
     ) -> Payload:
         """What a query said at an earlier timestamp.
 
@@ -302,7 +308,10 @@ class Gateway:
             raise OutOfRetention(
                 f"{ts} is after the newest timestamp {self.backend.ts}"
             )
-        call = QueryCall(path, canonical(args), ts, caller)
+        try:
+            call = QueryCall(path, canonical(args), ts, caller, None, stored)
+        except InvalidValue as error:
+            return refusal(error.message, request_id(path))
         return payload_of(await self.backend.run_query(call), request_id(path, args))
 
     async def mutate(

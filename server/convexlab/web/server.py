@@ -1,0 +1,273 @@
+"""The server: one door, and behind it every route.
+
+A request's path is cleaned before it is looked up: slashes that clients double are
+collapsed, and the secret prefix of the addresses for clients is taken off.
+
+    http://127.0.0.1:PORT/c/<secret>/api/query     inside: as Convex has it
+    http://127.0.0.1:PORT/api/query                outside: with the admin key only
+    ws://127.0.0.1:PORT/api/sync                   outside: the key first, then the rest
+
+Loopback is open to every program and every page on the machine, so a deployment with
+a secret answers nothing outside to whoever does not show its key; web origins that
+were named are let in. A deployment without a secret has no such gate.
+
+Browsers ask first: everything inside answers CORS with the origin that asks, and
+credentials, as official clients need. Whoever may not come in gets no such answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from convexlab import knobs
+from convexlab.errors import ConvexlabError, NotAllowed
+from convexlab.protocol.messages import encode
+from convexlab.protocol.versions import client_from_path
+from convexlab.web.api import Api, Refusal
+from convexlab.web.socket import Sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from convexlab.auth.tokens import Tokens
+    from convexlab.sync.gateway import Gateway
+
+_log = logging.getLogger(__name__)
+
+_SLASHES: Final = re.compile("/{2,}")
+_SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
+_METHODS: Final = "GET,POST,OPTIONS,PATCH,DELETE,PUT"
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+AnswerRest = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A request as the door sees it: the path behind the secret, and whether in."""
+
+    path: str
+    inside: bool
+
+
+class Door:
+    """Which request goes where, and which does not.
+
+    Args:
+        gateway: the core.
+        tokens: says who is asking.
+        secret: the path that lets clients in; None for no gate.
+        instance: the deployment's name.
+        origins: web origins that are let in without the secret; may change.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        tokens: Tokens,
+        *,
+        secret: str | None = None,
+        instance: str = "convexlab",
+        origins: Collection[str] = (),
+    ) -> None:
+        self.api = Api(gateway, tokens)
+        self._sockets = Sockets(gateway, tokens)
+        self._secret = None if secret is None else secret.encode()
+        self._origins = origins
+        self._exact: dict[tuple[str, str], Answer] = {}
+        self._below: list[tuple[str, str, AnswerRest]] = []
+        self._add_functions()
+        self._add_facts(instance)
+
+    def add(self, method: str, path: str, answer: Answer) -> None:
+        """Answer `method` at exactly `path`."""
+        assert (method, path) not in self._exact, f"{method} {path} has an answer"
+        self._exact[method, path] = answer
+
+    def add_below(self, method: str, prefix: str, answer: AnswerRest) -> None:
+        """Answer `method` (`*` for any) below `prefix`, given the rest of the path."""
+        assert prefix.endswith("/"), f"{prefix} names no folder"
+        self._below.append((method, prefix, answer))
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=knobs.MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        app.cleanup_ctx.append(self._pulse)
+        return app
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        visit = self._visit(request)
+        if visit.inside and request.method == "OPTIONS":
+            return web.Response(headers=_cors(request))
+        try:
+            response = await self._answer(request, visit)
+        except web.HTTPRequestEntityTooLarge:
+            response = _refused(413, "RequestTooLarge", _too_large())
+        except ConvexlabError as error:
+            response = _refused(error.http_status, error.code, error.message)
+        except web.HTTPException:
+            raise
+        except Exception:  # noqa: BLE001 - the server's edge: no other request fails
+            _log.exception("%s %s failed", request.method, visit.path)
+            response = _refused(500, "InternalServerError", "Your request failed.")
+        if visit.inside and not response.prepared:
+            response.headers.update(_cors(request))
+        return response
+
+    def _visit(self, request: web.Request) -> _Visit:
+        path = _SLASHES.sub("/", request.path)
+        if self._secret is None:
+            return _Visit(path, inside=True)
+        if path.startswith("/c/"):
+            given, slash, rest = path.removeprefix("/c/").partition("/")
+            known = hmac.compare_digest(given.encode(), self._secret)
+            return (
+                _Visit(slash + rest or "/", inside=True)
+                if known
+                else _Visit("", inside=False)
+            )
+        return _Visit(path, inside=request.headers.get("Origin") in self._origins)
+
+    async def _answer(self, request: web.Request, visit: _Visit) -> web.StreamResponse:
+        socket = _SOCKET.fullmatch(visit.path)
+        if socket is not None and request.method == "GET":
+            return await self._socket(
+                request, socket["version"], locked=not visit.inside
+            )
+        if not visit.inside:
+            await self._expect_admin(request)
+        method = "GET" if request.method == "HEAD" else request.method
+        exact = self._exact.get((method, visit.path))
+        if exact is not None:
+            return await exact(request)
+        for of, prefix, answer in self._below:
+            if of in {method, "*"} and visit.path.startswith(prefix):
+                return await answer(request, visit.path.removeprefix(prefix))
+        return web.Response(status=404)
+
+    async def _socket(
+        self, request: web.Request, client: str | None, *, locked: bool
+    ) -> web.StreamResponse:
+        if client is not None:
+            client_from_path(client)
+        return await self._sockets.serve(request, locked=locked)
+
+    async def _expect_admin(self, request: web.Request) -> None:
+        caller = await self.api.caller(request)
+        if not caller.admin:
+            raise NotAllowed(
+                "This deployment is private. Use its address with the secret path (/c/…), "
+                "or its admin key. `%convex` prints both."
+            )
+
+    async def _pulse(self, _app: web.Application) -> AsyncIterator[None]:
+        pulse = asyncio.create_task(self._sockets.beat(), name="socket pulse")
+        yield
+        pulse.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pulse
+
+    def _add_functions(self) -> None:
+        api = self.api
+        self.add("POST", "/api/query", api.query)
+        self.add("GET", "/api/query", api.query)
+        self.add("POST", "/api/mutation", api.mutation)
+        self.add("POST", "/api/action", api.action)
+        self.add("POST", "/api/function", api.function)
+        self.add("POST", "/api/query_ts", api.query_ts)
+        self.add("POST", "/api/query_at_ts", api.query_at_ts)
+        self.add("POST", "/api/query_batch", api.query_batch)
+        self.add("GET", "/api/check_admin_key", api.check_admin_key)
+        self.add_below("POST", "/api/run/", api.run)
+
+    def _add_facts(self, instance: str) -> None:
+        release = version("convexlab")
+        for path, text in (
+            ("/", f"This is a convexlab deployment ({release})."),
+            ("/version", release),
+            ("/instance_version", release),
+            ("/instance_name", instance),
+        ):
+            self.add("GET", path, _says(text))
+        self.add("POST", "/echo", _echo)
+        # The official CLI tries these six times when it is told 404.
+        self.add("POST", "/api/get_config_hashes", _no_javascript)
+        self.add_below("POST", "/api/deploy2/", _no_javascript)
+
+
+async def serve(
+    app: web.Application, host: str, port: int
+) -> tuple[web.AppRunner, int]:
+    """Serve `app` until the runner's `cleanup`; returns it and the port (0 picks one).
+
+    Raises:
+        OSError: the port is taken.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=knobs.CLOSE_SECONDS)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, int(runner.addresses[0][1])
+
+
+def _cors(request: web.Request) -> dict[str, str]:
+    """What lets a page of the asking origin read the answer."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return {}
+    asked = request.headers.get("Access-Control-Request-Headers")
+    headers = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+    }
+    if request.method == "OPTIONS":
+        headers["Access-Control-Allow-Methods"] = _METHODS
+        headers["Access-Control-Max-Age"] = str(knobs.CORS_MAX_AGE_SECONDS)
+        if asked is not None:
+            headers["Access-Control-Allow-Headers"] = asked
+    return headers
+
+
+def _refused(status: int, code: str, message: str) -> web.Response:
+    body = encode(Refusal(code, message))
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _too_large() -> str:
+    return f"The request is larger than {knobs.MAX_BODY_BYTES >> 20} MiB."
+
+
+def _says(text: str) -> Answer:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    return answer
+
+
+async def _echo(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read(), content_type=request.content_type)
+
+
+async def _no_javascript(_request: web.Request, _rest: str = "") -> web.Response:
+    return _refused(
+        400,
+        "FunctionsAreInPython",
+        "This deployment's functions are Python: use `convexlab deploy` or `convexlab dev`.",
+    )
