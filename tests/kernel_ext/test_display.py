@@ -1,0 +1,58 @@
+"""How values look where nothing runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from convexlab import knobs
+from convexlab_kernel import display
+
+ROWS = [{"_id": "j57", "_creationTime": 1_357_017_300_000.25, "n": 3.0, "s": "<b>"}]
+
+
+def test_a_table_says_how_much_of_the_whole_it_shows():
+    many = [{"n": float(i)} for i in range(50)]
+    assert "showing 20 of 50 documents" in display.table_html(many)
+    assert "showing 20 of 1,234,567 documents" in display.table_html(many, total=1_234_567)
+    assert "50 documents" in display.shown(50, None)
+    assert display.shown(1, 1, "tables") == "1 table"
+
+
+def test_numbers_look_as_in_javascript_and_times_as_times():
+    text = display.table_text(ROWS)
+    assert text.splitlines()[1].split() == ["j57", "2013-01-01", "05:15:00.000Z", "3", "<b>"]
+    assert display.plain(0.5) == "0.5"
+    assert display.plain(True) == "true"
+    assert display.plain([1.0, {"a": None}]) == '[1, {"a": null}]'
+
+
+def test_html_is_escaped():
+    assert "&lt;b&gt;" in display.table_html(ROWS)
+    assert "<b>" not in display.value_html({"<b>": "<b>"})
+
+
+def test_a_table_stays_under_its_bytes():
+    wide = [{f"field{n}": "x" * 5_000 for n in range(200)} for _ in range(50)]
+    page = display.table_html(wide)
+    assert len(page.encode()) < knobs.STATIC_BYTES
+    assert "170 more columns" in page
+
+
+def test_the_same_value_gives_the_same_bytes():
+    assert display.value_html(ROWS) == display.value_html([dict(ROWS[0])])
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        (ROWS, "<table"),
+        ({"a": 1.0}, "<th"),
+        (42.0, ">42</div>"),
+        ([1.0, 2.0], "<pre"),
+        ([], "0 documents"),
+        (None, "null"),
+    ],
+)
+def test_a_value_shows_itself_by_what_it_holds(value, part):
+    assert part in display.value_html(value)
+    assert display.value_text(value)

@@ -1,0 +1,92 @@
+"""Rows in, batches of JSON lines out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from convexlab import knobs
+from convexlab.documents.encoding import from_stored
+from convexlab.errors import InvalidValue
+from convexlab_kernel import importing
+
+
+def lines(batches):
+    return [from_stored(line) for batch in batches for line in batch.lines.splitlines()]
+
+
+def test_dicts_and_iterables_of_them_are_rows():
+    @dataclasses.dataclass
+    class Task:
+        text: str
+
+    assert lines(importing.batches_of({"a": 1})[1]) == [{"a": 1}]
+    size, batches = importing.batches_of(iter([{"a": (1, 2)}, Task("hi")]))
+    assert size is None
+    assert lines(batches) == [{"a": [1, 2]}, {"text": "hi"}]
+    assert importing.batches_of([{"a": 1}])[0] == 1
+
+
+def test_what_json_has_no_number_for_survives():
+    (row,) = lines(importing.batches_of([{"x": math.inf}])[1])
+    assert row == {"x": math.inf}
+
+
+@pytest.mark.parametrize("data", ["text", 5, b"x"])
+def test_what_is_no_row_is_refused(data):
+    with pytest.raises(InvalidValue, match="cannot be inserted"):
+        importing.batches_of(data)
+
+
+def test_a_bad_row_is_named_by_its_number():
+    with pytest.raises(InvalidValue, match=r"\[1\]"):
+        list(importing.batches_of([{"a": 1}, {"b": {1, 2}}])[1])
+    with pytest.raises(InvalidValue, match="Row 1 is a int"):
+        list(importing.batches_of([{"a": 1}, 5])[1])
+
+
+def test_batches_are_bounded_in_rows_and_bytes():
+    rows = [{"n": i} for i in range(knobs.IMPORT_BATCH_LINES * 2 + 1)]
+    assert [b.rows for b in importing.batches_of(rows)[1]] == [
+        knobs.IMPORT_BATCH_LINES,
+        knobs.IMPORT_BATCH_LINES,
+        1,
+    ]
+    big = [{"s": "x" * (knobs.IMPORT_BATCH_BYTES // 2)} for _ in range(5)]
+    assert max(b.rows for b in importing.batches_of(big)[1]) <= 2
+
+
+def test_a_csv_cell_that_reads_as_a_number_is_one(tmp_path):
+    file = tmp_path / "d.csv"
+    file.write_text("\ufeff a ,b\n1,x\n,1_0\n1e3,nan\n")
+    got = lines(importing.file_batches(file))
+    assert got[:2] == [{"a": 1.0, "b": "x"}, {"a": "", "b": "1_0"}]
+    assert got[2]["a"] == 1000.0
+    assert math.isnan(got[2]["b"])
+
+
+def test_json_lines_and_arrays_are_read(tmp_path):
+    array, several = tmp_path / "d.json", tmp_path / "d.jsonl"
+    array.write_text('[\n  {"a": 1,\n   "b": "x\\ny"},\n  {"a": 2.0}\n]')
+    several.write_text('{"a": 1}\n{"a": 2.0}\n')
+    assert lines(importing.file_batches(array)) == [{"a": 1, "b": "x\ny"}, {"a": 2.0}]
+    assert lines(importing.file_batches(several)) == [{"a": 1}, {"a": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("d.csv", "a,b\n1\n", "line 2: 1 cells under 2 columns"),
+        ("d.csv", "", "line 1 must name every column"),
+        ("d.jsonl", '{"a":1}\n\n', "line 2: blank"),
+        ("d.json", '{"a":1}', "is not a JSON array"),
+        ("d.xml", "", "its kind is not known"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(tmp_path, name, content, text):
+    file = tmp_path / name
+    file.write_text(content)
+    with pytest.raises(InvalidValue, match=text):
+        list(importing.file_batches(file))
