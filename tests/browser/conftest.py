@@ -7,24 +7,20 @@ jupyter  (module)  ──────────────────┴▶ 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-
-from hatch_build import build, digest, has_node, is_fresh, stamp  # noqa: E402
-from notebook import App, Notebook, write_notebook  # noqa: E402
-from server import TREE, Jupyter  # noqa: E402
+from hatch_build import build, digest, has_node, is_fresh, stamp
+from tests.browser.jupyter import TREE, Jupyter
+from tests.browser.pages import App, Notebook, write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
+HERE = Path(__file__).parent
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",

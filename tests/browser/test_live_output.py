@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notebook import MIME, live_output
+from tests.browser.pages import MIME, live_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notebook import Notebook
-    from server import Jupyter
+    from tests.browser.jupyter import Jupyter
+    from tests.browser.pages import Notebook
 
     Open = Callable[..., Notebook]
     State = Callable[..., None]

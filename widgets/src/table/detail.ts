@@ -53,9 +53,12 @@ export class Detail {
     if (value !== undefined) view.draw(value);
   }
 
-  close(): void {
+  /** Whether there was something to close. */
+  close(): boolean {
+    const open = this.#open !== null;
     this.#open = null;
     this.element.hidden = true;
+    return open;
   }
 
   #leave(): void {

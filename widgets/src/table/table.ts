@@ -193,6 +193,7 @@ export class TableView implements View {
     this.#paint(null);
   }
 
+  /** There is an active cell as long as the keyboard is here. */
   #focused(): void {
     if (this.#selection || this.#rows.count === 0) return;
     const span = drawn(this.#scrollTop, this.#height, this.#rows.count);
@@ -205,6 +206,7 @@ export class TableView implements View {
     const far = event.ctrlKey || event.metaKey;
     const page = Math.max(1, Math.floor(this.#height / ROW_PX) - 1);
     const motion = motionOf(event.key, far, page);
+    if (motion) this.#focused();
     const active = this.#selection?.active;
     if (motion && active && event.altKey) {
       this.#head.widen(active.column, Math.sign(motion.columns));
@@ -215,13 +217,18 @@ export class TableView implements View {
       else this.#open();
     } else if (event.key === "a" && far) {
       this.#selectAll();
-    } else if (event.key === "Escape" && this.#selection) {
-      this.#detail.close();
-      this.#selection = null;
-      this.#paintSelection();
+    } else if (event.key === "Escape") {
+      this.#escape();
     } else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** First the detail goes, then the selection. */
+  #escape(): void {
+    if (this.#detail.close()) return;
+    this.#selection = null;
+    this.#paintSelection();
   }
 
   #press(event: MouseEvent): void {

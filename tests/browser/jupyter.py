@@ -155,7 +155,7 @@ class Jupyter:
             "JUPYTER_PATH": str(share),
             "JUPYTER_PLATFORM_DIRS": "0",
             "IPYTHONDIR": str(self.home / "ipython"),
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": str(Path(__file__).parent / "extension"),
             **self.environment,
         }
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import nbformat
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
-    from server import Jupyter
+    from playwright.sync_api import Error, Locator, Page
+    from tests.browser.jupyter import Jupyter
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 MIME = "application/vnd.convexlab.live.v1+json"
@@ -54,16 +54,20 @@ class Notebook:
     jupyter: Jupyter
     name: str
     app: App = "lab"
-    #: What the page's scripts threw.
+    #: What our scripts on the page threw.
     errors: list[str] = field(default_factory=list)
 
     def open(self) -> Notebook:
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", self._note_error)
         place = "lab/tree" if self.app == "lab" else "notebooks"
         query = f"?token=a-token-for-tests{'&reset' if self.app == 'lab' else ''}"
         self.page.goto(f"{self.jupyter.url}/{place}/{self.name}{query}")
         self._shown()
         return self
+
+    def _note_error(self, error: Error) -> None:
+        if "convexlab" in (error.stack or ""):
+            self.errors.append(str(error))
 
     def reload(self) -> None:
         """Load the page again, as a user does with F5."""
