@@ -88,7 +88,7 @@ def test_d2_json_says_all_of_a_validator(validator):
 def test_any_value_is_accepted_or_explained(validator, value):
     found = validator.mismatch(value, TABLES)
     if found is not None:
-        assert "Validator: v." in str(found)
+        assert "Validator: v." in str(found.error())
 
 
 # -- as Convex writes them ---------------------------------------------------------------

@@ -53,6 +53,25 @@ def is_identifier(name: object) -> TypeGuard[str]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What is wrong with a value, not yet put in words: most are of a union's other members."""
+
+    detail: str
+    path: str
+    value: Any
+    validator: Validator
+    label: str = "Value"
+
+    def error(self) -> ValueMismatch:
+        """As Convex words it."""
+        where = f"Path: {self.path}" if self.path else ""
+        return ValueMismatch(
+            f"{self.detail}\n{where}\n{self.label}: {show(self.value)}\n"
+            f"Validator: {self.validator}"
+        )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Validator:
     """What all validators share; make them with `v`.
@@ -75,11 +94,11 @@ class Validator:
         """Raises ValueMismatch with what is wrong, its path, the value and the validator."""
         mismatch = self.mismatch(value, tables, path)
         if mismatch is not None:
-            raise mismatch
+            raise mismatch.error()
 
     def mismatch(
         self, value: Any, tables: TableNumbers, path: str = ""
-    ) -> ValueMismatch | None:
+    ) -> Mismatch | None:
         """What is wrong with `value`, the first thing found."""
         return None if type(value) in self.types() else self._find(value, tables, path)
 
@@ -100,10 +119,8 @@ class Validator:
     def _parts(self) -> dict[str, Any]:
         return {}
 
-    def _find(
-        self, value: Any, _tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
-        return _mismatch(NO_MATCH, path, value, self)
+    def _find(self, value: Any, _tables: TableNumbers, path: str, /) -> Mismatch | None:
+        return Mismatch(NO_MATCH, path, value, self)
 
     def _judge(self, _tables: TableNumbers, /) -> Fits:
         types = self.types()
@@ -133,15 +150,6 @@ class Validator:
 
     def __str__(self) -> str:
         return f"v.{self.kind}()"
-
-
-def _mismatch(
-    detail: str, path: str, value: Any, validator: Validator, *, label: str = "Value"
-) -> ValueMismatch:
-    where = f"Path: {path}" if path else ""
-    return ValueMismatch(
-        f"{detail}\n{where}\n{label}: {show(value)}\nValidator: {validator}"
-    )
 
 
 # -- scalars --------------------------------------------------------------------
@@ -233,12 +241,10 @@ class LiteralValidator(Validator):
     def _parts(self) -> dict[str, Any]:
         return {"value": to_json_object(self.value)}
 
-    def _find(
-        self, value: Any, _tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, _tables: TableNumbers, path: str, /) -> Mismatch | None:
         if values_equal(value, self.value):
             return None
-        return _mismatch(
+        return Mismatch(
             f"`{show(value)}` does not match literal validator `{self}`.",
             path,
             value,
@@ -270,15 +276,13 @@ class IdValidator(Validator):
     def _parts(self) -> dict[str, Any]:
         return {"tableName": self.table_name}
 
-    def _find(
-        self, value: Any, tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, tables: TableNumbers, path: str, /) -> Mismatch | None:
         try:
             number = decode_id(value)[0] if type(value) is str else None
         except InvalidValue:
             number = None
         if number is None:
-            return _mismatch(NO_MATCH, path, value, self)
+            return Mismatch(NO_MATCH, path, value, self)
         if number == tables.get(self.table_name):
             return None
         names = [name for name in tables if tables[name] == number]
@@ -287,7 +291,7 @@ class IdValidator(Validator):
             if names
             else f"number {number}, which this deployment lacks"
         )
-        return _mismatch(
+        return Mismatch(
             f"Found ID `{value}` from table {found}, which does not match the table "
             f"name in validator `{self}`.",
             path,
@@ -327,11 +331,9 @@ class ArrayValidator(Validator):
     def _parts(self) -> dict[str, Any]:
         return {"value": self.element.json()}
 
-    def _find(
-        self, value: Any, tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, tables: TableNumbers, path: str, /) -> Mismatch | None:
         if type(value) is not list:
-            return _mismatch(NO_MATCH, path, value, self)
+            return Mismatch(NO_MATCH, path, value, self)
         for i, item in enumerate(value):
             mismatch = self.element.mismatch(item, tables, f"{path}[{i}]")
             if mismatch is not None:
@@ -389,29 +391,27 @@ class ObjectValidator(Validator):
         }
         return {"value": fields}
 
-    def _find(
-        self, value: Any, tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, tables: TableNumbers, path: str, /) -> Mismatch | None:
         if type(value) is not dict:
-            return _mismatch(NO_MATCH, path, value, self)
+            return Mismatch(NO_MATCH, path, value, self)
         for name, validator in self.fields.items():
             if name in value:
                 mismatch = validator.mismatch(value[name], tables, f"{path}.{name}")
                 if mismatch is not None:
                     return mismatch
             elif not validator.is_optional:
-                return _mismatch(
+                return Mismatch(
                     f"Object is missing the required field `{name}`. Consider wrapping the "
                     "field validator in `v.optional(...)` if this is expected.",
                     path,
                     value,
                     self,
-                    label="Object",
+                    "Object",
                 )
         for name in value:
             if name not in self.fields:
                 detail = f"Object contains extra field `{name}` that is not in the validator."
-                return _mismatch(detail, path, value, self, label="Object")
+                return Mismatch(detail, path, value, self, "Object")
         return None
 
     def _judge(self, tables: TableNumbers, /) -> Fits:
@@ -489,11 +489,9 @@ class RecordValidator(Validator):
         values = {"fieldType": self.value.json(), "optional": False}
         return {"keys": self.key.json(), "values": values}
 
-    def _find(
-        self, value: Any, tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, tables: TableNumbers, path: str, /) -> Mismatch | None:
         if type(value) is not dict:
-            return _mismatch(NO_MATCH, path, value, self)
+            return Mismatch(NO_MATCH, path, value, self)
         for name, item in value.items():
             mismatch = self.key.mismatch(
                 name, tables, f"{path}.keys()"
@@ -529,14 +527,12 @@ class UnionValidator(Validator):
     def _parts(self) -> dict[str, Any]:
         return {"value": [member.json() for member in self.members]}
 
-    def _find(
-        self, value: Any, tables: TableNumbers, path: str, /
-    ) -> ValueMismatch | None:
+    def _find(self, value: Any, tables: TableNumbers, path: str, /) -> Mismatch | None:
         if len(self.members) == 1:
             return self.members[0].mismatch(value, tables, path)
         if any(member.mismatch(value, tables, path) is None for member in self.members):
             return None
-        return _mismatch(NO_MATCH, path, value, self)
+        return Mismatch(NO_MATCH, path, value, self)
 
     def types(self) -> Types:
         """The types that one of the members accepts whole."""
@@ -665,7 +661,7 @@ def compile(  # noqa: A001  # read as validators.compile
         if not fits(value):
             mismatch = validator.mismatch(value, tables, "")
             assert mismatch is not None, f"D1: {validator} and {value!r}"
-            raise mismatch
+            raise mismatch.error()
 
     return check
 
