@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         _jupyter_server_extension_points,
     )
     from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
-    from convexlab.functions.arguments import (
+    from convexlab.functions.annotations import (
         Doc,
         PaginationOpts,
         PaginationResult,
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     )
     from convexlab.functions.http import http_router
     from convexlab.functions.query import avg, count, max_, min_, sum_
-    from convexlab_kernel import connect, load_ipython_extension
+    from convexlab_kernel.client import connect
+    from convexlab_kernel.magics import load_ipython_extension
 
 __version__ = "0.1.0"
 
@@ -107,8 +108,8 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "_jupyter_labextension_paths",
         "_jupyter_server_extension_points",
     ),
-    # N.B. `v` comes by way of arguments, which teaches it to read annotations.
-    "convexlab.functions.arguments": (
+    # N.B. `v` comes by way of annotations, which teaches it to read annotations.
+    "convexlab.functions.annotations": (
         "Doc",
         "Id",
         "PaginationOpts",
@@ -135,7 +136,8 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "convexlab.functions.http": ("http_router",),
     "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
-    "convexlab_kernel": ("connect", "load_ipython_extension"),
+    "convexlab_kernel.client": ("connect",),
+    "convexlab_kernel.magics": ("load_ipython_extension",),
 }
 _HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -20,8 +20,6 @@ from convexlab.functions.definition import FunctionDefinition, reference_path, w
 from convexlab.functions.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convexlab.documents.value import Value
     from convexlab.functions.execution import Execution
 
@@ -47,11 +45,16 @@ class Auth:
 class QueryCtx:
     """What a query is given: it reads, and nothing else."""
 
-    __slots__ = ("_execution", "db")
+    __slots__ = ("_db", "_execution")
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        self.db = DatabaseReader(execution)
+        self._db = DatabaseReader(execution)
+
+    @property
+    def db(self) -> DatabaseReader:
+        """Documents."""
+        return self._db
 
     @property
     def auth(self) -> Auth:
@@ -135,13 +138,16 @@ class QueryCtx:
 class MutationCtx(QueryCtx):
     """What a mutation is given: it reads and writes, in one transaction."""
 
-    __slots__ = ()
-
-    db: DatabaseWriter
+    __slots__ = ("_writer",)
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        self.db = DatabaseWriter(execution)
+        self._db = self._writer = DatabaseWriter(execution)
+
+    @property
+    def db(self) -> DatabaseWriter:
+        """Documents."""
+        return self._writer
 
     @overload
     def run_mutation(
@@ -227,6 +233,8 @@ def call(
         arguments = signature.bind(values, tables)
     except (ValueMismatch, InvalidArguments) as error:
         raise InvalidArguments(f"ArgumentValidationError: {error}") from None
+    assert definition.module is not None, f"M1: {definition} was found in no module"
+    execution.entered.add(definition.module)
     result = definition.handler(ctx, **arguments)
     if inspect.iscoroutine(result):
         result = finished(result, definition)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
 from convexlab.documents.ids import FIRST_USER_TABLE, decode_id
 from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
+from convexlab.functions.plan import Plan
 from convexlab.functions.query import Query
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class _Reader:
         self._execution = execution
 
     @overload
-    def get(self, id: str, /) -> dict[str, Any] | None: ...  # noqa: A002 - Convex's name
+    def get(self, id: str, /) -> dict[str, Any] | None: ...
 
     @overload
-    def get(self, table: str, id: str, /) -> dict[str, Any] | None: ...  # noqa: A002
+    def get(self, table: str, id: str, /) -> dict[str, Any] | None: ...
 
     def get(self, *args: Any) -> dict[str, Any] | None:
         """A document, or None if there is none.
@@ -57,11 +58,13 @@ class _Reader:
         execution.leave()
         try:
             self._check_table(table, "query")
-            return Query(execution, table, execution.tx.table(table))
+            info = execution.tx.table(table)
+            index = None if info is None else info.by_creation_time
+            return Query(execution, Plan(table, info, index))
         finally:
             execution.enter()
 
-    def normalize_id(self, table: str, id: str, /) -> str | None:  # noqa: A002
+    def normalize_id(self, table: str, id: str, /) -> str | None:  # noqa: A002 - Convex's name
         """The id if the text is one of that table, else None; the document need not exist."""
         execution = self._execution
         execution.leave()
@@ -69,8 +72,8 @@ class _Reader:
             self._check_table(table, "normalize_id")
             info = execution.tx.table(table)
             try:
-                number = decode_id(id)[0] if isinstance(id, str) else None
-            except InvalidValue:
+                number = decode_id(id)[0]
+            except (InvalidValue, TypeError, AttributeError):
                 return None
             return id if info is not None and number == info.number else None
         finally:
@@ -155,7 +158,7 @@ class DatabaseReader(_Reader):
         """The system tables that functions may read."""
         return SystemReader(self._execution)
 
-    def sql(self, statement: str, /, params: object = ()) -> NoReturn:
+    def sql(self, _statement: str, /, **_options: object) -> NoReturn:
         """Read-only SQL."""
         raise NotAllowed("`ctx.db.sql` is not in this release: use `ctx.db.query`.")
 
@@ -199,10 +202,10 @@ class DatabaseWriter(DatabaseReader):
             execution.enter()
 
     @overload
-    def patch(self, id: str, fields: Mapping[str, Any], /) -> None: ...  # noqa: A002
+    def patch(self, id: str, fields: Mapping[str, Any], /) -> None: ...
 
     @overload
-    def patch(self, table: str, id: str, fields: Mapping[str, Any], /) -> None: ...  # noqa: A002
+    def patch(self, table: str, id: str, fields: Mapping[str, Any], /) -> None: ...
 
     def patch(self, *args: Any) -> None:
         """Sets some fields; a field that is UNDEFINED is removed."""
@@ -215,10 +218,10 @@ class DatabaseWriter(DatabaseReader):
             execution.enter()
 
     @overload
-    def replace(self, id: str, document: Mapping[str, Any], /) -> None: ...  # noqa: A002
+    def replace(self, id: str, document: Mapping[str, Any], /) -> None: ...
 
     @overload
-    def replace(self, table: str, id: str, document: Mapping[str, Any], /) -> None: ...  # noqa: A002
+    def replace(self, table: str, id: str, document: Mapping[str, Any], /) -> None: ...
 
     def replace(self, *args: Any) -> None:
         """Sets all fields."""
@@ -231,10 +234,10 @@ class DatabaseWriter(DatabaseReader):
             execution.enter()
 
     @overload
-    def delete(self, id: str, /) -> None: ...  # noqa: A002
+    def delete(self, id: str, /) -> None: ...
 
     @overload
-    def delete(self, table: str, id: str, /) -> None: ...  # noqa: A002
+    def delete(self, table: str, id: str, /) -> None: ...
 
     def delete(self, *args: Any) -> None:
         """Deletes a document."""

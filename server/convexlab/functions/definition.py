@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from convexlab.functions.arguments import Signature
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R = TypeVar("R")
 
 Kind: TypeAlias = Literal["query", "mutation", "action", "http_action"]
 Visibility: TypeAlias = Literal["public", "internal"]
@@ -127,7 +127,8 @@ class FunctionDefinition(Generic[P, R]):
         """As errors and the function spec name its kind: `Query`."""
         return KIND_NAMES[self.kind]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raises: a function is not called directly, and two ways to do it."""
         shown = getattr(self.handler, "__name__", "it")
         raise NotAllowed(
             f"`{shown}` is a {self.kind.replace('_', ' ')}, which is not called directly. "
@@ -185,7 +186,7 @@ class _Decorator:
         def define(function: Any) -> FunctionDefinition[Any, Any]:
             if isinstance(function, FunctionDefinition):
                 raise InvalidArguments(
-                    f"{decorator}: `{function.__name__}` is already a {function.kind}; one is enough"
+                    f"{decorator}: `{function.handler.__name__}` is already a {function.kind}; one is enough"
                 )
             if (
                 not callable(function)
@@ -241,7 +242,8 @@ class Reference:
     def __getitem__(self, name: str) -> Reference:
         return Reference(self._root, (*self._parts, *name.split("/")))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raises: a reference is passed, not called."""
         raise NotAllowed(
             f"`{self!r}` is a reference and is not called: pass it to `ctx.run_query`, `ctx.run_mutation` or `ctx.run_action`."
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from convexlab.functions.determinism import Run
-
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
+    from convexlab.functions.determinism import Run
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
 
@@ -41,11 +40,13 @@ class Execution:
         outgoing: the page ends reached.
         identity_read: *set by* the first look at `ctx.auth`.
         depth: how many calls are nested at the moment.
+        entered: the modules whose functions ran.
     """
 
     __slots__ = (
         "clock",
         "depth",
+        "entered",
         "identity",
         "identity_read",
         "incoming",
@@ -76,6 +77,7 @@ class Execution:
         self.outgoing: list[str] = []
         self.identity_read = False
         self.depth = 0
+        self.entered: set[str] = set()
         self.secret = secret
 
     def enter(self) -> None:

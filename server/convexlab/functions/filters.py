@@ -45,6 +45,7 @@ class Expression:
     """A part of a filter: a field, a constant, or an operation on expressions."""
 
     __slots__ = ("_node",)
+    _node: Node
     __hash__ = None  # type: ignore[assignment]  # `==` makes an expression
 
     def __init__(self, node: Node) -> None:
@@ -130,9 +131,7 @@ class Expression:
 
     def is_in(self, choices: Iterable[object]) -> Expression:
         """Whether it equals one of the choices."""
-        return Expression(
-            ("or", *(_operation("eq", self, choice)._node for choice in choices))
-        )
+        return _operation("or", *(_operation("eq", self, choice) for choice in choices))
 
     def length(self) -> Expression:
         """How many elements, characters, bytes or fields; missing for anything else."""
@@ -188,7 +187,8 @@ class Field(Expression):
             f"`{_shown(self._node)}.{name} = …`: a filter only looks; write with ctx.db.patch."
         )
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        """Raises: fields are compared, not called."""
         raise InvalidQuery(
             f"`{_shown(self._node)}` is a field and is not called. Fields know == != < <= > >= + - * / % & | ~ "
             "and .eq() .is_null() .is_missing() .is_in() .length() .contains() .startswith(); any other Python is a "
@@ -200,6 +200,7 @@ class Document:
     """What a filter is given: Convex's builder, and the document's fields by attribute."""
 
     __slots__ = ("_looked",)
+    _looked: bool
 
     def __init__(self) -> None:
         object.__setattr__(self, "_looked", False)
@@ -220,47 +221,47 @@ class Document:
         return Field(("field", name))
 
     def eq(self, left: object, right: object) -> Expression:
-        """left == right."""
+        """The expression left == right."""
         return _operation("eq", left, right)
 
     def neq(self, left: object, right: object) -> Expression:
-        """left != right."""
+        """The expression left != right."""
         return _operation("neq", left, right)
 
     def lt(self, left: object, right: object) -> Expression:
-        """left < right."""
+        """The expression left < right."""
         return _operation("lt", left, right)
 
     def lte(self, left: object, right: object) -> Expression:
-        """left <= right."""
+        """The expression left <= right."""
         return _operation("lte", left, right)
 
     def gt(self, left: object, right: object) -> Expression:
-        """left > right."""
+        """The expression left > right."""
         return _operation("gt", left, right)
 
     def gte(self, left: object, right: object) -> Expression:
-        """left >= right."""
+        """The expression left >= right."""
         return _operation("gte", left, right)
 
     def add(self, left: object, right: object) -> Expression:
-        """left + right."""
+        """The expression left + right."""
         return _operation("add", left, right)
 
     def sub(self, left: object, right: object) -> Expression:
-        """left - right."""
+        """The expression left - right."""
         return _operation("sub", left, right)
 
     def mul(self, left: object, right: object) -> Expression:
-        """left * right."""
+        """The expression left * right."""
         return _operation("mul", left, right)
 
     def div(self, left: object, right: object) -> Expression:
-        """left / right."""
+        """The expression left / right."""
         return _operation("div", left, right)
 
     def mod(self, left: object, right: object) -> Expression:
-        """left % right."""
+        """The expression left % right."""
         return _operation("mod", left, right)
 
     def neg(self, operand: object) -> Expression:
@@ -298,13 +299,9 @@ def build(function: Callable[[Any], object]) -> Expression:
     )
 
 
-def all_of(expressions: list[Expression]) -> Expression:
+def all_of(expressions: tuple[Expression, ...]) -> Expression:
     """One expression for several filters."""
-    return (
-        expressions[0]
-        if len(expressions) == 1
-        else Expression(("and", *(e._node for e in expressions)))
-    )  # noqa: SLF001
+    return expressions[0] if len(expressions) == 1 else _operation("and", *expressions)
 
 
 def _operation(name: str, *operands: object) -> Expression:
@@ -324,30 +321,27 @@ def _node(operand: object) -> Node:
 
 
 def _shown(node: Node) -> str:
-    match node:
-        case ("field", *path):
-            return ".".join(["doc", *path])
-        case ("literal", value):
-            return repr(value)
-        case (name, *operands):
-            return f"{name}({', '.join(map(_shown, operands))})"
-    raise AssertionError(node)
+    name, *operands = node
+    if name == "field":
+        return ".".join(["doc", *operands])
+    if name == "literal":
+        return repr(operands[0])
+    return f"{name}({', '.join(map(_shown, operands))})"
 
 
 def fingerprint(expression: Expression) -> bytes:
     """What distinguishes this filter from another."""
-    return _fingerprint(expression._node)  # noqa: SLF001
+    return _fingerprint(_node(expression))
 
 
 def _fingerprint(node: Node) -> bytes:
-    match node:
-        case ("field", *path):
-            return b"f" + encode_key(list(path))
-        case ("literal", value):
-            return b"l" + encode_key(value)
-        case (name, *operands):
-            return b"(" + name.encode() + b"".join(map(_fingerprint, operands)) + b")"
-    raise AssertionError(node)
+    name, *operands = node
+    if name == "field":
+        return b"f" + encode_key(operands)
+    if name == "literal":
+        return b"l" + encode_key(operands[0])
+    inside = b"".join(map(_fingerprint, operands))
+    return b"(%s%s)" % (str(name).encode(), inside)
 
 
 # -- judging a document -----------------------------------------------------------
@@ -359,7 +353,7 @@ def predicate(expression: Expression) -> Callable[[Mapping[str, Any]], bool]:
     It raises InvalidQuery where Convex does: a result that is no boolean,
     arithmetic on other things than two numbers or two Int64.
     """
-    return _boolean(_compiled(expression._node))  # noqa: SLF001
+    return _boolean(_compiled(_node(expression)))
 
 
 def _boolean(evaluate: Evaluate) -> Evaluate:
@@ -378,7 +372,7 @@ def _compiled(node: Node) -> Evaluate:
         return _getter(tuple(operands))
     if name == "literal":
         constant = operands[0]
-        return lambda document: constant
+        return lambda _: constant
     if name in ("eq", "neq"):
         equal = _equality(*operands)
         return equal if name == "eq" else lambda document: not equal(document)

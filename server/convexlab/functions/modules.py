@@ -11,11 +11,14 @@ version did not change, loaded.
 
 `analyze` is what a push asks: does everything load, which functions are there,
 what do they take. It refuses with path, line and what to write.
+
+Invariants
+    M1  A function belongs to the module whose top level made it, and to no other.
+    M2  What a run changes in module globals is undone after it.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
 import hashlib
 import inspect
@@ -23,43 +26,33 @@ import re
 import sys
 import types
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.documents.schema import Schema
 from convexlab.errors import CallerError, NotFound, PushFailed
-from convexlab.functions import determinism
-from convexlab.functions.arguments import BadAnnotation
+from convexlab.functions import determinism, replacements
+from convexlab.functions.annotations import BadAnnotation
 from convexlab.functions.definition import (
+    KIND_NAMES,
     FunctionDefinition,
+    Reference,
     camel_case,
     making,
     split_path,
     wire_name,
 )
 from convexlab.functions.http import HttpRouter
+from convexlab.functions.syntax import ParsedModule, Refused, check_awaits, line_of
 from convexlab.functions.tracebacks import describe, user_frames, user_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from convexlab.functions.definition import Kind, Visibility
 
+# What modules are called in sys.modules: a name that nothing else has.
 _PACKAGE: Final = "convex_modules"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
-_DECORATORS: Final = frozenset({
-    "query", "mutation", "action", "internal_query", "internal_mutation", "internal_action", "http_action",
-})  # fmt: skip
-_SPECIAL: Final[dict[str, str]] = {
-    "schema": "schema",
-    "http": "http",
-    "crons": "crons",
-    "auth_config": "auth_config",
-}
-_MUTATORS: Final = frozenset({
-    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft",
-    "remove", "reverse", "setdefault", "sort", "update",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +106,11 @@ class FunctionSpec:
     def to_json(self) -> dict[str, Any]:
         """The item of the official function spec."""
         if self.route is not None:
-            return {
-                "functionType": "HttpAction",
-                "method": self.route[0],
-                "path": self.route[1],
-            }
+            method, path = self.route
+            return {"functionType": "HttpAction", "method": method, "path": path}
         return {
             "identifier": f"{self.module}.js:{self.name}",
-            "functionType": {
-                "query": "Query",
-                "mutation": "Mutation",
-                "action": "Action",
-            }.get(self.kind, "HttpAction"),
+            "functionType": KIND_NAMES[self.kind],
             "visibility": {"kind": self.visibility},
             "args": self.args,
             "returns": self.returns,
@@ -132,16 +118,16 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """Something a push points out and lets pass."""
+class MissingReference:
+    """A reference to a function that is not there (yet)."""
 
     path: str
-    line: int | None
-    message: str
+    line: int
+    reference: str
+    target: str
 
     def __str__(self) -> str:
-        where = f"{self.path}.py:{self.line}" if self.line else f"{self.path}.py"
-        return f"{where}: {self.message}"
+        return f"{self.path}.py:{self.line}: `{self.reference}` names no function yet: there is no `{self.target}`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +135,7 @@ class Analysis:
     """What a set of sources amounts to.
 
     Attributes:
-        functions: in the order of path and line.
+        functions: by module, in the order of their lines.
         schema: of the module `schema`, if there is one.
         versions: each module's version by path.
         missing: references to functions that are not there.
@@ -160,7 +146,7 @@ class Analysis:
     functions: list[FunctionSpec]
     schema: Schema | None
     versions: dict[str, str]
-    missing: list[Warned]
+    missing: list[MissingReference]
     log_lines: list[str]
     modules: ModuleSet
 
@@ -173,95 +159,31 @@ def module_path(file: str) -> str | None:
     """
     *folders, name = file.split("/")
     stem = name.removesuffix(".py")
+    if name == stem or stem in ("__init__", "conftest"):
+        return None
     if (
-        name == stem
-        or stem in ("__init__", "conftest")
-        or stem.startswith("test_")
+        stem.startswith("test_")
         or stem.endswith("_test")
+        or not _SEGMENT.fullmatch(stem)
     ):
         return None
     if any(
-        part == "_generated" or part.startswith(".") or part == "__pycache__"
-        for part in folders
+        folder in ("_generated", "__pycache__") or folder.startswith(".")
+        for folder in folders
     ):
         return None
-    return "/".join((*folders, stem)) if _SEGMENT.fullmatch(stem) else None
+    return "/".join((*folders, stem))
 
 
-# -- one module -------------------------------------------------------------------
-
-
-class ParsedModule:
-    """A module's syntax tree and what can be said without running it."""
-
-    def __init__(self, source: ModuleSource) -> None:
-        self.source = source
-        self.error: SyntaxError | ValueError | None = None
-        try:
-            self.tree = ast.parse(source.source, source.filename)
-        except (SyntaxError, ValueError) as error:
-            self.error = error
-            self.tree = ast.Module([], [])
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """The source by line."""
-        return self.source.source.splitlines()
-
-    @cached_property
-    def defs(self) -> dict[int, ast.FunctionDef | ast.AsyncFunctionDef]:
-        """Function definitions by their code object's first line."""
-        return {
-            min(
-                [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
-            ): node
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-
-    def relative_imports(self) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-        """Level, module and names of each relative import, wherever it stands."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ImportFrom) and node.level > 0:
-                yield (
-                    node.level,
-                    node.module or "",
-                    tuple(alias.name for alias in node.names),
-                )
-
-    def written_names(self) -> set[str]:
-        """Global names whose values functions of this module may change."""
-        return {name for node in ast.walk(self.tree) for name in _written(node)}
-
-
-def _written(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Global):
-        yield from node.names
-    elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(
-        node.ctx, ast.Store | ast.Del
-    ):
-        yield from _root(node.value)
-    elif (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _MUTATORS
-    ):
-        yield from _root(node.func.value)
-    elif isinstance(node, ast.AugAssign):
-        yield from _root(node.target)
-
-
-def _root(node: ast.AST) -> Iterator[str]:
-    while isinstance(node, ast.Subscript | ast.Attribute | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    if isinstance(node, ast.Name):
-        yield node.id
+# -- one module, run ----------------------------------------------------------------
 
 
 class LoadedModule:
     """A module that has run.
 
     Attributes:
+        parsed: its text.
+        namespace: the Python module.
         functions: by public name.
         log_lines: what it printed while loading.
     """
@@ -280,42 +202,45 @@ class LoadedModule:
         return self.functions.get(name) or self._aliases.get(name)
 
     def publish(self) -> None:
-        """Names the functions that the module's top level made."""
+        """Names the functions that the module's top level made (M1)."""
         for variable, value in vars(self.namespace).items():
             if (
                 not isinstance(value, FunctionDefinition)
-                or value.module != self.parsed.source.path
+                or value.module != self.parsed.path
             ):
                 continue
             if variable.startswith("_") and value.given_name is None:
                 continue
             name = value.given_name or wire_name(variable)
-            other = self.functions.get(name)
-            if other is not None and other is not value:
-                raise BadAnnotation(f"two functions are called `{name}`: rename one.")
+            if self.functions.get(name, value) is not value:
+                code = inspect.unwrap(value.handler).__code__
+                raise Refused(
+                    f"two functions are called `{name}`: rename one.",
+                    code.co_firstlineno,
+                )
             value.name = value.name or name
             self.functions[name] = value
-        self._aliases = {
-            camel_case(name): function
-            for name, function in self.functions.items()
-            if camel_case(name) not in self.functions
-        }
+        for name, function in self.functions.items():
+            if camel_case(name) not in self.functions:
+                self._aliases[camel_case(name)] = function
 
     def remember(self) -> None:
-        """Keeps the globals that functions may change, so that changes can be undone."""
-        written = self.parsed.written_names() & vars(self.namespace).keys()
-        values = [vars(self.namespace)[name] for name in sorted(written)]
-        self._contents = [
-            (value, copy.deepcopy(value))
-            for value in values
-            if isinstance(value, list | dict | set | bytearray)
-        ]
-        if any(isinstance(node, ast.Global) for node in ast.walk(self.parsed.tree)):
+        """Keeps what functions may change in the globals (M2)."""
+        if self.parsed.has_global_statements:
             self._globals = dict(vars(self.namespace))
+        for name in sorted(self.parsed.changed_globals & vars(self.namespace).keys()):
+            value = vars(self.namespace)[name]
+            if isinstance(value, list | dict | set | bytearray):
+                self._contents.append((value, copy.deepcopy(value)))
+
+    @property
+    def is_changeable(self) -> bool:
+        """Whether `restore` has anything to look at."""
+        return self._globals is not None or bool(self._contents)
 
     def restore(self) -> None:
-        """Undoes what a run changed in the module's globals."""
-        if self._globals is not None and vars(self.namespace) != self._globals:
+        """Undoes what a run changed in the globals (M2)."""
+        if self._globals is not None:
             vars(self.namespace).clear()
             vars(self.namespace).update(self._globals)
         for value, kept in self._contents:
@@ -327,13 +252,8 @@ class LoadedModule:
             else:
                 value.update(copy.deepcopy(kept))
 
-    @property
-    def is_changeable(self) -> bool:
-        """Whether `restore` has anything to look at."""
-        return self._globals is not None or bool(self._contents)
 
-
-# -- the set ----------------------------------------------------------------------
+# -- the set ------------------------------------------------------------------------
 
 
 class ModuleSet:
@@ -343,6 +263,9 @@ class ModuleSet:
         sources: all modules.
         previous: an earlier set, whose unchanged modules stay loaded.
         now_ms: where time stands while modules load.
+
+    Attributes:
+        versions: each module's version by path.
     """
 
     def __init__(
@@ -352,27 +275,26 @@ class ModuleSet:
         previous: ModuleSet | None = None,
         now_ms: float = 0.0,
     ) -> None:
-        determinism.install()
-        self.now_ms = now_ms
-        kept = previous._parsed if previous is not None else {}  # noqa: SLF001 - its own class
+        replacements.install()
+        self._now_ms = now_ms
+        known = previous._parsed if previous is not None else {}  # noqa: SLF001 - its own class
         self._parsed: dict[str, ParsedModule] = {}
         for source in sources:
-            known = kept.get(source.path)
-            same = known is not None and known.source.source == source.source
-            self._parsed[source.path] = (
-                known if known is not None and same else ParsedModule(source)
-            )
+            parsed = known.get(source.path)
+            if parsed is None or parsed.text != source.source:
+                parsed = ParsedModule(source.path, source.source, source.filename)
+            self._parsed[source.path] = parsed
         self._imports = {
             path: self._imported(parsed) for path, parsed in self._parsed.items()
         }
         self.versions = {path: self._version(path) for path in self._parsed}
         self._loaded: dict[str, LoadedModule] = {}
-        self._changeable: list[LoadedModule] = []
         self._found: dict[str, FunctionDefinition[..., Any]] = {}
+        self._changeable: dict[str, list[LoadedModule]] = {}
         if previous is not None:
             for path, loaded in previous._loaded.items():  # noqa: SLF001
                 if previous.versions[path] == self.versions.get(path):
-                    self._keep(path, loaded)
+                    self._loaded[path] = loaded
 
     @property
     def paths(self) -> list[str]:
@@ -382,7 +304,7 @@ class ModuleSet:
     def imports_of(self, path: str) -> set[str]:
         """The modules that a module imports, directly or not."""
         seen: set[str] = set()
-        waiting = list(self._imports.get(path, ()))
+        waiting = list(self._imports[path])
         while waiting:
             found = waiting.pop()
             if found not in seen:
@@ -407,11 +329,6 @@ class ModuleSet:
             self._found[path] = found
         return found
 
-    def functions(self) -> Iterator[FunctionDefinition[..., Any]]:
-        """All functions of all modules, by path."""
-        for path in self.paths:
-            yield from self.load(path).functions.values()
-
     def load(self, path: str) -> LoadedModule:
         """A module, run if it has not been.
 
@@ -420,15 +337,13 @@ class ModuleSet:
         """
         loaded = self._loaded.get(path)
         if loaded is None:
-            parsed = self._parsed[path]
-            loaded = self._run(parsed)
+            loaded = self._run(self._parsed[path])
             try:
                 loaded.publish()
-            except BadAnnotation as error:
-                self._loaded.pop(path, None)
-                raise PushFailed(str(error), path=path) from None
+            except Refused as error:
+                del self._loaded[path]
+                raise PushFailed(str(error), path=path, line=error.line) from None
             loaded.remember()
-            self._keep(path, loaded)
         return loaded
 
     def load_all(self) -> None:
@@ -436,9 +351,17 @@ class ModuleSet:
         for path in self.paths:
             self.load(path)
 
-    def restore(self) -> None:
-        """Undoes what a run changed in module globals."""
-        for loaded in self._changeable:
+    def restore(self, path: str) -> None:
+        """Undoes what a run of a module's function changed in globals (M2)."""
+        changeable = self._changeable.get(path)
+        if changeable is None:
+            reached = [
+                self.load(each) for each in (path, *sorted(self.imports_of(path)))
+            ]
+            changeable = self._changeable[path] = [
+                loaded for loaded in reached if loaded.is_changeable
+            ]
+        for loaded in changeable:
             loaded.restore()
 
     def parsed(self, filename: str) -> ParsedModule | None:
@@ -449,86 +372,81 @@ class ModuleSet:
     def line(self, filename: str, number: int) -> str:
         """One line of a module's source, or an empty string."""
         parsed = self.parsed(filename)
-        return (
-            parsed.lines[number - 1]
-            if parsed is not None and 0 < number <= len(parsed.lines)
-            else ""
-        )
+        if parsed is None or not 0 < number <= len(parsed.lines):
+            return ""
+        return parsed.lines[number - 1]
 
-    def _keep(self, path: str, loaded: LoadedModule) -> None:
-        self._loaded[path] = loaded
-        if loaded.is_changeable:
-            self._changeable.append(loaded)
+    # -- running a module -------------------------------------------------------
 
     def _run(self, parsed: ParsedModule) -> LoadedModule:
-        source = parsed.source
         if parsed.error is not None:
-            raise self._failed(source, parsed.error)
-        name = f"{_PACKAGE}.{source.path.replace('/', '.')}"
+            raise self._failed(parsed, parsed.error)
+        name = f"{_PACKAGE}.{parsed.path.replace('/', '.')}"
         namespace = types.ModuleType(name)
         vars(namespace).update(
-            __file__=source.filename,
+            __file__=parsed.filename,
             __package__=name.rpartition(".")[0],
-            __builtins__=determinism.user_builtins(
+            __builtins__=replacements.user_builtins(
                 lambda target, names, level: self._import(
-                    source.path, target, names, level
+                    parsed.path, target, names, level
                 )
             ),
         )
-        loaded = self._loaded[source.path] = LoadedModule(parsed, namespace)
+        loaded = self._loaded[parsed.path] = LoadedModule(parsed, namespace)
         # N.B. dataclasses and Pydantic look up a class's module by name.
         earlier = sys.modules.get(name)
         sys.modules[name] = namespace
-        version = self.versions[source.path]
-        run = determinism.Run(
-            "a module's top level", now_ms=self.now_ms, seed=bytes.fromhex(version)
-        )
-        token = making.set(source.path)
+        seed = bytes.fromhex(self.versions[parsed.path])
+        run = determinism.Run("a module's top level", now_ms=self._now_ms, seed=seed)
+        token = making.set(parsed.path)
         try:
             with determinism.inside(run):
-                exec(compile(parsed.tree, source.filename, "exec"), vars(namespace))  # noqa: S102 - that is what a module is
+                exec(compile(parsed.tree, parsed.filename, "exec"), vars(namespace))  # noqa: S102 - that is what a module is
         except BaseException as error:
-            del self._loaded[source.path]
-            del sys.modules[name]
+            del self._loaded[parsed.path]
+            sys.modules.pop(name)
             if earlier is not None:
                 sys.modules[name] = earlier
             if isinstance(error, PushFailed) or not isinstance(
                 error, Exception | SystemExit
             ):
                 raise
-            raise self._failed(source, error) from error
+            raise self._failed(parsed, error) from error
         finally:
             making.reset(token)
         loaded.log_lines = run.log.lines
         return loaded
 
-    def _failed(self, source: ModuleSource, error: BaseException) -> PushFailed:
+    def _failed(self, parsed: ParsedModule, error: BaseException) -> PushFailed:
         frames = user_frames(error, self)
-        said = describe(error)
         if isinstance(error, ModuleNotFoundError) and error.name:
             said = self._missing_package(error.name, str(error))
-        elif isinstance(error, CallerError):
-            said = str(error)
+        else:
+            said = str(error) if isinstance(error, CallerError) else describe(error)
         traceback = "\n".join([*frames, said]) if frames else None
         return PushFailed(
             said,
-            path=source.path,
-            line=user_line(error, source.filename),
+            path=parsed.path,
+            line=user_line(error, parsed.filename),
             traceback=traceback,
         )
 
     def _missing_package(self, name: str, said: str) -> str:
-        top = name.partition(".")[0]
-        if name.startswith("."):
+        package = name.partition(".")[0]
+        if not package:  # a neighbour: `_import` has said it
             return said
-        if name.replace(".", "/") in self._parsed or top in self._parsed:
-            return f"`{name}` is a module of this deployment: write `from .{name} import …` (or `from . import {name}`)."
-        return f"the package `{top}` is not installed where the deployment runs: install it there (`pip install {top}`), then push again."
+        if name.replace(".", "/") in self._parsed or package in self._parsed:
+            return f"`{name}` is a module of this deployment: write `from .{name} import …`, or `from . import {name}`."
+        return (
+            f"the package `{package}` is not installed where the deployment runs: install it there "
+            f"(`pip install {package}`), then push again."
+        )
 
     def _import(
         self, importer: str, name: str, names: tuple[str, ...], level: int
     ) -> Any:
-        folder, target = self._target(importer, name, level)
+        """What a relative import of a user module gets."""
+        target = _target(importer, name, level)
         if name and target in self._parsed:
             module = self.load(target).namespace
             for item in names:
@@ -536,49 +454,48 @@ class ModuleSet:
                 if inner in self._parsed and not hasattr(module, item):
                     setattr(module, item, self.load(inner).namespace)
             return module
-        found = {}
+        found = types.SimpleNamespace()
         for item in names:
             inner = f"{target}/{item}" if target else item
             if inner not in self._parsed:
-                shown = f"{'.' * level}{name}"
+                wanted = target if name else inner
                 raise ModuleNotFoundError(
-                    f"`{importer}` imports `{item}` from `{shown}`, and there is no module `{inner}` in this deployment.",
-                    name=f".{inner}",
+                    f"there is no module `{wanted}` in this deployment.",
+                    name=f".{wanted}",
                 )
-            found[item] = self.load(inner).namespace
-        del folder
-        return types.SimpleNamespace(**found)
-
-    def _target(self, importer: str, name: str, level: int) -> tuple[list[str], str]:
-        folders = importer.split("/")[:-1]
-        if level - 1 > len(folders):
-            raise ImportError(f"`{importer}` imports from above the functions folder.")
-        folder = folders[: len(folders) - (level - 1)]
-        return folder, "/".join([*folder, *(name.split(".") if name else [])])
+            setattr(found, item, self.load(inner).namespace)
+        return found
 
     def _imported(self, parsed: ParsedModule) -> set[str]:
-        found = set()
+        found: set[str] = set()
         for level, name, names in parsed.relative_imports():
             try:
-                _, target = self._target(parsed.source.path, name, level)
+                target = _target(parsed.path, name, level)
             except ImportError:
                 continue
-            candidates = {
-                target,
-                *(f"{target}/{item}" if target else item for item in names),
-            }
-            found |= candidates & self._parsed.keys()
-        return found - {parsed.source.path}
+            inside = {f"{target}/{item}" if target else item for item in names}
+            found |= {target, *inside} & self._parsed.keys()
+        return found - {parsed.path}
 
     def _version(self, path: str) -> str:
         digest = hashlib.sha256()
         for member in (path, *sorted(self.imports_of(path) - {path})):
-            text = self._parsed[member].source.source.encode("utf-8", "surrogatepass")
+            text = self._parsed[member].text.encode("utf-8", "surrogatepass")
             digest.update(f"{member}\0{len(text)}\0".encode() + text)
         return digest.hexdigest()
 
 
-# -- what a push asks ---------------------------------------------------------------
+def _target(importer: str, name: str, level: int) -> str:
+    """The path that a relative import means; empty for the functions folder itself."""
+    folders = importer.split("/")[:-1]
+    if level - 1 > len(folders):
+        raise ImportError(f"`{importer}` imports from above the functions folder.")
+    return "/".join(
+        [*folders[: len(folders) - (level - 1)], *filter(None, name.split("."))]
+    )
+
+
+# -- what a push asks -----------------------------------------------------------------
 
 
 def analyze(
@@ -600,73 +517,92 @@ def analyze(
     sources = list(sources)
     _check_paths(sources)
     modules = ModuleSet(sources, previous=previous, now_ms=now_ms)
-    functions: list[FunctionSpec] = []
-    log_lines: list[str] = []
+    functions = function_specs(modules)
+    loaded = [modules.load(path) for path in modules.paths]
     schema = None
+    for module in loaded:
+        _check_special(module)
+        if module.parsed.path == "schema":
+            schema = vars(module.namespace)["schema"]
+    log_lines = [line for module in loaded for line in module.log_lines]
+    return Analysis(
+        functions,
+        schema,
+        modules.versions,
+        _missing_references(modules),
+        log_lines,
+        modules,
+    )
+
+
+def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
+    """All functions of a set, routes included.
+
+    Raises:
+        PushFailed: a module or a function breaks a rule.
+    """
+    functions: list[FunctionSpec] = []
     for path in modules.paths:
         loaded = modules.load(path)
-        log_lines += loaded.log_lines
-        _check_decorators(loaded.parsed)
-        specs = [
+        try:
+            loaded.parsed.check_decorators()
+        except Refused as error:
+            raise PushFailed(str(error), path=path, line=error.line) from None
+        found = [
             _spec(modules, path, name, function)
             for name, function in loaded.functions.items()
         ]
-        functions += sorted(specs, key=lambda spec: (spec.line or 0, spec.name))
-        if path == "schema":
-            schema = _special(loaded, Schema, "define_schema({…})")
-        elif path == "http":
-            functions += _routes(loaded)
-        elif path in _SPECIAL and _SPECIAL[path] not in vars(loaded.namespace):
-            raise PushFailed(
-                f"the module `{path}` holds one variable `{_SPECIAL[path]}`: define it.",
-                path=path,
-            )
-    missing = _missing_references(modules)
-    return Analysis(functions, schema, modules.versions, missing, log_lines, modules)
+        functions += sorted(found, key=_line_and_name)
+        if path == "http" and isinstance(
+            router := vars(loaded.namespace).get("http"), HttpRouter
+        ):
+            functions += [
+                _route_spec(route.method, route.shown) for route in router.routes
+            ]
+    return functions
+
+
+def _line_and_name(spec: FunctionSpec) -> tuple[int, str]:
+    return spec.line or 0, spec.name
+
+
+def _route_spec(method: str, path: str) -> FunctionSpec:
+    anything = {"type": "any"}
+    name = f"{method} {path}"
+    return FunctionSpec(
+        "http", name, "http_action", "public", anything, anything, route=(method, path)
+    )
 
 
 def _check_paths(sources: list[ModuleSource]) -> None:
-    seen = set()
+    seen: set[str] = set()
     for source in sources:
-        if source.path in seen:
+        path = source.path
+        if path in seen:
+            raise PushFailed(f"there are two modules `{path}`.", path=path)
+        seen.add(path)
+        if not all(map(_SEGMENT.fullmatch, path.split("/"))):
             raise PushFailed(
-                f"there are two modules `{source.path}`.", path=source.path
+                f"`{path}` cannot be a module's path: letters, digits and `_`, folders separated by `/`.",
+                path=path,
             )
-        seen.add(source.path)
-        for segment in source.path.split("/"):
-            if not _SEGMENT.fullmatch(segment):
-                raise PushFailed(
-                    f"`{source.path}` cannot be a module's path: letters, digits and `_`, folders separated by `/`.",
-                    path=source.path,
-                )
 
 
-def _special(loaded: LoadedModule, kind: type[Any], made_by: str) -> Any:
-    path = loaded.parsed.source.path
+def _check_special(loaded: LoadedModule) -> None:
+    """The modules that hold one variable of their own name hold it."""
+    path = loaded.parsed.path
     value = vars(loaded.namespace).get(path)
-    if not isinstance(value, kind):
+    made_by = {
+        "schema": (Schema, "define_schema({…})"),
+        "http": (HttpRouter, "http_router()"),
+        "crons": (object, "cron_jobs()"),
+        "auth_config": (dict, '{"providers": […]}'),
+    }.get(path)
+    if made_by is not None and (value is None or not isinstance(value, made_by[0])):
         raise PushFailed(
-            f"the module `{path}` holds one variable `{path}`: write `{path} = {made_by}`.",
+            f"the module `{path}` holds one variable `{path}`: write `{path} = {made_by[1]}`.",
             path=path,
         )
-    return value
-
-
-def _routes(loaded: LoadedModule) -> list[FunctionSpec]:
-    router: HttpRouter = _special(loaded, HttpRouter, "http_router()")
-    anything = {"type": "any"}
-    return [
-        FunctionSpec(
-            "http",
-            route.name,
-            "http_action",
-            "public",
-            anything,
-            anything,
-            route=(route.method, route.shown),
-        )
-        for route in router.routes
-    ]
 
 
 def _spec(
@@ -675,18 +611,22 @@ def _spec(
     code = inspect.unwrap(function.handler).__code__
     parsed = modules.parsed(code.co_filename)
     node = parsed.defs.get(code.co_firstlineno) if parsed is not None else None
+    where = path if parsed is None else parsed.path
     try:
-        signature = function.signature
         if node is not None and function.kind in ("query", "mutation"):
-            _check_awaits(function, node)
-        args, returns = signature.args_json(), signature.returns_json()
+            check_awaits(node, function.kind)
+        args, returns = (
+            function.signature.args_json(),
+            function.signature.returns_json(),
+        )
+    except Refused as error:
+        raise PushFailed(f"`{name}`: {error}", path=where, line=error.line) from None
     except BadAnnotation as error:
-        where = path if parsed is None else parsed.source.path
-        line = error.line or _line_of(node, error.parameter) or code.co_firstlineno
+        line = line_of(node, error.parameter) or code.co_firstlineno
         raise PushFailed(f"`{name}`: {error}", path=where, line=line) from None
     except CallerError as error:
         raise PushFailed(
-            f"`{name}`: {error}", path=path, line=code.co_firstlineno
+            f"`{name}`: {error}", path=where, line=code.co_firstlineno
         ) from None
     return FunctionSpec(
         path,
@@ -700,97 +640,18 @@ def _spec(
     )
 
 
-def _line_of(
-    node: ast.FunctionDef | ast.AsyncFunctionDef | None, parameter: str | None
-) -> int | None:
-    if node is None:
-        return None
-    if parameter == "return":
-        return node.returns.lineno if node.returns is not None else node.lineno
-    arguments = node.args
-    everything = [
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    ]
-    for argument in everything:
-        if argument is not None and argument.arg == parameter:
-            return argument.lineno
-    return node.lineno
-
-
-def _check_awaits(
-    function: FunctionDefinition[..., Any], node: ast.FunctionDef | ast.AsyncFunctionDef
-) -> None:
-    """Refuses `await ctx.…` where ctx calls are plain."""
-    everything = [*node.args.posonlyargs, *node.args.args]
-    ctx = everything[0].arg if everything else "ctx"
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Await) and ctx in _root(inner.value):
-            call = ast.unparse(inner.value)
-            raise BadAnnotation(
-                f"calls on `{ctx}` in a {function.kind} are plain: write `{call}` without `await`.",
-                line=inner.lineno,
-            )
-        if isinstance(inner, ast.AsyncFor) and ctx in _root(inner.iter):
-            raise BadAnnotation(
-                f"calls on `{ctx}` in a {function.kind} are plain: write `for`, not `async for`.",
-                line=inner.lineno,
-            )
-        if (
-            isinstance(inner, ast.comprehension)
-            and inner.is_async
-            and ctx in _root(inner.iter)
-        ):
-            raise BadAnnotation(
-                f"calls on `{ctx}` in a {function.kind} are plain: write `for`, not `async for`.",
-                line=inner.iter.lineno,
-            )
-
-
-def _check_decorators(parsed: ParsedModule) -> None:
-    for node in parsed.defs.values():
-        names = [_decorator_name(decorator) for decorator in node.decorator_list]
-        for above, name in zip(names, names[1:], strict=False):
-            if (
-                name in _DECORATORS
-                and above not in _DECORATORS
-                and above not in ("route",)
-            ):
-                raise PushFailed(
-                    f"`{node.name}`: other decorators go below `@{name}`: swap `@{above}` and `@{name}`.",
-                    path=parsed.source.path,
-                    line=node.decorator_list[0].lineno,
-                )
-
-
-def _decorator_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Call):
-        node = node.func
-    return (
-        node.attr
-        if isinstance(node, ast.Attribute)
-        else node.id
-        if isinstance(node, ast.Name)
-        else "…"
-    )
-
-
-def _missing_references(modules: ModuleSet) -> list[Warned]:
-    """`api.…` and `internal.…` chains in the sources that name no function."""
+def _missing_references(modules: ModuleSet) -> list[MissingReference]:
+    """`api.…` and `internal.…` in the sources that name no function."""
     missing = []
     for path in modules.paths:
         loaded = modules.load(path)
         roots = {
             name
             for name, value in vars(loaded.namespace).items()
-            if type(value).__name__ == "Reference"
-            and type(value).__module__ == FunctionDefinition.__module__
+            if isinstance(value, Reference)
         }
-        for node, chain in _chains(loaded.parsed.tree):
-            if chain[0] not in roots or len(chain) < 2:
+        for line, chain in loaded.parsed.chains():
+            if chain[0] not in roots:
                 continue
             *folders, name = chain[1:]
             target = (
@@ -801,29 +662,5 @@ def _missing_references(modules: ModuleSet) -> list[Warned]:
             try:
                 modules.function(target)
             except NotFound:
-                reference = ".".join(chain)
-                missing.append(
-                    Warned(
-                        path,
-                        node.lineno,
-                        f"`{reference}` names no function yet: there is no `{target}`.",
-                    )
-                )
+                missing.append(MissingReference(path, line, ".".join(chain), target))
     return missing
-
-
-def _chains(tree: ast.AST) -> Iterator[tuple[ast.Attribute, list[str]]]:
-    """The longest attribute chains on a plain name."""
-    inner = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-    }
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute) or id(node) in inner:
-            continue
-        names: list[str] = []
-        part: ast.expr = node
-        while isinstance(part, ast.Attribute):
-            names.append(part.attr)
-            part = part.value
-        if isinstance(part, ast.Name):
-            yield node, [part.id, *reversed(names)]

@@ -125,7 +125,7 @@ class IndexRange:
                 kind="InvalidIndexRange",
             )
         intervals = (
-            self._interval(index, b"".join(parts))
+            self._interval(index, b"".join(filter(None, parts)))
             for parts in product(
                 *(
                     [_part(index, name, value) for value in self._equals[name]]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_wire, to_wire
+from convexlab.documents.encoding import from_wire, to_stored, to_wire
 from convexlab.documents.value import normalize
 from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
 from convexlab.functions import determinism
@@ -55,7 +55,7 @@ class Outcome:
     """What one call came to.
 
     Attributes:
-        value: wire JSON of the result; None if it failed.
+        value: JSON of the result, as on the wire or as stored; None if it failed.
         error: why it failed; None if it did not.
         log_lines: what it printed: `[LOG] 'text'`.
         journal: the page ends it reached, for the rerun; None without pages.
@@ -87,6 +87,7 @@ def run(
     journal: str | None = None,
     clock: UserClock = _NO_CLOCK,
     secret: bytes = b"",
+    stored: bool = False,
 ) -> Outcome:
     """Runs one call in a transaction; raises only when the system is at fault.
 
@@ -103,6 +104,7 @@ def run(
         journal: the journal of an earlier run of the same query.
         clock: measures the user's own time.
         secret: what cursors are sealed with.
+        stored: encode the result as the store does, so that `1` stays `1`.
     """
     outcome = Outcome()
     run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
@@ -123,7 +125,7 @@ def run(
         ctx = MutationCtx(execution) if kind == "mutation" else QueryCtx(execution)
         outcome.result = call(definition, values, ctx, execution)
         run_.active = False
-        outcome.value = _encoded(outcome.result)
+        outcome.value = _encoded(outcome.result, stored=stored)
     except (Exception, SystemExit, RecursionError) as error:  # noqa: BLE001 - the edge where user code ends
         run_.active = False
         outcome.result = None
@@ -131,7 +133,8 @@ def run(
     finally:
         clock.leave()
         determinism.end(token)
-        modules.restore()
+        for entered in execution.entered:
+            modules.restore(entered)
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
@@ -186,8 +189,8 @@ def _journal(journal: str) -> list[str]:
         raise InvalidArguments("InvalidCursor: the journal cannot be read.") from None
 
 
-def _encoded(value: Value) -> bytes:
-    encoded = to_wire(value)
+def _encoded(value: Value, *, stored: bool) -> bytes:
+    encoded = to_stored(value) if stored else to_wire(value)
     if len(encoded) > knobs.MAX_VALUE_BYTES:
         raise InvalidArguments(
             f"The result is too large ({len(encoded)} bytes, at most {knobs.MAX_VALUE_BYTES})."

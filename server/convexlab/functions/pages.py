@@ -1,0 +1,189 @@
+"""Pages: a query read piece by piece, each piece an interval of keys.
+
+A page is what lies in (cursor, continueCursor], in the query's order. So pages
+neither overlap nor leave gaps, whatever is written between; and a page that is
+read again with the end it had then covers the same keys, with more rows or fewer.
+
+Invariants
+    P1  isDone says that the end of the range was met, not that it may be near.
+    P2  With an end cursor, or a journal that has one, the page ends exactly there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from convexlab import knobs
+from convexlab.engine.interval import Interval
+from convexlab.errors import InvalidQuery, LimitExceeded
+from convexlab.functions import cursors, filters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convexlab.functions.annotations import PaginationResult
+    from convexlab.functions.execution import Execution
+    from convexlab.functions.plan import Plan
+
+    Result: TypeAlias = PaginationResult[dict[str, Any]]
+
+Status: TypeAlias = Literal["SplitRecommended", "SplitRequired"] | None
+
+_READ_LIMITS = frozenset({"TooManyDocumentsRead", "TooManyBytesRead"})
+
+
+def whole_number(n: Any, name: str) -> int:
+    """A count that a user gave: whole, not negative.
+
+    Args:
+        n: what was given.
+        name: of the function, for the message.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | float) or n < 0 or n % 1 != 0:
+        raise InvalidQuery(
+            f"{name}({n!r}): it takes a whole number that is not negative."
+        )
+    return int(n)
+
+
+class PageReader:
+    """Reads one page.
+
+    Args:
+        plan: the query.
+        execution: whose journal it keeps.
+        opts: `numItems`, `cursor`, `endCursor`, `maximumRowsRead`, `maximumBytesRead`.
+    """
+
+    def __init__(
+        self, plan: Plan, execution: Execution, opts: Mapping[str, Any]
+    ) -> None:
+        self._plan = plan
+        self._execution = execution
+        self._fingerprint = plan.fingerprint()
+        self._opts = opts
+        self._most_rows = _budget(opts, "maximumRowsRead")
+        self._most_bytes = _budget(opts, "maximumBytesRead")
+        self._bytes_before = execution.tx.usage.bytes_read
+        self._page: list[dict[str, Any]] = []
+        self._keys: list[bytes] = []
+
+    def read(self) -> Result:
+        """The page; its end goes to the journal."""
+        execution = self._execution
+        cursor, end_cursor = self._opts.get("cursor"), self._opts.get("endCursor")
+        if end_cursor is None and len(execution.outgoing) < len(execution.incoming):
+            end_cursor = execution.incoming[len(execution.outgoing)]  # P2
+        after = None if cursor is None else self._open(cursor)
+        wanted = self._wanted() if end_cursor is None else 0
+        if cursor is not None and after is None:  # beyond the end
+            result = self._result(None, None)
+        elif end_cursor is not None:
+            result = self._up_to(after, self._open(end_cursor))
+        else:
+            result = self._next(after, wanted)
+        execution.outgoing.append(result["continueCursor"])
+        return result
+
+    def _wanted(self) -> int:
+        n = self._opts.get("numItems")
+        if n is None:
+            raise InvalidQuery(
+                "paginate needs `numItems` (or `num_items=`): how many documents make a page."
+            )
+        wanted = whole_number(n, "paginate: numItems")
+        if wanted == 0:
+            raise InvalidQuery("Must request at least 1 document while paginating")
+        if wanted > knobs.MAX_PAGE_ITEMS:
+            raise InvalidQuery(
+                f"Requested too many items: {wanted}, and a page has at most {knobs.MAX_PAGE_ITEMS}."
+            )
+        return wanted
+
+    def _up_to(self, after: bytes | None, end: bytes | None) -> Result:
+        """All of (after, end], whatever number of rows that is."""
+        rows = self._plan.rows(self._execution.tx, within=self._within(after, end))
+        for _, document in self._plan.matching(self._noted(rows)):
+            self._page.append(document)
+        return self._result(end, self._recommendation())
+
+    def _noted(self, rows: Any) -> Any:
+        for row in rows:
+            self._keys.append(row[0])
+            yield row
+
+    def _next(self, after: bytes | None, wanted: int) -> Result:
+        """The next rows until there are enough of them, or a limit says to stop."""
+        plan, tx = self._plan, self._execution.tx
+        matches = filters.predicate(filters.all_of(plan.where)) if plan.where else None
+        rows = plan.rows(
+            tx, within=self._within(after, None), expect=None if matches else wanted
+        )
+        try:
+            for key, document in rows:
+                self._keys.append(key)
+                if matches is None or matches(document):
+                    self._page.append(document)
+                if len(self._page) == wanted:
+                    return self._result(key, self._recommendation())
+                if (
+                    len(self._keys) >= self._most_rows
+                    or self._bytes_read() >= self._most_bytes
+                ):
+                    return self._result(key, "SplitRequired")
+        except LimitExceeded as error:
+            if error.kind not in _READ_LIMITS or not self._keys:
+                raise
+            return self._result(self._keys[-1], "SplitRequired")
+        return self._result(None, self._recommendation())  # P1
+
+    def _within(self, after: bytes | None, end: bytes | None) -> Interval:
+        """The keys in (after, end], in the query's direction; None is no bound."""
+        if self._plan.is_reversed:
+            return Interval(end or b"", after)
+        start = b"" if after is None else after + b"\0"
+        return Interval(start, None if end is None else end + b"\0")
+
+    def _bytes_read(self) -> int:
+        return self._execution.tx.usage.bytes_read - self._bytes_before
+
+    def _recommendation(self) -> Status:
+        """Whether the page has grown past three quarters of what it may."""
+        most_rows = min(self._most_rows, knobs.MAX_PAGE_ITEMS)
+        most_bytes = min(self._most_bytes, knobs.MAX_BYTES_READ)
+        is_large = (
+            len(self._keys) * 4 > most_rows * 3
+            or self._bytes_read() * 4 > most_bytes * 3
+            or len(self._page) * 4 > knobs.MAX_ARRAY_LENGTH * 3
+        )
+        return "SplitRecommended" if is_large else None
+
+    def _result(self, end: bytes | None, status: Status) -> Result:
+        keys = self._keys
+        return {
+            "page": self._page,
+            "isDone": end is None,
+            "continueCursor": self._seal(end),
+            "splitCursor": self._seal(keys[(len(keys) - 1) // 2])
+            if len(keys) > 2
+            else None,
+            "pageStatus": status,
+        }
+
+    def _open(self, cursor: object) -> bytes | None:
+        return cursors.open_cursor(cursor, self._fingerprint, self._execution.secret)
+
+    def _seal(self, position: bytes | None) -> str:
+        return cursors.seal(self._fingerprint, position, self._execution.secret)
+
+
+def _budget(opts: Mapping[str, Any], name: str) -> float:
+    value = opts.get(name)
+    if value is None:
+        return float("inf")
+    if not isinstance(value, int | float) or value <= 0:
+        raise InvalidQuery(
+            f"paginate: `{name}` is a number above 0, not {value!r}.",
+            kind="InvalidPaginationLimit",
+        )
+    return float(value)

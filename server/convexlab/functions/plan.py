@@ -1,0 +1,133 @@
+"""The plan of a query: which rows, in which order; and the reading of them.
+
+Rows come from ranges of one index in its order. A query sorted by another field
+reads them all and sorts; its rows then have keys of their own (the field, the
+creation time, the id), so that pages work alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from convexlab.documents.ids import decode_id
+from convexlab.documents.ordering import encode_key
+from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.functions import cursors, filters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.transaction import Transaction
+
+Order: TypeAlias = Literal["asc", "desc"]
+Row: TypeAlias = tuple[bytes, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a query reads.
+
+    Attributes:
+        name: the table's name, also if there is no such table.
+        table: the table, if there is one.
+        index: the index to read; None reads nothing.
+        source: the index's name as the user knows it.
+        intervals: which keys of it; sorted, disjoint.
+        is_sourced: whether the user chose the index.
+        order: None until the user sets one; then that.
+        sort: the field to sort by in memory.
+        where: the filters.
+    """
+
+    name: str
+    table: TableInfo | None
+    index: IndexInfo | None
+    source: str = "by_creation_time"
+    intervals: tuple[Interval, ...] = (EVERYTHING,)
+    is_sourced: bool = False
+    order: Order | None = None
+    sort: str | None = None
+    where: tuple[filters.Expression, ...] = ()
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether rows come from the end."""
+        return self.order == "desc"
+
+    def rows(
+        self,
+        tx: Transaction,
+        *,
+        within: Interval = EVERYTHING,
+        expect: int | None = None,
+    ) -> Iterator[Row]:
+        """The rows before filters, in the query's order.
+
+        Args:
+            tx: where to read.
+            within: only these keys.
+            expect: how many rows will probably be asked for.
+        """
+        index = self.index
+        if index is None:
+            return iter(())
+        if self.sort is not None:
+            return self._sorted(tx, index, self.sort, within)
+        if within is EVERYTHING and len(self.intervals) == 1:
+            return tx.range(
+                index, self.intervals[0], reverse=self.is_reversed, expect=expect
+            )
+        return self._ranges(tx, index, within, expect)
+
+    def matching(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Those of the rows that pass the filters."""
+        if not self.where:
+            return rows
+        matches = filters.predicate(filters.all_of(self.where))
+        return (row for row in rows if matches(row[1]))
+
+    def _ranges(
+        self, tx: Transaction, index: IndexInfo, within: Interval, expect: int | None
+    ) -> Iterator[Row]:
+        for interval in (
+            reversed(self.intervals) if self.is_reversed else self.intervals
+        ):
+            part = interval.intersect(within)
+            if not part.is_empty():
+                yield from tx.range(
+                    index, part, reverse=self.is_reversed, expect=expect
+                )
+
+    def _sorted(
+        self, tx: Transaction, index: IndexInfo, field: str, within: Interval
+    ) -> Iterator[Row]:
+        get = filters.getter(field)
+        rows = [
+            (
+                encode_key(get(document), document["_creationTime"])
+                + decode_id(document["_id"])[1],
+                document,
+            )
+            for interval in self.intervals
+            for _, document in tx.range(index, interval)
+        ]
+        rows.sort(key=_key, reverse=self.is_reversed)
+        return (row for row in rows if within.contains(row[0]))
+
+    def fingerprint(self) -> bytes:
+        """What a cursor says it belongs to: equal for the same query of the same function."""
+        fields = self.index.fields if self.index is not None else ()
+        shown = (self.name, self.source, fields, self.is_reversed, self.sort)
+        digest = hashlib.sha256(repr(shown).encode())
+        for interval in self.intervals:
+            digest.update(encode_key(interval.start, interval.end))
+        for expression in self.where:
+            digest.update(filters.fingerprint(expression))
+        return digest.digest()[: cursors.FINGERPRINT_BYTES]
+
+
+def _key(row: Row) -> bytes:
+    return row[0]

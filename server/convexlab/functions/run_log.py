@@ -1,0 +1,31 @@
+"""The log of a run: what it prints and logs, as the lines that clients get."""
+
+from __future__ import annotations
+
+from convexlab import knobs
+
+
+class LogLines:
+    """The lines of one run, as clients get them: `[LOG] 'text'`."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, level: str, *parts: object) -> None:
+        """Appends one line, cut to the documented length; past the last one nothing."""
+        count = len(self.lines)
+        if count > knobs.MAX_LOG_LINES:
+            return
+        if count == knobs.MAX_LOG_LINES:
+            self.lines.append(
+                f"[ERROR] Log overflow (maximum {count}). Remaining log lines omitted."
+            )
+            return
+        line = f"[{level}] {' '.join(map(repr, parts))}"
+        encoded = line.encode("utf-8", "replace")
+        if len(encoded) > knobs.MAX_LOG_LINE_BYTES:
+            kept = encoded[: knobs.MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
+            line = f"{kept} (truncated due to length)"
+        self.lines.append(line)
