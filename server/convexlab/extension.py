@@ -413,7 +413,7 @@ class SocketRelay(WebSocketHandler):
                 await self._beyond.send_bytes(message)
 
 
-class OwnSocket(SocketRelay, WebSocketMixin, JupyterHandler):  # type: ignore[misc]  # two check_origin
+class OwnSocket(SocketRelay, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """A socket for whoever is logged in to Jupyter, from Jupyter's own pages."""
 
     auth_resource = "convexlab"
@@ -424,7 +424,7 @@ class OwnSocket(SocketRelay, WebSocketMixin, JupyterHandler):  # type: ignore[mi
         """Upgrade; 403 without a login."""
         if not self.current_user:
             raise tornado.web.HTTPError(403)
-        if not WebSocketMixin.check_origin(self):
+        if not self.check_origin():
             raise tornado.web.HTTPError(403)
         await self.serve(path)
 

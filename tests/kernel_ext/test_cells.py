@@ -42,7 +42,12 @@ def test_a_bad_header_is_refused_with_the_way_out(line, text):
 def test_the_comment_form_becomes_the_magic():
     assert cells.comment_form(["# %%convex tasks\n", ONE]) == ["%%convex tasks\n", ONE]
     assert cells.comment_form(["#%%convex tasks --add\n"]) == ["%%convex tasks --add\n"]
-    for other in ("# %%convexity\n", "x = 1\n", "# %% convex tasks\n", "# about %%convex x\n"):
+    for other in (
+        "# %%convexity\n",
+        "x = 1\n",
+        "# %% convex tasks\n",
+        "# about %%convex x\n",
+    ):
         assert cells.comment_form([other]) == [other]
     assert cells.comment_form([]) == []
 
@@ -56,7 +61,9 @@ def test_k1_a_line_of_a_part_is_the_line_of_its_cell():
 def test_both_spellings_give_one_source():
     for raw in (f"%%convex tasks\n{ONE}", f"# %%convex tasks\n{ONE}"):
         above = cells.blank_lines_before(raw)
-        assert cells.part_source("tasks", ONE, above=above) == f"# %%convex tasks\n{ONE}"
+        assert (
+            cells.part_source("tasks", ONE, above=above) == f"# %%convex tasks\n{ONE}"
+        )
 
 
 def test_k2_a_cell_replaces_what_it_added():
@@ -80,7 +87,9 @@ def test_a_future_import_of_a_later_part_goes_first_and_no_line_moves():
     source = cells.module_source([first, second])
     compile(source, "convex/tasks.py", "exec")
     assert len(source.split("\n")) == len((first.source + second.source).split("\n"))
-    found = cells.part_at([first, second], source.split("\n").index("def two(ctx):") + 1)
+    found = cells.part_at(
+        [first, second], source.split("\n").index("def two(ctx):") + 1
+    )
     assert found == (second, second.lines.index("def two(ctx):") + 1)
 
 

@@ -1,5 +1,7 @@
 """Data frames as JSON lines."""
 
+# ruff: noqa: TID253 - the test is about these libraries
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
@@ -27,7 +29,9 @@ def rows(frame, *, null=False):
 
 
 def test_numpys_numbers_become_pythons():
-    frame = pd.DataFrame({"i": np.array([1, 2], "int16"), "f": [1.0, 2.5], "b": [True, False]})
+    frame = pd.DataFrame(
+        {"i": np.array([1, 2], "int16"), "f": [1.0, 2.5], "b": [True, False]}
+    )
     got = rows(frame)
     assert got == [{"i": 1, "f": 1.0, "b": True}, {"i": 2, "f": 2.5, "b": False}]
     assert [type(v) for v in got[0].values()] == [int, float, bool]
@@ -65,7 +69,13 @@ def test_times_become_milliseconds_of_utc():
     )
     day = MS - (5 * 60 + 15) * 60_000
     (row,) = rows(frame)
-    assert row == {"naive": MS, "zoned": MS, "part": MS + 0.001, "object": MS, "day": day}
+    assert row == {
+        "naive": MS,
+        "zoned": MS,
+        "part": MS + 0.001,
+        "object": MS,
+        "day": day,
+    }
 
 
 def test_infinities_stay_and_only_pandas_nan_is_missing():
@@ -80,7 +90,10 @@ def test_infinities_stay_and_only_pandas_nan_is_missing():
 
 def test_nested_cells_are_documents_fields():
     frame = pd.DataFrame({"o": [[1, {"a": Int64(5)}], "text"], "b": [b"\0", b"\1"]})
-    assert rows(frame) == [{"o": [1, {"a": Int64(5)}], "b": b"\0"}, {"o": "text", "b": b"\1"}]
+    assert rows(frame) == [
+        {"o": [1, {"a": Int64(5)}], "b": b"\0"},
+        {"o": "text", "b": b"\1"},
+    ]
 
 
 def test_polars_and_arrow_read_alike():
@@ -106,7 +119,9 @@ def test_an_index_with_a_name_is_a_column():
     ],
 )
 def test_what_no_document_holds_is_refused_by_name(frame, text):
-    with pytest.raises(InvalidValue, match=text.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(
+        InvalidValue, match=text.replace("(", r"\(").replace(")", r"\)")
+    ):
         rows(frame)
 
 

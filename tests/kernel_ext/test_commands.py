@@ -15,13 +15,20 @@ def test_arguments_are_one_python_expression_of_the_notebook():
         "limit": 3,
         "ids": ["a"],
     }
-    assert evaluate('{"a": true, "b": null, "c": false}', {}) == {"a": True, "b": None, "c": False}
+    assert evaluate('{"a": true, "b": null, "c": false}', {}) == {
+        "a": True,
+        "b": None,
+        "c": False,
+    }
     assert evaluate("{'a': null}", {"null": 5}) == {"a": 5}
 
 
 @pytest.mark.parametrize(
     ("expression", "text"),
-    [("{", "is not a Python expression"), ("nope", "NameError: name 'nope' is not defined")],
+    [
+        ("{", "is not a Python expression"),
+        ("nope", "NameError: name 'nope' is not defined"),
+    ],
 )
 def test_a_bad_expression_is_named(expression, text):
     with pytest.raises(InvalidArguments, match=text):
@@ -34,7 +41,11 @@ def test_a_bad_expression_is_named(expression, text):
         ('tasks:list {"a": 1}', 'tasks:list {"a": 1}', None),
         ('--deployment demo tasks:list {"a": 1}', 'tasks:list {"a": 1}', "demo"),
         ('tasks:list {"a": 1} --deployment=demo', 'tasks:list {"a": 1}', "demo"),
-        ('tasks:f {"a": "x --deployment y z"}', 'tasks:f {"a": "x --deployment y z"}', None),
+        (
+            'tasks:f {"a": "x --deployment y z"}',
+            'tasks:f {"a": "x --deployment y z"}',
+            None,
+        ),
     ],
 )
 def test_the_deployment_stands_before_or_after_the_call(rest, call, deployment):

@@ -13,14 +13,22 @@ ROWS = [{"_id": "j57", "_creationTime": 1_357_017_300_000.25, "n": 3.0, "s": "<b
 def test_a_table_says_how_much_of_the_whole_it_shows():
     many = [{"n": float(i)} for i in range(50)]
     assert "showing 20 of 50 documents" in display.table_html(many)
-    assert "showing 20 of 1,234,567 documents" in display.table_html(many, total=1_234_567)
+    assert "showing 20 of 1,234,567 documents" in display.table_html(
+        many, total=1_234_567
+    )
     assert "50 documents" in display.shown(50, None)
     assert display.shown(1, 1, "tables") == "1 table"
 
 
 def test_numbers_look_as_in_javascript_and_times_as_times():
     text = display.table_text(ROWS)
-    assert text.splitlines()[1].split() == ["j57", "2013-01-01", "05:15:00.000Z", "3", "<b>"]
+    assert text.splitlines()[1].split() == [
+        "j57",
+        "2013-01-01",
+        "05:15:00.000Z",
+        "3",
+        "<b>",
+    ]
     assert display.plain(0.5) == "0.5"
     assert display.plain(True) == "true"
     assert display.plain([1.0, {"a": None}]) == '[1, {"a": null}]'

@@ -43,7 +43,9 @@ def test_pythons_own_order_is_understood_too():
 
 
 def test_application_errors_carry_their_data():
-    error = failures.failed(TEXT, data={"code": "not_found", "n": {"$integer": "BQAAAAAAAAA="}})
+    error = failures.failed(
+        TEXT, data={"code": "not_found", "n": {"$integer": "BQAAAAAAAAA="}}
+    )
     assert isinstance(error, ConvexError)
     assert error.data == {"code": "not_found", "n": 5}
     assert isinstance(failures.failed("x", data=None), ConvexError)
@@ -53,7 +55,10 @@ def test_application_errors_carry_their_data():
     ("text", "kind"),
     [
         ("Could not find public function for 'm:f'.", NotFound),
-        ("ArgumentValidationError: Object is missing the required field `a`.", InvalidArguments),
+        (
+            "ArgumentValidationError: Object is missing the required field `a`.",
+            InvalidArguments,
+        ),
         ("[Request ID: 4f0c2a9d1b7e6a35] Server Error", FunctionFailed),
     ],
 )
@@ -69,7 +74,12 @@ def test_what_the_text_says_is_the_kind(text, kind):
         (404, b'{"code":"NotFound","message":"gone"}', NotFound, "gone"),
         (503, b"<html>", Unavailable, "<html>"),
         (400, b'{"code":"BadJsonBody","message":"what"}', CallerError, "what"),
-        (400, b'{"code":"ArgumentValidationError","message":"x"}', InvalidArguments, "x"),
+        (
+            400,
+            b'{"code":"ArgumentValidationError","message":"x"}',
+            InvalidArguments,
+            "x",
+        ),
     ],
 )
 def test_a_refused_request_is_typed(status, body, kind, text):

@@ -9,7 +9,16 @@ from convexlab_kernel import guess
 def test_every_kind_of_value_gets_its_validator():
     documents = [
         {"_id": "x", "n": 1, "s": "a", "t": ["x"], "o": {"a": 1.0}, "u": 1, "z": None},
-        {"_id": "y", "n": 1.5, "s": "b", "t": [], "o": {}, "u": "x", "z": Int64(1), "e": True},
+        {
+            "_id": "y",
+            "n": 1.5,
+            "s": "b",
+            "t": [],
+            "o": {},
+            "u": "x",
+            "z": Int64(1),
+            "e": True,
+        },
     ]
     fields = guess.fields(documents)
     assert fields == {

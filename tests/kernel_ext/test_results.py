@@ -1,12 +1,20 @@
 """Documents as lists, tables and frames."""
 
+# ruff: noqa: TID253 - the test is about these libraries
+
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
 from convexlab.documents.value import Int64
-from convexlab_kernel.results import Documents, presented, to_arrow, to_pandas, to_polars
+from convexlab_kernel.results import (
+    Documents,
+    presented,
+    to_arrow,
+    to_pandas,
+    to_polars,
+)
 
 ROWS = [
     {"_id": "a", "_creationTime": 1_357_017_300_000.25, "n": 1, "big": Int64(7)},
@@ -31,7 +39,9 @@ def test_other_values_stay_as_they_are(value):
 def test_creation_time_is_a_utc_time_in_pandas():
     frame = to_pandas(ROWS)
     assert list(frame.columns) == ["_id", "_creationTime", "n", "big", "tags"]
-    assert frame["_creationTime"][0] == pd.Timestamp("2013-01-01 05:15:00.000250", tz="UTC")
+    assert frame["_creationTime"][0] == pd.Timestamp(
+        "2013-01-01 05:15:00.000250", tz="UTC"
+    )
     assert pd.isna(frame["big"][1])
 
 

@@ -45,7 +45,12 @@ def test_a_connection_begins_with_who_we_are_and_all_we_follow():
     assert authenticate["baseVersion"] == 0
     assert (modify["baseVersion"], modify["newVersion"]) == (0, 1)
     assert modify["modifications"] == [
-        {"type": "Add", "queryId": 0, "udfPath": "tasks:list", "args": [{"done": False}]}
+        {
+            "type": "Add",
+            "queryId": 0,
+            "udfPath": "tasks:list",
+            "args": [{"done": False}],
+        }
     ]
 
 
@@ -54,7 +59,9 @@ def test_values_and_failures_come_out_with_their_timestamp():
     state.follow("a:b", b"{}")
     state.open()
     failed = {"type": "QueryFailed", "queryId": 0, "errorMessage": "no", "logLines": []}
-    (one,) = state.receive(transition(version(0, ZERO_TS), version(1, T1), updated(0, [1.5])))
+    (one,) = state.receive(
+        transition(version(0, ZERO_TS), version(1, T1), updated(0, [1.5]))
+    )
     (two,) = state.receive(transition(version(1, T1), version(1, T2), failed))
     assert isinstance(one.change, QueryUpdated)
     assert (bytes(one.change.value), one.ts) == (b"[1.5]", T1)
@@ -99,5 +106,7 @@ def test_versions_begin_anew_and_ids_stay_when_it_reconnects():
 def test_an_auth_error_ends_it_and_a_ping_says_nothing():
     state = Following()
     assert state.receive('{"type":"Ping"}') == []
-    assert state.receive('{"type":"AuthError","error":"bad"}') == Broken("bad", final=True)
+    assert state.receive('{"type":"AuthError","error":"bad"}') == Broken(
+        "bad", final=True
+    )
     assert state.receive('{"type":"FatalError","error":"x"}') == Broken("x")
