@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hatch_build import build, digest, has_node, is_fresh, stamp
-from tests.browser.jupyter import TREE, Jupyter
+from tests.browser.files import build_browser_files
+from tests.browser.jupyter import Jupyter
 from tests.browser.pages import App, Notebook, write_notebook
 
 if TYPE_CHECKING:
@@ -42,14 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser_files() -> None:
     """What the page loads, built from the sources in the tree."""
-    widgets = TREE / "widgets"
-    if not is_fresh(widgets):
-        if not has_node():
-            pytest.skip(
-                "the browser files are older than their sources, and there is no Node"
-            )
-        build(widgets)
-        stamp(widgets).write_text(digest(widgets))
+    build_browser_files()
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TREE = Path(__file__).parents[2]
-LABEXTENSION = TREE / "widgets" / "convexlab_widgets" / "labextension"
+from tests.browser.files import LABEXTENSION
+
 TOKEN = "a-token-for-tests"
 BASE_URL = "/user/ann/"
 START_SECONDS = 60

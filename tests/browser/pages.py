@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import nbformat
 
 if TYPE_CHECKING:
     from playwright.sync_api import Error, Locator, Page
@@ -23,15 +22,30 @@ App = Literal["lab", "notebook"]
 
 def write_notebook(root: Path, name: str, cells: list[str | dict[str, Any]]) -> None:
     """Write a notebook: a string is a cell's source, a dict the mime bundle of an output."""
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    for cell in cells:
-        if isinstance(cell, str):
-            book.cells.append(nbformat.v4.new_code_cell(cell))
-            continue
-        output = nbformat.v4.new_output("display_data", cell)
-        book.cells.append(nbformat.v4.new_code_cell("live", outputs=[output]))
-    nbformat.write(book, root / name)
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    book = {
+        "cells": [_cell(number, cell) for number, cell in enumerate(cells)],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (root / name).write_text(json.dumps(book))
+
+
+def _cell(number: int, cell: str | dict[str, Any]) -> dict[str, Any]:
+    source, outputs = (cell, []) if isinstance(cell, str) else ("live", [_output(cell)])
+    return {
+        "cell_type": "code",
+        "id": f"cell-{number}",
+        "execution_count": None,
+        "metadata": {},
+        "source": source,
+        "outputs": outputs,
+    }
+
+
+def _output(bundle: dict[str, Any]) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": bundle, "metadata": {}}
 
 
 def live_output(name: str, view: dict[str, Any] | None = None) -> dict[str, Any]:

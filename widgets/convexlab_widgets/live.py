@@ -109,7 +109,10 @@ class Feed:
         self._followed = followed
         self._ended = threading.Event()
         self._seen = 0
-        threading.Thread(target=self._run, name="convexlab-view", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run, name="convexlab-view", daemon=True
+        )
+        self._thread.start()
 
     def repeat(self) -> None:
         """Send the newest result once more: there is another viewer."""
