@@ -264,6 +264,8 @@ def _start(folder: Path) -> Address:
             # N.B. another one may have won the folder meanwhile.
             return running(folder) or _failed(folder, log, process.returncode)
         time.sleep(0.02)
+    # N.B. a hung one would keep the folder's lock from whoever tries next.
+    process.kill()
     return _failed(folder, log, None)
 
 

@@ -1,0 +1,274 @@
+"""`db` on a real deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from convexlab.documents.value import Int64
+from convexlab.errors import (
+    ConvexError,
+    FunctionFailed,
+    InvalidArguments,
+    NotAllowed,
+    NotFound,
+)
+from convexlab_kernel import client
+from convexlab_kernel.results import Documents
+from tests.kernel_ext.conftest import deploy
+
+TASKS = """from convexlab import ConvexError, Int64, internal_query, mutation, query
+
+@mutation
+def create(ctx, text: str, n=None):
+    return ctx.db.insert("tasks", {"text": text, "n": n})
+
+@query
+def list_(ctx, done=None):
+    return ctx.db.query("tasks").collect()
+
+@query
+def count(ctx):
+    print("counting", 1)
+    return len(ctx.db.query("tasks").collect())
+
+@query
+def echo(ctx, x=None, from_=None):
+    return {"x": x, "from": from_}
+
+@query
+def refuse(ctx):
+    raise ConvexError({"code": "not_found", "n": Int64(5)})
+
+@query
+def boom(ctx):
+    return 1 / 0
+
+@query
+def maybe(ctx):
+    rows = ctx.db.query("tasks").collect()
+    if len(rows) == 1:
+        raise ConvexError("just one")
+    return len(rows)
+
+@internal_query
+def hidden(ctx):
+    return "seen"
+"""
+
+
+@pytest.fixture
+def tasks(db):
+    deploy(db, tasks=TASKS)
+    return db
+
+
+def test_values_come_out_as_they_were_written(tasks):
+    for value in [1, 1.0, Int64(5), b"\0", "text", None, True, [1, {"a": 2.5}], -0.0]:
+        got = tasks.query("tasks:echo", x=value)["x"]
+        assert got == value
+        assert type(got) is type(value)
+
+
+def test_arguments_go_by_name_or_as_a_dict(tasks):
+    assert tasks.query("tasks:echo", from_="a")["from"] == "a"
+    assert tasks.query("tasks:echo", {"from": "a"})["from"] == "a"
+    with pytest.raises(InvalidArguments, match="not both"):
+        tasks.query("tasks:echo", {"x": 1}, x=1)
+    with pytest.raises(InvalidArguments):
+        tasks.query("tasks:echo", [1])
+
+
+def test_functions_are_attributes_too(tasks):
+    task = tasks.tasks.create(text="hi")
+    assert tasks.api.tasks.list()[0]["_id"] == task
+    assert tasks.tasks.list_()[0]["_id"] == task
+    assert client.path_of(tasks.api.admin.users.list) == "admin/users:list"
+    with pytest.raises(NotFound, match=r"db.MODULE.FUNCTION"):
+        tasks.api.tasks()
+
+
+def test_a_list_of_documents_shows_as_a_table(tasks):
+    tasks.mutation("tasks:create", text="hi")
+    rows = tasks.query("tasks:list")
+    assert isinstance(rows, Documents)
+    assert "1 document" in rows._repr_html_()
+    assert rows.df()["text"].tolist() == ["hi"]
+
+
+def test_failures_are_typed(tasks):
+    with pytest.raises(ConvexError) as refused:
+        tasks.query("tasks:refuse")
+    assert refused.value.data == {"code": "not_found", "n": Int64(5)}
+    with pytest.raises(FunctionFailed, match="ZeroDivisionError: division by zero") as failed:
+        tasks.query("tasks:boom")
+    assert 'File "convex/tasks.py", line 27, in boom' in failed.value.traceback
+    with pytest.raises(InvalidArguments):
+        tasks.mutation("tasks:create", text=5)
+
+
+def test_a_wrong_name_gets_the_right_one(tasks):
+    tasks.mutation("tasks:create", text="hi")
+    with pytest.raises(NotFound) as missing:
+        tasks.query("tasks:lst")
+    assert missing.value.__notes__ == ["Is `tasks:list` meant?"]
+    with pytest.raises(NotFound, match=r"`tasks` is a table, not a query: db.table\('tasks'\)"):
+        tasks.query("tasks")
+
+
+def test_log_lines_are_printed_where_the_call_is(tasks, capsys):
+    tasks.query("tasks:count")
+    assert capsys.readouterr().out == "tasks:count [LOG] 'counting' 1\n"
+
+
+def test_the_key_opens_internal_functions(tasks):
+    assert tasks.query("tasks:hidden") == "seen"
+
+
+def test_what_comes_later_says_so(db):
+    for call in (db.sql, db.at, db.history, db.upload):
+        with pytest.raises(NotAllowed, match="is not in this release"):
+            call("x")
+
+
+def test_tables_and_functions_are_listed(tasks):
+    tasks.mutation("tasks:create", text="hi")
+    assert "tasks" in tasks.tables
+    assert tasks.functions["tasks:create"] == "mutation"
+    assert tasks.functions["tasks:hidden"] == "internal query"
+    assert "tasks" in repr(tasks.tables)
+    assert "tasks.py" in tasks.functions._repr_html_()
+
+
+# -- tables ----------------------------------------------------------------------
+
+
+def test_a_table_takes_frames_and_dicts_and_gives_them_back(db):
+    import pandas as pd
+
+    table = db.table("people")
+    frame = pd.DataFrame({"name": ["a", "b"], "age": [1.5, None], "n": [1, 2]})
+    assert table.insert(frame) == 2
+    assert table.insert({"name": "c", "big": Int64(7)}) == 1
+    assert len(table) == 3
+    back = table.df()
+    assert back["name"].tolist() == ["a", "b", "c"]
+    assert back["n"].tolist()[:2] == [1, 2]
+    assert str(back["_creationTime"].dtype).startswith("datetime64")
+    assert table.collect()[2]["big"] == Int64(7)
+    assert "age" not in table.collect()[1]
+    assert [row["name"] for row in table.take(2)] == ["c", "b"]
+    assert table.polars()["name"].to_list() == table.arrow()["name"].to_pylist()
+    assert "3 documents" in table._repr_mimebundle_()["text/html"]
+    table.clear()
+    assert len(table) == 0
+
+
+def test_many_documents_keep_the_order_of_their_rows(db):
+    table = db.table("many")
+    assert table.insert([{"n": i} for i in range(9_001)]) == 9_001
+    assert [row["n"] for row in table] == list(range(9_001))
+
+
+def test_a_table_is_watched(db):
+    table = db.table("watched")
+    table.insert({"n": 1})
+    with table.watch() as live:
+        assert [row["n"] for row in live.value] == [1]
+        table.insert({"n": 2})
+        live.wait_for(lambda rows: len(rows) == 2)
+        assert "application/vnd.convexlab.live.v1+json" not in live._repr_mimebundle_()[0]
+
+
+# -- live results ----------------------------------------------------------------
+
+
+def test_a_live_result_stays_current(tasks):
+    with tasks.watch("tasks:count") as live:
+        assert live.value == 0
+        before = live.ts
+        tasks.mutation("tasks:create", text="hi")
+        assert live.wait_for(lambda n: n == 1) == 1
+        assert live.ts > before
+        assert live.error is None
+
+
+def test_a_failed_query_says_so_and_comes_back(tasks):
+    with tasks.watch("tasks:maybe") as live:
+        assert live.value == 0
+        changed = threading.Event()
+        live._result.watch(changed.set)
+        tasks.mutation("tasks:create", text="hi")
+        assert changed.wait(10)
+        with pytest.raises(ConvexError) as refused:
+            _ = live.value
+        assert refused.value.data == "just one"
+        assert isinstance(live.error, ConvexError)
+        tasks.mutation("tasks:create", text="hi")
+        assert live.wait_for(lambda n: n == 2) == 2
+
+
+def test_l1_changes_are_told_one_at_a_time_newest_last(tasks, capsys):
+    told, done = [], threading.Event()
+
+    def tell(n):
+        told.append((n, threading.current_thread().name))
+        if n == 1:
+            raise ValueError("shown")
+        if n == 4:
+            done.set()
+
+    with tasks.watch("tasks:count") as live:
+        end = live.on_change(tell)
+        for _ in range(4):
+            tasks.mutation("tasks:create", text="x")
+        assert done.wait(10)
+        end()
+    numbers = [n for n, _ in told]
+    assert numbers == sorted(numbers)
+    assert {name for _, name in told} == {"convexlab-on-change"}
+
+
+async def test_a_live_result_is_iterated(tasks):
+    with tasks.watch("tasks:count") as live:
+        seen = []
+        async for value in live:
+            seen.append(value)
+            if value == 2:
+                break
+            await asyncio.to_thread(tasks.mutation, "tasks:create", text="x")
+    assert seen == [0, 1, 2]
+
+
+def test_views_are_what_is_held_or_as_told(tasks):
+    with tasks.watch("tasks:count") as live:
+        assert live.value == 0
+        assert live.view == {"kind": "metric"}
+        assert live.tree().view == {"kind": "tree"}
+        assert live.table(columns=["a"], edit="tasks:create").view == {
+            "kind": "table",
+            "columns": ["a"],
+            "edit": "tasks:create",
+        }
+
+
+def test_a_closed_result_is_told_no_more(tasks):
+    live = tasks.watch("tasks:count")
+    assert live.value == 0
+    live.close()
+    told = []
+    live._result.watch(lambda: told.append(1))
+    with tasks.watch("tasks:count") as other:
+        tasks.mutation("tasks:create", text="x")
+        other.wait_for(lambda n: n == 1)
+    assert told == []
+
+
+def test_a_wrong_key_ends_it_with_the_reason(tasks):
+    from convexlab_kernel.client import Database
+
+    with Database(tasks.address, authorization="Convex convexlab|wrong") as stranger:
+        with pytest.raises(NotAllowed):
+            stranger.query("tasks:count")
