@@ -14,7 +14,7 @@ import asyncio
 import select
 import struct
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
@@ -144,8 +144,8 @@ class AsyncChannel(asyncio.Protocol, Generic[In, Out]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours."""
-        assert isinstance(transport, asyncio.Transport), transport
-        self._transport = transport
+        # N.B. uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes arrived, perhaps whole frames."""
