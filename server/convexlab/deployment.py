@@ -10,35 +10,33 @@ it runs, `address.json` (where). Both files are for the owner's eyes only.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
-from typing import IO, TYPE_CHECKING, Any
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from convexlab import knobs
+from convexlab.auth.tokens import Tokens
 from convexlab.errors import ConvexlabError, Unavailable
-from convexlab.functions.processes import messages
-from convexlab.functions.processes.push import Pusher
-from convexlab.functions.processes.supervisor import Answered, Supervisor
-from convexlab.sync.backend import (
-    ActionCall,
-    ActionRun,
-    FunctionKind,
-    Listener,
-    MutationCall,
-    MutationRun,
-    Published,
-    QueryCall,
-    QueryRun,
-    Reply,
-    RunError,
-)
+from convexlab.sync.gateway import Gateway
+from convexlab.sync.processes import ProcessBackend
+from convexlab.web.admin import Admin
+from convexlab.web.server import Door, serve as serve_app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from pathlib import Path
+
+    from aiohttp import web
 
 
 # -- the folder -------------------------------------------------------------------
@@ -138,125 +136,191 @@ def write_private(file: Path, content: bytes) -> None:
     fresh.replace(file)
 
 
-# -- the processes, as the gateway sees them -----------------------------------------
+# -- the whole -------------------------------------------------------------------------
 
 
-class ProcessBackend:
-    """`sync.backend.Backend` on the supervisor's processes.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a deployment is served.
 
     Args:
-        folder: the deployment's folder.
-        secret: what pagination cursors are sealed with.
-        log: where the processes' stderr goes.
+        host: the address to listen on.
+        port: for clients; 0 takes the last run's, or a free one.
+        secret_gate: clients come by the secret path, or with the admin key.
+        idle_exit_seconds: it ends so long after its last client; None: never.
+        origins: web origins that are let in without the secret path.
     """
 
-    def __init__(self, folder: Path, secret: bytes, log: IO[bytes]) -> None:
-        self.supervisor = Supervisor(folder, secret, log, self._published)
-        self.pusher = Pusher(self.supervisor)
-        self.ts = 0
-        self._listener: Listener | None = None
-        self._kinds: dict[str, FunctionKind] = {}
+    host: str = "127.0.0.1"
+    port: int = 0
+    secret_gate: bool = False
+    idle_exit_seconds: float | None = None
+    origins: tuple[str, ...] = ()
+
+
+class Deployment:
+    """One running platform: store, functions, gateway, door.
+
+    Args:
+        folder: held for as long as it is open.
+        options: how it is served.
+    """
+
+    def __init__(self, folder: Folder, options: Options) -> None:
+        self.folder = folder
+        self.options = options
+        self._closing = contextlib.AsyncExitStack()
+        self.backend: ProcessBackend
+        self.gateway: Gateway
+        self.url = ""
 
     async def open(self) -> None:
-        """Start the processes."""
-        await self.supervisor.open()
-        self.ts = self.supervisor.ts
-        self.learn((await self.pusher.describe(counts=False)).functions)
+        """Open everything, in the order of the data's path.
 
-    def learn(self, functions: Sequence[dict[str, Any]]) -> None:
-        """Take in what is deployed, for `kind`."""
-        self._kinds = {
-            item["identifier"].replace(".js:", ":"): item["functionType"].lower()
-            for item in functions
-            if "identifier" in item
-        }
+        Raises:
+            ProcessDied: a function process did not come up.
+            OSError: the port is taken.
+        """
+        keys, options = self.folder.keys, self.options
+        cursor_secret = hashlib.sha256(f"cursors {keys.admin}".encode()).digest()
+        backend = ProcessBackend(self.folder.path, cursor_secret, sys.stderr.buffer)
+        self._closing.push_async_callback(backend.supervisor.close)
+        await backend.open()
+        self.backend = backend
+        self.gateway = gateway = Gateway(backend)
+        origins = set(options.origins)
+        door = Door(
+            gateway,
+            Tokens(keys.admin_key),
+            secret=keys.path if options.secret_gate else None,
+            instance=keys.instance,
+            origins=origins,
+        )
+        supervisor, pusher = backend.supervisor, backend.pusher
+        Admin(supervisor, pusher, learn=backend.learn, origins=origins).add_to(door)
+        runner, port = await self._listen(door)
+        self._closing.push_async_callback(runner.cleanup)
+        self._closing.callback(gateway.close, 1012, "")
+        self.url = f"http://{_host_in_url(options.host)}:{port}"
+        secret = keys.path if options.secret_gate else ""
+        self.folder.announce(self.url, port, secret=secret)
 
-    def listen(self, listener: Listener) -> None:
-        """See `Backend.listen`."""
-        self._listener = listener
+    async def close(self) -> None:
+        """Close everything, in reverse."""
+        await self._closing.aclose()
 
-    async def run_query(self, call: QueryCall) -> QueryRun:
-        """See `Backend.run_query`."""
-        done = await self.supervisor.read(
-            messages.RunQuery(
-                self.supervisor.next_number(),
-                call.path,
-                call.args,
-                call.caller.identity,
-                call.caller.admin,
-                call.at,
-                call.journal,
-                call.stored,
+    async def run(self) -> None:
+        """Serve until asked to stop, idle for too long, or broken.
+
+        Raises:
+            InternalError: a part failed that cannot be replaced.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(stop.wait()),
+            self.backend.supervisor.failed,
+        ]
+        if self.options.idle_exit_seconds is not None:
+            waits.append(
+                asyncio.ensure_future(self._idle_for(self.options.idle_exit_seconds))
             )
-        )
-        return QueryRun(
-            ts=done.ts,
-            value=done.value,
-            error=_run_error(done.failure),
-            log_lines=tuple(done.log_lines),
-            journal=done.journal,
-            reads=done.read_set,
-            identity_read=done.identity_read,
-            clock_read=done.clock_read,
-        )
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for finished in done:
+            finished.result()
 
-    def submit(self, call: MutationCall) -> None:
-        """See `Backend.submit`."""
-        self.supervisor.submit(
-            messages.RunMutation(
-                self.supervisor.next_number(),
-                call.call_id,
-                call.path,
-                call.args,
-                call.caller.identity,
-                call.caller.admin,
-                call.stored,
-            ),
-            call,
-        )
+    async def _listen(self, door: Door) -> tuple[web.AppRunner, int]:
+        """On the port asked for; else on the last run's, else on any."""
+        host, port = self.options.host, self.options.port
+        if port == 0 and self.folder.keys.port:
+            with contextlib.suppress(OSError):
+                return await serve_app(door.app(), host, self.folder.keys.port)
+        return await serve_app(door.app(), host, port)
 
-    async def run_action(self, call: ActionCall) -> ActionRun:
-        """See `Backend.run_action`; actions come with a later release."""
-        message = (
-            f"`{call.path}` is an action; this release runs queries and mutations."
-            if self.kind(call.path) == "action"
-            else f"Could not find public function for '{call.path}'."
-        )
-        return ActionRun(error=RunError(message))
-
-    def kind(self, path: str) -> FunctionKind | None:
-        """See `Backend.kind`."""
-        return self._kinds.get(path if ":" in path else f"{path}:default")
-
-    def raise_clock(self, ts: int) -> None:
-        """See `Backend.raise_clock`."""
-        self.supervisor.raise_clock(ts)
-
-    def _published(self, group: messages.Group, answered: list[Answered]) -> None:
-        """Pass a group on: one step, `ts` and replies together (B1)."""
-        self.ts = group.ts
-        if self._listener is not None:
-            replies = [Reply(call, _outcome(reply)) for call, reply in answered if call]
-            self._listener.published(
-                Published(group.previous, group.ts, group.touched, replies)
-            )
+    async def _idle_for(self, seconds: float) -> None:
+        """Return once nobody was there for so long."""
+        while True:
+            await asyncio.sleep(min(seconds, knobs.IDLE_LOOK_SECONDS))
+            idle = time.monotonic() - self.gateway.last_active
+            if self.gateway.session_count == 0 and idle >= seconds:
+                return
 
 
-def _outcome(reply: messages.Reply | ConvexlabError) -> MutationRun | ConvexlabError:
-    if isinstance(reply, ConvexlabError):
-        return reply
-    return MutationRun(
-        ts=reply.ts,
-        value=reply.value,
-        error=_run_error(reply.failure),
-        log_lines=tuple(reply.log_lines),
+def _host_in_url(host: str) -> str:
+    """A host that clients on this machine reach."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def serve(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    site_port: int = 0,  # noqa: ARG001 - HTTP actions are not served yet
+    secret_gate: bool = False,
+    idle_exit_seconds: float | None = None,
+    origins: tuple[str, ...] = (),
+) -> int:
+    """Serve a deployment until it is stopped.
+
+    Args:
+        folder: the deployment's folder; made if missing.
+        host: the address to listen on.
+        port: for clients; 0 takes a free one.
+        site_port: for HTTP actions.
+        secret_gate: clients come by the secret path, or with the admin key.
+        idle_exit_seconds: it ends so long after its last client; None: never.
+        origins: web origins that are let in without the secret path.
+
+    Returns:
+        The process's exit status.
+    """
+    options = Options(
+        host=host,
+        port=port,
+        secret_gate=secret_gate,
+        idle_exit_seconds=idle_exit_seconds,
+        origins=origins,
     )
+    try:
+        held = Folder(folder)
+    except Unavailable as error:
+        say(str(error))
+        return 1
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(held, options))
+    finally:
+        held.close()
 
 
-def _run_error(failure: messages.Failure | None) -> RunError | None:
-    if failure is None:
+async def _serve(folder: Folder, options: Options) -> int:
+    deployment = Deployment(folder, options)
+    try:
+        await deployment.open()
+        say(f"convexlab serves {folder.path} at {deployment.url}")
+        await deployment.run()
+    except (ConvexlabError, OSError) as error:
+        say(f"convexlab cannot go on: {error}")
+        return 1
+    finally:
+        await deployment.close()
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop's loops, where there is uvloop."""
+    try:
+        import uvloop
+    except ImportError:
         return None
-    text = failure.message
-    if failure.traceback:
-        text = f"{text}\n{failure.traceback}"
-    return RunError(text, failure.data)
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def say(line: str) -> None:
+    """One line for whoever started the deployment."""

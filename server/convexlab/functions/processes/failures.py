@@ -1,4 +1,4 @@
-"""Outcomes on their way between processes: value or exception ⇄ message."""
+"""Errors on their way between processes: exception ⇄ Failure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from convexlab.documents.encoding import to_stored
 from convexlab.errors import ConvexlabError, PushFailed
 from convexlab.functions.processes.messages import Failure
 
 if TYPE_CHECKING:
     from convexlab.functions.runner import Outcome
-
-
-def encoded(outcome: Outcome, *, stored: bool) -> bytes | None:
-    """A run's value as JSON: of the wire, or with numbers as they are stored."""
-    if stored and outcome.value is not None:
-        return to_stored(outcome.result)
-    return outcome.value
 
 
 def failure_of(outcome: Outcome) -> Failure | None:

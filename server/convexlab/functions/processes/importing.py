@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from convexlab.documents.encoding import from_stored
+from convexlab.engine import definitions
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
-from convexlab.errors import CallerError, InvalidValue
+from convexlab.errors import CallerError, InvalidArguments, InvalidValue
 
 if TYPE_CHECKING:
     from convexlab.engine.committer import Committer
@@ -25,6 +27,8 @@ def insert(committer: Committer, request: Import) -> bytes:
         InvalidValue: a line is not a JSON object.
         SchemaViolation: a document does not match the schema; names the line.
     """
+    if request.mode != "append":
+        _make_room(committer, request)
     tx = committer.begin(limits=NO_LIMITS)
     insert_one = tx.insert
     for number, line in enumerate(request.lines, request.first_line):
@@ -39,3 +43,36 @@ def insert(committer: Committer, request: Import) -> bytes:
             raise type(error)(f"line {number}: {error}") from None
     committer.accept(tx.finish())
     return msgspec.json.encode({"numWritten": len(request.lines)})
+
+
+def _make_room(committer: Committer, request: Import) -> None:
+    """See that the table is empty, or refuse.
+
+    Replacing does not delete the documents one by one: the table gives its name
+    to a new one with the same indexes, and goes away in slices.
+    """
+    table = committer.catalog.tables.get(request.table)
+    tx = committer.begin(system=True)
+    if (
+        table is None
+        or next(tx.rows(table.by_creation_time.id, EVERYTHING), None) is None
+    ):
+        return
+    if request.mode == "requireEmpty":
+        raise InvalidArguments(
+            f"Table {request.table} already exists. Choose a new table name, or use "
+            "replace or append."
+        )
+    definitions.set_table_state(tx, table, "deleting")
+    for index in [*table.indexes.values(), *table.others]:
+        if index.document_id and index.is_kept:
+            definitions.create_index(
+                tx,
+                table.name,
+                index.name,
+                index.fields,
+                unique=index.unique,
+                staged=index.staged,
+            )
+    definitions.create_table(tx, table.name)
+    committer.accept(tx.finish())

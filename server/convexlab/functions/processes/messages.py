@@ -134,12 +134,16 @@ class Describe(Message, frozen=True):
 
 
 class Import(Message, frozen=True):
-    """Insert one batch of documents, given as lines of JSON, in one transaction."""
+    """Insert one batch of documents, given as lines of JSON, in one transaction.
+
+    `mode` is Convex's: append, requireEmpty or replace.
+    """
 
     number: int
     table: str
     lines: list[bytes]
     first_line: int
+    mode: str
 
 
 class BeginPush(Message, frozen=True):

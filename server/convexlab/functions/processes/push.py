@@ -143,6 +143,15 @@ class Pusher:
         answer = await self._supervisor.read(Describe(number, counts))
         return msgspec.json.decode(_body(answer), type=Deployed)
 
+    async def counted(self, answer: asyncio.Future[Answer]) -> int:
+        """How many documents one batch of an import wrote.
+
+        Raises:
+            CallerError: none; names the line.
+        """
+        written: int = msgspec.json.decode(_body(await answer))["numWritten"]
+        return written
+
     async def _push(
         self,
         analyst: Worker,

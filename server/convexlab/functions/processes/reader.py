@@ -27,7 +27,7 @@ from convexlab.functions.processes.deployed import (
     read_sources,
     to_modules,
 )
-from convexlab.functions.processes.failures import encoded, failure_from, failure_of
+from convexlab.functions.processes.failures import failure_from, failure_of
 from convexlab.functions.processes.messages import (
     Answer,
     Become,
@@ -148,11 +148,12 @@ class Reader:
             journal=call.journal,
             clock=self._recorder,
             secret=self._secret,
+            stored=call.stored,
         )
         return QueryDone(
             number=call.number,
             ts=call.at,
-            value=encoded(outcome, stored=call.stored),
+            value=outcome.value,
             failure=failure_of(outcome),
             log_lines=outcome.log_lines,
             journal=outcome.journal,

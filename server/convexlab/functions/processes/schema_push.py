@@ -56,6 +56,10 @@ class SchemaPush:
         """Whether a slice is to be done."""
         return self._work_is_due
 
+    def work_is_due(self) -> None:
+        """There is something to fill, sweep or clear."""
+        self._work_is_due = True
+
     def take(self, message: Message) -> bytes | None:
         """Begin or abort a push; None when the answer comes later."""
         match message:

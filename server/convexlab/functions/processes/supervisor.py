@@ -254,6 +254,7 @@ class Supervisor:
     def dismiss(self, worker: Worker) -> None:
         """End an analyst."""
         self._analysts.pop(worker, None)
+        worker.is_dismissed = True
         self._go_on("dismiss", worker.stop(knobs.STOP_PROCESS_SECONDS))
 
     def _refuse_if_closing(self) -> None:
@@ -354,7 +355,7 @@ class Supervisor:
         """A process is gone: fail what it ran, replace it, pass on the rest."""
         culprit = worker.recorder.call
         reason = worker.how_it_ended()
-        if not self._closing:
+        if not (self._closing or worker.is_dismissed):
             print(  # noqa: T201
                 f"convexlab: the {worker.role} process {worker.pid} ended: {reason}\n"
                 f"{worker.stack}",

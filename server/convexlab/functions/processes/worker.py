@@ -58,6 +58,7 @@ class Worker:
         self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.recorder = FlightRecorder.create()
         self.alive = True
+        self.is_dismissed = False  # *set by* whoever needs it no more
         self.reason: str | None = None  # *set by* kill
         self.stack = ""  # *set by* kill
         self._received = received

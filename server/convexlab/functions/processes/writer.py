@@ -36,7 +36,7 @@ from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError
 from convexlab.functions.processes import importing, schema_push
 from convexlab.functions.processes.deployed import Deployed, identity_of
-from convexlab.functions.processes.failures import encoded, failure_from, failure_of
+from convexlab.functions.processes.failures import failure_from, failure_of
 from convexlab.functions.processes.flusher import Flusher
 from convexlab.functions.processes.messages import (
     Answer,
@@ -229,13 +229,14 @@ class Writer:
             journal=None,
             clock=self._recorder,
             secret=self._secret,
+            stored=call.stored,
         )
         self._recorder.end()
         self._pace.note(call.path, time.monotonic() - began)
         if outcome.error is not None:
             self._flusher.add(_failed(call.number, outcome))
             return
-        value = encoded(outcome, stored=call.stored)
+        value = outcome.value
         assert value is not None
         finished = tx.finish()
         record = _encode(Recorded(value, outcome.log_lines))
@@ -305,6 +306,8 @@ class Writer:
     def _system(self, message: Message) -> bytes | None:
         match message:
             case Import():
+                if message.mode == "replace":
+                    self._pushes.work_is_due()
                 return importing.insert(self.committer, message)
             case FinishPush():
                 self._deployed.preload(message.sources)

@@ -1,0 +1,200 @@
+"""The owner's endpoints: deploy, look, import, let origins in.
+
+    POST /api/convexlab/push      modules in, what they define out, or what is wrong
+    GET  /api/convexlab/status    tables, modules and where they came from, processes
+    GET  /api/convexlab/module    one module's source
+    POST /api/convexlab/origins   let pages of these web origins in
+    POST /api/import              lines of JSON into a table
+
+All take the deployment's admin key.
+"""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from convexlab import knobs
+from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotFound
+from convexlab.functions.processes.messages import Import
+from convexlab.functions.processes.push import PushRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convexlab.functions.processes.push import Pusher
+    from convexlab.functions.processes.supervisor import Supervisor
+    from convexlab.web.server import Door
+
+_MODES = ("append", "requireEmpty", "replace")
+
+
+class Origins(msgspec.Struct, frozen=True):
+    """The body of `/api/convexlab/origins`."""
+
+    origins: list[str]
+
+
+class Admin:
+    """The owner's endpoints of one deployment.
+
+    Args:
+        supervisor: its processes.
+        pusher: its pushes.
+        learn: told what functions there are after a push.
+        origins: the web origins that are let in; added to.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        pusher: Pusher,
+        *,
+        learn: Callable[[Sequence[dict[str, Any]]], None],
+        origins: set[str],
+    ) -> None:
+        self._supervisor = supervisor
+        self._pusher = pusher
+        self._learn = learn
+        self._origins = origins
+        self._door: Door | None = None
+        self._began = time.time()
+
+    def add_to(self, door: Door) -> None:
+        """Answer at the door."""
+        self._door = door
+        door.add("POST", "/api/convexlab/push", self.push)
+        door.add("GET", "/api/convexlab/status", self.status)
+        door.add("GET", "/api/convexlab/module", self.module)
+        door.add("POST", "/api/convexlab/origins", self.let_in)
+        door.add("POST", "/api/import", self.import_lines)
+
+    async def push(self, request: web.Request) -> web.Response:
+        """Deploy modules, or say what is wrong with them."""
+        await self._expect_owner(request)
+        asked = await _body(request, PushRequest)
+        try:
+            result = await self._pusher.push(asked)
+        except CallerError as error:
+            told = {
+                "code": error.code,
+                "message": str(error),
+                "path": getattr(error, "path", None),
+                "line": getattr(error, "line", None),
+                "traceback": getattr(error, "traceback", None),
+            }
+            return _json({"status": "error", "error": told})
+        if not asked.dry_run:
+            self._learn(result.functions)
+        return _json({"status": "success", **msgspec.to_builtins(result)})
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Say what is deployed, what it holds and what runs it."""
+        await self._expect_owner(request)
+        deployed = await self._pusher.describe(counts=True)
+        functions: dict[str, list[dict[str, Any]]] = {}
+        for item in deployed.functions:
+            module = item.get("identifier", "http.js").partition(".js")[0]
+            functions.setdefault(module, []).append(item)
+        modules = [
+            {
+                "path": module.path,
+                "origin": module.origin or None,
+                "functions": functions.get(module.path, []),
+            }
+            for module in deployed.modules
+        ]
+        return _json(
+            {
+                "version": version("convexlab"),
+                "url": str(request.url.origin()),
+                "startedAt": self._began,
+                "ts": str(deployed.ts),
+                "tables": deployed.tables,
+                "modules": modules,
+                "processes": self._supervisor.processes(),
+            }
+        )
+
+    async def module(self, request: web.Request) -> web.Response:
+        """One module with its source."""
+        await self._expect_owner(request)
+        path = request.query.get("path", "")
+        deployed = await self._pusher.describe(counts=False)
+        for module in deployed.modules:
+            if module.path == path:
+                return _json(msgspec.to_builtins(module))
+        raise NotFound(f"There is no module `{path}`.")
+
+    async def let_in(self, request: web.Request) -> web.Response:
+        """Let pages of some web origins in without the secret path."""
+        await self._expect_owner(request)
+        asked = (await _body(request, Origins)).origins
+        for origin in asked:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+                raise InvalidArguments(
+                    f"{origin!r} is not a web origin, such as http://localhost:5173."
+                )
+        self._origins.update(asked)
+        return _json({"origins": sorted(self._origins)})
+
+    async def import_lines(self, request: web.Request) -> web.Response:
+        """Insert the body's lines, in batches each of which is one transaction."""
+        await self._expect_owner(request)
+        table = request.query.get("tableName", "")
+        mode = request.query.get("mode", "requireEmpty")
+        if not table:
+            raise InvalidArguments("`tableName` is missing: which table?")
+        if request.query.get("format", "jsonLines") != "jsonLines":
+            raise InvalidArguments("`format` is jsonLines here: one document a line.")
+        if mode not in _MODES:
+            raise InvalidArguments(f"mode {mode!r} is none of {', '.join(_MODES)}.")
+        lines = (await request.read()).splitlines()
+        return _json({"numWritten": await self._import(table, mode, lines)})
+
+    async def _import(self, table: str, mode: str, lines: list[bytes]) -> int:
+        """N.B. all batches are queued in one step, so requests do not mix."""
+        size = knobs.IMPORT_BATCH_DOCUMENTS
+        number = self._supervisor.next_number
+        answers = [
+            self._supervisor.write(
+                Import(
+                    number(),
+                    table,
+                    lines[start : start + size],
+                    start + 1,
+                    mode if start == 0 else "append",
+                )
+            )
+            for start in range(0, max(len(lines), 1), size)
+        ]
+        written = 0
+        failed: ConvexlabError | None = None
+        for answer in answers:
+            try:
+                written += (await self._pusher.counted(answer)) if failed is None else 0
+            except ConvexlabError as error:
+                error.add_note(f"{written} documents before it were written.")
+                failed = error
+        if failed is not None:
+            raise failed
+        return written
+
+    async def _expect_owner(self, request: web.Request) -> None:
+        assert self._door is not None, "add_to comes first"
+        await self._door.api.admin(request)
+
+
+async def _body(request: web.Request, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise InvalidArguments(f"The body is not what this takes: {error}") from None
+
+
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
