@@ -8,7 +8,8 @@ any run is given the modules of the very snapshot it runs on.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from importlib import resources
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from convexlab.engine.overlay import Row
     from convexlab.engine.snapshot import Snapshot
     from convexlab.engine.transaction import Transaction
+
+
+# What the paths of the system's own functions begin with.
+SYSTEM: Final = "_system/"
 
 
 def identity_of(attributes: bytes | None) -> Identity | None:
@@ -94,6 +99,22 @@ def module_set(sources: list[Source], previous: ModuleSet | None) -> ModuleSet:
     return ModuleSet(to_modules(sources), previous=previous, now_ms=time.time() * 1000)
 
 
+def system_modules() -> ModuleSet:
+    """The system's own functions; see `functions/system`."""
+    root = resources.files("convexlab.functions.system")
+    sources = [
+        ModuleSource(
+            f"{SYSTEM}{folder.name}/{file.name.removesuffix('.py')}",
+            file.read_text(encoding="utf-8"),
+        )
+        for folder in root.iterdir()
+        if folder.is_dir() and not folder.name.startswith("_")
+        for file in folder.iterdir()
+        if file.name.endswith(".py") and not file.name.startswith("_")
+    ]
+    return ModuleSet(sources)
+
+
 class Deployed:
     """The newest catalog and modules a process has seen, kept until they change."""
 
@@ -101,12 +122,21 @@ class Deployed:
         self._catalog: Catalog | None = None
         self._modules: tuple[int, ModuleSet] | None = None
         self._preloaded: ModuleSet | None = None
+        self._system: ModuleSet | None = None
 
     def catalog(self, snapshot: Snapshot) -> Catalog:
         """The catalog of a snapshot."""
         if self._catalog is None or self._catalog.ts != snapshot.catalog_ts:
             self._catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
         return self._catalog
+
+    def modules_for(self, path: str, snapshot: Snapshot) -> ModuleSet:
+        """The modules that a function's path is looked up in."""
+        if not path.startswith(SYSTEM):
+            return self.modules(snapshot)
+        if self._system is None:
+            self._system = system_modules()
+        return self._system
 
     def modules(self, snapshot: Snapshot) -> ModuleSet:
         """The modules of a snapshot."""

@@ -136,7 +136,7 @@ class Reader:
         tx = Transaction(snapshot, self._deployed.catalog(snapshot))
         tx.read_set.record(*module_presence(call.path))
         outcome = run_function(
-            self._deployed.modules(snapshot),
+            self._deployed.modules_for(call.path, snapshot),
             call.path,
             call.args,
             tx,
