@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from convexlab.documents.validators import v
     from convexlab.documents.value import UNDEFINED, Int64, from_ms, to_ms
     from convexlab.errors import ConvexError, FunctionFailed
-    from convexlab.extension import (
-        _jupyter_labextension_paths,
-        _jupyter_server_extension_points,
-    )
+    from convexlab.extension import _jupyter_server_extension_points
     from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
     from convexlab.functions.annotations import (
         Doc,
@@ -73,7 +70,6 @@ __all__ = [
     "PaginationResult",
     "QueryCtx",
     "SyncActionCtx",
-    "_jupyter_labextension_paths",
     "_jupyter_server_extension_points",
     "action",
     "api",

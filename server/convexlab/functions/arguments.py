@@ -263,13 +263,11 @@ def _function_hints(definition: FunctionDefinition[..., Any]) -> dict[str, Any]:
     annotations = dict(getattr(handler, "__annotations__", {}))
     code = handler.__code__
     annotations.pop(code.co_varnames[0] if code.co_argcount else "", None)
-    names = dict(
-        zip(
-            code.co_freevars,
-            (_cell(cell) for cell in handler.__closure__ or ()),
-            strict=False,
-        )
-    )
+    cells = (_cell(cell) for cell in handler.__closure__ or ())
+    names = {
+        **definition.names_around,
+        **dict(zip(code.co_freevars, cells, strict=False)),
+    }
     hints = {}
     for parameter, annotation in annotations.items():
         if parameter == "return" and definition.given_returns is not None:

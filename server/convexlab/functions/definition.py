@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from contextvars import ContextVar
 from typing import (
     TYPE_CHECKING,
@@ -31,6 +32,7 @@ from convexlab.errors import InvalidArguments, NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from convexlab.documents.validators import Validator
     from convexlab.functions.arguments import Signature
@@ -78,6 +80,7 @@ class FunctionDefinition(Generic[P, R]):
         module: the path of the module that made it; None outside of a deployment.
         name: its public name; *set by* the module that holds it, or by `name=`.
         given_args, given_returns: `args=` and `returns=`.
+        names_around: the local names where it was decorated, for its annotations.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class FunctionDefinition(Generic[P, R]):
         self.given_returns = returns
         self.given_name = name
         self.module = making.get()
+        self.names_around = _names_around()
         self.name = name
         functools.update_wrapper(self, handler, updated=())
 
@@ -145,6 +149,16 @@ class FunctionDefinition(Generic[P, R]):
         return f"<{self.visibility} {self.kind} {where}>"
 
 
+def _names_around() -> dict[str, Any]:
+    """The locals of the function that decorates; nothing at a module's top level."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as typing does it
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    if frame is None or frame.f_locals is frame.f_globals:
+        return {}
+    return dict(frame.f_locals)
+
+
 class _Decorator:
     """`@query`, `@mutation`, …: with or without options."""
 
@@ -169,7 +183,6 @@ class _Decorator:
     def __call__(
         self,
         handler: Any = None,
-        /,
         *,
         args: Any = None,
         returns: Any = None,

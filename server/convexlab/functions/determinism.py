@@ -40,6 +40,15 @@ USER_FILES: Final = "convex/"
 """What the file names of user modules begin with, in code objects and tracebacks."""
 
 
+LOADING: Final = "a module's top level"
+"""How refusals name a run that loads a module."""
+
+_WRAPPERS: Final = frozenset({
+    "os", "_collections_abc", "collections.abc",
+    "convexlab.functions.determinism", "convexlab.functions.replacements",
+})  # fmt: skip
+
+
 class Run:
     """One run of user code: its time, its chance, its log.
 
@@ -203,6 +212,23 @@ def refuse(what: str, named: str = "") -> None:
         f"{subject}only actions may {what}, and this is {run.what}. "
         "Do it in an action and hand what it finds to a mutation with `ctx.run_mutation`."
     )
+
+
+def refuse_environment() -> None:
+    """Refuses `os.environ`; but what a library reads as a module loads is its own affair."""
+    run = _current.get()
+    if run is None or not run.active:
+        return
+    if run.what == LOADING and not _is_asked_by_user(sys._getframe(1)):  # noqa: SLF001
+        return
+    refuse(ENVIRONMENT, "os.environ")
+
+
+def _is_asked_by_user(frame: types.FrameType | None) -> bool:
+    """Whether the first who is not one of Python's wrappers is a user module."""
+    while frame is not None and frame.f_globals.get("__name__") in _WRAPPERS:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(USER_FILES)
 
 
 def _is_pythons_own(frame: types.FrameType | None) -> bool:

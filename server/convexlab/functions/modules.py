@@ -397,11 +397,13 @@ class ModuleSet:
         earlier = sys.modules.get(name)
         sys.modules[name] = namespace
         seed = bytes.fromhex(self.versions[parsed.path])
-        run = determinism.Run("a module's top level", now_ms=self._now_ms, seed=seed)
+        run = determinism.Run(determinism.LOADING, now_ms=self._now_ms, seed=seed)
         token = making.set(parsed.path)
         try:
             with determinism.inside(run):
-                exec(compile(parsed.tree, parsed.filename, "exec"), vars(namespace))  # noqa: S102 - that is what a module is
+                # N.B. else it would inherit this file's `from __future__ import`.
+                code = compile(parsed.tree, parsed.filename, "exec", dont_inherit=True)
+                exec(code, vars(namespace))  # noqa: S102 - that is what a module is
         except BaseException as error:
             del self._loaded[parsed.path]
             sys.modules.pop(name)

@@ -22,12 +22,12 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.functions.determinism import (
-    ENVIRONMENT,
     THREADS,
     WAIT,
     audit,
     current,
     refuse,
+    refuse_environment,
     running,
 )
 
@@ -50,24 +50,24 @@ class _Environment(type(os.environ)):  # type: ignore[misc]  # the class has no 
     """`os.environ`, closed to queries and mutations."""
 
     def __getitem__(self, key: str) -> str:
-        refuse(ENVIRONMENT, "os.environ")
+        refuse_environment()
         value: str = super().__getitem__(key)
         return value
 
     def __setitem__(self, key: str, value: str) -> None:
-        refuse(ENVIRONMENT, "os.environ")
+        refuse_environment()
         super().__setitem__(key, value)
 
     def __delitem__(self, key: str) -> None:
-        refuse(ENVIRONMENT, "os.environ")
+        refuse_environment()
         super().__delitem__(key)
 
     def __iter__(self) -> Iterator[str]:
-        refuse(ENVIRONMENT, "os.environ")
+        refuse_environment()
         return iter(super().__iter__())
 
     def __len__(self) -> int:
-        refuse(ENVIRONMENT, "os.environ")
+        refuse_environment()
         return int(super().__len__())
 
 
