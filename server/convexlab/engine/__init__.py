@@ -11,9 +11,11 @@ Reading order
     snapshot      reads at one timestamp
     catalog       tables, indexes and schemas, from the system tables
     definitions   how those are written
+    cache         revisions at hand
     limits        what one transaction may do
     transaction   snapshot, read set and writes
     committer     the only code that changes the database
     backfill      filling a new index, checking a new schema, in slices
     retention     how far back log and history reach
+    audit         whether a store holds together
 """

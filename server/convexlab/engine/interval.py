@@ -126,15 +126,11 @@ class IntervalSet:
 
     def check(self) -> None:
         """Assert I2."""
-        for (start, end), following in zip(
-            zip(self._starts, self._ends, strict=True),
-            [*self._starts[1:], None],
-            strict=True,
-        ):
+        for start, end in zip(self._starts, self._ends, strict=True):
             assert end is None or start < end, (start, end)
-            if following is not None:
-                assert end is not None, (end, following)
-                assert end < following, (end, following)
+        for end, start in zip(self._ends, self._starts[1:], strict=False):
+            assert end is not None, start
+            assert end < start, (end, start)
 
 
 def _by_start(interval: Interval) -> bytes:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+
+from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.read_set import ReadSet
+
+keys = st.binary(max_size=2)
+intervals = st.builds(Interval, keys, st.none() | keys)
+
+
+def test_a_range_read_sees_rows_that_were_absent():
+    reads = ReadSet()
+    reads.record(7, Interval(b"a", b"c"))
+    assert reads.touched_by([(7, b"b")])
+    assert not reads.touched_by([(7, b"c"), (8, b"b")])
+
+
+def test_a_point_read_sees_its_key_only():
+    reads = ReadSet()
+    reads.record_point(7, b"k")
+    assert reads.touched_by([(1, b"x"), (7, b"k")])
+    assert not reads.touched_by([(7, b"k\0"), (8, b"k")])
+
+
+def test_r1_a_range_covers_what_was_consumed():
+    reads = ReadSet()
+    read = reads.open_range(7, Interval(b"a", b"z"), reverse=False)
+    assert not reads.touched_by([(7, b"a")])
+    read.reached(b"f")
+    assert reads.touched_by([(7, b"a")])
+    assert reads.touched_by([(7, b"f")])
+    assert not reads.touched_by([(7, b"g")])
+    read.exhausted()
+    assert reads.touched_by([(7, b"y")])
+
+
+def test_r1_a_range_read_backwards_covers_its_end():
+    reads = ReadSet()
+    read = reads.open_range(7, Interval(b"a", None), reverse=True)
+    read.reached(b"f")
+    assert reads.touched_by([(7, b"\xff")])
+    assert reads.touched_by([(7, b"f")])
+    assert not reads.touched_by([(7, b"e")])
+
+
+def test_overlapping_reads_merge():
+    reads = ReadSet()
+    reads.record_point(7, b"b")
+    reads.record(7, Interval(b"a", b"c"))
+    reads.record(7, Interval(b"c", b"d"))
+    reads.record_point(3, b"x")
+    assert reads.to_list() == [(3, b"x", b"x\0"), (7, b"a", b"d")]
+    assert reads.count == 4
+
+
+@given(st.lists(intervals), st.lists(keys), keys)
+def test_merged_intervals_touch_what_the_reads_touch(
+    ranges: list[Interval], points: list[bytes], key: bytes
+):
+    reads = ReadSet()
+    for interval in ranges:
+        reads.record(1, interval)
+    for point in points:
+        reads.record_point(1, point)
+    merged = any(interval.contains(key) for _, interval in reads.items())
+    assert merged == reads.touched_by([(1, key)])
+    assert merged == (key in points or any(i.contains(key) for i in ranges))
+
+
+def test_a_read_set_can_include_another():
+    one, other = ReadSet(), ReadSet()
+    assert not one
+    other.record(1, EVERYTHING)
+    one.include(other)
+    assert one
+    assert one.to_list() == other.to_list()
