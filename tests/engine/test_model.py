@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, settings, strategies as st
@@ -63,7 +64,9 @@ class Database(RuleBasedStateMachine):
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="convexlab-model-"))
         self.persistence: Any = self._store()
-        self.committer = Committer(self.persistence)
+        self.random = Random(0)
+        self.time = 1_700_000_000_000_000_000
+        self.committer = self._committer()
         self.model: Model = {}
         self.indexes: dict[tuple[str, str], bool] = {}
         self.past: dict[int, Model] = {}
@@ -73,6 +76,15 @@ class Database(RuleBasedStateMachine):
 
     def _store(self) -> Any:
         return SqlitePersistence(self.folder) if self.sqlite else MemoryPersistence()
+
+    def _committer(self) -> Committer:
+        return Committer(
+            self.persistence, now_ns=self._now, random_bytes=self.random.randbytes
+        )
+
+    def _now(self) -> int:
+        self.time += 1_000_000
+        return self.time
 
     def teardown(self) -> None:
         if hasattr(self, "persistence"):
@@ -264,7 +276,7 @@ class Database(RuleBasedStateMachine):
         self.persistence.check()
         self.persistence.close()
         self.persistence = self._store()
-        self.committer = Committer(self.persistence)
+        self.committer = self._committer()
         assert self.committer.ts == ts
 
     # -- indexes and retention ----------------------------------------------------
@@ -303,7 +315,7 @@ class Database(RuleBasedStateMachine):
         nothing_kept = Retention(
             log_seconds=0, history_seconds=0, history_bytes=0, session_seconds=0
         )
-        trim_slice(self.committer, nothing_kept)
+        trim_slice(self.committer, nothing_kept, now_ns=self._now)
 
     @property
     def _enabled_at(self) -> dict[tuple[str, str], int]:
