@@ -93,6 +93,9 @@ ROUND_SECONDS: Final = 0.050
 MAX_SESSION_CALLS: Final = 1000
 # A slow client gets no third Transition while two are unsent: the rest coalesce.
 MAX_UNSENT_TRANSITIONS: Final = 2
+# npm's client repeats its mutations right after its queries when it comes back: they
+# are answered first, so that no optimistic update is shown over its own effect.
+RECONNECT_PAUSE_SECONDS: Final = 0.020
 # How far a client may push our clock with a timestamp that it claims to have seen.
 MAX_CLOCK_RAISE_SECONDS: Final = 300.0
 # Sessions served in one go, before the loop looks at its sockets again.
@@ -160,8 +163,8 @@ IMPORT_BATCH_LINES: Final = 2_000
 IMPORT_BATCH_BYTES: Final = 4 << 20
 # While one batch is being committed the next one is sent.
 IMPORTS_IN_FLIGHT: Final = 2
-# A progress bar for less than this only flickers.
-PROGRESS_FROM_ROWS: Final = 5_000
+# A progress bar for what takes less than this only flickers.
+PROGRESS_AFTER_SECONDS: Final = 1.0
 # What a notebook file keeps of a result: enough to read, too little to bloat git.
 STATIC_ROWS: Final = 20
 STATIC_COLUMNS: Final = 30
@@ -184,3 +187,4 @@ QUICK_MUTATION_SECONDS: Final = 0.002
 CHORES_SECONDS: Final = 5.0
 # Documents of an import that are committed together: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 500
+IDLE_LOOK_SECONDS: Final = 10.0

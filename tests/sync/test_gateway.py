@@ -27,6 +27,12 @@ async def settle(turns=30):
         await asyncio.sleep(0)
 
 
+async def resumed():
+    """Let a page that came back be heard out."""
+    await asyncio.sleep(knobs.RECONNECT_PAUSE_SECONDS * 1.5)
+    await settle()
+
+
 def truth(backend):
     def say(path, args, ts):
         call = SimpleNamespace(path=path, caller=Caller(), journal=None)
@@ -386,7 +392,7 @@ async def test_a_repeated_mutation_is_answered_and_not_run(gateway, page, backen
     again.connect(SESSION, count=1)
     again.follow("counter:get")
     again.mutate("counter:inc", request=0)
-    await settle()
+    await resumed()
     assert len(backend.executed) == 1
     assert again.responses[0]["ts"] == page.responses[0]["ts"]
     assert again.value == 1.0
@@ -403,8 +409,9 @@ async def test_after_a_reconnect_old_responses_come_before_the_first_transition(
     again = Page(gateway, truth(backend))
     again.connect(SESSION, count=1)
     again.follow("counter:get")
-    again.mutate("counter:inc", request=0)
     await settle()
+    again.mutate("counter:inc", request=0)
+    await resumed()
     assert again.messages == []
     backend.pump()
     await settle()
@@ -421,7 +428,7 @@ async def test_the_same_call_may_be_under_way_twice(gateway, page, backend):
     again.follow("counter:get")
     again.mutate("counter:inc", request=0)
     backend.pump()
-    await settle()
+    await resumed()
     assert backend._states[backend.ts]["n"] == 1
     assert again.value == 1.0
     assert again.responses[0]["success"]

@@ -89,6 +89,7 @@ class Tiny:
         self._newest = self.ts  # committed, perhaps not yet published
         self._listener: Any = None
         self._queue: list[Any] = []
+        self._arrival: asyncio.Future[None] | None = None
         self._scheduled = False
         self._gates: dict[str, asyncio.Event] = {}
         self.calls: dict[str, MutationRun] = {}
@@ -126,6 +127,12 @@ class Tiny:
     def skip(self, **values: Any) -> None:
         """Commit, and lose the message: the next one says that there was a gap."""
         self._commit(values)
+
+    async def has_queued(self, count: int) -> None:
+        """Wait until so many mutations are queued."""
+        while len(self._queue) < count:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
 
     def pump(self) -> None:
         """Run what was submitted, as one group."""
@@ -168,6 +175,8 @@ class Tiny:
 
     def submit(self, call: Any) -> None:
         self._queue.append(call)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
         if self.auto and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.pump)

@@ -46,6 +46,7 @@ from convexlab.sync.session import ClientSession, FollowedQuery
 from convexlab.sync.transition import Payload, payload_of, refusal, request_id
 from convexlab.sync.work import (
     Close,
+    Pause,
     RaiseClock,
     Send,
     Start,
@@ -227,10 +228,17 @@ class Gateway:
                 case Close():
                     self._end(session)
                     outbox.close(work.code, work.reason)
+                case Pause():
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(work.seconds, self._resume, session)
                 case Verify():
                     pass  # `receive` hands it to whoever can wait
                 case _:
                     assert_never(work)
+
+    def _resume(self, session: ClientSession) -> None:
+        session.resumed()
+        self._rounds.want(session)
 
     def _submit(self, call: MutationCall, hear: Callable[[Reply], None]) -> None:
         self._submitted[call] = hear

@@ -81,6 +81,7 @@ from convexlab.sync.work import (
     NO_STATUS,
     TRY_AGAIN,
     Close,
+    Pause,
     RaiseClock,
     Send,
     Start,
@@ -180,6 +181,7 @@ class ClientSession:
         self._mutations: deque[_Queued] = deque()
         self._held: list[tuple[bytes, int]] = []
         self._replaying = False
+        self._paused = False
         self._actions = 0
         self.closed = False
 
@@ -218,10 +220,17 @@ class ClientSession:
             self._session_id = _session_id(message.session_id)
         if message.client_ts:
             self._skew_ms = int(message.client_ts) - self._now_ns() // 1_000_000
-        self._replaying = message.connection_count > 0
-        if message.max_observed_timestamp is None:
-            return []
-        return self._observe(decode_ts(message.max_observed_timestamp))
+        works: list[Work] = []
+        if message.connection_count > 0:
+            self._replaying = self._paused = True
+            works.append(Pause(knobs.RECONNECT_PAUSE_SECONDS))
+        if message.max_observed_timestamp is not None:
+            works += self._observe(decode_ts(message.max_observed_timestamp))
+        return works
+
+    def resumed(self) -> None:
+        """What the client says right after it came back has been heard."""
+        self._paused = False
 
     def _observe(self, ts: int) -> list[Work]:
         most = self._now_ns() + int(knobs.MAX_CLOCK_RAISE_SECONDS * 1e9)
@@ -389,7 +398,8 @@ class ClientSession:
     @property
     def wants_transition(self) -> bool:
         """Whether there may be something to tell, and nothing is being prepared."""
-        return self.flight is None and (
+        quiet = self.flight is not None or self._paused
+        return not quiet and (
             bool(self._stale or self._removed) or self._owed or self._is_behind
         )
 

@@ -72,4 +72,11 @@ class Unfollow:
     query: FollowedQuery
 
 
-Work = Verify | Submit | Start | Send | Close | RaiseClock | Unfollow
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Call the session's `resumed` after a while, before which it tells nothing."""
+
+    seconds: float
+
+
+Work = Verify | Submit | Start | Send | Close | RaiseClock | Unfollow | Pause

@@ -1,0 +1,332 @@
+// The official npm client, asked to do one thing: `node client.mjs SCENARIO`, with
+// CONVEX_URL in the environment. Prints one JSON object a line, the outcome last.
+
+import { ConvexClient, ConvexHttpClient } from "convex/browser";
+import { anyApi } from "convex/server";
+import { ConvexError } from "convex/values";
+
+const url = process.env.CONVEX_URL;
+const { counter, fail, log, messages, users, values, secret, slow } = anyApi;
+
+const say = (object) => console.log(JSON.stringify(object, encode));
+const encode = (_key, value) =>
+  typeof value === "bigint"
+    ? `${value}n`
+    : value instanceof ArrayBuffer
+      ? `bytes ${Buffer.from(value).toString("hex")}`
+      : Object.is(value, -0)
+        ? "-0"
+        : typeof value === "number" && !Number.isFinite(value)
+          ? `${value}`
+          : value;
+
+// Errors inside the WebSocket handler reject nothing: they end up here.
+process.on("uncaughtException", (error) => {
+  say({ uncaught: `${error}` });
+  process.exit(2);
+});
+
+// The next line that the test writes.
+const told = () => new Promise((done) => process.stdin.once("data", done));
+
+// Resolves once `client` has heard a value of `query` that satisfies `enough`.
+const until = (client, query, args, enough, seen = []) =>
+  new Promise((done, failed) => {
+    const stop = client.onUpdate(
+      query,
+      args,
+      (value) => {
+        seen.push(value);
+        if (enough(value)) {
+          queueMicrotask(() => stop());
+          done(seen);
+        }
+      },
+      failed,
+    );
+  });
+
+const failure = async (promise) => {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    const isConvexError = error instanceof ConvexError;
+    return { isConvexError, data: isConvexError ? error.data : null, message: error.message };
+  }
+};
+
+// A token that looks like one, for a deployment that believes it.
+const token = (claims) => {
+  const now = Math.floor(Date.now() / 1000);
+  const part = (object) => Buffer.from(JSON.stringify(object)).toString("base64url");
+  return [{ alg: "none" }, { iat: now, exp: now + 3600, iss: "https://id", ...claims }].map(part).join(".") + ".x";
+};
+
+const scenarios = {
+  // A query, a mutation and an action; a missing one of each.
+  async calls(client) {
+    return {
+      before: await client.query(counter.get, {}),
+      written: await client.mutation(counter.inc, { by: 2 }),
+      after: await client.query(counter.get, {}),
+      action: await client.action(anyApi.ai.run, {}),
+      deep: await client.query(anyApi.dir.deep.get, {}),
+      noQuery: await failure(client.query(anyApi.no.such, {})),
+      noMutation: await failure(client.mutation(anyApi.no.such, {})),
+    };
+  },
+
+  // A mutation's promise resolves though nothing is followed.
+  async mutationAlone(client) {
+    return { values: [await client.mutation(counter.inc, {}), await client.mutation(counter.inc, {})] };
+  },
+
+  // Updates arrive in order, and end on the last state.
+  async subscription(client) {
+    const seen = [];
+    const done = until(client, counter.get, {}, (value) => value === 20, seen);
+    await Promise.all(Array.from({ length: 20 }, () => client.mutation(counter.inc, {})));
+    await done;
+    return { seen };
+  },
+
+  // An optimistic update is replaced by its own effect, never added to it.
+  async optimistic(client) {
+    const seen = [];
+    client.onUpdate(counter.get, {}, (value) => seen.push(value));
+    await until(client, counter.get, {}, () => true);
+    const optimisticUpdate = (store) => {
+      const value = store.getQuery(counter.get, {});
+      if (value !== undefined) store.setQuery(counter.get, {}, value + 1);
+    };
+    const results = [];
+    for (let n = 0; n < 5; n++) {
+      results.push(await client.mutation(counter.inc, {}, { optimisticUpdate }));
+      results.push(client.client.localQueryResult("counter:get", {}));
+    }
+    return { seen, results };
+  },
+
+  // Two queries that one commit changes are never seen apart.
+  async together(client) {
+    const torn = [];
+    const look = () => {
+      const one = client.client.localQueryResult("counter:get", {});
+      const two = client.client.localQueryResult("counter:double", {});
+      if (one !== undefined && two !== undefined && two !== 2 * one) torn.push([one, two]);
+    };
+    client.onUpdate(counter.get, {}, look);
+    client.onUpdate(counter.double, {}, look);
+    await until(client, counter.double, {}, () => true);
+    for (let n = 0; n < 10; n++) await client.mutation(counter.inc, {});
+    await until(client, counter.double, {}, (value) => value === 20);
+    return { torn };
+  },
+
+  async errors(client) {
+    return {
+      plain: await failure(client.query(fail.query, {})),
+      data: await failure(client.query(fail.query, { data: { code: 7n } })),
+      nothing: await failure(client.mutation(fail.mutation, { data: null })),
+      mutation: await failure(client.mutation(fail.mutation, { data: { code: 7n } })),
+      action: await failure(client.action(fail.action, { data: "x" })),
+      still: await client.query(counter.get, {}),
+    };
+  },
+
+  async logs(client) {
+    const lines = [];
+    console.log = (...parts) => lines.push(parts.join(" "));
+    await client.query(log.query, {});
+    console.log = (text) => process.stdout.write(`${text}\n`);
+    return { lines };
+  },
+
+  // Everything that a value may be, there and back.
+  async values(client) {
+    const value = {
+      nothing: null,
+      yes: true,
+      float: 1.5,
+      whole: 3,
+      big: 9007199254740993n,
+      minus: -1n,
+      zero: -0,
+      nan: NaN,
+      infinite: -Infinity,
+      text: "snow ☃ 𝄞",
+      bytes: new Uint8Array([0, 255]).buffer,
+      list: [1, [2n], { a: [] }],
+      empty: {},
+    };
+    const http = new ConvexHttpClient(url);
+    return {
+      sent: value,
+      query: await client.query(values.same, { value }),
+      mutation: await client.mutation(values.echo, { value }),
+      httpQuery: await http.query(values.same, { value }),
+      httpMutation: await http.mutation(values.echo, { value }),
+    };
+  },
+
+  // Arguments that are no values fail the call, not the connection.
+  async refused(client) {
+    const deep = (depth) => (depth ? [deep(depth - 1)] : 1);
+    const send = (value) => failure(client.client.mutation("values:echo", { value }));
+    return {
+      surrogate: await send("\ud800"),
+      long: await send(Array(8193).fill(0)),
+      deep: await send(deep(80)),
+      large: (await failure(client.mutation(values.echo, { value: "x".repeat(17 << 20) }))).message.slice(0, 200),
+      still: await client.query(counter.get, {}),
+    };
+  },
+
+  async big(client) {
+    const value = await client.query(values.big, { size: 17 << 20 });
+    return { length: value.length };
+  },
+
+  // Says when it follows; the test then ends the connection and writes.
+  async reconnect(client) {
+    const seen = [];
+    const done = until(client, counter.get, {}, (value) => value === 5, seen);
+    await until(client, counter.get, {}, () => true);
+    say({ ready: true });
+    await done;
+    return { seen };
+  },
+
+  // Mutations in flight when the connection ends run once and resolve once.
+  async replay(client) {
+    await until(client, counter.get, {}, () => true);
+    const seen = [];
+    client.onUpdate(counter.get, {}, (value) => seen.push(value));
+    const optimisticUpdate = (store) => {
+      const value = store.getQuery(counter.get, {});
+      if (value !== undefined) store.setQuery(counter.get, {}, value + 1);
+    };
+    const results = Promise.all([
+      client.mutation(counter.inc, {}, { optimisticUpdate }),
+      client.mutation(counter.inc, {}),
+    ]);
+    say({ ready: true });
+    return { results: await results, local: client.client.localQueryResult("counter:get", {}), seen };
+  },
+
+  // A token that nobody vouches for: the client gives up and goes on as nobody.
+  async badToken(client) {
+    const changes = [];
+    const over = new Promise((done) =>
+      client.setAuth(
+        async () => "a.b.c",
+        (isAuthenticated) => {
+          changes.push(isAuthenticated);
+          done();
+        },
+      ),
+    );
+    await over;
+    return { changes, value: await client.query(counter.get, {}) };
+  },
+
+  async admin(client) {
+    const before = await failure(client.query(secret.query, {}));
+    const owner = new ConvexClient(url);
+    owner.client.setAdminAuth(process.env.CONVEX_ADMIN_KEY);
+    const asAdmin = await owner.query(secret.query, {});
+    owner.client.setAdminAuth(process.env.CONVEX_ADMIN_KEY, { issuer: "https://id", subject: "ann" });
+    const me = await owner.query(users.me, {});
+    await owner.close();
+    return { before: before.message, asAdmin, me };
+  },
+
+  // A user signs in, their token is renewed, they sign out.
+  async signIn(client) {
+    const seen = [];
+    client.onUpdate(users.me, {}, (value) => seen.push(value));
+    await until(client, users.me, {}, () => true);
+    let fetched = 0;
+    const changes = [];
+    client.setAuth(
+      async () => token({ sub: "ann", number: fetched++ }),
+      (isAuthenticated) => changes.push(isAuthenticated),
+    );
+    await until(client, users.me, {}, (value) => value === "ann");
+    await client.mutation(users.claim, {});
+    client.client.clearAuth();
+    await until(client, users.me, {}, (value) => value === null);
+    return { seen, changes, fetched };
+  },
+
+  // Authenticated late, a client may never send its Connect.
+  async lateAuth() {
+    const late = new ConvexClient(url, { expectAuth: true });
+    await new Promise((done) => setTimeout(done, 300));
+    const confirmed = new Promise((done) => late.setAuth(async () => token({ sub: "ann" }), done));
+    const result = {
+      confirmed: await confirmed,
+      written: await late.mutation(counter.inc, {}),
+      me: await late.query(users.me, {}),
+    };
+    await late.close();
+    return result;
+  },
+
+  async http() {
+    const http = new ConvexHttpClient(url);
+    const first = await http.consistentQuery(counter.get, {});
+    const written = await http.mutation(counter.inc, {});
+    const result = {
+      first,
+      written,
+      consistent: await http.consistentQuery(counter.get, {}),
+      now: await http.query(counter.get, {}),
+      plain: await failure(http.query(fail.query, {})),
+      data: await failure(http.mutation(fail.mutation, { data: { code: 7n } })),
+      action: await http.action(anyApi.ai.run, {}),
+    };
+    http.setAdminAuth(process.env.CONVEX_ADMIN_KEY, { issuer: "https://id", subject: "ann" });
+    result.me = await http.query(users.me, {});
+    return result;
+  },
+
+  // Many pages in one process follow one query; says how long after each is told.
+  async many() {
+    const count = Number(process.env.CLIENTS ?? 50);
+    const clients = Array.from({ length: count }, () => new ConvexClient(url));
+    await Promise.all(clients.map((one) => until(one, counter.get, {}, () => true)));
+    const done = clients.map((one) => until(one, counter.get, {}, (value) => value === 1));
+    await clients[0].mutation(counter.inc, {});
+    await Promise.all(done);
+    await Promise.all(clients.map((one) => one.close()));
+    return { count };
+  },
+
+  // Follows until told to stop; each value on a line.
+  async watch(client) {
+    client.onUpdate(messages.list, {}, (value) => say({ value }));
+    await told();
+    return { stopped: true };
+  },
+
+  async unsubscribe(client) {
+    const seen = [];
+    const stop = client.onUpdate(counter.get, {}, (value) => seen.push(value));
+    await until(client, counter.get, {}, () => true);
+    stop();
+    await client.mutation(counter.inc, {});
+    const again = await until(client, counter.get, {}, () => true);
+    return { seen, again };
+  },
+
+  async slow(client) {
+    const seen = await until(client, slow.get, {}, () => true);
+    return { seen };
+  },
+};
+
+const client = new ConvexClient(url, { logger: process.env.QUIET ? false : undefined });
+say(await scenarios[process.argv[2]](client));
+await client.close();
+process.exit(0);
