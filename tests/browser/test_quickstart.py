@@ -101,6 +101,7 @@ def test_the_table_follows_whatever_happens(journey: Notebook) -> None:
     journey.run_all()
     table = journey.live().wait_for()
     assert table.summary.startswith("showing 50 of 50 rows"), table.summary
+    table.element.scroll_into_view_if_needed()
     journey.screenshot("quickstart")
 
     outside.add("from-outside")
@@ -141,6 +142,7 @@ def test_the_table_follows_whatever_happens(journey: Notebook) -> None:
     table.wait_for_text("acknowledged")
     outside.add("afterwards")
     table.wait_for_text("afterwards")
+    table.element.scroll_into_view_if_needed()
     journey.screenshot("quickstart-after-everything-was-killed")
     assert outside.run("query", "flights:to", dest="HNL", month=12, limit=1)
     assert journey.errors == []
