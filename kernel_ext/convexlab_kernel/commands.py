@@ -130,9 +130,7 @@ def import_(line: Line) -> Any:
     if options.flag("append") or options.flag("replace"):
         mode = "append" if options.flag("append") else "replace"
     database = line.notebook.database(options.value("deployment"))
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=table, unit=" documents", leave=False) as bar:
+    with importing.bar(table) as bar:
         count = importing.insert(
             database.attachment, table, batches, mode=mode, progress=bar
         )

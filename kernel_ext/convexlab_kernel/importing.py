@@ -8,6 +8,7 @@ are sent one after another, so documents keep the order of their rows.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import threading
@@ -52,6 +53,21 @@ class Progress(Protocol):
 
     def update(self, n: int, /) -> object:
         """Count `n` more."""
+
+
+@contextlib.contextmanager
+def bar(table: str, rows: int | None = None) -> Iterator[Progress]:
+    """A progress bar, for what takes longer than a moment."""
+    from tqdm.auto import tqdm
+
+    with tqdm(
+        total=rows,
+        desc=table,
+        unit=" documents",
+        leave=False,
+        delay=knobs.PROGRESS_AFTER_SECONDS,
+    ) as shown:
+        yield shown
 
 
 def insert(

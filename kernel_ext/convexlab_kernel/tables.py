@@ -138,15 +138,12 @@ class Table:
         mode: Mode,
         progress: bool,
     ) -> int:
-        shown = progress and (rows is None or rows >= knobs.PROGRESS_FROM_ROWS)
         attachment = self._database.attachment
-        if not shown:
+        if not progress:
             return importing.insert(attachment, self.name, batches, mode=mode)
-        from tqdm.auto import tqdm
-
-        with tqdm(total=rows, desc=self.name, unit=" documents", leave=False) as bar:
+        with importing.bar(self.name, rows) as shown:
             return importing.insert(
-                attachment, self.name, batches, mode=mode, progress=bar
+                attachment, self.name, batches, mode=mode, progress=shown
             )
 
     # -- showing -----------------------------------------------------------------

@@ -53,7 +53,10 @@ if TYPE_CHECKING:
     from convexlab.functions.http import http_router
     from convexlab.functions.query import avg, count, max_, min_, sum_
     from convexlab_kernel.client import connect
-    from convexlab_kernel.magics import load_ipython_extension
+    from convexlab_kernel.magics import (
+        load_ipython_extension,
+        unload_ipython_extension,
+    )
 
 __version__ = "0.1.0"
 
@@ -93,6 +96,7 @@ __all__ = [
     "query",
     "sum_",
     "to_ms",
+    "unload_ipython_extension",
     "v",
 ]
 
@@ -133,7 +137,10 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.functions.http": ("http_router",),
     "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
     "convexlab_kernel.client": ("connect",),
-    "convexlab_kernel.magics": ("load_ipython_extension",),
+    "convexlab_kernel.magics": (
+        "load_ipython_extension",
+        "unload_ipython_extension",
+    ),
 }
 _HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
 

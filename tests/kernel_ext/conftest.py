@@ -51,7 +51,11 @@ def deploy(database, **modules):
     return push(
         database,
         [
-            {"path": path, "source": source, "origin": {"kind": "file", "name": f"{path}.py"}}
+            {
+                "path": path,
+                "source": source,
+                "origin": {"kind": "file", "name": f"{path}.py"},
+            }
             for path, source in modules.items()
         ],
     )
@@ -79,6 +83,11 @@ class Ran:
             if output.output_type == "error":
                 return output.ename, ANSI.sub("", "\n".join(output.traceback))
         return None
+
+    def said(self, number):
+        """All that cell In[number] left, errors too."""
+        error = self.error(number)
+        return self.text(number) + ("" if error is None else error[1])
 
     def data(self, number):
         """The mime bundle that cell In[number] displayed."""

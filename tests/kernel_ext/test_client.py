@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from tests.kernel_ext.conftest import deploy
 
 from convexlab.documents.value import Int64
 from convexlab.errors import (
@@ -16,8 +17,8 @@ from convexlab.errors import (
     NotFound,
 )
 from convexlab_kernel import client
+from convexlab_kernel.client import Database
 from convexlab_kernel.results import Documents
-from tests.kernel_ext.conftest import deploy
 
 TASKS = """from convexlab import ConvexError, Int64, internal_query, mutation, query
 
@@ -102,9 +103,11 @@ def test_failures_are_typed(tasks):
     with pytest.raises(ConvexError) as refused:
         tasks.query("tasks:refuse")
     assert refused.value.data == {"code": "not_found", "n": Int64(5)}
-    with pytest.raises(FunctionFailed, match="ZeroDivisionError: division by zero") as failed:
+    with pytest.raises(
+        FunctionFailed, match="ZeroDivisionError: division by zero"
+    ) as failed:
         tasks.query("tasks:boom")
-    assert 'File "convex/tasks.py", line 27, in boom' in failed.value.traceback
+    assert 'File "convex/tasks.py", line 26, in boom' in failed.value.traceback
     with pytest.raises(InvalidArguments):
         tasks.mutation("tasks:create", text=5)
 
@@ -114,7 +117,9 @@ def test_a_wrong_name_gets_the_right_one(tasks):
     with pytest.raises(NotFound) as missing:
         tasks.query("tasks:lst")
     assert missing.value.__notes__ == ["Is `tasks:list` meant?"]
-    with pytest.raises(NotFound, match=r"`tasks` is a table, not a query: db.table\('tasks'\)"):
+    with pytest.raises(
+        NotFound, match=r"`tasks` is a table, not a query: db.table\('tasks'\)"
+    ):
         tasks.query("tasks")
 
 
@@ -179,7 +184,9 @@ def test_a_table_is_watched(db):
         assert [row["n"] for row in live.value] == [1]
         table.insert({"n": 2})
         live.wait_for(lambda rows: len(rows) == 2)
-        assert "application/vnd.convexlab.live.v1+json" not in live._repr_mimebundle_()[0]
+        assert (
+            "application/vnd.convexlab.live.v1+json" not in live._repr_mimebundle_()[0]
+        )
 
 
 # -- live results ----------------------------------------------------------------
@@ -266,9 +273,15 @@ def test_a_closed_result_is_told_no_more(tasks):
     assert told == []
 
 
-def test_a_wrong_key_ends_it_with_the_reason(tasks):
-    from convexlab_kernel.client import Database
+def test_a_wrong_key_is_refused(tasks):
+    stranger = Database(tasks.address, authorization="Convex convexlab|wrong")
+    with stranger, pytest.raises(NotAllowed):
+        stranger.query("tasks:count")
 
-    with Database(tasks.address, authorization="Convex convexlab|wrong") as stranger:
+
+def test_a_wrong_key_ends_what_is_followed(tasks):
+    stranger = Database(tasks.address, authorization="Convex convexlab|wrong")
+    with stranger, stranger.watch("tasks:count") as live:
         with pytest.raises(NotAllowed):
-            stranger.query("tasks:count")
+            live.wait_for(lambda n: n is not None)
+        assert isinstance(live.error, NotAllowed)

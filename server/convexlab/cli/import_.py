@@ -48,9 +48,7 @@ def import_(
         click.confirm(
             f"Delete the documents of `{table}` in {database.name} first?", abort=True
         )
-    from tqdm import tqdm
-
-    with tqdm(desc=table, unit=" documents", leave=False) as bar:
+    with importing.bar(table) as bar:
         batches = importing.file_batches(file, form)
         count = importing.insert(
             database.attachment, table, batches, mode=mode, progress=bar

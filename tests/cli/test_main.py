@@ -1,0 +1,145 @@
+"""The commands, on a real deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from convexlab.cli.main import main
+from convexlab_kernel import discovery
+from convexlab_kernel.client import Database
+
+SOURCE = """from convexlab import mutation, query
+
+@mutation
+def create(ctx, text: str):
+    return ctx.db.insert("tasks", {"text": text})
+
+@query
+def list_(ctx, limit: int = 10):
+    return [t["text"] for t in ctx.db.query("tasks").take(limit)]
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    place = folder / ".convexlab" / "local"
+    discovery.attach(place)
+    yield folder
+    discovery.stop(discovery.read_address(place))
+
+
+@pytest.fixture
+def convexlab(project, monkeypatch):
+    """Run a command in the project; what it said."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("CONVEXLAB_URL", raising=False)
+    monkeypatch.delenv("CONVEXLAB_ADMIN_KEY", raising=False)
+
+    def command(*arguments, status=0):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == status, result.output
+        return result.output.strip()
+
+    return command
+
+
+def test_a_folder_is_pushed_and_its_functions_called(convexlab, project):
+    functions = project / "convex"
+    functions.mkdir(exist_ok=True)
+    (functions / "tasks.py").write_text(SOURCE)
+    (functions / "extra.py").write_text("x = 1\n")
+    assert "pushed: extra, tasks" in convexlab("dev", "--once")
+    convexlab("run", "tasks:create", '{"text": "hi"}')
+    assert json.loads(convexlab("run", "tasks:list")) == ["hi"]
+    (functions / "extra.py").unlink()
+    assert "extra (removed)" in convexlab("dev", "--once")
+
+
+def test_a_bad_file_is_named_with_its_line(convexlab, project):
+    bad = project / "bad"
+    bad.mkdir()
+    (bad / "tasks.py").write_text("x = 1\ny = 1/0\n")
+    said = convexlab("deploy", "bad", status=1)
+    assert said.startswith("tasks.py:2: ")
+    assert "ZeroDivisionError" in said
+    assert "convexlab_kernel" not in said
+
+
+def test_deploy_takes_a_url_and_a_key(convexlab, project):
+    address = discovery.read_address(project / ".convexlab" / "local")
+    functions = project / "fresh"
+    functions.mkdir()
+    (functions / "only.py").write_text(SOURCE)
+    options = ("--url", address.url, "--admin-key", address.admin_key)
+    assert "checked: 2 functions" in convexlab("deploy", "fresh", "--dry-run", *options)
+    assert "deployed: 2 functions" in convexlab("deploy", "fresh", *options)
+    with Database(address) as db:
+        assert [module.path for module in db.status().modules] == ["only"]
+    wrong = convexlab(
+        "deploy", "fresh", "--url", address.url, "--admin-key", "a|b", status=1
+    )
+    assert "Traceback" not in wrong
+
+
+def test_import_needs_an_empty_table_or_a_word(convexlab, project):
+    (project / "d.jsonl").write_text('{"a": 1}\n{"a": 2}\n')
+    assert convexlab("import", "d.jsonl", "--table", "numbers").endswith("2 documents")
+    convexlab("import", "d.jsonl", "--table", "numbers", status=1)
+    convexlab("import", "d.jsonl", "--table", "numbers", "--append")
+    convexlab("import", "d.jsonl", "--table", "numbers", "--replace", "-y")
+    address = discovery.read_address(project / ".convexlab" / "local")
+    with Database(address) as db:
+        assert len(db.table("numbers")) == 2
+
+
+def test_the_key_is_printed_for_the_owner(convexlab, project):
+    address = discovery.read_address(project / ".convexlab" / "local")
+    assert convexlab("admin-key") == address.admin_key
+    assert "is not a deployment's folder yet" in convexlab(
+        "admin-key", "--dir", "none", status=1
+    )
+
+
+def test_a_bad_call_is_a_sentence(convexlab):
+    assert "one JSON object" in convexlab("run", "x:y", "{", status=2)
+    assert "Could not find" in convexlab("run", "none:here", status=1)
+    assert "Say --deployment or --url" in convexlab(
+        "run", "x:y", "--url", "http://x", "--deployment", "d", status=2
+    )
+
+
+def test_a_served_deployment_answers_at_its_port_and_stops(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CONVEXLAB")}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "convexlab",
+            "serve",
+            "--dir",
+            "d",
+            "--port",
+            "0",
+            "--site-port",
+            "0",
+        ],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    with process:
+        line = process.stderr.readline().decode()
+        assert " at http://127.0.0.1:" in line
+        address = discovery.read_address(tmp_path / "d")
+        assert discovery.answers(address)
+        assert not address.secret
+        process.terminate()
+        assert process.wait(30) == 0
+    assert not discovery.answers(address)
