@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 
 def audit(store: PersistenceReader) -> None:
-    """Assert that entries are exactly the keys of documents (P2), history has no
-    gaps (P3), and the log names each commit it should (P4).
+    """Assert what `persistence.contract` promises.
+
+    Entries are exactly the keys of documents (P2), history does not overlap (P3),
+    and the log names each commit it should (P4).
     """
     with store.snapshot() as base:
         snapshot = newest_snapshot(base)

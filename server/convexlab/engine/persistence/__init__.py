@@ -1,5 +1,5 @@
 """Stores behind one contract.
 
-Reading order: contract, memory (the plainest), sqlite with tables.sql, checkpoints,
-folder.
+Reading order: contract, memory (the plainest), then SQLite's: tables.sql,
+sqlite_reads, sqlite_rows, checkpoints, folder, sqlite, sqlite_check.
 """

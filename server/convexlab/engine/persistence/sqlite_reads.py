@@ -1,0 +1,314 @@
+"""Reading a store's file: snapshots within a transaction, and the writer's head.
+
+A read-only connection, here or in another process, sees a group whole or not at
+all. A range as of an earlier timestamp walks the places that are taken now and
+those that were left since, and asks history who was there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import apsw
+import msgspec
+
+from convexlab import knobs
+from convexlab.engine.log import LogEntry, decode_entry
+from convexlab.engine.persistence.contract import CallRecord, Meta, require_log
+from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.write_set import INDEX_SLOT_BITS, Revision, table_of_index
+from convexlab.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from convexlab.engine.overlay import Row
+    from convexlab.engine.write_set import IndexKey
+
+STORE_FILE = "store.sqlite3"
+FORMAT = 1
+
+encode_keys = msgspec.msgpack.Encoder().encode
+decode_keys = msgspec.msgpack.Decoder(tuple[tuple[int, bytes], ...]).decode
+
+_META = """
+    SELECT last_ts, catalog_ts, modules_ts, log_from, history_from, history_bytes
+    FROM meta"""
+_GET = """
+    SELECT d.row, d.ts, CAST(d.body AS BLOB)
+    FROM index_entries e JOIN documents d ON d.row = e.document
+    WHERE e.index_id = ?1 AND e.key = ?2"""
+_RANGE = """
+    SELECT e.key, d.row, d.ts, CAST(d.body AS BLOB)
+    FROM index_entries e CROSS JOIN documents d ON d.row = e.document
+    WHERE e.index_id = ?1 AND e.key >= ?2 {bound}
+    ORDER BY e.key {order} LIMIT ?4"""
+_LEFT = """
+    SELECT DISTINCT e.key FROM left_entries e
+    WHERE e.index_id = ?1 AND e.key >= ?2 {bound} AND e.to_ts > ?5
+    ORDER BY e.key {order} LIMIT ?4"""
+_HISTORY_GET = """
+    SELECT from_ts, to_ts, CAST(body AS BLOB), keys FROM history
+    WHERE table_id = ?1 AND id = ?2 AND from_ts <= ?3
+    ORDER BY from_ts DESC LIMIT 1"""
+
+
+def _bounded(sql: str) -> dict[tuple[bool, bool], str]:
+    """A range's text by (is there an end?, reverse?)."""
+    return {
+        (has_end, reverse): sql.format(
+            bound="AND e.key < ?3" if has_end else "AND ?3 IS NULL",
+            order="DESC" if reverse else "ASC",
+        )
+        for has_end in (False, True)
+        for reverse in (False, True)
+    }
+
+
+_RANGES = _bounded(_RANGE)
+_LEFT_RANGES = _bounded(_LEFT)
+
+
+def connect(path: Path, *, flags: int) -> apsw.Connection:
+    """A connection with the sizes that `knobs` says."""
+    connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+    connection.set_busy_timeout(knobs.SQLITE_BUSY_MS)
+    execute = connection.execute
+    execute(f"PRAGMA cache_size = -{knobs.SQLITE_CACHE_KIB}")
+    execute(f"PRAGMA mmap_size = {knobs.SQLITE_MMAP_BYTES}")
+    execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def scalar(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Any:
+    """The one value of a statement's one row."""
+    rows = fetch(connection, sql, bindings)
+    return rows[0][0] if rows else None
+
+
+def fetch(
+    connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    """All rows of a statement, so that no cursor is left open."""
+    return connection.execute(sql, bindings).fetchall()
+
+
+def check_format(connection: apsw.Connection) -> None:
+    """Refuse a store that a newer version wrote."""
+    found = scalar(connection, "SELECT format FROM meta")
+    if found != FORMAT:
+        raise InternalError(
+            f"The store has format {found}; this version of convexlab reads format "
+            f"{FORMAT}. Use the version that wrote it, or export and import the data."
+        )
+
+
+class SqliteSnapshot:
+    """Reads on a connection: within one transaction, or (the head's) in none."""
+
+    __slots__ = ("_connection", "_meta", "_pinned")
+
+    def __init__(self, connection: apsw.Connection, *, pinned: bool) -> None:
+        self._connection = connection
+        self._pinned = pinned
+        self._meta: Meta | None = None
+
+    @classmethod
+    def begin(cls, connection: apsw.Connection) -> SqliteSnapshot:
+        """Begin a transaction and read in it where it stands."""
+        connection.execute("BEGIN")
+        snapshot = cls(connection, pinned=True)
+        snapshot._meta = snapshot.meta
+        return snapshot
+
+    @property
+    def meta(self) -> Meta:
+        """Where the store stood."""
+        if self._meta is not None:
+            return self._meta
+        ((last, catalog, modules, log, history, size),) = fetch(self._connection, _META)
+        return Meta(
+            Timestamp(last),
+            Timestamp(catalog),
+            Timestamp(modules),
+            Timestamp(log),
+            Timestamp(history),
+            size,
+        )
+
+    def get(self, table: int, internal_id: bytes) -> Revision | None:
+        """A document's revision."""
+        rows = fetch(self._connection, _GET, (table << INDEX_SLOT_BITS, internal_id))
+        if not rows:
+            return None
+        row, ts, body = rows[0]
+        return Revision(table, internal_id, ts, body, row)
+
+    def range(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Row]:
+        """Rows of an index in key order."""
+        table = index_id >> INDEX_SLOT_BITS
+        return [
+            (key, Revision(table, key[-16:], ts, body, row))
+            for key, row, ts, body in fetch(
+                self._connection,
+                _RANGES[end is not None, reverse],
+                (index_id, start, end, limit),
+            )
+        ]
+
+    def get_at(self, table: int, internal_id: bytes, ts: Timestamp) -> Revision | None:
+        """A document's revision as of an earlier timestamp."""
+        current = self.get(table, internal_id)
+        if current is not None and current.ts <= ts:
+            return current
+        return self._superseded(table, internal_id, ts)
+
+    def _superseded(
+        self,
+        table: int,
+        internal_id: bytes,
+        ts: Timestamp,
+        *,
+        place: IndexKey | None = None,
+    ) -> Revision | None:
+        """The revision that history has as of `ts`, if it was at `place`."""
+        rows = fetch(self._connection, _HISTORY_GET, (table, internal_id, ts))
+        if not rows:
+            return None
+        from_ts, to_ts, body, keys = rows[0]
+        if to_ts <= ts or (place is not None and place not in decode_keys(keys)):
+            return None
+        return Revision(table, internal_id, from_ts, body)
+
+    def range_at(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        ts: Timestamp,
+        reverse: bool,
+        limit: int,
+    ) -> list[Row]:
+        """Places that are taken now and places that were left since, in one order.
+
+        Of a place taken now by a later revision, and of one that was left, history
+        says who was there.
+        """
+        which = (end is not None, reverse)
+        rows: list[Row] = []
+        while True:
+            bindings = (index_id, start, end, limit)
+            current = fetch(self._connection, _RANGES[which], bindings)
+            left = fetch(self._connection, _LEFT_RANGES[which], (*bindings, ts))
+            bounds = [one[-1][0] for one in (current, left) if len(one) == limit]
+            taken: dict[bytes, tuple[Any, ...] | None] = {key: None for (key,) in left}
+            taken.update({key: found for key, *found in current})
+            bound = (max if reverse else min)(bounds, default=b"")
+            for key in sorted(taken, reverse=reverse):
+                if bounds and (key < bound if reverse else key > bound):
+                    break
+                revision = self._place_at(index_id, key, taken[key], ts)
+                if revision is not None:
+                    rows.append((key, revision))
+            if not bounds or len(rows) >= limit:
+                return rows[:limit]
+            start, end = (start, bound) if reverse else (bound + b"\0", end)
+            which = (end is not None, reverse)
+
+    def _place_at(
+        self, index_id: int, key: bytes, taken: Sequence[Any] | None, ts: Timestamp
+    ) -> Revision | None:
+        table = table_of_index(index_id)
+        if taken is not None and taken[1] <= ts:
+            row, from_ts, body = taken
+            return Revision(table, key[-16:], from_ts, body, row)
+        return self._superseded(table, key[-16:], ts, place=(index_id, key))
+
+    def revisions(self, table: int, internal_id: bytes) -> list[tuple[Revision, int]]:
+        """A document's kept revisions."""
+        kept = [
+            (Revision(table, internal_id, from_ts, body), to_ts)
+            for from_ts, to_ts, body in fetch(
+                self._connection,
+                "SELECT from_ts, to_ts, CAST(body AS BLOB) FROM history"
+                " WHERE table_id = ? AND id = ? ORDER BY from_ts",
+                (table, internal_id),
+            )
+        ]
+        current = self.get(table, internal_id)
+        return kept if current is None else [*kept, (current, 0)]
+
+    def log_after(self, ts: Timestamp, *, limit: int = 1000) -> list[LogEntry]:
+        """The next log entries."""
+        require_log(self.meta, ts)
+        return [
+            decode_entry(Timestamp(at), writes)
+            for at, writes in fetch(
+                self._connection,
+                "SELECT ts, writes FROM log WHERE ts > ? ORDER BY ts LIMIT ?",
+                (ts, limit),
+            )
+        ]
+
+    def call(self, call_id: str) -> CallRecord | None:
+        """The record of a call."""
+        rows = fetch(
+            self._connection, "SELECT ts, outcome FROM calls WHERE id = ?", (call_id,)
+        )
+        return CallRecord(Timestamp(rows[0][0]), rows[0][1]) if rows else None
+
+    def count(self, index_id: int) -> int:
+        """How many entries an index has."""
+        counted: int = scalar(
+            self._connection,
+            "SELECT count(*) FROM index_entries WHERE index_id = ?",
+            (index_id,),
+        )
+        return counted
+
+    def close(self) -> None:
+        """End the transaction."""
+        if self._pinned and self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class OwnSnapshot(SqliteSnapshot):
+    """A snapshot that closes its connection too."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """End the transaction by closing the connection."""
+        self._connection.close()
+
+
+class SqliteReader:
+    """A store's file opened read-only, in whatever process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = connect(folder / STORE_FILE, flags=apsw.SQLITE_OPEN_READONLY)
+        check_format(self._connection)
+
+    def snapshot(self) -> SqliteSnapshot:
+        """Everything flushed so far; one at a time, and short: it holds the WAL."""
+        return SqliteSnapshot.begin(self._connection)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from convexlab.engine.audit import audit
+from convexlab.engine.committer import Committer
+from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.engine.snapshot import newest_snapshot
+from convexlab.errors import InternalError
+
+HERE = Path(__file__).parent
+
+
+def insert(committer: Committer, count: int) -> None:
+    tx = committer.begin()
+    tx.insert_many("t", [{"n": n} for n in range(count)])
+    committer.accept(tx.finish())
+
+
+def test_a_store_opens_again_as_it_was(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 10)
+    committer.settle_all()
+    store.close()
+    store = SqlitePersistence(tmp_path)
+    again = Committer(store)
+    assert again.ts == committer.ts
+    insert(again, 5)
+    again.settle_all()
+    audit(store)
+    store.check()
+    with store.snapshot() as snapshot:
+        assert snapshot.count(10001 << 16) == 15
+    store.close()
+
+
+def test_a_group_that_was_only_applied_is_not_there(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 10)
+    assert committer.apply() is not None
+    store.close()
+    store = SqlitePersistence(tmp_path)
+    assert Committer(store).catalog.table("t") is None
+    store.close()
+
+
+def test_documents_are_readable_with_any_tool(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 3)
+    committer.settle_all()
+    plain = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    rows = plain.execute(
+        "SELECT json_extract(body, '$.n'), typeof(body) FROM documents"
+        " WHERE table_id = 10001"
+    ).fetchall()
+    assert rows == [(0, "text"), (1, "text"), (2, "text")]
+    plain.close()
+    store.close()
+
+
+def test_a_newer_format_is_refused(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    store.close()
+    plain = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    plain.execute("UPDATE meta SET format = 99")
+    plain.close()
+    with pytest.raises(InternalError, match="format 99"):
+        SqlitePersistence(tmp_path)
+    with pytest.raises(InternalError, match="format 99"):
+        open_reader(tmp_path)
+
+
+def test_fault_points_are_passed_in_order(tmp_path: Path):
+    passed: list[str] = []
+    store = SqlitePersistence(tmp_path, fault=passed.append)
+    committer = Committer(store)
+    insert(committer, 1)
+    committer.settle_all()
+    assert passed == ["persistence.applied", "persistence.flushed"]
+    store.close()
+
+
+def test_a_group_that_fails_to_apply_can_be_applied_again(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 1)
+    store._write.execute("ALTER TABLE calls RENAME TO elsewhere")
+    tx = committer.begin()
+    tx.insert("t", {})
+    committer.accept(tx.finish(), call_id="x")
+    with pytest.raises(apsw.SQLError):
+        committer.apply()
+    store._write.execute("ALTER TABLE elsewhere RENAME TO calls")
+    committer.settle_all()
+    audit(store)
+    store.close()
+
+
+READER = """
+import sys
+from pathlib import Path
+from convexlab.engine.persistence.sqlite import open_reader
+reader = open_reader(Path(sys.argv[1]))
+for line in sys.stdin:
+    with reader.snapshot() as snapshot:
+        first = snapshot.count(10001 << 16)
+        print("looked", flush=True)
+        sys.stdin.readline()
+        print(first, snapshot.count(10001 << 16), flush=True)
+reader.close()
+"""
+
+
+def test_p1_a_reader_in_another_process_sees_whole_groups(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 1)
+    committer.settle_all()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+
+    def say() -> str:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        return reader.stdout.readline().strip()
+
+    expected = 1
+    for _ in range(5):
+        assert say() == "looked"
+        for _ in range(10):
+            insert(committer, 10)
+        committer.settle_all()
+        assert say() == f"{expected} {expected}"
+        expected += 100
+    reader.communicate()
+    assert reader.returncode == 0
+    store.close()
+
+
+def test_p1_what_was_acknowledged_survives_a_kill(tmp_path: Path):
+    chance = random.Random(7)
+    acknowledged: dict[str, int] = {}
+    for number in range(20):
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                str(HERE / "writes_until_killed.py"),
+                str(tmp_path),
+                str(number),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        for _ in range(chance.randrange(1, 60)):
+            call_id, ts = child.stdout.readline().split()
+            acknowledged[call_id] = int(ts)
+        child.kill()
+        for line in child.communicate()[0].splitlines(keepends=True):
+            if line.endswith("\n"):
+                call_id, ts = line.split()
+                acknowledged[call_id] = int(ts)
+        _expect(tmp_path, acknowledged)
+
+
+def _expect(folder: Path, acknowledged: dict[str, int]) -> None:
+    store = SqlitePersistence(folder)
+    store.check()
+    audit(store)
+    committer = Committer(store)
+    assert committer.ts >= max(acknowledged.values())
+    for call_id, ts in acknowledged.items():
+        record: Any = committer.lookup_call(call_id)
+        assert record is not None, call_id
+        assert (record.ts, record.outcome) == (ts, call_id.encode())
+    with store.snapshot() as base:
+        snapshot = newest_snapshot(base)
+        table = committer.catalog.tables["t"]
+        for _, revision in snapshot.rows(table.by_id.id, _everything()):
+            call_id = revision.document["call"]
+            assert committer.lookup_call(call_id) is not None, (
+                "an effect without its call"
+            )
+    store.close()
+
+
+def _everything() -> Any:
+    from convexlab.engine.interval import EVERYTHING
+
+    return EVERYTHING
