@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 _RunKey = tuple[QueryToken, bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiter:
     """A session's flight that needs a run, or (without a query) a single asker."""
 
@@ -160,28 +160,25 @@ class Rounds:
         ):
             return
         caller = session.caller
+        answers: list[tuple[FollowedQuery, CachedResult[Payload] | None]] = []
         for query in session.stale:
-            run = self._runs.get(self._key(query.token, caller))
-            if (
-                run is not None
-                and run.call.at != ts
-                and self._find(query, caller, ts) is None
-            ):
-                run.parked.append(session)
-                return
-        for query in session.begin(ts):
-            result = self._find(query, caller, ts)
+            result = self._results.find(query.token, caller.identity, ts)
+            if result is None:
+                run = self._runs.get(self._key(query.token, caller))
+                if run is not None and run.call.at != ts:
+                    run.parked.append(session)
+                    return
+            answers.append((query, result))
+        flight = session.begin(ts)
+        for query, result in answers:
+            if query not in flight.waiting:
+                continue  # refused for good
             if result is not None:
                 self._provide(session, query, result)
             else:
-                waiter = _Waiter(caller, session, session.flight, query)
+                waiter = _Waiter(caller, session, flight, query)
                 self._run(query.token, caller, ts).waiters.append(waiter)
         self.land_if_ready(session)
-
-    def _find(
-        self, query: FollowedQuery, caller: Caller, ts: int
-    ) -> CachedResult[Payload] | None:
-        return self._results.find(query.token, caller.identity, ts)
 
     def _provide(
         self,

@@ -6,7 +6,7 @@ the work and tells the outcome.
     receive(message) ──▶ [Work]      what this asks of us
     authenticated · refused · answered · acted       how the work ended ──▶ [Work]
 
-    begin(ts) ──▶ queries that need a result as of ts      a flight takes off
+    begin(ts) ──▶ what needs a result as of ts             a flight takes off
     provide(query, result)                                 … is ready when all have one
     finish() ──▶ [Send]                                    and lands as one Transition
 
@@ -33,7 +33,7 @@ Invariants
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 from uuid import UUID
 
@@ -251,7 +251,7 @@ class ClientSession:
         self.caller = caller
         self._locked = self._locked and not caller.admin
         for query in self.queries.values():
-            query.token = replace(query.token, admin=caller.admin)
+            query.token = query.token._replace(admin=caller.admin)
             self._stale[query] = None
         return []
 
@@ -300,7 +300,7 @@ class ClientSession:
                 )
             raw = arguments(message.args)
             _check_size(message.udf_path, raw)
-            token = replace(token, args=to_canonical(from_wire(raw)))
+            token = token._replace(args=to_canonical(from_wire(raw)))
         except CallerError as error:
             refused = refusal(error.message, request)
             return FollowedQuery(self, message.query_id, token, refused)
@@ -420,8 +420,8 @@ class ClientSession:
         if not self.closed and self.queries.get(query.query_id) is query:
             self._stale[query] = None
 
-    def begin(self, ts: int) -> list[FollowedQuery]:
-        """Start preparing the Transition to `ts`; return what it needs results for."""
+    def begin(self, ts: int) -> Flight:
+        """Start preparing the Transition to `ts`; the flight says what it waits for."""
         assert self.wants_transition, "nothing to tell"
         assert ts >= max(self.current.ts, self._covers), (
             f"{ts} is before {self.current}"
@@ -443,7 +443,7 @@ class ClientSession:
         self._stale = {}
         self._removed = []
         self._owed = False
-        return list(flight.waiting)
+        return flight
 
     def provide(self, query: FollowedQuery, result: CachedResult[Payload]) -> None:
         """`query` says `result` as of the flight's timestamp."""
@@ -456,7 +456,7 @@ class ClientSession:
         flight.said.append((query, result.payload))
         query.result = result
         if result.journal is not None and result.journal != query.token.journal:
-            query.token = replace(query.token, journal=result.journal)
+            query.token = query.token._replace(journal=result.journal)
 
     @property
     def is_ready(self) -> bool:
