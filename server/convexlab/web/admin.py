@@ -22,6 +22,7 @@ from convexlab import knobs
 from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotFound
 from convexlab.functions.processes.messages import Import
 from convexlab.functions.processes.push import PushRequest
+from convexlab.sync.gateway import new_call_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,6 +165,7 @@ class Admin:
             self._supervisor.write(
                 Import(
                     number(),
+                    new_call_id(),
                     table,
                     lines[start : start + size],
                     start + 1,

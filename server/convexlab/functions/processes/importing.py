@@ -1,4 +1,8 @@
-"""Importing: lines of JSON become documents, one batch one transaction."""
+"""Importing: lines of JSON become documents, one batch one transaction.
+
+A batch's outcome is recorded with it: a new writer, asked again for what the old one
+may have made durable before it died, inserts nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,9 @@ def insert(committer: Committer, request: Import) -> bytes:
         InvalidValue: a line is not a JSON object.
         SchemaViolation: a document does not match the schema; names the line.
     """
+    record = committer.lookup_call(request.call_id)
+    if record is not None:
+        return record.outcome
     if request.mode != "append":
         _make_room(committer, request)
     tx = committer.begin(limits=NO_LIMITS)
@@ -41,8 +48,9 @@ def insert(committer: Committer, request: Import) -> bytes:
             raise InvalidValue(f"line {number} is not JSON: {error}") from None
         except CallerError as error:
             raise type(error)(f"line {number}: {error}") from None
-    committer.accept(tx.finish())
-    return msgspec.json.encode({"numWritten": len(request.lines)})
+    written = msgspec.json.encode({"numWritten": len(request.lines)})
+    committer.accept(tx.finish(), call_id=request.call_id, outcome=written)
+    return written
 
 
 def _make_room(committer: Committer, request: Import) -> None:

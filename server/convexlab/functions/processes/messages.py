@@ -136,10 +136,12 @@ class Describe(Message, frozen=True):
 class Import(Message, frozen=True):
     """Insert one batch of documents, given as lines of JSON, in one transaction.
 
-    `mode` is Convex's: append, requireEmpty or replace.
+    `call_id` names its outcome in the store; `mode` is Convex's: append,
+    requireEmpty or replace.
     """
 
     number: int
+    call_id: str
     table: str
     lines: list[bytes]
     first_line: int

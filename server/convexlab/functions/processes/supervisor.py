@@ -13,7 +13,8 @@ that passes it is killed and a warm spare takes its role.
 
 Invariants
     S1  A call is answered once, whatever dies.
-    S2  The call that was running when its process died fails and is not run again.
+    S2  The mutation that was running when its process died fails and is not run again.
+        A query writes nothing: it is run once more, unless it was killed for itself.
     S3  Groups are handed on in the order of their timestamps.
 """
 
@@ -64,6 +65,7 @@ class _Call:
     message: Any
     future: Awaited | None
     tag: Any = None
+    is_second_run: bool = False  # its first reader died of something
 
 
 @dataclass(slots=True)
@@ -143,7 +145,9 @@ class Supervisor:
         await asyncio.gather(
             *(w.become("reader", self.folder, self._secret) for w in readers)
         )
-        self._readers = [_Reader(worker) for worker in readers]
+        self._readers = [_Reader(worker) for worker in readers if worker.alive]
+        for _ in range(knobs.READERS - len(self._readers)):
+            self._go_on("new reader", self._replace_reader())
         self._go_on("watch", self._watch())
         self._go_on("spare", self._keep_spare())
 
@@ -381,7 +385,12 @@ class Supervisor:
     def _reader_lost(self, worker: Worker, culprit: int, reason: str) -> None:
         for reader in [r for r in self._readers if r.worker is worker]:
             self._readers.remove(reader)
-            self._fail_culprit(reader.running, culprit, reason, worker.users_stack())
+            call = reader.running.get(culprit)
+            if call is not None and (worker.reason or call.is_second_run):
+                stack = worker.users_stack()
+                self._fail_culprit(reader.running, culprit, reason, stack)
+            elif call is not None:
+                call.is_second_run = True  # S2: whatever killed it may be none of its
             self._queries.extendleft(reversed(reader.running.items()))
             if not self._closing:
                 self._go_on("new reader", self._replace_reader())
@@ -464,14 +473,20 @@ class Supervisor:
         return None
 
     def _take_spare(self) -> Worker | None:
+        """The spare, if there is one; a new one is started in any case."""
         spare, self._spare = self._spare, None
-        if spare is not None:
-            self._go_on("spare", self._keep_spare())
+        self._go_on("spare", self._keep_spare())
         return spare
 
     async def _keep_spare(self) -> None:
-        if self._spare is None and not self._closing:
-            self._spare = await self._start()
+        if self._spare is not None or self._closing:
+            return
+        worker = await self._start()
+        if self._spare is None:
+            self._spare = worker
+        else:  # another was started meanwhile
+            worker.is_dismissed = True
+            await worker.stop(knobs.STOP_PROCESS_SECONDS)
 
     def _give_up(self, reason: str) -> None:
         if not self.failed.done():

@@ -105,7 +105,10 @@ class Worker:
         """
         self.role = role
         self.send(Become(role=role, folder=str(folder), secret=secret))
-        return await self.ready
+        ts = await self.ready
+        if not self.alive:  # it ended in the very step in which it became ready
+            raise ProcessDied(f"The {role} process ended as soon as it was ready.")
+        return ts
 
     def send(self, message: ToProcess) -> None:
         """Send a message; nothing happens if the process is gone."""
