@@ -29,10 +29,13 @@ def run(options: Options) -> Iterator[Table]:
         served.run("query", "accounts:total")
         time.sleep(0.2 if options.smoke else 5)
         family = served.family()
+        roles = served.roles()
         pss = {process: memory_of(process) for process in family}
         rows = [
             Row(
-                f"{_role(process)} (RSS {rss:.0f} MB)", memory=share, ratio=share / bare
+                f"{roles[process.pid]} (RSS {rss:.0f} MB)",
+                memory=share,
+                ratio=share / bare,
             )
             for process, (share, rss) in pss.items()
         ]
@@ -62,12 +65,3 @@ def _bare() -> float:
     share, _ = memory_of(psutil.Process(process.pid))
     process.communicate()
     return share
-
-
-def _role(process: psutil.Process) -> str:
-    """What a process is, by what it was started as."""
-    words = " ".join(process.cmdline())
-    for word in ("writer", "reader", "runner", "spare", "resource_tracker", "serve"):
-        if word in words:
-            return "gateway (serve)" if word == "serve" else word
-    return words[-60:] or process.name()

@@ -90,6 +90,20 @@ class Deployment:
             return [first, *first.children(recursive=True)]
         return []
 
+    def roles(self) -> dict[int, str]:
+        """What each of its processes is, as it says itself."""
+        said = self.ask("/api/convexlab/status")["processes"]
+        roles = {each["pid"]: each["role"] for each in said}
+        return {process.pid: "process" for process in self.family()} | {
+            self.process.pid: "gateway",
+            **roles,
+        }
+
+    def cpu_seconds(self) -> dict[int, float]:
+        """The CPU time that each of its processes has had."""
+        times = {process.pid: process.cpu_times() for process in self.family()}
+        return {pid: each.user + each.system for pid, each in times.items()}
+
     def _ended(self) -> bool:
         return self.process.poll() is not None
 
@@ -164,7 +178,9 @@ def deployment(
 
 def call(path: str, **args: Any) -> bytes:
     """The body of a function call."""
-    return json.dumps({"path": path, "args": args, "format": "json"}).encode()
+    return json.dumps(
+        {"path": path, "args": args, "format": "convex_encoded_json"}
+    ).encode()
 
 
 def free_port() -> int:
@@ -191,15 +207,29 @@ class Watch:
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self.peak_memory = 0.0
         self.largest_wal = 0.0
+        self._before: dict[int, float] = {}
+        self._after: dict[int, float] = {}
 
     def __enter__(self) -> Self:
+        self._before = self._watched.cpu_seconds()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._after = self._watched.cpu_seconds()
         self._over.set()
         self._thread.join()
         self._memory()
+
+    def cpu(self, times: int) -> str:
+        """What one of `times` things cost each process that had work, in CPU time."""
+        roles = self._watched.roles()
+        costs = [
+            (1e6 * (self._after[pid] - self._before.get(pid, 0.0)) / times, roles[pid])
+            for pid in self._after
+        ]
+        said = [f"{role} {cost:.0f} µs" for cost, role in costs if cost >= 1]
+        return "CPU time for each: " + ", ".join(said)
 
     def wal(self) -> float:
         """The WAL's size now, in MB."""

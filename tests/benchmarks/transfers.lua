@@ -30,7 +30,7 @@ function init(args)
   wrk.headers["Content-Type"] = "application/json"
 end
 
-local body = '{"path":"accounts:transfer","format":"json",'
+local body = '{"path":"accounts:transfer","format":"convex_encoded_json",'
   .. '"args":{"source":"%s","target":"%s","amount":%d}}'
 
 function request()
