@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime  # noqa: ICN001
 import decimal
 import enum
 import uuid
@@ -72,11 +72,11 @@ ANY_OBJECT = v.record(v.string(), v.any())
         (dict[str, int], v.record(v.string(), v.number())),
         (dict[Id.users, bool], v.record(v.id("users"), v.boolean())),
         (str | None, v.union(v.string(), v.null())),
-        (Optional[str], v.union(v.string(), v.null())),
+        (Optional[str], v.union(v.string(), v.null())),  # noqa: UP045
         (int | str, v.union(v.number(), v.string())),
         (Literal["a", "b"], v.union(v.literal("a"), v.literal("b"))),
         (Literal["a"], v.literal("a")),
-        (Literal["a", None], v.union(v.literal("a"), v.null())),
+        (Literal["a", None], v.union(v.literal("a"), v.null())),  # noqa: PYI061
         (Color, v.union(v.literal("red"), v.literal("blue"))),
         (Id.users, v.id("users")),
         (Id["users"], v.id("users")),

@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.functions.lab import Lab, analysis_of, lab_of
 
 from convexlab.errors import PushFailed
-from tests.functions.conftest import Lab, analysis_of, lab_of
 
 
 def echo(

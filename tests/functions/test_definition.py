@@ -18,7 +18,7 @@ from convexlab.functions.definition import (
 
 def test_a_decorator_keeps_the_handler_and_its_docstring() -> None:
     @query
-    def get(ctx, taskId):
+    def get(ctx, taskId):  # noqa: N803
         """One task."""
         return ctx, taskId
 

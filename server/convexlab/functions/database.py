@@ -106,8 +106,7 @@ class _Reader:
             raise InvalidValue(
                 f"Invalid argument `id` for `{self._where}.{method}`: {error}"
             ) from None
-        if (number < FIRST_USER_TABLE) != self._is_system:
-            raise NotAllowed(self._elsewhere("get"))
+        self._check_number(number)
         if table is not None:
             self._check_belongs(method, table, number)
         return number, internal_id
@@ -122,7 +121,7 @@ class _Reader:
                 f'Invalid argument `id` for `{self._where}.{method}`: expected to be an Id<"{table}">, got Id<"{found}"> instead.'
             )
 
-    def _elsewhere(self, method: str) -> str:
+    def _check_number(self, number: int) -> None:
         raise NotImplementedError
 
 
@@ -144,8 +143,13 @@ class SystemReader(_Reader):
                 f"`{table}` is no system table that functions may read: these are {', '.join(_READABLE_SYSTEM_TABLES)}."
             )
 
-    def _elsewhere(self, method: str) -> str:  # noqa: ARG002 - the other side has use for it
-        return "User tables can only be accessed with db."
+    def _check_number(self, number: int) -> None:
+        if number >= FIRST_USER_TABLE:
+            raise NotAllowed("User tables can only be accessed with db.")
+        tables = self._execution.tx.catalog.table_numbers
+        self._check_table(
+            next((name for name in tables if tables[name] == number), None), "get"
+        )
 
 
 class DatabaseReader(_Reader):
@@ -172,8 +176,9 @@ class DatabaseReader(_Reader):
                 f"System tables can only be accessed from db.system.{method}()."
             )
 
-    def _elsewhere(self, method: str) -> str:  # noqa: ARG002
-        return "System tables can only be accessed with db.system."
+    def _check_number(self, number: int) -> None:
+        if number < FIRST_USER_TABLE:
+            raise NotAllowed("System tables can only be accessed with db.system.")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in ("insert", "patch", "replace", "delete"):

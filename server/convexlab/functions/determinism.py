@@ -28,6 +28,7 @@ import random
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import TZPATH
 
 from convexlab.errors import NotAllowed
 from convexlab.functions.run_log import LogLines
@@ -39,14 +40,12 @@ if TYPE_CHECKING:
 USER_FILES: Final = "convex/"
 """What the file names of user modules begin with, in code objects and tracebacks."""
 
+USER_PACKAGE: Final = "convex_modules"
+"""What user modules are in, in `sys.modules` and for loggers: a name nothing else has."""
+
 
 LOADING: Final = "a module's top level"
 """How refusals name a run that loads a module."""
-
-_WRAPPERS: Final = frozenset({
-    "os", "_collections_abc", "collections.abc",
-    "convexlab.functions.determinism", "convexlab.functions.replacements",
-})  # fmt: skip
 
 
 class Run:
@@ -193,7 +192,7 @@ _REFUSED: Final[dict[str, str]] = {
 # Python's own reading: an import and all it runs, time zones, codecs, source lines.
 _PYTHONS_OWN: Final = frozenset({
     "importlib._bootstrap", "importlib._bootstrap_external", "encodings", "linecache", "mimetypes",
-    "zoneinfo", "zoneinfo._common", "zoneinfo._tzpath", "_frozen_importlib", "_frozen_importlib_external",
+    "importlib.metadata", "zoneinfo", "zoneinfo._common", "zoneinfo._tzpath",
 })  # fmt: skip
 
 
@@ -215,20 +214,19 @@ def refuse(what: str, named: str = "") -> None:
 
 
 def refuse_environment() -> None:
-    """Refuses `os.environ`; but what a library reads as a module loads is its own affair."""
-    run = _current.get()
-    if run is None or not run.active:
-        return
-    if run.what == LOADING and not _is_asked_by_user(sys._getframe(1)):  # noqa: SLF001
-        return
-    refuse(ENVIRONMENT, "os.environ")
+    """Refuses `os.environ` to user code; what a library looks up there is its affair."""
+    if running() is not None and _is_asked_by_user(sys._getframe(1)):  # noqa: SLF001
+        refuse(ENVIRONMENT, "os.environ")
 
 
 def _is_asked_by_user(frame: types.FrameType | None) -> bool:
-    """Whether the first who is not one of Python's wrappers is a user module."""
-    while frame is not None and frame.f_globals.get("__name__") in _WRAPPERS:
+    """Whether a user module asks, itself or by way of Python's own modules."""
+    while frame is not None and not frame.f_code.co_filename.startswith(USER_FILES):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package != "convexlab" and package not in sys.stdlib_module_names:
+            return False
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_filename.startswith(USER_FILES)
+    return frame is not None
 
 
 def _is_pythons_own(frame: types.FrameType | None) -> bool:
@@ -248,6 +246,10 @@ def audit(event: str, arguments: tuple[Any, ...]) -> None:
     run = _current.get()
     if run is not None and run.active:
         named = "" if event == "open" else event
-        if event == "open" and arguments and isinstance(arguments[0], str | bytes):
+        if event == "open" and isinstance(arguments[0], str | bytes):
+            if str(arguments[0]).startswith(
+                TZPATH
+            ):  # the C half of zoneinfo has no frame
+                return
             named = f"open({arguments[0]!r})"
         refuse(what, named)

@@ -38,6 +38,7 @@ _NO_TRUTH: Final = (
     "`doc.x.is_in([…])` for `doc.x in […]`, `doc.tags.contains(x)` for `x in doc.tags`, and build an `if` "
     "outside of the filter."
 )
+_NOT_ITSELF: Final = "A filter compares fields of the document, not the document itself: write `doc.field`."
 _NUMBERS: Final = frozenset({int, float})
 
 
@@ -220,6 +221,14 @@ class Document:
         object.__setattr__(self, "_looked", True)
         return Field(("field", name))
 
+    def __eq__(self, other: object) -> NoReturn:
+        raise InvalidQuery(_NOT_ITSELF)
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidQuery(_NO_TRUTH)
+
+    __hash__ = None  # type: ignore[assignment]  # it equals nothing
+
     def eq(self, left: object, right: object) -> Expression:
         """The expression left == right."""
         return _operation("eq", left, right)
@@ -312,9 +321,7 @@ def _node(operand: object) -> Node:
     if isinstance(operand, Expression):
         return operand._node  # noqa: SLF001
     if isinstance(operand, Document):
-        raise InvalidQuery(
-            "A filter compares fields of the document, not the document itself: write `doc.field`."
-        )
+        raise InvalidQuery(_NOT_ITSELF)
     if isinstance(operand, Undefined):
         return ("literal", UNDEFINED)
     return ("literal", normalize(operand, "the filter's constant"))

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
     from convexlab.functions.definition import Kind, Visibility
 
-# What modules are called in sys.modules: a name that nothing else has.
-_PACKAGE: Final = "convex_modules"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
@@ -381,7 +379,7 @@ class ModuleSet:
     def _run(self, parsed: ParsedModule) -> LoadedModule:
         if parsed.error is not None:
             raise self._failed(parsed, parsed.error)
-        name = f"{_PACKAGE}.{parsed.path.replace('/', '.')}"
+        name = f"{determinism.USER_PACKAGE}.{parsed.path.replace('/', '.')}"
         namespace = types.ModuleType(name)
         vars(namespace).update(
             __file__=parsed.filename,

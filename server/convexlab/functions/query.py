@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _LATER: Final = "is not in this release"
 
 
+class _NoLength(InvalidQuery, TypeError):
+    """What `len(query)` raises; `list(query)` asks too, and goes on after a TypeError."""
+
+
 class Query:
     """A query over one table; see the module."""
 
@@ -286,7 +290,7 @@ class Query:
     # -- what it is not -------------------------------------------------------
 
     def __len__(self) -> NoReturn:
-        raise InvalidQuery(
+        raise _NoLength(
             "A query has no length: write `.count()`, or `len(….collect())`."
         )
 

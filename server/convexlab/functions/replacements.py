@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.functions.determinism import (
     THREADS,
+    USER_PACKAGE,
     WAIT,
     audit,
     current,
@@ -209,10 +210,13 @@ def _install_chance() -> None:
 
 
 def _install_numpy() -> None:
-    """The functions of `numpy.random`, once somebody has imported it."""
-    module = sys.modules.get("numpy.random")
-    if module is None or getattr(module, _MARK, False) or not hasattr(module, "mtrand"):
+    """The functions of `numpy.random`, once somebody has imported numpy.
+
+    numpy itself imports `random` only when asked for it, which nobody would notice.
+    """
+    if "numpy" not in sys.modules or hasattr(sys.modules["numpy"], _MARK):
         return
+    from numpy import random as module
 
     def method(name: str) -> Callable[[Any], Any]:
         def build(original: Any) -> Any:
@@ -229,7 +233,7 @@ def _install_numpy() -> None:
     for name, value in list(vars(module).items()):
         if getattr(value, "__self__", None) is instance:
             _replace(module, name, method(name))
-    setattr(module, _MARK, True)
+    setattr(sys.modules["numpy"], _MARK, True)
 
 
 # -- print and logging ----------------------------------------------------------
@@ -260,6 +264,7 @@ def _install_logging() -> None:
     if logging.root.level == logging.WARNING:
         logging.root.setLevel(logging.INFO)
     logging.root.addHandler(_RunLog())
+    logging.getLogger(USER_PACKAGE).setLevel(logging.DEBUG)
 
 
 def _print(

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+
+import pytest
+from tests.functions.lab import NOW_MS, Lab, lab_of
+
+from convexlab.errors import NotAllowed
+from convexlab.functions import replacements
+from convexlab.functions.determinism import Run, inside, running
+
+
+def run_twice(body: str, *, imports: str = "") -> list:
+    """What a query gives in two runs with one seed, and in one with another."""
+    lab = lab_of(f"{imports}\n@query\ndef f(ctx):\n    return {body}\n")
+    first, second = lab.query("m:f"), lab.query("m:f")
+    lab.seed = b"another seed"
+    return [first, second, lab.query("m:f")]
+
+
+@pytest.mark.parametrize(
+    ("body", "imports"),
+    [
+        ("random.random()", "import random"),
+        (
+            "[choice([1, 2, 3, 4, 5, 6, 7]) for _ in range(9)]",
+            "from random import choice",
+        ),
+        ("random.Random().random()", "import random"),
+        ("random.SystemRandom().random()", "import random"),
+        ("random.sample(range(1000), 5)", "import random"),
+        ("str(uuid.uuid4())", "import uuid"),
+        ("str(uuid.uuid1())", "import uuid"),
+        ("secrets.token_hex(8)", "import secrets"),
+        ("secrets.token_bytes(8)", "import secrets"),
+        ("[secrets.randbelow(10**9), secrets.choice(range(10**6))]", "import secrets"),
+        ("os.urandom(8)", "import os"),
+        ("float(np.random.rand())", "import numpy as np"),
+        (
+            "[float(x) for x in np.random.default_rng().normal(size=3)]",
+            "import numpy as np",
+        ),
+        ("int(np.random.randint(10**9))", "import numpy as np"),
+    ],
+)
+def test_d1_chance_comes_from_the_seed(body, imports) -> None:
+    first, second, other = run_twice(body, imports=imports)
+    assert first == second
+    assert first != other
+
+
+def test_chance_goes_on_within_a_run() -> None:
+    values = lab_of(
+        """
+        import random, secrets, uuid, os
+        @query
+        def f(ctx):
+            return [random.random(), random.random(), secrets.token_hex(4), secrets.token_hex(4), str(uuid.uuid4()), str(uuid.uuid4())]
+        """
+    ).query("m:f")
+    assert len(set(values)) == 6
+
+
+def test_a_seed_that_a_function_sets_is_its_own() -> None:
+    state = random.getstate()
+    lab = lab_of(
+        "import random\n@query\ndef f(ctx):\n    random.seed(7)\n    return random.random()"
+    )
+    assert lab.query("m:f") == random.Random(7).random()
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(
+    ("body", "imports", "expected"),
+    [
+        ("time.time()", "import time", NOW_MS / 1000),
+        ("time()", "from time import time", NOW_MS / 1000),
+        ("str(time.time_ns())", "import time", "1750000000123000000"),
+        ("time.monotonic() - time.monotonic()", "import time", 0),
+        ("time.perf_counter() - time.perf_counter()", "import time", 0),
+        ("time.strftime('%Y-%m-%d')", "import time", "2025-06-15"),
+        ("time.strftime('%Y', time.gmtime(0))", "import time", "1970"),
+        ("time.gmtime().tm_year", "import time", 2025),
+        ("str(datetime.now(timezone.utc))", "from datetime import datetime, timezone", "2025-06-15 15:06:40.123000+00:00"),
+        ("str(datetime.datetime.now())", "import datetime", "2025-06-15 15:06:40.123000"),
+        ("str(dt.datetime.utcnow())", "import datetime as dt", "2025-06-15 15:06:40.123000"),
+        ("str(datetime.today())", "from datetime import datetime", "2025-06-15 15:06:40.123000"),
+        ("str(date.today())", "from datetime import date", "2025-06-15"),
+        ("str(datetime.now(ZoneInfo('Asia/Tokyo')))", "from datetime import datetime\nfrom zoneinfo import ZoneInfo", "2025-06-16 00:06:40.123000+09:00"),
+        ("ctx.now()", "", NOW_MS),
+    ],
+)  # fmt: skip
+def test_time_stands_still(body, imports, expected) -> None:
+    assert run_twice(body, imports=imports) == [expected] * 3
+
+
+def test_looking_at_the_clock_is_noted() -> None:
+    lab = lab_of(
+        """
+        import time
+        @query
+        def looks(ctx): return time.time()
+        @query
+        def asks(ctx): return ctx.now()
+        @query
+        def neither(ctx): return 1
+        """
+    )
+    assert [
+        lab.outcome("query", path, {}).clock_read
+        for path in ("m:looks", "m:asks", "m:neither")
+    ] == [True, True, False]
+
+
+def test_datetime_is_otherwise_pythons() -> None:
+    lab = lab_of(
+        """
+        import datetime as dt
+        from datetime import datetime, date, timedelta, timezone
+        from pydantic import BaseModel
+        class Day(datetime):
+            def shout(self): return "!"
+        class Event(BaseModel):
+            at: datetime
+            on: date
+        @query
+        def f(ctx):
+            moment = datetime(2024, 2, 29, tzinfo=timezone.utc)
+            event = Event(at="2024-01-01T00:00:00Z", on="2024-01-01")
+            return [
+                isinstance(moment, datetime), isinstance(moment, date), isinstance(date(2024, 1, 1), datetime),
+                isinstance(moment + timedelta(1), datetime), str(datetime.fromisoformat("2024-01-01")),
+                str(datetime.strptime("2024", "%Y")), str(datetime.combine(date(2024, 1, 1), dt.time(1))),
+                Day(2024, 1, 1).shout(), isinstance(Day(2024, 1, 1), datetime), to_ms(moment),
+                issubclass(datetime, date), isinstance(from_ms(0), datetime), isinstance(event.at, datetime),
+                datetime.max.year, datetime.now() > datetime.min,
+            ]
+        """
+    )
+    assert lab.query("m:f") == [
+        True, True, False, True, "2024-01-01 00:00:00", "2024-01-01 00:00:00", "2024-01-01 01:00:00",
+        "!", True, 1709164800000.0, True, True, True, 9999, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "imports", "what"),
+    [
+        ("open('/etc/hostname')", "", "open files"),
+        ("open('/tmp/x', 'w')", "", "open files"),
+        ("pathlib.Path('/etc/hostname').read_text()", "import pathlib", "open files"),
+        ("os.listdir('/')", "import os", "look at or change files"),
+        ("os.remove('/tmp/nope')", "import os", "look at or change files"),
+        ("socket.socket()", "import socket", "open sockets"),
+        (
+            "urllib.request.urlopen('http://localhost:1')",
+            "import urllib.request",
+            "read the environment",
+        ),
+        ("httpx.get('http://localhost:1')", "import httpx", "open sockets"),
+        ("subprocess.run(['true'])", "import subprocess", "start processes"),
+        ("os.system('true')", "import os", "start processes"),
+        ("os.fork()", "import os", "start processes"),
+        ("os.environ['HOME']", "import os", "read the environment"),
+        ("os.environ.get('HOME')", "import os", "read the environment"),
+        ("os.getenv('HOME')", "import os", "read the environment"),
+        ("'HOME' in os.environ", "import os", "read the environment"),
+        ("dict(os.environ)", "import os", "read the environment"),
+        ("os.environ.update(A='b')", "import os", "read the environment"),
+        ("environ['HOME']", "from os import environ", "read the environment"),
+        ("time.sleep(1)", "import time", "wait"),
+        ("sleep(1)", "from time import sleep", "wait"),
+        ("threading.Thread(target=print).start()", "import threading", "start threads"),
+        ("_thread.start_new_thread(print, ())", "import _thread", "start threads"),
+        (
+            "ThreadPoolExecutor().submit(print)",
+            "from concurrent.futures import ThreadPoolExecutor",
+            "start threads",
+        ),
+        ("sqlite3.connect('x.db')", "import sqlite3", "open files"),
+        ("input('?')", "", "ask at a terminal"),
+    ],
+)
+def test_the_outside_world_is_refused(body, imports, what) -> None:
+    for kind in ("query", "mutation"):
+        lab = lab_of(f"{imports}\n@{kind}\ndef f(ctx):\n    {body}\n")
+        error = lab.outcome(kind, "m:f", {}).error
+        assert error is not None
+        assert f"only actions may {what}, and this is a {kind}" in error.message
+        assert 'File "convex/m.py", line' in error.message
+
+
+def test_what_python_reads_for_itself_is_allowed() -> None:
+    lab = lab_of(
+        """
+        import codecs
+        @query
+        def f(ctx):
+            import colorsys, zoneinfo, wave
+            return [
+                colorsys.rgb_to_hsv(0, 0, 0)[0],
+                str(zoneinfo.ZoneInfo("America/Lima")),
+                "ä".encode("cp037").decode("cp037"),
+                codecs.lookup("koi8-r").name,
+            ]
+        """
+    )
+    assert lab.query("m:f") == [0, "America/Lima", "ä", "koi8-r"]
+
+
+def test_d2_nothing_is_in_force_outside_of_a_run(tmp_path) -> None:
+    replacements.install()
+    assert running() is None
+    assert "PATH" in os.environ
+    (tmp_path / "x").write_text("x")
+    before = time.time()
+    assert time.time() >= before > 1.6e9
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    with inside(Run("a query", now_ms=1000, seed=b"x")) as run:
+        assert time.time() == 1.0
+        run.active = False
+        assert time.time() > 1.6e9
+        assert "PATH" in os.environ
+
+
+def test_d2_another_thread_is_not_in_the_run() -> None:
+    found: list[float] = []
+    thread = threading.Thread(target=lambda: found.append(time.time()))
+    with inside(Run("a query", now_ms=1000, seed=b"x")) as run:
+        run.active = False
+        thread.start()
+        run.active = True
+        run.active = False
+    thread.join()
+    assert found[0] > 1.6e9
+
+
+def test_installing_twice_changes_nothing_more() -> None:
+    replacements.install()
+    functions = (time.time, random.random, os.urandom)
+    replacements.install()
+    assert functions == (time.time, random.random, os.urandom)
+
+
+def test_a_refusal_can_be_caught_like_any_error() -> None:
+    lab = lab_of(
+        """
+        @query
+        def f(ctx):
+            try:
+                open("/etc/hostname")
+            except Exception as error:
+                return type(error).__name__
+        """
+    )
+    assert lab.query("m:f") == NotAllowed.__name__
+
+
+def test_the_store_is_used_without_restraint(tmp_path) -> None:
+    from convexlab.engine.committer import Committer
+    from convexlab.engine.persistence.sqlite import SqlitePersistence
+
+    lab: Lab = lab_of(
+        """
+        @mutation
+        def f(ctx):
+            ctx.db.insert("t", {"a": 1})
+            return [d["a"] for d in ctx.db.query("t")]
+        """
+    )
+    store = SqlitePersistence(tmp_path / "store")
+    lab.committer = Committer(store)
+    assert lab.mutation("m:f") == [1]
+    lab.committer.settle_all()
+    assert lab.mutation("m:f") == [1, 1]
+    lab.committer.settle_all()
+    store.close()

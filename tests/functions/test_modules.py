@@ -1,0 +1,470 @@
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+from tests.functions.lab import HEADER, NOW_MS, analysis_of, lab_of, source_of
+
+from convexlab.errors import NotFound, PushFailed
+from convexlab.functions.modules import ModuleSet, ModuleSource, analyze, module_path
+
+
+def names_of(analysis) -> list[str]:
+    return [spec.path for spec in analysis.functions]
+
+
+def test_functions_are_found_under_their_variables_names() -> None:
+    analysis = analysis_of(
+        """
+        @query
+        def list_(ctx): ...
+        @mutation
+        def create(ctx): ...
+        @internal_query
+        def secret(ctx): ...
+        @query
+        def _private(ctx): ...
+        @query(name="getByChannel")
+        def get_by_channel(ctx): ...
+        def helper(ctx): ...
+        @query
+        def default(ctx): ...
+        """
+    )
+    assert names_of(analysis) == [
+        "m:list",
+        "m:create",
+        "m:secret",
+        "m:getByChannel",
+        "m:default",
+    ]
+    assert [spec.visibility for spec in analysis.functions][2] == "internal"
+
+
+def test_a_path_finds_its_function_in_every_spelling() -> None:
+    modules = lab_of(
+        """
+        @query
+        def get_by_channel(ctx): ...
+        @query
+        def default(ctx): ...
+        @query(name="given")
+        def other(ctx): ...
+        """,
+        a__b="""
+        @query
+        def f(ctx): ...
+        """,
+    ).modules
+    found = modules.function("m:get_by_channel")
+    assert modules.function("m:getByChannel") is found
+    assert modules.function("m.js:getByChannel") is found
+    assert modules.function("m") is modules.function("m:default")
+    assert modules.function("a/b:f").path == "a/b:f"
+    assert modules.function("m:given").path == "m:given"
+    for path in ("m:other", "m:nope", "nope:f", "nope", "a:b", "m:helper"):
+        with pytest.raises(NotFound, match="Could not find function"):
+            modules.function(path)
+
+
+def test_an_exact_name_wins_over_an_alias() -> None:
+    modules = lab_of(
+        """
+        @query
+        def get_it(ctx): return 1
+        @query
+        def getIt(ctx): return 2
+        """
+    ).modules
+    assert modules.function("m:getIt").handler(None) == 2
+    assert modules.function("m:get_it").handler(None) == 1
+
+
+def test_an_import_does_not_export_again() -> None:
+    analysis = analysis_of(
+        "from .shared import f, make\nmade = make(2)",
+        shared="""
+        @query
+        def f(ctx): ...
+        def make(n):
+            @query
+            def inner(ctx): return n
+            return inner
+        own = make(1)
+        """,
+    )
+    assert names_of(analysis) == ["m:made", "shared:f", "shared:own"]
+    assert analysis.modules.function("m:made").handler(None) == 2
+
+
+def test_two_functions_of_one_name_are_refused() -> None:
+    with pytest.raises(PushFailed, match="two functions are called `list`") as caught:
+        analysis_of("@query\ndef list(ctx): ...\n@query\ndef list_(ctx): ...")
+    assert caught.value.line == 5
+
+
+def test_relative_imports_find_neighbours() -> None:
+    lab = lab_of(
+        """
+        from . import shared
+        from .shared import NAME
+        from .lib import tools
+        from .lib.tools import double
+        from .lib.deep.down import up
+        @query
+        def f(ctx):
+            from .late import LATE
+            return [shared.NAME, NAME, tools.double(2), double(3), up(), LATE]
+        """,
+        shared="NAME = 'n'",
+        late="LATE = 'late'",
+        lib__tools="def double(x): return 2 * x",
+        lib__deep__down="from ..tools import double\nfrom ...shared import NAME\ndef up(): return [double(5), NAME]",
+    )
+    assert lab.query("m:f") == ["n", "n", 4, 6, [10, "n"], "late"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from .nope import x", "there is no module `nope` in this deployment"),
+        ("from . import nope", "there is no module `nope` in this deployment"),
+        ("from ..above import x", "above the functions folder"),
+        (
+            "import surely_not_installed",
+            "package `surely_not_installed` is not installed where the deployment runs",
+        ),
+        (
+            "import surely_not_installed.sub as s",
+            "package `surely_not_installed` is not installed",
+        ),
+        ("import shared", r"write `from \.shared import …`"),
+        ("from .shared import nope", "cannot import name 'nope'"),
+    ],
+)
+def test_an_import_that_fails_is_explained_with_its_line(line, said) -> None:
+    with pytest.raises(PushFailed, match=said) as caught:
+        analysis_of("x = 1\n" + line, shared="NAME = 1")
+    assert (caught.value.path, caught.value.line) == ("m", 4)
+
+
+def test_a_user_module_hides_nothing_of_pythons() -> None:
+    lab = lab_of(
+        """
+        import logging as pythons
+        from . import logging as ours, json
+        import json as pythons_json
+        @query
+        def f(ctx):
+            import http.client
+            return [ours.MINE, pythons.INFO, json.MINE, pythons_json.dumps([]), http.client.OK]
+        """,
+        logging="MINE = 'ours'",
+        json="MINE = 'ours too'",
+        http="from convexlab import http_router\nhttp = http_router()",
+        error="X = 1",
+        internal="X = 2",
+    )
+    assert lab.query("m:f") == ["ours", 20, "ours too", "[]", 200]
+    assert sys.modules["logging"] is logging
+
+
+def test_classes_find_their_module_again() -> None:
+    lab = lab_of(
+        """
+        import pickle
+        from dataclasses import dataclass, fields
+        import typing
+        @dataclass
+        class Point:
+            x: "int"
+            kind: "typing.ClassVar[str]" = "point"
+        @query
+        def f(ctx):
+            return [field.name for field in fields(Point)]
+        """
+    )
+    assert lab.query("m:f") == ["x"]
+
+
+def test_the_future_import_and_dataclasses_go_together() -> None:
+    modules = ModuleSet(
+        [
+            source_of(
+                "m",
+                """
+                from __future__ import annotations
+                import dataclasses
+                from typing import ClassVar
+                @dataclasses.dataclass
+                class Point:
+                    x: int
+                    kind: ClassVar[str] = "p"
+                    made: dataclasses.InitVar[int] = 0
+                """,
+            )
+        ]
+    )
+    assert modules.load("m").namespace.Point(1).x == 1
+
+
+def test_a_version_is_the_hash_of_all_that_is_imported() -> None:
+    def versions(**changed: str) -> dict[str, str]:
+        texts = {
+            "a": "from .b import x",
+            "b": "from . import c\nx = 1",
+            "c": "",
+            "d": "",
+            **changed,
+        }
+        return analyze(
+            [ModuleSource(path, text) for path, text in texts.items()]
+        ).versions
+
+    before = versions()
+    assert versions() == before
+    after = versions(c="y = 1")
+    assert {path for path in before if before[path] != after[path]} == {"a", "b", "c"}
+
+
+def test_unchanged_modules_stay_loaded() -> None:
+    texts = {
+        "a": "from .b import x\nmark = object()",
+        "b": "x = 1",
+        "c": "mark = object()",
+    }
+    first = ModuleSet([ModuleSource(path, text) for path, text in texts.items()])
+    first.load_all()
+    second = ModuleSet(
+        [ModuleSource(path, text) for path, text in {**texts, "b": "x = 2"}.items()],
+        previous=first,
+    )
+    assert second.load("c") is first.load("c")
+    assert second.load("a") is not first.load("a")
+    assert second.load("a").namespace.x == 2
+    assert first.load("a").namespace.x == 1
+
+
+def test_a_circular_import_is_pythons() -> None:
+    with pytest.raises(PushFailed, match=r"cannot import name '[xy]'"):
+        analyze(
+            [
+                ModuleSource("a", "from .b import y\nx = 1"),
+                ModuleSource("b", "from .a import x\ny = 1"),
+            ]
+        )
+    analyze(
+        [
+            ModuleSource("a", "from . import b\nx = 1"),
+            ModuleSource("b", "from . import a\ny = 1"),
+        ]
+    )
+
+
+def test_what_raises_at_the_top_level_is_shown_with_its_lines() -> None:
+    with pytest.raises(PushFailed) as caught:
+        analysis_of("def check():\n    raise ValueError('too bad')\ncheck()")
+    error = caught.value
+    assert str(error) == "ValueError: too bad"
+    assert (error.path, error.line) == ("m", 4)
+    assert error.traceback == (
+        '  File "convex/m.py", line 5, in <module>\n    check()\n'
+        "  File \"convex/m.py\", line 4, in check\n    raise ValueError('too bad')\n"
+        "ValueError: too bad"
+    )
+
+
+def test_an_error_in_an_imported_module_names_that_module() -> None:
+    with pytest.raises(PushFailed, match="ZeroDivisionError") as caught:
+        analysis_of("from . import shared", shared="\n1 / 0")
+    assert (caught.value.path, caught.value.line) == ("shared", 4)
+
+
+def test_a_syntax_error_names_its_line() -> None:
+    with pytest.raises(PushFailed, match="SyntaxError") as caught:
+        analysis_of("x = 1\ndef f(:\n  pass")
+    assert (caught.value.path, caught.value.line) == ("m", 4)
+
+
+def test_a_kernel_variable_at_the_top_level_gets_the_hint() -> None:
+    with pytest.raises(
+        PushFailed, match="sees no variable of the notebook's kernel"
+    ) as caught:
+        analysis_of("limit = threshold + 1")
+    assert caught.value.line == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "said"),
+    [
+        (
+            "    x = await ctx.db.get(1)",
+            5,
+            r"write `ctx\.db\.get\(1\)` without `await`",
+        ),
+        ("    return [await ctx.run_query('a')]", 5, "without `await`"),
+        ("    await ctx.db.query('t').order('desc').first()", 5, "without `await`"),
+        ("    async for x in ctx.db.query('t'):\n        pass", 5, "write `for`"),
+        ("    return [x async for x in ctx.db.query('t')]", 5, "write `for`"),
+    ],
+)
+def test_awaits_on_ctx_are_refused_with_their_line(body, line, said) -> None:
+    with pytest.raises(PushFailed, match=said) as caught:
+        analysis_of(f"@mutation\nasync def f(ctx):\n{body}")
+    assert caught.value.line == line
+
+
+def test_actions_may_await() -> None:
+    analysis = analysis_of(
+        "@action\nasync def f(ctx, x: int) -> str:\n    return await ctx.run_query('a')"
+    )
+    assert analysis.functions[0].to_json()["functionType"] == "Action"
+
+
+def test_other_decorators_go_below_ours() -> None:
+    with pytest.raises(PushFailed, match="swap `@cache` and `@query`") as caught:
+        analysis_of("from functools import cache\n@cache\n@query\ndef f(ctx): ...")
+    assert caught.value.line == 4
+    lab = lab_of(
+        """
+        import functools
+        def louder(f):
+            @functools.wraps(f)
+            def g(ctx, **kw): return f(ctx, **kw) + "!"
+            return g
+        @query
+        @louder
+        def f(ctx, a: str): return a
+        """
+    )
+    assert lab.query("m:f", a="x") == "x!"
+
+
+def test_special_modules_hold_one_variable() -> None:
+    schema = "schema = define_schema({'t': define_table({'a': v.string()})})"
+    analysis = analyze([ModuleSource("schema", HEADER + schema)])
+    assert analysis.schema is not None
+    assert list(analysis.schema.tables) == ["t"]
+    with pytest.raises(PushFailed, match="holds one variable `schema`"):
+        analyze([ModuleSource("schema", HEADER + "x = 1")])
+    with pytest.raises(PushFailed, match="holds one variable `http`"):
+        analyze([ModuleSource("http", "x = 1")])
+    with pytest.raises(PushFailed, match="holds one variable `auth_config`"):
+        analyze([ModuleSource("auth_config", "x = 1")])
+
+
+def test_a_schema_error_names_the_line() -> None:
+    with pytest.raises(PushFailed) as caught:
+        analyze(
+            [
+                ModuleSource(
+                    "schema",
+                    HEADER
+                    + "schema = define_schema({\n  't': define_table({'_a': 3})})",
+                )
+            ]
+        )
+    assert (caught.value.path, caught.value.line) == ("schema", 4)
+
+
+def test_references_to_nothing_are_listed() -> None:
+    analysis = analysis_of(
+        """
+        @mutation
+        def f(ctx):
+            ctx.run_mutation(api.m.f)
+            ctx.run_mutation(internal.logs.clear_old)
+            ctx.run_mutation(api.other.list_)
+        """,
+        other="@query\ndef list_(ctx): ...",
+    )
+    assert [str(missing) for missing in analysis.missing] == [
+        "m.py:7: `internal.logs.clear_old` names no function yet: there is no `logs:clear_old`."
+    ]
+
+
+def test_routes_are_listed() -> None:
+    analysis = analyze(
+        [
+            ModuleSource(
+                "http",
+                "from convexlab import http_router\nhttp = http_router()\n"
+                "@http.route('/hook', method='POST')\nasync def hook(ctx, request): ...\n"
+                "@http.route(path_prefix='/files/', method='GET')\ndef files(ctx, request): ...\n",
+            )
+        ]
+    )
+    listed = [spec.to_json() for spec in analysis.functions if spec.route]
+    assert listed == [
+        {"functionType": "HttpAction", "method": "POST", "path": "/hook"},
+        {"functionType": "HttpAction", "method": "GET", "path": "/files/*"},
+    ]
+
+
+@pytest.mark.parametrize("path", ["a-b", "a b", "", "a//b", "a.b", "ä"])
+def test_a_path_that_cannot_be_is_refused(path) -> None:
+    with pytest.raises(PushFailed, match="cannot be a module's path"):
+        analyze([ModuleSource(path, "")])
+
+
+def test_files_that_are_not_pushed_have_no_path() -> None:
+    pushed = ["tasks.py", "admin/users.py", "_shared.py", "test.py", "tests/a.py"]
+    assert [module_path(file) for file in pushed] == [file[:-3] for file in pushed]
+    left = [
+        "__init__.py", "conftest.py", "test_a.py", "a_test.py", "_generated/api.py", ".hidden.py", ".git/a.py",
+        "a/__init__.py", "readme.md", "a.b.py", "__pycache__/a.py", "a b.py",
+    ]  # fmt: skip
+    assert [module_path(file) for file in left] == [None] * len(left)
+
+
+def test_changes_to_globals_are_not_kept() -> None:
+    lab = lab_of(
+        """
+        from .state import SEEN
+        count = 0
+        cache = {"a": [1]}
+        @mutation
+        def f(ctx):
+            global count, fresh
+            count += 1
+            fresh = 1
+            cache["a"].append(2)
+            cache["b"] = 1
+            SEEN.add(1)
+            return [count, len(cache["a"]), len(SEEN), "fresh" in globals()]
+        """,
+        state="SEEN = set()",
+    )
+    assert lab.mutation("m:f") == [1, 2, 1, True]
+    assert lab.mutation("m:f") == [1, 2, 1, True]
+
+
+def test_what_a_top_level_prints_is_reported() -> None:
+    assert analysis_of("print('hello', 1)").log_lines == ["[LOG] 'hello' 1"]
+
+
+def test_a_module_that_failed_leaves_its_forerunner_in_place() -> None:
+    good = analysis_of("class Kept: ...")
+    with pytest.raises(PushFailed):
+        analysis_of("1 / 0")
+    assert sys.modules["convex_modules.m"] is good.modules.load("m").namespace
+
+
+def test_time_and_chance_stand_still_while_loading() -> None:
+    text = "import random, time, uuid\nfrom datetime import datetime\n@query\ndef f(ctx): return AT\n"
+    text += (
+        "AT = [random.random(), time.time(), str(uuid.uuid4()), str(datetime.now())]"
+    )
+    assert lab_of(text).query("m:f") == lab_of(text).query("m:f")
+    assert lab_of(text).query("m:f")[1] == NOW_MS / 1000
+
+
+def test_the_top_level_does_no_io() -> None:
+    with pytest.raises(
+        PushFailed,
+        match="only actions may read the environment, and this is a module's top level",
+    ):
+        analysis_of("import os\nKEY = os.environ['HOME']")
+    with pytest.raises(PushFailed, match="only actions may open files"):
+        analysis_of("x = open('/etc/hostname')")
