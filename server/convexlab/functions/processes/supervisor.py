@@ -479,14 +479,17 @@ class Supervisor:
         return spare
 
     async def _keep_spare(self) -> None:
-        if self._spare is not None or self._closing:
+        if self._has_spare() or self._closing:
             return
         worker = await self._start()
-        if self._spare is None:
-            self._spare = worker
-        else:  # another was started meanwhile
+        if self._has_spare():  # another was started meanwhile
             worker.is_dismissed = True
             await worker.stop(knobs.STOP_PROCESS_SECONDS)
+        else:
+            self._spare = worker
+
+    def _has_spare(self) -> bool:
+        return self._spare is not None
 
     def _give_up(self, reason: str) -> None:
         if not self.failed.done():
