@@ -324,3 +324,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def say(line: str) -> None:
     """One line for whoever started the deployment."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the process's own words
