@@ -18,6 +18,7 @@ from convexlab.errors import CallerError, InvalidArguments, InvalidValue
 
 if TYPE_CHECKING:
     from convexlab.engine.committer import Committer
+    from convexlab.engine.transaction import Transaction
     from convexlab.functions.processes.messages import Import
 
 
@@ -34,9 +35,9 @@ def insert(committer: Committer, request: Import) -> bytes:
     record = committer.lookup_call(request.call_id)
     if record is not None:
         return record.outcome
+    tx = committer.begin(limits=NO_LIMITS, system=request.mode != "append")
     if request.mode != "append":
-        _make_room(committer, request)
-    tx = committer.begin(limits=NO_LIMITS)
+        _make_room(tx, request)
     insert_one = tx.insert
     for number, line in enumerate(request.lines, request.first_line):
         try:
@@ -53,14 +54,13 @@ def insert(committer: Committer, request: Import) -> bytes:
     return written
 
 
-def _make_room(committer: Committer, request: Import) -> None:
+def _make_room(tx: Transaction, request: Import) -> None:
     """See that the table is empty, or refuse.
 
     Replacing does not delete the documents one by one: the table gives its name
     to a new one with the same indexes, and goes away in slices.
     """
-    table = committer.catalog.tables.get(request.table)
-    tx = committer.begin(system=True)
+    table = tx.catalog.tables.get(request.table)
     if (
         table is None
         or next(tx.rows(table.by_creation_time.id, EVERYTHING), None) is None
@@ -83,4 +83,3 @@ def _make_room(committer: Committer, request: Import) -> None:
                 staged=index.staged,
             )
     definitions.create_table(tx, table.name)
-    committer.accept(tx.finish())
