@@ -6,7 +6,6 @@ jupyter  (module)  ──────────────────┴▶ 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 from tests.browser.files import build_browser_files
 from tests.browser.jupyter import Jupyter
 from tests.browser.pages import App, Notebook, write_notebook
+from tests.browser.state import State, end_deployment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,25 +80,20 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def jupyter(
     tmp_path_factory: pytest.TempPathFactory, browser_files: None
 ) -> Iterator[Jupyter]:
-    """A Jupyter server with the stand-in deployment behind `<base_url>/convex`."""
-    server = Jupyter(
-        tmp_path_factory.mktemp("jupyter"),
-        extensions={"standin": True, "convexlab.extension": False},
-    )
+    """A Jupyter server, with a deployment of its own."""
+    server = Jupyter(tmp_path_factory.mktemp("jupyter"))
     server.start()
     yield server
     server.stop()
+    end_deployment(server.deployment)
 
 
-@pytest.fixture
-def state(jupyter: Jupyter) -> Callable[..., None]:
-    """Sets what `state:get` gives: `state("name", value)`, `state("name", error="…")`."""
-
-    def set_state(name: str, value: Any = None, **failure: Any) -> None:
-        said = failure or {"value": value}
-        jupyter.request(f"convex/state/{name}", json.dumps(said).encode())
-
-    return set_state
+@pytest.fixture(scope="module")
+def state(jupyter: Jupyter) -> State:
+    """What `state:get` gives: `state.put("name", value)`."""
+    state = State(jupyter.deployment)
+    state.open()
+    return state
 
 
 @pytest.fixture

@@ -16,15 +16,22 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.browser.files import LABEXTENSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOKEN = "a-token-for-tests"
 BASE_URL = "/user/ann/"
 START_SECONDS = 60
-# It asks in a box over the page whether one wants news.
-NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+# Asking in a box over the page whether one wants news, and looking with Node
+# whether JupyterLab itself should be built again.
+PAGE_CONFIG = {
+    "buildCheck": False,
+    "disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True},
+}
 
 
 def free_port() -> int:
@@ -38,8 +45,6 @@ class Jupyter:
     """A JupyterLab server (`/lab`) and Notebook 7 (`/notebooks`) in one process."""
 
     home: Path
-    #: Server extensions by module name, beside Jupyter's own.
-    extensions: dict[str, bool] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -65,7 +70,7 @@ class Jupyter:
         (share / "labextensions").mkdir(parents=True, exist_ok=True)
         settings = self.home / "config" / "labconfig"
         settings.mkdir(parents=True, exist_ok=True)
-        (settings / "page_config.json").write_text(json.dumps(NO_NEWS))
+        (settings / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
         link = share / "labextensions" / "convexlab"
         if not link.exists():
             link.symlink_to(LABEXTENSION)
@@ -113,6 +118,11 @@ class Jupyter:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return bytes(answer.read())
 
+    @property
+    def deployment(self) -> Path:
+        """The folder of the deployment that it starts."""
+        return self.root / ".convexlab" / "local"
+
     def trust(self, notebook: str) -> None:
         """Sign a notebook, as if the user had run it."""
         subprocess.run(
@@ -129,7 +139,7 @@ class Jupyter:
             "notebook": True,
             "jupyter_lsp": False,
             "jupyter_server_terminals": False,
-            **self.extensions,
+            "convexlab.extension": True,
         }
         return [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
@@ -140,6 +150,7 @@ class Jupyter:
             f"--ServerApp.base_url={BASE_URL}",
             f"--ServerApp.root_dir={self.root}",
             f"--ServerApp.jpserver_extensions={extensions!r}",
+            "--LabApp.extension_manager=readonly",
             "--LabApp.expose_app_in_browser=True",
             "--JupyterNotebookApp.expose_app_in_browser=True",
         ]
@@ -155,7 +166,6 @@ class Jupyter:
             "JUPYTER_PATH": str(share),
             "JUPYTER_PLATFORM_DIRS": "0",
             "IPYTHONDIR": str(self.home / "ipython"),
-            "PYTHONPATH": str(Path(__file__).parent / "extension"),
             **self.environment,
         }
 

@@ -25,7 +25,8 @@ def write_notebook(root: Path, name: str, cells: list[str | dict[str, Any]]) -> 
     kernel = {"name": "python3", "display_name": "Python 3"}
     book = {
         "cells": [_cell(number, cell) for number, cell in enumerate(cells)],
-        "metadata": {"kernelspec": kernel},
+        # Signatures are made of contents: with its name in it, each has its own.
+        "metadata": {"kernelspec": kernel, "title": name},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

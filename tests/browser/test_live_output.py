@@ -1,6 +1,6 @@
 """Live outputs on the page: what they show, and that nothing moves them but the user.
 
-One question a test, asked of JupyterLab in Chromium with the stand-in deployment.
+One question a test, asked of JupyterLab in Chromium with a deployment of its own.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from tests.browser.pages import MIME, live_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from playwright.sync_api import Page
     from tests.browser.jupyter import Jupyter
     from tests.browser.pages import Notebook
+    from tests.browser.state import State
 
     Open = Callable[..., Notebook]
-    State = Callable[..., None]
 
 TABLE = {"kind": "table"}
 
@@ -35,7 +36,7 @@ def test_a_trusted_output_is_live_with_nothing_run(
     open_notebook: Open, state: State
 ) -> None:
     """A saved output follows its query as soon as the page is there."""
-    state("flights", [document(1, year=2013.0), document(2, year=2013.5)])
+    state.put("flights", [document(1, year=2013.0), document(2, year=2013.5)])
     notebook = open_notebook("saved.ipynb", [live_output("flights", TABLE)])
     live = notebook.live().wait_for()
     assert live.status == "live"
@@ -52,7 +53,7 @@ def test_an_untrusted_notebook_shows_the_static_table(
     open_notebook: Open, state: State
 ) -> None:
     """What somebody else wrote opens no socket until the user trusts it."""
-    state("flights", [document(1)])
+    state.put("flights", [document(1)])
     notebook = open_notebook(
         "foreign.ipynb", [live_output("flights", TABLE)], trusted=False
     )
@@ -66,12 +67,12 @@ def test_a_change_is_drawn_in_place_and_glows(
 ) -> None:
     """Only the cells that changed are touched; new rows glow as a whole."""
     rows = [document(n) for n in range(5)]
-    state("changing", rows)
+    state.put("changing", rows)
     live = open_notebook("change.ipynb", [live_output("changing", TABLE)]).live()
     live.wait_for()
     live.evaluate("root => { root.querySelector('[data-key]').dataset.mine = 'yes'; }")
     rows[2]["carrier"] = "ZZ"
-    state("changing", rows)
+    state.put("changing", rows)
     live.wait_for_text("ZZ")
     glowing = live.evaluate(
         """root => [...root.querySelectorAll('.cell')]
@@ -79,7 +80,7 @@ def test_a_change_is_drawn_in_place_and_glows(
     )
     assert glowing == ["ZZ"]
     assert live.evaluate("root => root.querySelectorAll('[data-mine]').length") == 1
-    state("changing", [*rows, document(9, carrier="NEW")])
+    state.put("changing", [*rows, document(9, carrier="NEW")])
     live.wait_for_text("NEW")
     glowing = live.evaluate(
         """root => [...root.querySelectorAll('.row')].at(-1).firstChild.getAnimations().length"""
@@ -89,7 +90,7 @@ def test_a_change_is_drawn_in_place_and_glows(
 
 def test_missing_and_null_look_different(open_notebook: Open, state: State) -> None:
     """A field that is not there is not null, and the head says which rows lack it."""
-    state("gaps", [document(1, note=None), document(2), document(3, note="x")])
+    state.put("gaps", [document(1, note=None), document(2), document(3, note="x")])
     live = open_notebook("gaps.ipynb", [live_output("gaps", TABLE)]).live().wait_for()
     kinds = live.evaluate(
         """root => [...root.querySelectorAll('.row')].map(row => row.children[3].className)"""
@@ -101,7 +102,7 @@ def test_missing_and_null_look_different(open_notebook: Open, state: State) -> N
 
 def test_a_long_result_costs_sixty_rows(open_notebook: Open, state: State) -> None:
     """However long the table and wherever one scrolls, few row elements exist."""
-    state("long", [document(n) for n in range(8192)])
+    state.put("long", [document(n) for n in range(8192)])
     notebook = open_notebook("long.ipynb", [live_output("long", TABLE)])
     live = notebook.live().wait_for()
     assert live.summary.startswith("showing 8,192 of 8,192 rows")
@@ -130,7 +131,7 @@ def test_updates_move_neither_scroll_nor_selection(
 ) -> None:
     """Rows that come in above leave what one reads, and what is selected, in place."""
     rows = [document(n) for n in range(500)]
-    state("moving", rows)
+    state.put("moving", rows)
     notebook = open_notebook("moving.ipynb", [live_output("moving", TABLE)])
     live = notebook.live().wait_for()
     live.evaluate("root => { root.querySelector('.scroller').scrollTop = 100 * 28; }")
@@ -145,7 +146,7 @@ def test_updates_move_neither_scroll_nor_selection(
     for n in range(20):
         rows = [document(1000 + n), *rows]
         rows[50 + n] = {**rows[50 + n], "carrier": f"#{n}"}
-        state("moving", rows)
+        state.put("moving", rows)
     live.element.get_by_text("showing 520 of 520 rows").wait_for()
     assert before[0] == "104"
     assert live.evaluate(offset) == before
@@ -155,7 +156,7 @@ def test_the_keyboard_moves_in_the_table_not_in_the_notebook(
     open_notebook: Open, state: State
 ) -> None:
     """Arrows, Enter and Escape are the table's while it has the focus; copying too."""
-    state("keys", [document(n, info={"gate": f"B{n}"}) for n in range(40)])
+    state.put("keys", [document(n, info={"gate": f"B{n}"}) for n in range(40)])
     notebook = open_notebook("keys.ipynb", [live_output("keys", TABLE), "1"])
     live = notebook.live().wait_for()
     page = notebook.page
@@ -181,7 +182,7 @@ def test_a_click_on_a_head_sorts_what_is_shown(
     open_notebook: Open, state: State
 ) -> None:
     """Ascending, descending, the query's own order; updates keep the order."""
-    state("sorting", [document(n) for n in (2, 3, 1)])
+    state.put("sorting", [document(n) for n in (2, 3, 1)])
     live = (
         open_notebook("sort.ipynb", [live_output("sorting", TABLE)]).live().wait_for()
     )
@@ -193,7 +194,7 @@ def test_a_click_on_a_head_sorts_what_is_shown(
     head.click()
     assert numbers() == ["1", "2", "3"]
     assert head.get_attribute("aria-sort") == "ascending"
-    state("sorting", [document(n) for n in (2, 3, 1, 0)])
+    state.put("sorting", [document(n) for n in (2, 3, 1, 0)])
     live.element.get_by_text("showing 4 of 4 rows").wait_for()
     assert numbers() == ["0", "1", "2", "3"]
     head.click()
@@ -206,32 +207,37 @@ def test_a_failed_query_says_so_above_its_last_rows(
     open_notebook: Open, state: State
 ) -> None:
     """The error and its data are shown, the rows stay, and the next value heals it."""
-    state("failing", [document(1)])
+    state.put("failing", [document(1)])
     live = (
         open_notebook("fail.ipynb", [live_output("failing", TABLE)]).live().wait_for()
     )
-    state(
-        "failing",
-        error="[Request ID: 4f0c2a9d1b7e6a35] Server Error\nZeroDivisionError: by zero",
-        data={"code": "not_found"},
-    )
-    live.wait_for("error").wait_for_text("ZeroDivisionError: by zero")
-    live.wait_for_text('"not_found"')
+    state.fail("failing", "by zero")
+    live.wait_for("error").wait_for_text("ValueError: by zero")
     assert len(live.rows) == 1
     assert "Request ID" not in live.element.locator(".failure").inner_text()
-    state("failing", [document(1), document(2)])
+    state.put("failing", [document(1), document(2)])
     live.wait_for("value")
     assert not live.element.locator(".failure").is_visible()
     assert len(live.rows) == 2
 
 
+def test_a_convex_error_shows_its_data(open_notebook: Open, state: State) -> None:
+    """What the function raised for its callers is there to be opened."""
+    state.refuse("refused", {"code": "not_found", "id": 7})
+    live = open_notebook("refused.ipynb", [live_output("refused")]).live()
+    live.wait_for("error").wait_for_text('"not_found"')
+    assert live.element.locator(".problem .leaf.number").inner_text() == "7"
+
+
 def test_all_outputs_of_a_page_share_one_socket(
-    open_notebook: Open, state: State, jupyter: Jupyter
+    open_notebook: Open, state: State, page: Page
 ) -> None:
     """Views of a page are one client, whatever they show."""
-    state("number", 336_776.0)
-    state("one", document(1, tags=["a"], nothing=None))
-    state("deep", {"list": [1.0, {"x": None}], "big": {"$integer": "AQAAAAAAAAA="}})
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    state.put("number", 336_776.0)
+    state.put("one", document(1, tags=["a"], nothing=None))
+    state.put("deep", {"list": [1.0, {"x": None}]})
     notebook = open_notebook(
         "views.ipynb",
         [
@@ -245,9 +251,9 @@ def test_all_outputs_of_a_page_share_one_socket(
     assert [live.view for live in lives] == ["metric", "card", "tree", "card"]
     assert lives[0].element.locator(".figure").inner_text() == "336,776"
     assert lives[0].element.locator(".label").inner_text() == "flights"
-    assert lives[2].element.locator(".leaf.int64").inner_text() == "1"
-    assert jupyter.request("convex/state/") == b'{"sessions": 1}'
-    state("number", 336_780.0)
+    assert lives[2].element.locator(".leaf.number").inner_text() == "1"
+    assert len([url for url in sockets if "/user/ann/convex/" in url]) == 1
+    state.put("number", 336_780.0)
     lives[0].wait_for_text("▲ 4")
 
 
@@ -255,7 +261,7 @@ def test_the_theme_is_followed_without_a_redraw(
     open_notebook: Open, state: State
 ) -> None:
     """Colours are the page's variables: a switch changes them, nothing is drawn anew."""
-    state("flights", [document(n) for n in range(30)])
+    state.put("flights", [document(n) for n in range(30)])
     notebook = open_notebook("theme.ipynb", [live_output("flights", TABLE)])
     live = notebook.live().wait_for()
     ground = (
@@ -274,7 +280,7 @@ def test_a_lost_connection_keeps_the_rows_and_comes_back(
     open_notebook: Open, state: State, jupyter: Jupyter
 ) -> None:
     """The server goes away and returns on the same address: no reload is needed."""
-    state("lasting", [document(1)])
+    state.put("lasting", [document(1)])
     notebook = open_notebook("lasting.ipynb", [live_output("lasting", TABLE)])
     live = notebook.live().wait_for()
     jupyter.kill()
@@ -282,14 +288,28 @@ def test_a_lost_connection_keeps_the_rows_and_comes_back(
     assert [row[1] for row in live.rows] == ["1"]
     assert live.status.startswith("reconnecting")
     jupyter.start()
-    state("lasting", [document(1), document(2)])
+    state.put("lasting", [document(1), document(2)])
     live.wait_for_link("live")
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+
+
+def test_a_deployment_that_dies_is_found_again(
+    open_notebook: Open, state: State
+) -> None:
+    """It is started again behind the page, which keeps its rows and goes on."""
+    state.put("dying", [document(1)])
+    live = open_notebook("dying.ipynb", [live_output("dying", TABLE)]).live().wait_for()
+    state.kill()
+    live.wait_for_link("reconnecting")
+    assert [row[1] for row in live.rows] == ["1"]
+    live.wait_for_link("live")
+    state.put("dying", [document(1), document(2)])
     live.element.get_by_text("showing 2 of 2 rows").wait_for()
 
 
 def test_a_busy_kernel_holds_nothing_up(open_notebook: Open, state: State) -> None:
     """While a cell runs, updates arrive and the table can be scrolled."""
-    state("busy", [document(n) for n in range(100)])
+    state.put("busy", [document(n) for n in range(100)])
     show = f"from IPython.display import display; display({live_output('busy', TABLE)!r}, raw=True)"
     notebook = open_notebook(
         "busy.ipynb", [show, "input = 0\nimport time\nwhile True: time.sleep(0.1)"]
@@ -297,7 +317,7 @@ def test_a_busy_kernel_holds_nothing_up(open_notebook: Open, state: State) -> No
     notebook.run_all(wait=False)
     live = notebook.live().wait_for()
     notebook.page.locator(".jp-InputPrompt", has_text="[*]").first.wait_for()
-    state("busy", [document(n) for n in range(101)])
+    state.put("busy", [document(n) for n in range(101)])
     live.element.get_by_text("showing 101 of 101 rows").wait_for()
     assert notebook.page.locator(".jp-InputPrompt", has_text="[*]").count() == 1
 
@@ -306,7 +326,7 @@ def test_a_restart_and_a_reload_leave_it_live(
     open_notebook: Open, state: State
 ) -> None:
     """Run, save, restart the kernel, load the page again: live, with nothing run."""
-    state("again", [document(1)])
+    state.put("again", [document(1)])
     show = f"from IPython.display import display; display({live_output('again', TABLE)!r}, raw=True)"
     notebook = open_notebook("again.ipynb", [show])
     notebook.run_all()
@@ -315,13 +335,13 @@ def test_a_restart_and_a_reload_leave_it_live(
     notebook.restart_kernel()
     notebook.reload()
     live = notebook.live().wait_for()
-    state("again", [document(1), document(2)])
+    state.put("again", [document(1), document(2)])
     live.element.get_by_text("showing 2 of 2 rows").wait_for()
 
 
 def test_notebook_seven_shows_the_same(open_notebook: Open, state: State) -> None:
     """The extension is loaded by Notebook 7 as well."""
-    state("seven", [document(1)])
+    state.put("seven", [document(1)])
     notebook = open_notebook(
         "seven.ipynb", [live_output("seven", TABLE)], app="notebook"
     )
@@ -375,7 +395,7 @@ def test_the_widget_takes_the_socket_where_it_may(
     open_notebook: Open, state: State
 ) -> None:
     """On a page of Jupyter's the widget is a client like the renderer: no value passes the kernel."""
-    state("x", [document(5)])
+    state.put("x", [document(5)])
     notebook = open_notebook(
         "direct.ipynb",
         [WIDGET.replace("public = Followed(), False", "public = Followed(), True")],

@@ -168,16 +168,11 @@ class LivePanel {
     if (link !== "live") this.#trouble = setTimeout(() => this.#explain(), TROUBLE_MS);
   }
 
-  /** The connection has been away for a while: what holds, and what one may do. */
+  /** The connection has been away for a while: what holds. Where nothing is shown yet, in plain sight. */
   #explain(): void {
-    const rows = this.#updates > 0 ? " What you see is the last that arrived." : "";
-    this.#status.title = `The deployment does not answer; trying on.${rows}`;
-    setText(
-      this.#status,
-      this.#updates > 0
-        ? "reconnecting… (shown as last seen)"
-        : "the deployment does not answer yet; trying on…",
-    );
+    const trying = "The deployment does not answer; trying on.";
+    if (this.#updates === 0) setText(this.#status, trying);
+    else this.#status.title = `${trying} What you see is the last that arrived.`;
   }
 }
 

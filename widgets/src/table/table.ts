@@ -84,7 +84,7 @@ export class TableView implements View {
       parts.push(
         `${this.#columns.length} of ${this.#columns.length + this.#hiddenColumns} columns`,
       );
-    } else parts.push(count(this.#columns.length, "column"));
+    } else if (this.#columns.length > 0) parts.push(count(this.#columns.length, "column"));
     if (this.#sorting) parts.push(`sorted here by ${this.#sorting.column}`);
     return parts.join(" · ");
   }

@@ -1,0 +1,131 @@
+"""A deployment whose one query gives what a test has put: `state:get(name)`.
+
+The real one, started by Jupyter's own extension beside its notebooks. It is
+looked up anew for each request, so that it may die and come back in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENCE_SECONDS = 60.0
+SCHEMA = """
+from convexlab import define_schema, define_table, v
+schema = define_schema({
+    "state": define_table({"name": v.string(), "text": v.string()})
+    .index("by_name", ["name"]),
+})
+"""
+STATE = """
+import json
+from convexlab import ConvexError, mutation, query
+
+def row_of(ctx, name):
+    return ctx.db.query("state").with_index("by_name", name=name).first()
+
+@query
+def get(ctx, name: str):
+    row = row_of(ctx, name)
+    said = json.loads(row["text"]) if row else {"value": None}
+    if "data" in said:
+        raise ConvexError(said["data"])
+    if "error" in said:
+        raise ValueError(said["error"])
+    return said["value"]
+
+@mutation
+def put(ctx, name: str, text: str):
+    row = row_of(ctx, name)
+    if row:
+        ctx.db.patch(row["_id"], {"text": text})
+    else:
+        ctx.db.insert("state", {"name": name, "text": text})
+"""
+
+
+@dataclass
+class State:
+    """What `state:get` gives, by name.
+
+    Args:
+        folder: of the deployment.
+    """
+
+    folder: Path
+
+    def open(self) -> None:
+        """Wait until it runs, and push the module."""
+        modules = {"schema": SCHEMA, "state": STATE}
+        origin = {"kind": "file", "name": "test"}
+        pushed = [
+            {"path": path, "source": source, "origin": origin}
+            for path, source in modules.items()
+        ]
+        body = {"modules": pushed, "mode": "replace_all"}
+        said = self._ask("convexlab/push", body)
+        assert said["status"] == "success", said
+
+    def put(self, name: str, value: Any = None) -> None:
+        """Set a value."""
+        self._put(name, {"value": value})
+
+    def fail(self, name: str, error: str) -> None:
+        """Let the query of this name raise a ValueError."""
+        self._put(name, {"error": error})
+
+    def refuse(self, name: str, data: Any) -> None:
+        """Let the query of this name raise a ConvexError."""
+        self._put(name, {"data": data})
+
+    def kill(self) -> None:
+        """End the serving process as if the power had gone."""
+        process = psutil.Process(self._address()["pid"])
+        process.kill()
+        process.wait(PATIENCE_SECONDS)
+
+    def _put(self, name: str, said: dict[str, Any]) -> None:
+        body = {
+            "path": "state:put",
+            "args": {"name": name, "text": json.dumps(said)},
+            "format": "json",
+        }
+        answer = self._ask("mutation", body)
+        assert answer["status"] == "success", answer
+
+    def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                address = self._address()
+                answer = httpx.post(
+                    f"{address['url']}/api/{path}",
+                    json=body,
+                    headers={"Authorization": f"Convex {address['admin_key']}"},
+                    timeout=PATIENCE_SECONDS,
+                )
+                answer.raise_for_status()
+                return dict(answer.json())
+            except (OSError, httpx.HTTPError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _address(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "address.json").read_bytes()))
+
+
+def end_deployment(folder: Path) -> None:
+    """End a deployment that outlived whoever started it, if there is one."""
+    with contextlib.suppress(OSError, psutil.NoSuchProcess):
+        pid = json.loads((folder / "address.json").read_bytes())["pid"]
+        psutil.Process(pid).terminate()
