@@ -27,12 +27,6 @@ async def settle(turns=30):
         await asyncio.sleep(0)
 
 
-async def resumed():
-    """Let a page that came back be heard out."""
-    await asyncio.sleep(knobs.RECONNECT_PAUSE_SECONDS * 1.5)
-    await settle()
-
-
 def truth(backend):
     def say(path, args, ts):
         call = SimpleNamespace(path=path, caller=Caller(), journal=None)
@@ -48,7 +42,7 @@ def backend():
 
 @pytest.fixture
 async def gateway(backend):
-    return Gateway(backend)
+    return Gateway(backend, round_seconds=0, pause_seconds=0)
 
 
 @pytest.fixture
@@ -170,7 +164,7 @@ async def test_a_slow_query_delays_only_the_sessions_that_follow_it(gateway, bac
     await settle()
     backend.hold("slow:get")
     backend.write(n=1)
-    await asyncio.sleep(knobs.ROUND_SECONDS * 1.5)  # the round's own patience
+    await settle()
     backend.write(n=2)
     await settle()
     assert fast.value == 2.0
@@ -187,7 +181,7 @@ async def test_a_query_runs_once_at_a_time(gateway, backend):
     for number, page in enumerate(pages):
         page.follow("slow:get")
         backend.write(n=number)
-        await asyncio.sleep(knobs.ROUND_SECONDS * 1.2)
+        await settle()
     assert backend.runs["slow:get"] == 1
     backend.release("slow:get")
     await settle()
@@ -201,7 +195,7 @@ async def test_removing_the_query_that_is_waited_for_ends_the_wait(page, backend
     slow = page.follow("slow:get")
     await settle()
     page.unfollow(slow)
-    await asyncio.sleep(knobs.ROUND_SECONDS * 1.5)
+    await settle()
     assert page.value == 0.0
     assert page.version.query_set == 3
 
@@ -392,7 +386,7 @@ async def test_a_repeated_mutation_is_answered_and_not_run(gateway, page, backen
     again.connect(SESSION, count=1)
     again.follow("counter:get")
     again.mutate("counter:inc", request=0)
-    await resumed()
+    await settle()
     assert len(backend.executed) == 1
     assert again.responses[0]["ts"] == page.responses[0]["ts"]
     assert again.value == 1.0
@@ -409,9 +403,8 @@ async def test_after_a_reconnect_old_responses_come_before_the_first_transition(
     again = Page(gateway, truth(backend))
     again.connect(SESSION, count=1)
     again.follow("counter:get")
-    await settle()
     again.mutate("counter:inc", request=0)
-    await resumed()
+    await settle()
     assert again.messages == []
     backend.pump()
     await settle()
@@ -428,7 +421,7 @@ async def test_the_same_call_may_be_under_way_twice(gateway, page, backend):
     again.follow("counter:get")
     again.mutate("counter:inc", request=0)
     backend.pump()
-    await resumed()
+    await settle()
     assert backend._states[backend.ts]["n"] == 1
     assert again.value == 1.0
     assert again.responses[0]["success"]
@@ -511,7 +504,7 @@ async def test_what_a_given_up_flight_would_have_removed_is_removed(page, backen
     slow = page.follow("slow:get")
     await settle()
     page.unfollow(slow)
-    await asyncio.sleep(knobs.ROUND_SECONDS * 1.5)
+    await settle()
     assert page.results == {}
     assert page.version.query_set == 4
 
@@ -525,7 +518,7 @@ async def test_a_given_up_flight_lets_its_responses_go(page, backend):
     assert page.responses == {}
     page.unfollow(slow)
     assert list(page.responses) == [0]
-    await asyncio.sleep(knobs.ROUND_SECONDS * 1.5)
+    await settle()
     assert page.results == {1: 1.0}
 
 
@@ -626,8 +619,7 @@ def test_every_page_always_shows_one_true_moment(steps):
 
 async def anything(steps):
     backend = tiny()
-    gateway = Gateway(backend)
-    gateway._rounds._round_seconds = 0
+    gateway = Gateway(backend, round_seconds=0, pause_seconds=0)
     pages = [Page(gateway, truth(backend)) for _ in range(3)]
     for step in steps:
         await take(step, backend, gateway, pages)

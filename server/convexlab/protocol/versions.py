@@ -14,6 +14,7 @@ import re
 import struct
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from convexlab.errors import RemoteProtocolError
@@ -26,6 +27,7 @@ _VERSION: Final = re.compile(
 MAX_TIMESTAMP: Final = (1 << 63) - 1
 
 
+@lru_cache(maxsize=64)  # a round tells its timestamp to every session
 def encode_ts(ts: int) -> str:
     """The wire's form of a timestamp: always 12 characters."""
     return b2a_base64(_U64.pack(ts), newline=False).decode("ascii")

@@ -23,6 +23,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_canonical
 from convexlab.errors import (
     ConvexlabError,
@@ -91,6 +92,8 @@ class Gateway:
         backend: runs functions; tells of published groups from now on.
         clock: seconds, for how old a result is.
         now_ns: the wall clock.
+        round_seconds: how long a round waits for its queries.
+        pause_seconds: how long a client that came back is heard out.
     """
 
     def __init__(
@@ -99,10 +102,13 @@ class Gateway:
         *,
         clock: Callable[[], float] = time.monotonic,
         now_ns: Callable[[], int] = time.time_ns,
+        round_seconds: float = knobs.ROUND_SECONDS,
+        pause_seconds: float = knobs.RECONNECT_PAUSE_SECONDS,
     ) -> None:
         self.backend = backend
         self._now_ns = now_ns
         self._clock = clock
+        self._pause_seconds = pause_seconds
         self._ts = backend.ts
         self._results: Results[Payload] = Results(clock=clock)
         self._rounds = Rounds(
@@ -110,6 +116,7 @@ class Gateway:
             self._results,
             carry_out=self._carry_out,
             may_begin=lambda session: not self._sessions[session].is_congested,
+            round_seconds=round_seconds,
         )
         self._sessions: dict[ClientSession, Outbox] = {}
         # Who hears of a submitted mutation: by the object, since the same call may be
@@ -230,7 +237,7 @@ class Gateway:
                     outbox.close(work.code, work.reason)
                 case Pause():
                     loop = asyncio.get_running_loop()
-                    loop.call_later(work.seconds, self._resume, session)
+                    loop.call_later(self._pause_seconds, self._resume, session)
                 case Verify():
                     pass  # `receive` hands it to whoever can wait
                 case _:

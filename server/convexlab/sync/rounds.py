@@ -79,6 +79,7 @@ class Rounds:
         results: what is known.
         carry_out: does a session's work.
         may_begin: whether a session's socket takes another Transition.
+        round_seconds: how long a round waits for its queries.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Rounds:
         *,
         carry_out: Callable[[ClientSession, Sequence[Work]], None],
         may_begin: Callable[[ClientSession], bool],
-        round_seconds: float = knobs.ROUND_SECONDS,
+        round_seconds: float,
     ) -> None:
         self._backend = backend
         self._results = results

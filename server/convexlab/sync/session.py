@@ -223,7 +223,7 @@ class ClientSession:
         works: list[Work] = []
         if message.connection_count > 0:
             self._replaying = self._paused = True
-            works.append(Pause(knobs.RECONNECT_PAUSE_SECONDS))
+            works.append(Pause())
         if message.max_observed_timestamp is not None:
             works += self._observe(decode_ts(message.max_observed_timestamp))
         return works

@@ -76,7 +76,5 @@ class Unfollow:
 class Pause:
     """Call the session's `resumed` after a while, before which it tells nothing."""
 
-    seconds: float
-
 
 Work = Verify | Submit | Start | Send | Close | RaiseClock | Unfollow | Pause

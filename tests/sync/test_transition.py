@@ -1,0 +1,105 @@
+"""What a client is told has the fields that the strictest client needs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from convexlab.protocol.versions import StateVersion
+from convexlab.sync.backend import ActionRun, MutationRun, QueryRun, RunError
+from convexlab.sync.transition import (
+    action_response,
+    mutation_response,
+    payload_of,
+    query_removed,
+    refusal,
+    request_id,
+    transition,
+)
+
+RUN = QueryRun(5, b"[1.0]", log_lines=("[LOG] 'x'",), journal="j")
+
+
+def test_a_value_is_told_with_its_logs_and_journal():
+    assert json.loads(payload_of(RUN, "r").modification(4)) == {
+        "type": "QueryUpdated",
+        "queryId": 4,
+        "value": [1.0],
+        "logLines": ["[LOG] 'x'"],
+        "journal": "j",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "told"), [(None, ...), (b"null", None), (b'{"a":1.0}', {"a": 1.0})]
+)
+def test_error_data_is_there_for_application_errors_only(data, told):
+    payload = payload_of(QueryRun(5, error=RunError("boom", data)), "00ff")
+    message = json.loads(payload.modification(1))
+    assert message["type"] == "QueryFailed"
+    assert message["errorMessage"] == "[Request ID: 00ff] Server Error\nboom"
+    assert message["journal"] is None
+    assert message.get("errorData", ...) == told
+
+
+def test_payloads_are_the_same_when_clients_would_see_the_same():
+    assert payload_of(RUN, "r").same_as(payload_of(RUN, "r"))
+    assert not payload_of(RUN, "r").same_as(None)
+    assert not payload_of(RUN, "r").same_as(payload_of(QueryRun(5, b"[1.0]"), "r"))
+    assert not payload_of(RUN, "r").same_as(refusal("no", "r"))
+
+
+def test_a_transition_is_from_one_version_to_the_next():
+    start, end = StateVersion(), StateVersion(1, 0, 1_700_000_000_000_000_000)
+    message = json.loads(
+        transition(start, end, [query_removed(2)], skew_ms=-12, server_ns=5)
+    )
+    assert message == {
+        "type": "Transition",
+        "startVersion": {"querySet": 0, "identity": 0, "ts": "AAAAAAAAAAA="},
+        "endVersion": {"querySet": 1, "identity": 0, "ts": "AAAqNv6clxc="},
+        "modifications": [{"type": "QueryRemoved", "queryId": 2}],
+        "clientClockSkew": -12,
+        "serverTs": 5,
+    }
+    assert "serverTs" not in json.loads(transition(start, end, []))
+
+
+def test_a_transition_never_goes_back():
+    with pytest.raises(AssertionError, match="behind"):
+        transition(StateVersion(1, 0, 5), StateVersion(1, 0, 4), [])
+
+
+def test_a_mutations_response_says_when():
+    message = json.loads(mutation_response(3, MutationRun(0, b"1.0"), "r"))
+    assert message == {
+        "type": "MutationResponse",
+        "requestId": 3,
+        "success": True,
+        "result": 1.0,
+        "ts": "AAAAAAAAAAA=",
+        "logLines": [],
+    }
+
+
+def test_a_failed_mutations_response_has_a_text_and_no_time():
+    run = MutationRun(None, error=RunError("boom", b"7.0"), log_lines=("[LOG] 'x'",))
+    message = json.loads(mutation_response(3, run, "r"))
+    assert message["ts"] is None
+    assert message["result"] == "[Request ID: r] Server Error\nboom"
+    assert (message["errorData"], message["logLines"]) == (7.0, ["[LOG] 'x'"])
+
+
+def test_an_actions_response_never_says_when():
+    message = json.loads(action_response(3, ActionRun(None), "r"))
+    assert message["result"] is None
+    assert "ts" not in message
+    assert not json.loads(action_response(3, ActionRun(error=RunError("x")), "r"))[
+        "success"
+    ]
+
+
+def test_request_ids_repeat_for_the_same_request():
+    assert request_id("s", 1) == request_id("s", 1) != request_id("s", 2)
+    assert len(request_id("\ud800")) == 16
