@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         QueryCtx,
         SyncActionCtx,
     )
+    from convexlab.functions.crons import cron_jobs
     from convexlab.functions.definition import (
         action,
         api,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
         mutation,
         query,
     )
-    from convexlab.functions.http import http_router
+    from convexlab.functions.http import Response, http_router
     from convexlab.functions.query import avg, count, max_, min_, sum_
     from convexlab_kernel.client import connect
     from convexlab_kernel.magics import (
@@ -72,6 +73,7 @@ __all__ = [
     "PaginationOpts",
     "PaginationResult",
     "QueryCtx",
+    "Response",
     "SyncActionCtx",
     "_jupyter_server_extension_points",
     "action",
@@ -79,6 +81,7 @@ __all__ = [
     "avg",
     "connect",
     "count",
+    "cron_jobs",
     "define_schema",
     "define_table",
     "from_ms",
@@ -134,7 +137,8 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "mutation",
         "query",
     ),
-    "convexlab.functions.http": ("http_router",),
+    "convexlab.functions.crons": ("cron_jobs",),
+    "convexlab.functions.http": ("Response", "http_router"),
     "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
     "convexlab_kernel.client": ("connect",),
     "convexlab_kernel.magics": (

@@ -59,6 +59,8 @@ def long_line(ctx): print("é" * 40000)
 @query
 def exits(ctx): raise SystemExit(3)
 @query
+def escapes(ctx): raise type("Bye", (BaseException,), {})("out")
+@query
 def recurses(ctx): return recurses.handler(ctx)
 @query
 async def async_query(ctx): return await helper_async(ctx)
@@ -222,6 +224,7 @@ def test_too_many_lines_and_too_long_ones_are_cut(lab) -> None:
 
 def test_leaving_and_endless_recursion_are_errors(lab) -> None:
     assert lab.query_error("m:exits").message.startswith("Uncaught SystemExit: 3")
+    assert lab.query_error("m:escapes").message.startswith("Uncaught Bye: out")
     message = lab.query_error("m:recurses").message
     assert message.startswith("Uncaught RecursionError")
     assert len(message.splitlines()) < 100

@@ -20,7 +20,10 @@ from convexlab.functions.definition import FunctionDefinition, reference_path, w
 from convexlab.functions.query import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convexlab.documents.value import Value
+    from convexlab.functions.definition import Reference
     from convexlab.functions.execution import Execution
 
 P = ParamSpec("P")
@@ -71,7 +74,12 @@ class QueryCtx:
     ) -> R: ...
 
     @overload
-    def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+    def run_query(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> R: ...
+
+    @overload
+    def run_query(self, ref: str | Reference, /, *args: Any, **kwargs: Any) -> Any: ...
 
     def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a query in this transaction.
@@ -155,7 +163,14 @@ class MutationCtx(QueryCtx):
     ) -> R: ...
 
     @overload
-    def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+    def run_mutation(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> R: ...
+
+    @overload
+    def run_mutation(
+        self, ref: str | Reference, /, *args: Any, **kwargs: Any
+    ) -> Any: ...
 
     def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a mutation as a sub-transaction: if it raises, its writes are gone."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from convexlab.documents.encoding import to_clean_json
+from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments
 from convexlab.functions.definition import FunctionDefinition, http_action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
@@ -106,6 +108,43 @@ class HttpRouter:
                 f"{where!r}: paths under `/.files` are the deployment's own."
             )
         return where
+
+
+class Response:
+    """What an HTTP action returns.
+
+    Args:
+        body: text, bytes, None, or an async iterator of bytes.
+        status: the status code.
+        headers: by name.
+    """
+
+    def __init__(
+        self,
+        body: str | bytes | AsyncIterator[bytes] | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def json(
+        cls,
+        value: object,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """A response whose body is the value as JSON."""
+        text = to_clean_json(normalize(value, "the response"))
+        return cls(
+            text,
+            status=status,
+            headers={"content-type": "application/json", **(headers or {})},
+        )
 
 
 def http_router() -> HttpRouter:

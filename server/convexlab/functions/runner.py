@@ -126,8 +126,10 @@ def run(
         outcome.result = call(definition, values, ctx, execution)
         run_.active = False
         outcome.value = _encoded(outcome.result, stored=stored)
-    except (Exception, SystemExit, RecursionError) as error:  # noqa: BLE001 - the edge where user code ends
+    except BaseException as error:
         run_.active = False
+        if _is_signal(error):
+            raise
         outcome.result = None
         outcome.error = _failed(error, modules)
     finally:
@@ -141,6 +143,14 @@ def run(
     if execution.outgoing:
         outcome.journal = msgspec.json.encode(execution.outgoing).decode()
     return outcome
+
+
+def _is_signal(error: BaseException) -> bool:
+    """Whether it is meant for the process, and is no error of user code."""
+    if isinstance(error, Exception | SystemExit):
+        return False
+    ours = type(error).__module__.startswith("convexlab.")
+    return ours or isinstance(error, KeyboardInterrupt)
 
 
 def _find(
