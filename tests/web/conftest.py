@@ -31,7 +31,7 @@ class Believing(Tokens):
         try:
             payload = token.split(".")[1]
             claims = json.loads(b64decode(payload + "===", altchars=b"-_"))
-        except ValueError:
+        except (ValueError, IndexError):
             raise NotAuthenticated("Could not verify OIDC token claim") from None
         return Caller(json.dumps({"subject": claims["sub"]}).encode())
 

@@ -1,1 +1,1 @@
-"""Reading order is written when the package is."""
+"""Who is asking: `tokens.py` says it for sockets and headers alike."""

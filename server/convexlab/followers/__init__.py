@@ -1,1 +1,4 @@
-"""Reading order is written when the package is."""
+"""What follows the log.
+
+`subscriptions.py` finds what a commit touches.
+"""

@@ -1,1 +1,5 @@
-"""Reading order is written when the package is."""
+"""What crosses the wire.
+
+Read `versions.py` (where a client stands) and then `messages.py` (all that it says
+and is told).
+"""

@@ -1,1 +1,8 @@
-"""Reading order is written when the package is."""
+"""How a client stays current.
+
+Read `backend.py` first: what is asked of the function processes, and what they tell.
+Then the part that decides: `session.py` (one connection's side of the protocol),
+`work.py` (what it asks of its holder) and `transition.py` (what a client is told, as
+bytes). Then the part that acts: `rounds.py` (which queries run when) and `gateway.py`
+(all of it together, whatever carries the messages).
+"""

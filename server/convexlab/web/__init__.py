@@ -1,1 +1,5 @@
-"""Reading order is written when the package is."""
+"""How it is reached.
+
+Read `server.py` (the door: which request goes where), then `api.py` (functions called
+once) and `socket.py` (sessions).
+"""
