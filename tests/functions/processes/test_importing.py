@@ -88,7 +88,7 @@ def test_replacing_swaps_the_table_and_keeps_its_indexes(committer: Committer) -
     load(committer, '{"n": 3}', mode="replace")
     assert stored(committer) == [3]
     work_all(committer)
-    assert old not in committer.catalog.by_number
+    assert committer.catalog.by_number[old].state == "deleted"
     assert stored(committer) == [3]
 
 
