@@ -13,6 +13,7 @@ Reading order
     definitions   how those are written
     cache         revisions at hand
     limits        what one transaction may do
+    constraints   what a document must satisfy to be written
     transaction   snapshot, read set and writes
     committer     the only code that changes the database
     backfill      filling a new index, checking a new schema, in slices

@@ -22,6 +22,7 @@ from convexlab import knobs
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.catalog import SETTINGS, SETTINGS_BY_NAME
+from convexlab.engine.constraints import equal_in
 from convexlab.engine.definitions import (
     duplicate_message,
     fail_index,
@@ -103,7 +104,7 @@ def _add_entries(
     for revision in revisions:
         if index.unique:
             key = dict(table.keys_of(revision))[index.id]
-            other = tx.equal_in(index, revision, key)
+            other = equal_in(tx, index, revision, key)
             if other is not None:
                 return other
         tx.add_entry(index, revision)

@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Revision
 
 
-def create_table(tx: Transaction, name: str) -> TableNumber:
-    """Make a table; its number was never used before."""
+def create_table(tx: Transaction, name: str, *, hidden: bool = False) -> TableNumber:
+    """Make a table, unless it is there; its number was never used before.
+
+    A hidden one is always made: it is filled by number, out of sight, and takes
+    the place of the active one of its name when both states are set.
+    """
     check_table_name(name)
     catalog = tx.catalog
-    if name in catalog.tables:
+    if name in catalog.tables and not hidden:
         return catalog.tables[name].number
     if len(catalog.tables) >= knobs.MAX_TABLES:
         raise LimitExceeded(
@@ -52,7 +56,7 @@ def create_table(tx: Transaction, name: str) -> TableNumber:
         {
             "name": name,
             "number": number,
-            "state": "active",
+            "state": "hidden" if hidden else "active",
             "nextSlot": FIRST_USER_SLOT,
         },
     )

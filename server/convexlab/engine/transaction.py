@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convexlab import knobs
-from convexlab.documents.document import get_path
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import (
     FIRST_USER_TABLE,
@@ -53,12 +52,14 @@ from convexlab.engine.catalog import (
     load_catalog,
     presence_of,
 )
-from convexlab.engine.definitions import (
-    create_table,
-    duplicate_message,
-    fail_index,
-    fail_pending_schema,
+from convexlab.engine.constraints import (
+    check_pending,
+    check_unique,
+    may_be_too_much,
+    refuse_system_field,
+    refuse_underscore,
 )
+from convexlab.engine.definitions import create_table
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.limits import (
     DEFAULT_LIMITS,
@@ -78,7 +79,6 @@ from convexlab.errors import (
     InvalidValue,
     NotAllowed,
     NotFound,
-    SchemaViolation,
 )
 
 if TYPE_CHECKING:
@@ -88,9 +88,6 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Document, IndexKey, IndexKeys
 
 DocumentKey: TypeAlias = tuple[int, bytes]
-
-# The bytes that end every index key: the creation time and the internal id.
-_KEY_TAIL_BYTES = 9 + 16
 
 
 @dataclass(slots=True)
@@ -316,13 +313,15 @@ class Transaction:
         return [insert(info, fields) for fields in documents]
 
     def import_document(
-        self, table: str, internal_id: bytes, document: Document
+        self, table: str | TableInfo, internal_id: bytes, document: Document
     ) -> str:
         """Insert a document with the `_id` and `_creationTime` it had elsewhere."""
         self._require_system("import documents")
         info = self._table_to_write(table)
         if self.revision(info.number, internal_id) is not None:
-            raise InvalidValue(f"Document {document['_id']} exists already in {table}.")
+            raise InvalidValue(
+                f"Document {document['_id']} exists already in {info.name}."
+            )
         self._put_new(info, internal_id, document)
         return encode_id(info.number, internal_id)
 
@@ -332,7 +331,7 @@ class Transaction:
             raise InvalidValue(f"A document of `{info.name}` must be a dict of fields.")
         for name in document:
             if name[:1] == "_":
-                _refuse_underscore(name, info)
+                refuse_underscore(name, info)
         internal_id = new_internal_id(self._random_bytes, self.now_ns)
         creation_time = self._creation_time
         document["_creationTime"] = creation_time
@@ -357,16 +356,16 @@ class Transaction:
             if value is UNDEFINED:
                 if name in before:
                     is_changed = True
-                    _refuse_system_field(name)
+                    refuse_system_field(name)
                     del after[name]
             elif name not in before:
                 is_changed = True
                 if name[:1] == "_":
-                    _refuse_underscore(name, info)
+                    refuse_underscore(name, info)
                 after[name] = value
             elif not values_equal(before[name], value):
                 is_changed = True
-                _refuse_system_field(name)
+                refuse_system_field(name)
                 after[name] = value
         if is_changed:  # X2
             self._replace(info, old, after)
@@ -382,10 +381,10 @@ class Transaction:
         }
         for name in after:
             if name[:1] == "_" and name not in ("_creationTime", "_id"):
-                _refuse_underscore(name, info)
+                refuse_underscore(name, info)
         for name in ("_creationTime", "_id"):
             if not values_equal(after.setdefault(name, before[name]), before[name]):
-                _refuse_system_field(name)
+                refuse_system_field(name)
             after[name] = before[name]
         if not values_equal(after, before):  # X2
             self._replace(info, old, after)
@@ -410,15 +409,15 @@ class Transaction:
         if info.check is not None:
             info.check(document)
         body = to_stored(document)
-        if _may_be_too_much(body):
+        if may_be_too_much(body):
             check_document(document)
         revision = Revision(info.number, internal_id, 0, body)
         revision.remember(document)
         info.keys_of(revision)
         if info.unique:
-            self._check_unique(info, revision, old)
+            check_unique(self, info, revision, old)
         if info.check_pending is not None:
-            self._check_pending(info, document)
+            check_pending(self, info, document)
         self.usage.wrote(len(body))
         return revision
 
@@ -434,60 +433,13 @@ class Transaction:
         if info.number in CATALOG_TABLES:
             self._catalog_is_stale = True
 
-    # -- what a write must satisfy ---------------------------------------------
-
-    def _check_pending(self, info: TableInfo, document: Document) -> None:
-        """A write that a schema being pushed refuses goes on; the push fails."""
-        assert info.check_pending is not None
-        try:
-            info.check_pending(document)
-        except SchemaViolation as error:
-            detail = str(error).partition("the schema: ")[2]
-            with self._as_system():
-                fail_pending_schema(
-                    self,
-                    f"New document in table `{info.name}` does not match the "
-                    f"schema: {detail}",
-                )
-
-    def _check_unique(
-        self, info: TableInfo, revision: Revision, old_keys: IndexKeys
-    ) -> None:
-        places = dict(revision.keys)
-        before = dict(old_keys)
-        for index in info.unique:
-            key = places[index.id]
-            if before.get(index.id) == key:
-                continue
-            other = self.equal_in(index, revision, key)
-            if other is None:
-                continue
-            message = duplicate_message(info, index, other)
-            if index.state == "enabled":
-                raise SchemaViolation(message)
-            with self._as_system():
-                fail_index(self, index, message)
-
-    def equal_in(
-        self, index: IndexInfo, revision: Revision, key: bytes
-    ) -> Revision | None:
-        """Another document that is equal in a unique index's fields.
-
-        Documents that lack one of the fields are equal to none.
-        """
-        document = revision.document
-        if any(get_path(document, path) is UNDEFINED for path in index.fields):
-            return None
-        prefix = Interval.prefix(key[:-_KEY_TAIL_BYTES])
-        for _, other in self.rows(index.id, prefix):
-            if other.id != revision.id:
-                return other
-        return None
-
     # -- who may write what ----------------------------------------------------
 
-    def _table_to_write(self, name: str) -> TableInfo:
+    def _table_to_write(self, name: str | TableInfo) -> TableInfo:
         self._require_writable()
+        if isinstance(name, TableInfo):  # one that may be hidden
+            self._require_system("write to a table by its number")
+            return self.catalog.by_number[name.number]
         info = self.catalog.tables.get(name)
         if info is None:
             return self._new_table(name)
@@ -498,7 +450,7 @@ class Transaction:
     def _new_table(self, name: str) -> TableInfo:
         if name.startswith("_"):
             raise NotAllowed("System tables (prefixed with `_`) are read-only.")
-        with self._as_system():
+        with self.as_system():
             create_table(self, name)
         return self.catalog.tables[name]
 
@@ -524,7 +476,8 @@ class Transaction:
             raise NotAllowed(f"Only the system may {what}.")
 
     @contextmanager
-    def _as_system(self) -> Iterator[None]:
+    def as_system(self) -> Iterator[None]:
+        """What a user's write entails in the system's tables is the system's."""
         before = self.is_system
         self.is_system = True
         try:
@@ -603,32 +556,3 @@ class Transaction:
                 )
             )
         return writes
-
-
-def _refuse_underscore(name: str, info: TableInfo) -> None:
-    if name in ("_id", "_creationTime"):
-        raise InvalidValue(
-            f"A document inserted into `{info.name}` gets its `_id` and "
-            "`_creationTime` from the database. Leave them out."
-        )
-    raise InvalidValue(
-        f"`{name}` is a field name that starts with `_`, which is kept for Convex's "
-        "own fields"
-    )
-
-
-def _may_be_too_much(body: bytes) -> bool:
-    """Whether a document with this text could be over a limit of documents.
-
-    A value's size is at most nine times its text's, and each level of nesting
-    takes a bracket: most documents need not be measured.
-    """
-    return (
-        len(body) * 9 > knobs.MAX_DOCUMENT_BYTES
-        or body.count(b"{") + body.count(b"[") > knobs.MAX_DOCUMENT_NESTING
-    )
-
-
-def _refuse_system_field(name: str) -> None:
-    if name in ("_id", "_creationTime"):
-        raise InvalidValue(f"`{name}` is set by the database and never changes.")

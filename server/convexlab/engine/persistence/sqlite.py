@@ -137,6 +137,9 @@ class SqlitePersistence:
         self._read.close()
         if self._write.in_transaction:
             self._write.execute("ROLLBACK")
+        self._write.set_busy_timeout(
+            0
+        )  # a reader that is still at it is not waited for
         fetch(self._write, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._write.close()
         self._lock.release()
