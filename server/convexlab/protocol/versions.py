@@ -71,11 +71,6 @@ class ClientVersion:
     name: str = "unknown"
     version: str = ""
 
-    @property
-    def is_npm(self) -> bool:
-        """Whether the JavaScript client, in a browser or not, reads our messages."""
-        return self.name.startswith("npm")
-
 
 def client_from_path(version: str) -> ClientVersion:
     """The client that dialled `/api/<version>/sync`: only npm's does.

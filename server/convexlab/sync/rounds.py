@@ -177,8 +177,9 @@ class Rounds:
             if result is not None:
                 self._provide(session, query, result)
             else:
-                waiter = _Waiter(caller, session, flight, query)
-                self._run(query.token, caller, ts).waiters.append(waiter)
+                run = self._run(query.token, caller, ts)
+                run.waiters.append(_Waiter(caller, session, flight, query))
+                self._count(run)
         self.land_if_ready(session)
 
     def _provide(
@@ -226,13 +227,16 @@ class Rounds:
         run = _Run(key, call, token, loop.time())
         if known is None:
             self._runs[key] = run
-            if self._open and token.path not in self._slow:
-                self._pending.add(run)
         self._results.begin(ts)
         task = asyncio.ensure_future(self._backend.run_query(call))
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, run))
         return run
+
+    def _count(self, run: _Run) -> None:
+        """The round waits for `run`, unless such runs are known to be slow."""
+        if run.token.path not in self._slow:
+            self._pending.add(run)
 
     def _ended(self, run: _Run, task: asyncio.Future[QueryRun]) -> None:
         self._tasks.discard(task)
@@ -268,7 +272,10 @@ class Rounds:
             waiters = [w for w in run.waiters if w.caller.identity == caller.identity]
             for waiter in run.waiters:
                 if waiter.caller.identity != caller.identity:
-                    self._run(run.token, waiter.caller, said.ts).waiters.append(waiter)
+                    again = self._run(run.token, waiter.caller, said.ts)
+                    again.waiters.append(waiter)
+                    if run in self._pending:
+                        self._count(again)
         payload = payload_of(said, request_id(run.token.path, run.token.args))
         result = self._results.keep(
             run.token,

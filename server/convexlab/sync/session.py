@@ -363,7 +363,8 @@ class ClientSession:
 
     def _respond(self, request: int, run: MutationRun) -> list[Work]:
         """Send a response, or hold it until the flight under way has landed (O1)."""
-        text = mutation_response(request, run, self._request_id(request))
+        name = "" if run.error is None else self._request_id(request)
+        text = mutation_response(request, run, name)
         ts = run.ts or 0
         if self._held or (self.flight is not None and ts > self.flight.ts):
             self._held.append((text, ts))
