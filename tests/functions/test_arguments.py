@@ -212,6 +212,21 @@ def test_a_bad_signature_is_refused_with_its_line(source, line, advice) -> None:
     assert (caught.value.path, caught.value.line) == ("m", line)
 
 
+def test_a_class_that_refers_to_itself_is_refused() -> None:
+    with pytest.raises(PushFailed, match="refers to itself") as caught:
+        analysis_of(
+            """
+            from dataclasses import dataclass
+            @dataclass
+            class Tree:
+                children: "list[Tree]"
+            @query
+            def f(ctx, tree: Tree): ...
+            """
+        )
+    assert caught.value.line == 9
+
+
 def test_the_result_is_checked() -> None:
     lab = lab_of(
         """

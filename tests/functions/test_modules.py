@@ -440,6 +440,20 @@ def test_changes_to_globals_are_not_kept() -> None:
     assert lab.mutation("m:f") == [1, 2, 1, True]
 
 
+def test_globals_that_cannot_be_copied_are_left_alone() -> None:
+    lab = lab_of(
+        """
+        import threading
+        held = {"lock": threading.Lock()}
+        @query
+        def f(ctx):
+            held["more"] = 1
+            return 1
+        """
+    )
+    assert lab.query("m:f") == 1
+
+
 def test_what_a_top_level_prints_is_reported() -> None:
     assert analysis_of("print('hello', 1)").log_lines == ["[LOG] 'hello' 1"]
 

@@ -178,6 +178,8 @@ def read_annotation(annotation: object) -> Reading:
         return read_annotation(annotation.__supertype__)
     if isinstance(annotation, type):
         return _read_class(annotation)
+    if type(annotation).__name__ == "TypeAliasType":  # `type X = …` of Python 3.12
+        return read_annotation(annotation.__value__)  # type: ignore[attr-defined]
     raise _refusal(annotation)
 
 

@@ -306,12 +306,17 @@ def _cell(cell: types.CellType) -> Any:
 def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Reading:
     if parameter.name not in hints:
         return Reading(v.any())
+    return _read_hint(parameter.name, f"parameter `{parameter.name}`", hints)
+
+
+def _read_hint(name: str, shown: str, hints: Mapping[str, Any]) -> Reading:
     try:
-        return read_annotation(hints[parameter.name])
+        return read_annotation(hints[name])
+    except RecursionError:
+        said = "it refers to itself, and validators end somewhere: write `Any` inside."
+        raise BadAnnotation(f"{shown}: {said}", parameter=name) from None
     except BadAnnotation as error:
-        raise BadAnnotation(
-            f"parameter `{parameter.name}`: {error}", parameter=parameter.name
-        ) from None
+        raise BadAnnotation(f"{shown}: {error}", parameter=name) from None
 
 
 def _read_returns(
@@ -326,12 +331,11 @@ def _read_returns(
         raise BadAnnotation(
             "`returns=` takes a validator, for instance `returns=v.array(v.string())`."
         )
-    if "return" not in hints:
-        return None
-    try:
-        return read_annotation(hints["return"]).validator
-    except BadAnnotation as error:
-        raise BadAnnotation(f"the result: {error}", parameter="return") from None
+    return (
+        _read_hint("return", "the result", hints).validator
+        if "return" in hints
+        else None
+    )
 
 
 def _with_given_args(

@@ -19,6 +19,7 @@ Invariants
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import inspect
@@ -229,7 +230,10 @@ class LoadedModule:
         for name in sorted(self.parsed.changed_globals & vars(self.namespace).keys()):
             value = vars(self.namespace)[name]
             if isinstance(value, list | dict | set | bytearray):
-                self._contents.append((value, copy.deepcopy(value)))
+                with contextlib.suppress(
+                    TypeError
+                ):  # what cannot be copied is left alone
+                    self._contents.append((value, copy.deepcopy(value)))
 
     @property
     def is_changeable(self) -> bool:
