@@ -89,3 +89,17 @@ def test_presence_of_an_index_is_a_range_of_its_name(steps: Any, committer: Comm
     where, interval = index_presence(index.table, "by_a")
     assert any(i == where and interval.contains(key) for i, key in touched)
     assert any(i == TABLES << 16 for i, _ in touched)
+
+
+def test_a_revision_stays_at_its_places_when_no_key_changed(
+    steps: Any, committer: Committer
+):
+    steps(lambda tx: create_index(tx, "t", "by_ab", ["a.b"]), system=True)
+    table = committer.catalog.tables["t"]
+    old, new = (Revision(table.number, b"i" * 16, ts, b"") for ts in (1, 2))
+    old.remember({"a": {"b": 1}, "_creationTime": 5.5})
+    new.remember({"a": {"b": 2}, "_creationTime": 5.5})
+    table.take_keys(new, old, ["a"])
+    assert new.keys == ()
+    table.take_keys(new, old, ["c"])
+    assert table.keys_of(new) is table.keys_of(old)

@@ -45,7 +45,7 @@ from convexlab.engine.write_set import (
 from convexlab.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from convexlab.engine.overlay import Row
     from convexlab.engine.write_set import Document, IndexKeys, Revision
@@ -133,6 +133,8 @@ class TableInfo:
     # Made of the indexes: (index id, the one plain field or None, field paths).
     _plan: tuple[tuple[int, str | None, tuple[str, ...]], ...] = ()
     unique: tuple[IndexInfo, ...] = ()
+    # The top-level fields that some key is made of.
+    _keyed_fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         kept = [i for i in (*self.indexes.values(), *self.others) if i.is_kept]
@@ -149,6 +151,9 @@ class TableInfo:
             if index.slot >= FIRST_USER_SLOT
         )
         self.unique = tuple(index for index in kept if index.unique)
+        self._keyed_fields = frozenset(
+            path.partition(".")[0] for _, _, paths in self._plan for path in paths
+        )
 
     @property
     def is_system(self) -> bool:
@@ -188,6 +193,14 @@ class TableInfo:
                     f"{where} is currently backfilling and not available to query yet."
                 )
         return f"{where} not found."
+
+    def take_keys(
+        self, revision: Revision, old: Revision, changed: Iterable[str]
+    ) -> None:
+        """Let a revision stay at the places of the old one, if no key has changed."""
+        if self._keyed_fields.isdisjoint(changed):
+            revision.keys = self.keys_of(old)
+            revision.keyed_by = self._plan
 
     def keys_of(self, revision: Revision) -> IndexKeys:
         """A revision's place in every index that is kept, `by_id` first."""

@@ -322,7 +322,7 @@ class Transaction:
             raise InvalidValue(
                 f"Document {document['_id']} exists already in {info.name}."
             )
-        self._put_new(info, internal_id, document)
+        self._write(info, None, self._revision(info, internal_id, document))
         return encode_id(info.number, internal_id)
 
     def _insert(self, info: TableInfo, fields: Mapping[str, Any]) -> str:
@@ -336,14 +336,9 @@ class Transaction:
         creation_time = self._creation_time
         document["_creationTime"] = creation_time
         document["_id"] = document_id = encode_id(info.number, internal_id)
-        self._put_new(info, internal_id, document)
+        self._write(info, None, self._revision(info, internal_id, document))
         self._creation_time = math.nextafter(creation_time, math.inf)
         return document_id
-
-    def _put_new(self, info: TableInfo, internal_id: bytes, document: Document) -> None:
-        revision = self._checked(info, internal_id, document, ())
-        self._originals.setdefault((info.number, internal_id), None)
-        self._put(info, (), revision.keys, revision)
 
     def patch(self, document_id: str, fields: Mapping[str, Any]) -> None:
         """Set some fields; those that are UNDEFINED go."""
@@ -368,7 +363,7 @@ class Transaction:
                 refuse_system_field(name)
                 after[name] = value
         if is_changed:  # X2
-            self._replace(info, old, after)
+            self._replace(info, old, after, changes)
 
     def replace(self, document_id: str, fields: Mapping[str, Any]) -> None:
         """Set all fields; `_id` and `_creationTime` stay."""
@@ -387,7 +382,7 @@ class Transaction:
                 refuse_system_field(name)
             after[name] = before[name]
         if not values_equal(after, before):  # X2
-            self._replace(info, old, after)
+            self._replace(info, old, after, after.keys() | before.keys())
 
     def delete(self, document_id: str) -> None:
         """Delete a document."""
@@ -396,16 +391,28 @@ class Transaction:
         self._originals.setdefault((info.number, old.id), old)
         self._put(info, info.keys_of(old), (), None)
 
-    def _replace(self, info: TableInfo, old: Revision, after: Document) -> None:
-        old_keys = info.keys_of(old)
-        revision = self._checked(info, old.id, after, old_keys)
-        self._originals.setdefault((info.number, old.id), old)
-        self._put(info, old_keys, revision.keys, revision)
+    def _replace(
+        self, info: TableInfo, old: Revision, after: Document, changed: Iterable[str]
+    ) -> None:
+        revision = self._revision(info, old.id, after)
+        info.take_keys(revision, old, changed)
+        self._write(info, old, revision)
 
-    def _checked(
-        self, info: TableInfo, internal_id: bytes, document: Document, old: IndexKeys
+    def _write(self, info: TableInfo, old: Revision | None, revision: Revision) -> None:
+        """Write a document's next revision, if everything allows it: X1."""
+        old_keys = () if old is None else info.keys_of(old)
+        new_keys = info.keys_of(revision)
+        if info.unique and new_keys is not old_keys:
+            check_unique(self, info, revision, old_keys)
+        if info.check_pending is not None:
+            check_pending(self, info, revision.document)
+        self.usage.wrote(len(revision.body))
+        self._originals.setdefault((info.number, revision.id), old)
+        self._put(info, old_keys, new_keys, revision)
+
+    def _revision(
+        self, info: TableInfo, internal_id: bytes, document: Document
     ) -> Revision:
-        """A document's next revision, if everything allows it: X1."""
         if info.check is not None:
             info.check(document)
         body = to_stored(document)
@@ -413,12 +420,6 @@ class Transaction:
             check_document(document)
         revision = Revision(info.number, internal_id, 0, body)
         revision.remember(document)
-        info.keys_of(revision)
-        if info.unique:
-            check_unique(self, info, revision, old)
-        if info.check_pending is not None:
-            check_pending(self, info, document)
-        self.usage.wrote(len(body))
         return revision
 
     def _put(
