@@ -13,6 +13,7 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
+from convexlab import knobs
 from convexlab.errors import CallerError, ConvexError
 from convexlab.functions.determinism import USER_FILES
 
@@ -80,6 +81,9 @@ def hint_for(error: BaseException) -> str:
             f". `{name}` is not defined in this module: a cell with %%convex sees no variable of the "
             f"notebook's kernel. Pass the value as an argument (`def f(ctx, {name})`), or define or import it here."
         )
+    if isinstance(error, MemoryError):
+        most = knobs.FUNCTION_MEMORY_BYTES / (1 << 30)
+        return f". A function's process may take {most:g} GiB of memory."
     if isinstance(error, TypeError) and _AWAITED in str(error):
         return (
             ". Calls on `ctx` in queries and mutations are plain: remove the `await`."

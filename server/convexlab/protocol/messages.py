@@ -217,7 +217,7 @@ def decode(text: str | bytes) -> ClientMessage:
     """
     try:
         return _decoder.decode(text)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise RemoteProtocolError(str(error)) from None
     except msgspec.DecodeError as error:
         return _decode_with_bad_strings(text, error)

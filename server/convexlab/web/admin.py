@@ -194,7 +194,7 @@ class Admin:
 async def _body(request: web.Request, kind: Any) -> Any:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidArguments(f"The body is not what this takes: {error}") from None
 
 

@@ -371,7 +371,7 @@ async def _body(request: web.Request, kind: type[_Body]) -> _Body:
         )
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadJsonBody(str(error)) from None
 
 

@@ -7,7 +7,6 @@ the writer need not.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ def _answer(message: Analyze | CheckDocuments, folder: Path) -> Answer:
 
 
 def _analyze(message: Analyze) -> bytes:
-    analysis = analyze(to_modules(message.sources), now_ms=time.time() * 1000)
+    analysis = analyze(to_modules(message.sources))
     schema = analysis.schema
     return msgspec.json.encode(
         {

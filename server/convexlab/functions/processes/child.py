@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import threading
 
+from convexlab import knobs
 from convexlab.functions.processes import analyst, reader, writer
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.messages import (
@@ -46,10 +48,22 @@ def end_with_parent(sock: socket.socket) -> None:
     os._exit(0)
 
 
+def limit_memory() -> None:
+    """Let a function that takes too much memory fail, rather than the machine.
+
+    Linux counts all memory of the process's own, macOS only what nobody uses.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = knobs.FUNCTION_MEMORY_BYTES
+    if most == resource.RLIM_INFINITY or wanted < most:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
+
+
 def main() -> None:
     """Take the inherited descriptors, wait for a role, live it."""
     channel_fd, recorder_fd, stack_fd = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    limit_memory()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, file=stack_fd, all_threads=False)
     sock = socket.socket(fileno=channel_fd)

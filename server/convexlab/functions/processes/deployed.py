@@ -7,9 +7,8 @@ any run is given the modules of the very snapshot it runs on.
 
 from __future__ import annotations
 
-import time
 from importlib import resources
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -17,9 +16,9 @@ from convexlab.documents.ids import encode_id
 from convexlab.engine.catalog import MODULES, Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING
 from convexlab.functions.identity import Identity
+from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import ModuleSet, ModuleSource
 from convexlab.functions.processes.messages import Source
-from convexlab.functions.processes.module_presence import MODULES_BY_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +58,7 @@ def read_sources(rows: Rows) -> list[Source]:
                 source=document["source"],
                 origin=document["origin"].encode(),
                 version=document["version"],
+                pushed_ms=document["pushedAt"],
             )
         )
     return found
@@ -78,25 +78,27 @@ def write_sources(tx: Transaction, sources: list[Source]) -> None:
         tx.insert("_modules", _fields(source))
 
 
-def _fields(source: Source) -> dict[str, str]:
+def _fields(source: Source) -> dict[str, Any]:
     return {
         "path": source.path,
         "source": source.source,
         "origin": source.origin.decode(),
         "version": source.version,
+        "pushedAt": source.pushed_ms,
     }
 
 
 def to_modules(sources: list[Source]) -> list[ModuleSource]:
     """Sources as the loader takes them."""
     return [
-        ModuleSource(s.path, s.source, msgspec.json.decode(s.origin)) for s in sources
+        ModuleSource(s.path, s.source, msgspec.json.decode(s.origin), s.pushed_ms)
+        for s in sources
     ]
 
 
 def module_set(sources: list[Source], previous: ModuleSet | None) -> ModuleSet:
     """Loadable modules; what did not change since `previous` stays loaded."""
-    return ModuleSet(to_modules(sources), previous=previous, now_ms=time.time() * 1000)
+    return ModuleSet(to_modules(sources), previous=previous)
 
 
 def system_modules() -> ModuleSet:

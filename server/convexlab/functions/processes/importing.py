@@ -45,7 +45,7 @@ def insert(committer: Committer, request: Import) -> bytes:
             if type(document) is not dict:
                 raise InvalidValue("an object was expected, one a line")
             insert_one(request.table, document)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidValue(f"line {number} is not JSON: {error}") from None
         except CallerError as error:
             raise type(error)(f"line {number}: {error}") from None

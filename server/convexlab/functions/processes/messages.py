@@ -32,12 +32,14 @@ class Source(Message, frozen=True):
         source: the Python text.
         origin: JSON of where it came from (cell or file), told in errors.
         version: hash of this source and of those it imports; "" before analysis.
+        pushed_ms: when this version was pushed.
     """
 
     path: str
     source: str
     origin: bytes = b"{}"
     version: str = ""
+    pushed_ms: float = 0.0
 
 
 class Failure(Message, frozen=True):

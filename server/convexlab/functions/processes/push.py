@@ -15,11 +15,13 @@ Convex: the phases of `start_push`, `wait_for_schema` and `finish_push`.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from convexlab.errors import ConvexlabError, NotFound
+from convexlab import knobs
+from convexlab.errors import ConvexlabError, NotFound, ProcessDied, PushFailed
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import (
     AbortPush,
@@ -50,6 +52,16 @@ class PushedModule(msgspec.Struct, frozen=True):
     path: str
     source: str
     origin: dict[str, Any] = {}
+
+
+class DeployedModule(msgspec.Struct, frozen=True):
+    """One module as it is deployed; `pushed_ms` is when this version was pushed."""
+
+    path: str
+    source: str
+    origin: dict[str, Any]
+    version: str
+    pushed_ms: float
 
 
 class PushRequest(msgspec.Struct, frozen=True, rename="camel"):
@@ -90,7 +102,7 @@ class Deployed(msgspec.Struct, frozen=True):
     """What a Describe answers."""
 
     ts: int
-    modules: list[PushedModule]
+    modules: list[DeployedModule]
     functions: list[dict[str, Any]]
     tables: list[dict[str, Any]]
 
@@ -126,7 +138,8 @@ class Pusher:
         async with self._one:
             before = await self.describe(counts=False)
             sources, removed = _merge(before, request)
-            changed = [m.path for m in request.modules if m not in before.modules]
+            known = {module.path: module.source for module in before.modules}
+            changed = [m.path for m in request.modules if known.get(m.path) != m.source]
             analyst = await self._supervisor.analyst()
             try:
                 return await self._push(analyst, sources, changed, removed, request)
@@ -161,8 +174,7 @@ class Pusher:
         request: PushRequest,
     ) -> PushResult:
         ask, number = self._supervisor.ask, self._supervisor.next_number
-        answer = await ask(analyst, Analyze(number(), sources, changed))
-        analyzed = msgspec.json.decode(_body(answer), type=Analyzed)
+        analyzed = await self._analyze(analyst, Analyze(number(), sources, changed))
         schema = bytes(analyzed.schema)
         result = PushResult(
             functions=analyzed.functions,
@@ -174,10 +186,7 @@ class Pusher:
         if request.dry_run:
             _body(await ask(analyst, CheckDocuments(number(), schema)))
             return result
-        versioned = [
-            msgspec.structs.replace(s, version=analyzed.versions[s.path])
-            for s in sources
-        ]
+        versioned = [_versioned(s, analyzed.versions[s.path]) for s in sources]
         await self._supervisor.preload(lambda: Preload(number(), versioned))
         try:
             _body(await self._supervisor.write(BeginPush(number(), schema)))
@@ -188,6 +197,26 @@ class Pusher:
             _body(await self._supervisor.write(AbortPush(number())))
             raise
         return result
+
+    async def _analyze(self, analyst: Worker, request: Analyze) -> Analyzed:
+        """Load the modules in a fresh process; what they do to it, they do there.
+
+        Raises:
+            PushFailed: also when they hang, or end the process.
+        """
+        limit = knobs.LOAD_MODULES_SECONDS
+        answer = self._supervisor.ask(analyst, request)
+        try:
+            async with asyncio.timeout(limit):
+                return msgspec.json.decode(_body(await answer), type=Analyzed)
+        except TimeoutError:
+            why = f"Loading the modules took longer than {limit:g} s."
+            await analyst.kill(why)
+        except ProcessDied as error:
+            why = f"Loading the modules failed: {error}"
+        path, line = analyst.users_place() or (None, None)
+        stack = analyst.users_stack() or None
+        raise PushFailed(why, path=path, line=line, traceback=stack)
 
 
 def _merge(before: Deployed, request: PushRequest) -> tuple[list[Source], list[str]]:
@@ -205,9 +234,24 @@ def _merge(before: Deployed, request: PushRequest) -> tuple[list[Source], list[s
         gone |= old.keys() - new.keys()
     merged = {p: m for p, m in (old | new).items() if p not in gone or p in new}
     sources = [
-        Source(m.path, m.source, msgspec.json.encode(m.origin)) for m in merged.values()
+        Source(
+            path,
+            module.source,
+            msgspec.json.encode(module.origin),
+            old[path].version if path in old else "",
+            old[path].pushed_ms if path in old else 0.0,
+        )
+        for path, module in merged.items()
     ]
     return sources, sorted(gone & old.keys())
+
+
+def _versioned(source: Source, version: str) -> Source:
+    """The source with its version; pushed now, unless the version is the same."""
+    if source.version == version:
+        return source
+    now_ms = float(time.time_ns() // 1_000_000)
+    return msgspec.structs.replace(source, version=version, pushed_ms=now_ms)
 
 
 def _body(answer: Answer) -> bytes:

@@ -20,12 +20,11 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import ConvexlabError
-from convexlab.functions.modules import analyze
+from convexlab.functions.modules import function_specs
 from convexlab.functions.processes.deployed import (
     Deployed,
     identity_of,
     read_sources,
-    to_modules,
 )
 from convexlab.functions.processes.failures import failure_from, failure_of
 from convexlab.functions.processes.messages import (
@@ -40,7 +39,6 @@ from convexlab.functions.processes.messages import (
     Stop,
     ToProcess,
 )
-from convexlab.functions.processes.module_presence import module_presence
 from convexlab.functions.runner import run as run_function
 
 if TYPE_CHECKING:
@@ -134,7 +132,6 @@ class Reader:
         began = time.perf_counter()
         snapshot = self._snapshot_at(Timestamp(call.at))
         tx = Transaction(snapshot, self._deployed.catalog(snapshot))
-        tx.read_set.record(*module_presence(call.path))
         outcome = run_function(
             self._deployed.modules_for(call.path, snapshot),
             call.path,
@@ -193,11 +190,13 @@ class Reader:
                     "path": source.path,
                     "source": source.source,
                     "origin": msgspec.json.decode(source.origin),
+                    "version": source.version,
+                    "pushed_ms": source.pushed_ms,
                 }
                 for source in sources
             ]
             known = self._deployed.modules(snapshot)
-            functions = analyze(to_modules(sources), previous=known).functions
+            functions = function_specs(known)
             return msgspec.json.encode(
                 {
                     "ts": snapshot.ts,

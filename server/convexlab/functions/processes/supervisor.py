@@ -34,6 +34,7 @@ from convexlab.errors import (
     Overloaded,
     ProcessDied,
 )
+from convexlab.functions.module_presence import module_presence
 from convexlab.functions.processes.messages import (
     Answer,
     Failure,
@@ -48,7 +49,6 @@ from convexlab.functions.processes.messages import (
     RunMutation,
     RunQuery,
 )
-from convexlab.functions.processes.module_presence import module_presence
 from convexlab.functions.processes.worker import Worker
 
 if TYPE_CHECKING:

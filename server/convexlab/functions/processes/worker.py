@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +38,10 @@ _SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
 _STACK_WAIT_SECONDS = 0.1
 # How a stack names the files of user modules.
 USER_FILES = "convex/"
+_USER_FRAME = re.compile(
+    rf'^  File "{USER_FILES}(.+)\.py", line (\d+) in (.+)$', re.MULTILINE
+)
+_MOST_FRAMES = 20
 
 
 class Worker:
@@ -143,13 +148,20 @@ class Worker:
     def users_stack(self) -> str:
         """The user's own frames of `stack`, oldest first, as tracebacks have them."""
         frames = [
-            line.replace(" in ", ", in ", 1)
-            for line in self.stack.splitlines()
-            if line.startswith(f'  File "{USER_FILES}')
+            f'  File "{USER_FILES}{path}.py", line {line}, in {name}'
+            for path, line, name in reversed(_USER_FRAME.findall(self.stack))
         ]
         if not frames:
             return ""
-        return "\n".join(["Traceback (most recent call last):", *reversed(frames)])
+        if len(frames) > _MOST_FRAMES:
+            half = _MOST_FRAMES // 2
+            frames[half:-half] = [f"  … {len(frames) - _MOST_FRAMES} more frames …"]
+        return "\n".join(["Traceback (most recent call last):", *frames])
+
+    def users_place(self) -> tuple[str, int] | None:
+        """Module and line of the innermost of them."""
+        found = _USER_FRAME.search(self.stack)
+        return (found[1], int(found[2])) if found else None
 
     def how_it_ended(self) -> str:
         """In words, for who waited for its answer."""
