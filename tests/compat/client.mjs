@@ -123,15 +123,18 @@ const scenarios = {
     return { torn };
   },
 
-  async errors(client) {
+  async failures(client) {
     return {
       plain: await failure(client.query(fail.query, {})),
       data: await failure(client.query(fail.query, { data: { code: 7n } })),
       nothing: await failure(client.mutation(fail.mutation, { data: null })),
       mutation: await failure(client.mutation(fail.mutation, { data: { code: 7n } })),
-      action: await failure(client.action(fail.action, { data: "x" })),
       still: await client.query(counter.get, {}),
     };
+  },
+
+  async actionFailure(client) {
+    return failure(client.action(fail.action, { data: "x" }));
   },
 
   async logs(client) {
@@ -183,7 +186,7 @@ const scenarios = {
   },
 
   async big(client) {
-    const value = await client.query(values.big, { size: 17 << 20 });
+    const value = await client.query(values.big, { size: Number(process.env.SIZE ?? 17 << 20) });
     return { length: value.length };
   },
 
@@ -212,6 +215,15 @@ const scenarios = {
     ]);
     say({ ready: true });
     return { results: await results, local: client.client.localQueryResult("counter:get", {}), seen };
+  },
+
+  // Mutations one after another, whatever happens to the connection meanwhile.
+  async stubborn(client) {
+    await until(client, counter.get, {}, () => true);
+    const all = Array.from({ length: 30 }, () => client.mutation(counter.inc, {}));
+    await all[0];
+    say({ ready: true });
+    return { results: await Promise.all(all) };
   },
 
   // A token that nobody vouches for: the client gives up and goes on as nobody.

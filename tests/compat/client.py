@@ -110,7 +110,8 @@ def values() -> None:
 
 
 def big() -> None:
-    say(length=len(connect().query("values:big", {"size": 17 << 20})))
+    size = int(os.environ.get("SIZE", str(17 << 20)))
+    say(length=len(connect().query("values:big", {"size": size})))
 
 
 def http() -> None:

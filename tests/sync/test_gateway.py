@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from tests.sync.conftest import ANN, BOB, SESSION, settle, truth
 from tests.sync.page import Page
-from tests.sync.tiny import Ctx, tiny
+from tests.sync.tiny import tiny
 
 from convexlab import knobs
 from convexlab.errors import Overloaded
 from convexlab.sync.backend import Caller
 from convexlab.sync.gateway import Gateway
-
-SESSION = "0f5c0000-0000-4000-8000-000000000001"
-ANN = Caller(b'{"subject":"ann"}')
-BOB = Caller(b'{"subject":"bob"}')
-
-
-async def settle(turns=30):
-    """Let everything that can happen without the outside happen."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
-
-
-def truth(backend):
-    def say(path, args, ts):
-        call = SimpleNamespace(path=path, caller=Caller(), journal=None)
-        return backend.queries[path](Ctx(backend._states[ts], call), args)
-
-    return say
-
-
-@pytest.fixture
-def backend():
-    return tiny()
-
-
-@pytest.fixture
-async def gateway(backend):
-    return Gateway(backend, round_seconds=0, pause_seconds=0)
-
-
-@pytest.fixture
-async def page(gateway, backend):
-    page = Page(gateway, truth(backend))
-    page.connect(SESSION)
-    return page
-
 
 # -- queries ------------------------------------------------------------------
 
@@ -117,18 +81,6 @@ async def test_one_commit_changes_two_queries_in_one_transition(page, backend):
     assert len(page.messages[-1]["modifications"]) == 2
 
 
-async def test_sessions_share_one_run_and_one_encoding(gateway, backend):
-    pages = [Page(gateway, truth(backend)) for _ in range(250)]
-    for page in pages:
-        page.follow("counter:get")
-    await settle()
-    assert backend.runs["counter:get"] == 1
-    backend.write(n=1)
-    await settle()
-    assert backend.runs["counter:get"] == 2
-    assert all(page.value == 1.0 for page in pages)
-
-
 async def test_a_later_session_is_answered_without_a_run(gateway, page, backend):
     page.follow("counter:get")
     await settle()
@@ -156,91 +108,7 @@ async def test_after_a_gap_everything_is_asked_again(page, backend):
     assert page.value == 7.0
 
 
-async def test_a_slow_query_delays_only_the_sessions_that_follow_it(gateway, backend):
-    fast, slow = Page(gateway, truth(backend)), Page(gateway, truth(backend))
-    fast.follow("counter:get")
-    slow.follow("counter:get")
-    slow.follow("slow:get")
-    await settle()
-    backend.hold("slow:get")
-    backend.write(n=1)
-    await settle()
-    backend.write(n=2)
-    await settle()
-    assert fast.value == 2.0
-    assert slow.results == {0: 0.0, 1: 0.0}
-    backend.release("slow:get")
-    await settle()
-    assert slow.results == {0: 2.0, 1: 2.0}
-
-
-async def test_a_query_runs_once_at_a_time(gateway, backend):
-    """Sessions that need a query which still runs wait for it, and then run it once."""
-    pages = [Page(gateway, truth(backend)) for _ in range(3)]
-    backend.hold("slow:get")
-    for number, page in enumerate(pages):
-        page.follow("slow:get")
-        backend.write(n=number)
-        await settle()
-    assert backend.runs["slow:get"] == 1
-    backend.release("slow:get")
-    await settle()
-    assert all(page.value == 2.0 for page in pages)
-    assert backend.runs["slow:get"] == 2
-
-
-async def test_removing_the_query_that_is_waited_for_ends_the_wait(page, backend):
-    backend.hold("slow:get")
-    page.follow("counter:get")
-    slow = page.follow("slow:get")
-    await settle()
-    page.unfollow(slow)
-    await settle()
-    assert page.value == 0.0
-    assert page.version.query_set == 3
-
-
-async def test_a_query_too_old_to_be_read_is_asked_at_a_newer_timestamp(page, backend):
-    backend.hold("counter:get")
-    page.follow("counter:get")
-    await settle()
-    backend.write(n=4)
-    backend.oldest = backend.ts
-    backend.release("counter:get")
-    await settle()
-    assert page.value == 4.0
-
-
-async def test_a_query_that_nothing_can_run_closes_the_socket_to_try_again(
-    page, backend
-):
-    backend.failing = Overloaded("busy")
-    page.follow("counter:get")
-    await settle()
-    assert page.closed == (1013, "Overloaded")
-
-
-async def test_a_broken_backend_closes_the_socket_as_our_fault(page, backend, caplog):
-    backend.failing = RuntimeError("no such thing")
-    page.follow("counter:get")
-    await settle()
-    assert page.closed == (1011, "InternalServerError")
-    assert "could not be run" in caplog.text
-
-
 # -- identities ---------------------------------------------------------------
-
-
-async def test_users_share_what_did_not_look_at_them(gateway, backend):
-    ann, bob = Page(gateway), Page(gateway)
-    for page, caller in ((ann, ANN), (bob, BOB)):
-        page.authenticate(caller)
-        page.follow("counter:get")
-        page.follow("users:me")
-    await settle()
-    assert (ann.results[1], bob.results[1]) == ("ann", "bob")
-    assert backend.runs["counter:get"] == 1
-    assert backend.runs["users:me"] == 2
 
 
 async def test_a_new_identity_is_confirmed_and_asked_again(page, backend):
@@ -523,33 +391,6 @@ async def test_a_given_up_flight_lets_its_responses_go(page, backend):
 
 
 # -- slow clients, and calls without a session ----------------------------------
-
-
-async def test_a_congested_page_gets_the_last_state_when_it_is_relieved(
-    page, gateway, backend
-):
-    page.follow("counter:get")
-    await settle()
-    page.congested = True
-    for n in range(1, 6):
-        backend.write(n=n)
-        await settle()
-    assert page.value == 0.0
-    page.congested = False
-    gateway.relieved(page.session)
-    await settle()
-    assert [value for _, value in page.updates] == [0.0, 5.0]
-
-
-async def test_a_query_asked_once_is_shared_and_fresh(gateway, backend):
-    first, second = (
-        gateway.query("counter:get", b"{}"),
-        gateway.query("counter:get", b"{}"),
-    )
-    assert (await first).value == (await second).value == b"0.0"
-    assert backend.runs["counter:get"] == 1
-    backend.write(n=3)
-    assert (await gateway.query("counter:get", b"{}")).value == b"3.0"
 
 
 async def test_a_mutation_called_once_returns_when_it_is_published(gateway, backend):

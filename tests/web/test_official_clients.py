@@ -43,7 +43,7 @@ async def test_npm_never_sees_half_a_commit(served):
 
 
 async def test_npm_errors_carry_their_data(served):
-    said = await outcome(node("errors"), served.url)
+    said = await outcome(node("failures"), served.url)
     assert not said["plain"]["isConvexError"]
     assert "ValueError: boom" in said["plain"]["message"]
     for name in ("data", "mutation"):
@@ -51,8 +51,9 @@ async def test_npm_errors_carry_their_data(served):
         assert said[name]["data"] == {"code": "7n"}
     assert said["nothing"]["isConvexError"]
     assert said["nothing"]["data"] is None
-    assert said["action"]["data"] == "x"
     assert said["still"] == 0
+    said = await outcome(node("actionFailure"), served.url)
+    assert said["data"] == "x"
 
 
 async def test_npm_shows_log_lines(served):

@@ -1,0 +1,173 @@
+"""Each query runs once for all who follow it, at one timestamp, never behind itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.sync.conftest import ANN, BOB, settle, truth
+from tests.sync.page import Page
+
+from convexlab.errors import Overloaded
+
+
+async def test_sessions_share_one_run_and_one_encoding(gateway, backend):
+    pages = [Page(gateway, truth(backend)) for _ in range(250)]
+    for page in pages:
+        page.follow("counter:get")
+    await settle()
+    assert backend.runs["counter:get"] == 1
+    backend.write(n=1)
+    await settle()
+    assert backend.runs["counter:get"] == 2
+    assert all(page.value == 1.0 for page in pages)
+
+
+async def test_a_slow_query_delays_only_the_sessions_that_follow_it(gateway, backend):
+    fast, slow = Page(gateway, truth(backend)), Page(gateway, truth(backend))
+    fast.follow("counter:get")
+    slow.follow("counter:get")
+    slow.follow("slow:get")
+    await settle()
+    backend.hold("slow:get")
+    backend.write(n=1)
+    await settle()
+    backend.write(n=2)
+    await settle()
+    assert fast.value == 2.0
+    assert slow.results == {0: 0.0, 1: 0.0}
+    backend.release("slow:get")
+    await settle()
+    assert slow.results == {0: 2.0, 1: 2.0}
+
+
+async def test_a_query_runs_once_at_a_time(gateway, backend):
+    """Sessions that need a query which still runs wait for it, and then run it once."""
+    pages = [Page(gateway, truth(backend)) for _ in range(3)]
+    backend.hold("slow:get")
+    for number, page in enumerate(pages):
+        page.follow("slow:get")
+        backend.write(n=number)
+        await settle()
+    assert backend.runs["slow:get"] == 1
+    backend.release("slow:get")
+    await settle()
+    assert all(page.value == 2.0 for page in pages)
+    assert backend.runs["slow:get"] == 2
+
+
+async def test_removing_the_query_that_is_waited_for_ends_the_wait(page, backend):
+    backend.hold("slow:get")
+    page.follow("counter:get")
+    slow = page.follow("slow:get")
+    await settle()
+    page.unfollow(slow)
+    await settle()
+    assert page.value == 0.0
+    assert page.version.query_set == 3
+
+
+async def test_a_query_too_old_to_be_read_is_asked_at_a_newer_timestamp(page, backend):
+    backend.hold("counter:get")
+    page.follow("counter:get")
+    await settle()
+    backend.write(n=4)
+    backend.oldest = backend.ts
+    backend.release("counter:get")
+    await settle()
+    assert page.value == 4.0
+
+
+async def test_a_query_that_nothing_can_run_closes_the_socket_to_try_again(
+    page, backend
+):
+    backend.failing = Overloaded("busy")
+    page.follow("counter:get")
+    await settle()
+    assert page.closed == (1013, "Overloaded")
+
+
+async def test_a_broken_backend_closes_the_socket_as_our_fault(page, backend, caplog):
+    backend.failing = RuntimeError("no such thing")
+    page.follow("counter:get")
+    await settle()
+    assert page.closed == (1011, "InternalServerError")
+    assert "could not be run" in caplog.text
+
+
+async def test_users_share_what_did_not_look_at_them(gateway, backend):
+    ann, bob = Page(gateway), Page(gateway)
+    for page, caller in ((ann, ANN), (bob, BOB)):
+        page.authenticate(caller)
+        page.follow("counter:get")
+        page.follow("users:me")
+    await settle()
+    assert (ann.results[1], bob.results[1]) == ("ann", "bob")
+    assert backend.runs["counter:get"] == 1
+    assert backend.runs["users:me"] == 2
+
+
+async def test_a_query_asked_once_is_shared_and_fresh(gateway, backend):
+    first, second = (
+        gateway.query("counter:get", b"{}"),
+        gateway.query("counter:get", b"{}"),
+    )
+    assert (await first).value == (await second).value == b"0.0"
+    assert backend.runs["counter:get"] == 1
+    backend.write(n=3)
+    assert (await gateway.query("counter:get", b"{}")).value == b"3.0"
+
+
+async def test_a_congested_page_gets_the_last_state_when_it_is_relieved(
+    page, gateway, backend
+):
+    page.follow("counter:get")
+    await settle()
+    page.congested = True
+    for n in range(1, 6):
+        backend.write(n=n)
+        await settle()
+    assert page.value == 0.0
+    page.congested = False
+    gateway.relieved(page.session)
+    await settle()
+    assert [value for _, value in page.updates] == [0.0, 5.0]
+
+
+async def test_a_single_question_does_not_hold_a_round_up(gateway, page, backend):
+    backend.hold("slow:get")
+    answer = gateway.query("slow:get", b"{}")
+    page.follow("counter:get")
+    await settle()
+    assert page.value == 0.0
+    backend.release("slow:get")
+    assert (await answer).value == b"0.0"
+
+
+async def test_a_question_is_never_answered_from_before_it_was_asked(gateway, backend):
+    backend.hold("slow:get")
+    early = gateway.query("slow:get", b"{}")
+    await settle()
+    backend.write(n=1)
+    late = gateway.query("slow:get", b"{}")
+    await settle()
+    backend.release("slow:get")
+    assert (await early).value == b"0.0"
+    assert (await late).value == b"1.0"
+
+
+async def test_a_question_that_nothing_can_run_raises(gateway, backend):
+    backend.failing = Overloaded("busy")
+    answer = gateway.query("counter:get", b"{}")
+    (raised,) = await asyncio.gather(answer, return_exceptions=True)
+    assert isinstance(raised, Overloaded)
+
+
+async def test_each_user_hears_their_own_answer_in_one_round(gateway, backend):
+    """The run that they shared turned out to look at its caller."""
+    pages = [Page(gateway) for _ in range(2)]
+    for one, caller in zip(pages, (ANN, BOB), strict=True):
+        one.authenticate(caller)
+        one.follow("users:me")
+    await settle()
+    assert [one.value for one in pages] == ["ann", "bob"]
+    assert len({one.version.ts for one in pages}) == 1
