@@ -207,6 +207,11 @@ class Live:
         return self.element.locator(".status").inner_text()
 
     @property
+    def failure(self) -> str:
+        """What it says of its query's failure."""
+        return self.element.locator(".failure").inner_text()
+
+    @property
     def summary(self) -> str:
         """What its foot says of the value: "showing 8 of 8 rows · 3 columns"."""
         return self.element.locator(".summary").inner_text()
