@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
 
 import aiohttp
@@ -18,6 +20,8 @@ from jupyter_server.utils import url_path_join
 from traitlets.config import Config
 
 from convexlab.errors import Unavailable
+from convexlab.extension import Gone, Keeper
+from convexlab_kernel import discovery
 from convexlab_kernel.discovery import Address
 
 SECRET = "s3cret"
@@ -362,3 +366,28 @@ async def test_what_stops_it_from_starting_is_said(jupyter, upstream):
     async with jupyter.session.get(jupyter.url(f"c/{SECRET}/version")) as response:
         assert response.status == 503
         assert (await response.json())["message"] == "The deployment ended at once."
+
+
+# -- with a real deployment ------------------------------------------------------
+
+
+async def test_a_killed_deployment_is_started_again(tmp_path, monkeypatch):
+    monkeypatch.delenv("CONVEXLAB_URL", raising=False)
+    keeper = Keeper(tmp_path)
+    place = tmp_path / ".convexlab" / "local"
+    try:
+        keeper.start()
+        await keeper._attaching
+        first = keeper.here()
+        assert first.folder == place
+        os.kill(first.pid, signal.SIGKILL)
+        with pytest.raises(Gone):
+            raise keeper.lost(first)
+        await keeper._attaching
+        second = keeper.here()
+        assert second.pid != first.pid
+        assert second.secret == first.secret
+        assert discovery.answers(second)
+    finally:
+        await keeper.close()
+        discovery.stop(discovery.read_address(place))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_wire
+from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.errors import Closing, NotAllowed, Unavailable
 from convexlab_kernel import display
 from convexlab_kernel.failures import failed
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from convexlab.documents.value import Value
     from convexlab.errors import ConvexlabError
     from convexlab_kernel.link import Link
     from convexlab_kernel.state import Update
@@ -59,6 +60,7 @@ class LiveResult:
         self.error: ConvexlabError | None = None
         self._select = select
         self._raw: bytes | None = None
+        self._plain: Value = None
         self._value: Any = None
         self._watchers: list[Callable[[], object]] = []
         self._link = link
@@ -76,7 +78,7 @@ class LiveResult:
                 if raw == self._raw and self.error is None:
                     return
                 self._raw, self.error = raw, None
-                self._value = self._presented(raw)
+                self._take(raw)
             else:
                 self.error = failed(change.error_message, data=change.error_data)
             self._tell()
@@ -87,11 +89,11 @@ class LiveResult:
             self.error, self.closed = error, True
             self._tell()
 
-    def _presented(self, raw: bytes) -> Any:
+    def _take(self, raw: bytes) -> None:
         value = from_wire(raw)
         if self._select is not None and isinstance(value, dict):
             value = value.get(self._select)
-        return presented(value)
+        self._plain, self._value = value, presented(value)
 
     def _tell(self) -> None:
         self.count += 1
@@ -117,6 +119,14 @@ class LiveResult:
             if self.error is not None:
                 raise self.error.with_traceback(None)
             return self._value
+
+    def newest(self) -> tuple[int, bytes | None, ConvexlabError | None]:
+        """How many results there have been, the last as wire JSON, or its failure."""
+        with self.changed:
+            raw = self._raw
+            if self._select is not None and raw is not None:
+                raw = to_wire(self._plain)
+            return self.count, raw, self.error
 
     def watch(self, watcher: Callable[[], object]) -> Callable[[], None]:
         """Call something on the link's thread after each change; the result ends it."""
