@@ -53,7 +53,7 @@ def run(options: Options) -> Iterator[Table]:
         db = convexlab.connect(served.url, admin_key=served.admin_key)
         with Watch(served) as watch:
             began = time.perf_counter()
-            db.table("flights").insert(frame)
+            db.table("flights").insert(frame, progress=False)
             took = time.perf_counter() - began
         found = served.run("query", "flights:to", dest="IAH")
         expected = min(1000, int((frame["dest"] == "IAH").sum()))
@@ -72,7 +72,8 @@ def run(options: Options) -> Iterator[Table]:
             [ours, reference],
             [
                 f"{took:.1f} s; WAL {watch.wal():.1f} MB at the end, {watch.largest_wal:.1f} MB at most; "
-                f"the importing process is at {memory_of(psutil.Process())[1]:.0f} MB (pandas included)"
+                f"the importing process is at {memory_of(psutil.Process())[1]:.0f} MB (pandas included)",
+                watch.cpu(len(frame)),
             ],
         )
 
