@@ -17,6 +17,7 @@ from convexlab.errors import (
 )
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
 from convexlab.functions.definition import FunctionDefinition, reference_path, wire_name
+from convexlab.functions.module_presence import module_presence
 from convexlab.functions.query import Query
 
 if TYPE_CHECKING:
@@ -106,9 +107,11 @@ class QueryCtx:
     ) -> Any:
         execution = self._execution
         values = call_arguments(f"ctx.run_{kind}", args, kwargs)
+        path = reference_path(ref)
         execution.leave()
         try:
-            definition = execution.modules.function(reference_path(ref))
+            execution.tx.read_set.record(*module_presence(path))
+            definition = execution.modules.function(path)
         except NotFound as error:
             raise NotFound(f"{error} (called by `ctx.run_{kind}`)") from None
         finally:

@@ -62,11 +62,14 @@ class ModuleSource:
         path: as in function paths: `admin/users`.
         source: Python.
         origin: `{"kind": "cell" | "file", "name": …}`.
+        pushed_ms: when this version was pushed; where time stands while it loads, so
+            that its top level says the same in every process.
     """
 
     path: str
     source: str
     origin: Mapping[str, str] = field(default_factory=dict)
+    pushed_ms: float | None = None
 
     @property
     def filename(self) -> str:
@@ -264,7 +267,8 @@ class ModuleSet:
     Args:
         sources: all modules.
         previous: an earlier set, whose unchanged modules stay loaded.
-        now_ms: where time stands while modules load.
+        now_ms: where time stands while modules load that do not say when they were
+            pushed.
 
     Attributes:
         versions: each module's version by path.
@@ -278,7 +282,11 @@ class ModuleSet:
         now_ms: float = 0.0,
     ) -> None:
         replacements.install()
-        self._now_ms = now_ms
+        sources = list(sources)
+        self._times = {
+            source.path: now_ms if source.pushed_ms is None else source.pushed_ms
+            for source in sources
+        }
         known = previous._parsed if previous is not None else {}  # noqa: SLF001 - its own class
         self._parsed: dict[str, ParsedModule] = {}
         for source in sources:
@@ -399,7 +407,8 @@ class ModuleSet:
         earlier = sys.modules.get(name)
         sys.modules[name] = namespace
         seed = bytes.fromhex(self.versions[parsed.path])
-        run = determinism.Run(determinism.LOADING, now_ms=self._now_ms, seed=seed)
+        now_ms = self._times[parsed.path]
+        run = determinism.Run(determinism.LOADING, now_ms=now_ms, seed=seed)
         token = making.set(parsed.path)
         try:
             with determinism.inside(run):
@@ -513,7 +522,8 @@ def analyze(
     Args:
         sources: all modules of the deployment as they would be.
         previous: what runs now; its unchanged modules are not loaded again.
-        now_ms: where time stands while modules load.
+        now_ms: where time stands while modules load that do not say when they were
+            pushed.
 
     Raises:
         PushFailed: the first refusal, with path, line and what to write.

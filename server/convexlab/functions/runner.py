@@ -21,6 +21,7 @@ from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFoun
 from convexlab.functions import determinism
 from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
 from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.module_presence import module_presence
 from convexlab.functions.tracebacks import format_error, user_frames
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def run(
     execution = Execution(
         modules, tx, run_, clock=clock, identity=identity, secret=secret
     )
+    tx.read_set.record(*module_presence(path))
     try:
         definition = _find(modules, path, kind, admin=admin)
         values = _arguments(args_json)

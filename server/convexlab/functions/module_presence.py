@@ -1,0 +1,22 @@
+"""Where in the store a function's module is, so that a push ends what it made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from convexlab.documents.ordering import encode_key
+from convexlab.engine.catalog import MODULES
+from convexlab.engine.interval import Interval
+from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
+
+MODULES_BY_PATH: Final = by_id_index(MODULES) | FIRST_USER_SLOT
+
+
+def module_presence(path: str) -> tuple[int, Interval]:
+    """Where in `_modules` a function's module is, or would be.
+
+    A run records it, so that a push of the module, of one that it imports, or
+    the first push of it, ends the result.
+    """
+    module = path.split(":", 1)[0].removesuffix(".js")
+    return MODULES_BY_PATH, Interval.prefix(encode_key(module))
