@@ -36,9 +36,10 @@ class Deployment:
     Args:
         folder: the deployment's; its log is beside it.
         arguments: further ones of `convexlab serve`.
+        knobs: other values of the serving process's knobs.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **knobs: float) -> None:
         self.folder = folder
         self.log_file = folder.with_name(f"{folder.name}.log")
         self.port = free_port()
@@ -46,6 +47,7 @@ class Deployment:
         self.secret = ""
         self.admin_key = ""
         self._arguments = arguments
+        self._knobs = knobs
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- its life ------------------------------------------------------------------
@@ -63,6 +65,7 @@ class Deployment:
             str(self.port),
             *self._arguments,
             output=self.log_file,
+            **self._knobs,
         )
         until(lambda: address.exists() or self._process.poll() is not None, self.log)
         assert address.exists(), f"no deployment came up:\n{self.log()}"
@@ -188,10 +191,13 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployment(
-    folder: Path, modules: Mapping[str, str] | None = None, *arguments: str
+    folder: Path,
+    modules: Mapping[str, str] | None = None,
+    *arguments: str,
+    **knobs: float,
 ) -> Iterator[Deployment]:
     """A deployment that runs these modules; at the end nothing of it runs."""
-    running = Deployment(folder, *arguments)
+    running = Deployment(folder, *arguments, **knobs)
     try:
         running.start()
         if modules is not None:
@@ -201,11 +207,13 @@ def deployment(
         running.close()
 
 
-def spawn(command: str, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
-    """Start a command of convexlab's, what it says added to a file."""
+def spawn(*arguments: str, output: Path, **knobs: float) -> subprocess.Popen[bytes]:
+    """Start `convexlab`, what it says added to a file."""
+    turns = [f"knobs.{name} = {value!r}" for name, value in knobs.items()]
+    code = ["from convexlab import knobs", *turns, "import convexlab.cli.main as cli"]
     with output.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "convexlab", command, *arguments],
+            [sys.executable, "-c", "; ".join([*code, "cli.main()"]), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
