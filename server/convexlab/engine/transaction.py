@@ -203,7 +203,7 @@ class Transaction:
             return None
         if info.document_id:
             self.read_set.record_point(TABLES << INDEX_SLOT_BITS, info.document_id)
-            if info.state.startswith("delet"):
+            if info.state in ("deleting", "deleted"):
                 return None
         if self.read_set.count > self.usage.limits.read_intervals:
             self._recount_intervals()
