@@ -344,7 +344,7 @@ def help_text(word: str = "") -> str:
             "    The cell is a module; # %%convex MODULE is the same, as a comment.",
             "%convex",
             "    The status: address, tables, modules and where they came from.",
-            *(f"{doc[0]}\n    {doc[2]}" for doc in lines),
+            *(f"{doc[0].rstrip('.')}\n    {doc[2]}" for doc in lines),
         ]
     )
 
@@ -389,8 +389,9 @@ def greeting(notebook: Notebook) -> str:
     status = database.status()
     where = database.address.folder or database.address.url
     return (
-        f"convexlab: {database.name} ({where}) · {len(status.tables)} tables · "
-        f"{len(status.modules)} modules"
+        f"convexlab: {database.name} ({where}) · "
+        f"{display.counted(len(status.tables), 'tables')} · "
+        f"{display.counted(len(status.modules), 'modules')}"
     )
 
 

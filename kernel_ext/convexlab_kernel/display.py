@@ -104,15 +104,16 @@ def moment(milliseconds: float) -> str:
 # -- tables --------------------------------------------------------------------
 
 
+def counted(count: int, what: str) -> str:
+    """`1 document`, `1,234 documents`."""
+    return f"{count:,} {what.removesuffix('s') if count == 1 else what}"
+
+
 def shown(count: int, total: int | None, what: str = "documents") -> str:
     """How much of the whole is shown."""
     whole = count if total is None else total
-    named = what.removesuffix("s") if whole == 1 else what
-    return (
-        f"{whole:,} {named}"
-        if count >= whole
-        else f"showing {count:,} of {whole:,} {named}"
-    )
+    all_of_it = counted(whole, what)
+    return all_of_it if count >= whole else f"showing {count:,} of {all_of_it}"
 
 
 def table_html(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import itertools
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -36,10 +36,20 @@ Mode = Literal["requireEmpty", "append", "replace"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows as JSON lines."""
+    """Some rows as JSON lines.
+
+    Args:
+        rows: how many.
+        lines: a line each.
+        before: how many came before them.
+    """
 
     rows: int
     lines: bytes
+    before: int = 0
+
+
+LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 
 
 class Imported(msgspec.Struct, frozen=True, rename="camel"):
@@ -136,10 +146,21 @@ def _send(
     turn: threading.Lock | None = None,
 ) -> int:
     target = urlencode({"tableName": table, "format": "jsonLines", "mode": mode})
-    body = attachment.post(
-        f"/api/import?{target}", batch.lines, kind="application/jsonl", sending=turn
-    )
+    try:
+        body = attachment.post(
+            f"/api/import?{target}", batch.lines, kind="application/jsonl", sending=turn
+        )
+    except ConvexlabError as error:
+        raise _with_row(error, batch) from None
     return msgspec.json.decode(body, type=Imported).num_written
+
+
+def _with_row(error: ConvexlabError, batch: Batch) -> ConvexlabError:
+    """The error of a batch's line as that of the whole import's row."""
+    found = LINE.match(str(error))
+    if found is None:
+        return error
+    return type(error)(f"Row {batch.before + int(found[1])}: {found[2]}")
 
 
 # -- rows to batches -----------------------------------------------------------
@@ -176,7 +197,7 @@ def _frame_batches(frame: Frame) -> Iterator[Batch]:
     while start < frame.rows:
         stop = min(start + step, frame.rows)
         lines = frame.lines(start, stop)
-        yield Batch(stop - start, lines)
+        yield Batch(stop - start, lines, start)
         step = _step(stop - start, len(lines))
         start = stop
 
@@ -188,11 +209,11 @@ def _step(rows: int, size: int) -> int:
 
 
 def _row_batches(rows: Iterable[Any]) -> Iterator[Batch]:
-    return batched_lines(_line(number, row) for number, row in enumerate(rows))
+    return batched_lines(_line(number, row) for number, row in enumerate(rows, 1))
 
 
 def _line(number: int, row: Any) -> bytes:
-    document = normalize(row, f"[{number}]")
+    document = normalize(row, f"row {number}")
     if not isinstance(document, dict):
         message = (
             f"Row {number} is a {type(row).__name__}; a document is a dict: "
@@ -205,15 +226,16 @@ def _line(number: int, row: Any) -> bytes:
 def batched_lines(lines: Iterable[bytes]) -> Iterator[Batch]:
     """Join lines to batches, bounded in number and bytes."""
     batch: list[bytes] = []
-    size = 0
+    size = before = 0
     for line in lines:
         batch.append(line)
         size += len(line)
         if len(batch) >= knobs.IMPORT_BATCH_LINES or size >= knobs.IMPORT_BATCH_BYTES:
-            yield Batch(len(batch), b"\n".join(batch) + b"\n")
+            yield Batch(len(batch), b"\n".join(batch) + b"\n", before)
+            before += len(batch)
             batch, size = [], 0
     if batch:
-        yield Batch(len(batch), b"\n".join(batch) + b"\n")
+        yield Batch(len(batch), b"\n".join(batch) + b"\n", before)
 
 
 # -- files ---------------------------------------------------------------------
@@ -289,9 +311,3 @@ def _json_array(path: Path) -> Iterator[bytes]:
 def _one_line(row: msgspec.Raw) -> bytes:
     """A document of an array without the line breaks that it is written with."""
     return msgspec.json.format(bytes(row), indent=-1)
-
-
-def first_lines(batches: Iterable[Batch], count: int) -> list[bytes]:
-    """The first lines of an import, for looking at."""
-    lines = itertools.chain.from_iterable(batch.lines.splitlines() for batch in batches)
-    return list(itertools.islice(lines, count))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from convexlab.errors import FunctionFailed, NotFound, PushFailed
+from convexlab.errors import NotFound, PushFailed
 from convexlab_kernel import cells
 from convexlab_kernel.client import Database, connect
 from convexlab_kernel.status import described
@@ -27,11 +26,8 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from convexlab.errors import ConvexlabError
     from convexlab_kernel.cells import Header, Part
     from convexlab_kernel.status import ModuleStatus
-
-UNKNOWN_NAME = re.compile(r"name '(\w+)' is not defined")
 
 
 class PushError(msgspec.Struct, frozen=True):
@@ -198,19 +194,6 @@ class Notebook:
 
         return find
 
-    def hint(self, error: ConvexlabError) -> str | None:
-        """A way out that only the notebook knows: a name that is a kernel's variable."""
-        if not isinstance(error, (PushFailed, FunctionFailed)):
-            return None
-        found = UNKNOWN_NAME.search(str(error))
-        if found is None or found[1] not in self.shell.user_ns:
-            return None
-        return (
-            f"`{found[1]}` is a variable of this notebook. A module's cell runs in the "
-            "deployment and sees none of them: pass it as an argument, or define or "
-            "import it in the cell."
-        )
-
 
 # -- the deployment's side of a push -------------------------------------------
 
@@ -232,9 +215,19 @@ def push(
     if answer.error is not None:
         error = answer.error
         raise PushFailed(
-            error.message, path=error.path, line=error.line, traceback=error.traceback
+            _sentence(error.message),
+            path=error.path,
+            line=error.line,
+            traceback=error.traceback,
         )
     return answer
+
+
+def _sentence(message: str) -> str:
+    """What is wrong; where it is stands beside it, also for Python's own refusals."""
+    lines = message.strip().splitlines()
+    own = bool(lines) and lines[0].lstrip().startswith('File "')
+    return lines[-1] if own else message
 
 
 def _kept(database: Database, path: str) -> list[Part]:

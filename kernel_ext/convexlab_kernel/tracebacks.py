@@ -22,6 +22,7 @@ from __future__ import annotations
 import functools
 import linecache
 import sys
+import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -37,6 +38,9 @@ R = TypeVar("R")
 
 CONTEXT_LINES = 2
 RED, GREEN, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
+LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+)
 OURS = ("convexlab", "convexlab_kernel", "convexlab_widgets", "IPython", "asyncio")
 
 
@@ -67,9 +71,6 @@ class Notebook(Protocol):
 
     def find_line(self, module: str, line: int) -> CellLine | None:
         """The cell's line that a module's line came from."""
-
-    def hint(self, error: ConvexlabError) -> str | None:
-        """A way out that only the notebook knows."""
 
 
 def notebook() -> Notebook | None:
@@ -113,9 +114,6 @@ def present(
     here = notebook()
     if here is not None:
         find_line = find_line or here.find_line
-        hint = here.hint(error)
-        if hint:
-            error.add_note(hint)
     # N.B. the instance, not the class: the classes know nothing of notebooks.
     error._render_traceback_ = functools.partial(render, error, find_line)  # type: ignore[attr-defined]  # IPython's protocol
     return error
@@ -124,10 +122,12 @@ def present(
 def render(error: ConvexlabError, find_line: FindLine | None = None) -> list[str]:
     """The error as IPython prints it."""
     lines: list[str] = []
-    for place in _local_places(error.__traceback__):
+    there = [_place(frame, find_line) for frame in _remote_frames(error)]
+    # A cell that cannot be pushed is to blame itself: its own line says enough.
+    pushing = isinstance(error, PushFailed) and bool(there)
+    here = [] if pushing else _local_places(error.__traceback__)
+    for place in [*here, *there]:
         lines += [*_excerpt(place), ""]
-    for frame in _remote_frames(error):
-        lines += [*_excerpt(_place(frame, find_line)), ""]
     lines.append(f"{RED}{type(error).__name__}{PLAIN}: {error}")
     notes: list[str] = getattr(error, "__notes__", [])
     return lines + [note for note in notes if not _is_remote(note)]
@@ -156,19 +156,36 @@ def _excerpt(place: Place) -> list[str]:
 def _local_places(traceback: TracebackType | None) -> Iterator[Place]:
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[
-            0
-        ]
-        if package not in OURS:
-            number = cell_number(code.co_filename)
-            title = (
-                f"File {code.co_filename}" if number is None else f"Cell In[{number}]"
-            )
+        within = None if code.co_name == "<module>" else code.co_name
+        number = cell_number(code.co_filename)
+        if number is not None:
+            source, above = _cell(number, code.co_filename)
+            line = traceback.tb_lineno + above
+            yield Place(f"Cell In[{number}]", source, line, within)
+        elif _is_theirs(traceback.tb_frame.f_globals.get("__name__"), code.co_filename):
             source = linecache.getlines(code.co_filename)
-            within = None if code.co_name == "<module>" else code.co_name
-            if number is not None or source:
-                yield Place(title, source, traceback.tb_lineno, within)
+            yield Place(f"File {code.co_filename}", source, traceback.tb_lineno, within)
         traceback = traceback.tb_next
+
+
+def _is_theirs(module: object, filename: str) -> bool:
+    """Whether a frame is the user's: neither ours, nor Python's, nor a package's."""
+    ours = str(module).partition(".")[0] in OURS
+    return not ours and not filename.startswith(("<", *LIBRARIES))
+
+
+def _cell(number: int, filename: str) -> tuple[list[str], int]:
+    """A cell as it was written, and how many blank lines IPython dropped above it.
+
+    What IPython ran has its magics replaced, line for line.
+    """
+    history = getattr(_shell(), "history_manager", None)
+    raw = getattr(history, "input_hist_raw", [])
+    if not 0 < number < len(raw) or not raw[number]:
+        return linecache.getlines(filename), 0
+    lines = str(raw[number]).split("\n")
+    above = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    return lines, above
 
 
 def cell_number(filename: str) -> int | None:
@@ -198,5 +215,7 @@ def _place(frame: RemoteFrame, find_line: FindLine | None) -> Place:
     found = find_line(frame.module, frame.line) if find_line is not None else None
     if found is None:
         return Place(f"Module {frame.module}", (), frame.line, function)
-    title = f"Module {frame.module}" if found.cell is None else f"Cell In[{found.cell}]"
-    return Place(title, found.source, found.line, function)
+    if found.cell is None:
+        return Place(f"Module {frame.module}", found.source, found.line, function)
+    source = _cell(found.cell, "")[0] or found.source
+    return Place(f"Cell In[{found.cell}]", source, found.line, function)

@@ -124,6 +124,8 @@ CORS_MAX_AGE_SECONDS: Final = 86_400
 
 # -- functions/processes ----------------------------------------------------------
 
+# Of the garbage collector: young objects until it looks, and how often further.
+GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 # How often the supervisor looks for calls past their limit: a hung mutation is
 # gone at most this much after its second.
 WATCH_SECONDS: Final = 0.05

@@ -100,7 +100,7 @@ def _table(outcome: Outcome, reference: Row, watch: Watch) -> Table:
         ],
         [
             f"{outcome.completed:,} in {outcome.seconds:.1f} s; "
-            f"longest pause {outcome.pause:.1f} ms; "
+            f"longest pause {outcome.pause:.1f} ms (an fsync beside it: {watch.longest_fsync:.1f} ms); "
             f"WAL {watch.wal():.1f} MB at the end, {watch.largest_wal:.1f} MB at most",
             watch.cpu(outcome.completed),
             "the sum of all balances is what it was",

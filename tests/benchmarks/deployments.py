@@ -194,11 +194,10 @@ def free_port() -> int:
 
 
 class Watch:
-    """A thread that remembers the most memory and the largest WAL seen.
+    """A thread that remembers the worst it saw: memory, WAL, and the disk's own pause.
 
     Args:
-        family: whose memory, asked again each time.
-        folder: where `*-wal` files are looked for.
+        watched: whose processes and folder.
     """
 
     def __init__(self, watched: Deployment) -> None:
@@ -207,6 +206,8 @@ class Watch:
         self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
         self.peak_memory = 0.0
         self.largest_wal = 0.0
+        self.longest_fsync = 0.0
+        self._probe = watched.folder.with_suffix(".probe").open("wb")
         self._before: dict[int, float] = {}
         self._after: dict[int, float] = {}
 
@@ -219,6 +220,7 @@ class Watch:
         self._after = self._watched.cpu_seconds()
         self._over.set()
         self._thread.join()
+        self._probe.close()
         self._memory()
 
     def cpu(self, times: int) -> str:
@@ -239,9 +241,20 @@ class Watch:
         turn = 0
         while not self._over.wait(0.05):
             self.largest_wal = max(self.largest_wal, self.wal())
+            self._fsync()
             if turn % 20 == 0:
                 self._memory()
             turn += 1
+
+    def _fsync(self) -> None:
+        """How long the disk itself lets a few bytes wait, beside the load."""
+        began = time.perf_counter()
+        self._probe.write(b"x" * 512)
+        self._probe.flush()
+        os.fsync(self._probe.fileno())
+        self.longest_fsync = max(
+            self.longest_fsync, (time.perf_counter() - began) * 1e3
+        )
 
     def _memory(self) -> None:
         now = sum(memory_of(process)[0] for process in self._watched.family())

@@ -73,7 +73,8 @@ def _by_wrk(load: Load) -> str:
         host, port, prefix = wire.place_of(load.url)
         script = Path(__file__).with_name("transfers.lua")
         seconds = max(1, round(load.seconds))
-        options = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "-s", str(script)]
+        options = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "60s"]
+        options += ["-s", str(script)]
         rest = [file.name, f"{prefix}/api/mutation", str(load.seed)]
         said = subprocess.run(
             ["wrk", *options, f"http://{host}:{port}", "--", *rest],

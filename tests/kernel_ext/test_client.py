@@ -15,6 +15,7 @@ from convexlab.errors import (
     InvalidArguments,
     NotAllowed,
     NotFound,
+    SchemaViolation,
 )
 from convexlab_kernel import client
 from convexlab_kernel.client import Database
@@ -57,6 +58,10 @@ def maybe(ctx):
 @internal_query
 def hidden(ctx):
     return "seen"
+"""
+
+SCHEMA = """from convexlab import define_schema, define_table, v
+schema = define_schema({"strict": define_table({"n": v.number()})})
 """
 
 
@@ -175,6 +180,16 @@ def test_many_documents_keep_the_order_of_their_rows(db):
     table = db.table("many")
     assert table.insert([{"n": i} for i in range(9_001)]) == 9_001
     assert [row["n"] for row in table] == list(range(9_001))
+
+
+def test_a_refused_row_is_named_by_its_number(db):
+    deploy(db, schema=SCHEMA)
+    rows = [{"n": i} for i in range(3_000)] + [{"n": "text"}]
+    with pytest.raises(SchemaViolation, match=r"^Row 3001: .*") as refused:
+        db.table("strict").insert(rows)
+    assert any(
+        "were already written to `strict`" in note for note in refused.value.__notes__
+    )
 
 
 def test_a_table_is_watched(db):

@@ -55,10 +55,13 @@ def test_a_broken_cell_names_its_line_and_leaves_the_last_good_version(run):
     assert "----> 4 x = 1/0" in text
     assert "ZeroDivisionError" in text
     assert "convexlab_kernel" not in text
+    assert "      1 %%convex" not in text
     name, text = ran.error(4)
     assert name == "PushFailed"
     assert "Cell In[4], line 4" in text
     assert "----> 4 def f(:" in text
+    assert text.splitlines()[-1].startswith("PushFailed: SyntaxError: ")
+    assert "get_ipython" not in text
     assert ran.error(5) is None
 
 
@@ -85,6 +88,7 @@ def test_a_later_call_names_both_cells_lines(run):
         text.splitlines()[-1] == "FunctionFailed: ZeroDivisionError: division by zero"
     )
     assert "Cell In[2], line 10, in tasks:helper" in ran.error(5)[1]
+    assert "----> 1 %convex run tasks:boom {'a': 3}" in ran.error(5)[1]
 
 
 def test_a_variable_of_the_kernel_is_pointed_out(run):
@@ -222,3 +226,28 @@ def test_an_import_reads_a_file(run, project):
     assert ran.text(4) == "people.csv → people: 2 documents"
     assert ran.error(5)[0] == "NotFound"
     assert ran.text(6) == "[['ann', 3.0], ['bob', 4.0], ['ann', 3.0], ['bob', 4.0]]"
+
+
+def test_names_of_the_live_deployment_complete(run):
+    complete = (
+        "from IPython.core.completer import provisionalcompleter\n"
+        "def complete(text):\n"
+        "    with provisionalcompleter():\n"
+        "        found = get_ipython().Completer.completions(text, len(text))\n"
+        "        return sorted(text[:c.start] + c.text for c in found)\n"
+    )
+    ran = run(
+        f"%%convex tasks\n{TASKS}",
+        complete,
+        "complete('%convex ru'), complete('%convex run tas'), complete('%convex run tasks:l')",
+        "complete('%%convex ta'), complete('%%convex tasks --d')",
+        "'import json\\njson.dumps' in complete('import json\\njson.du')",
+    )
+    assert ran.text(4) == (
+        "(['%convex run'], ['%convex run tasks:create', '%convex run tasks:list'], "
+        "['%convex run tasks:list'])"
+    )
+    assert ran.text(5) == (
+        "(['%%convex tasks'], ['%%convex tasks --deployment', '%%convex tasks --dry-run'])"
+    )
+    assert ran.text(6) == "True"

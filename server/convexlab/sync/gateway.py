@@ -18,6 +18,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from functools import partial
@@ -80,11 +81,6 @@ class Outbox(Protocol):
         """
 
 
-def new_call_id() -> str:
-    """A name for a call that no client named."""
-    return f"g{secrets.token_hex(16)}"
-
-
 class Gateway:
     """Sessions, results and rounds over one backend.
 
@@ -123,6 +119,9 @@ class Gateway:
         # under way twice, once from before a reconnect.
         self._submitted: dict[MutationCall, Callable[[Reply], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Names rise with time, so the store appends them instead of sorting them in.
+        self._call_names = f"g{now_ns():016x}{secrets.token_hex(2)}"
+        self._calls_named = itertools.count()
         self.last_active = clock()
         backend.listen(self)
 
@@ -137,7 +136,7 @@ class Gateway:
         """A socket opened; `locked` sessions must authenticate as admin first."""
         session = ClientSession(
             ts=self.backend.ts,
-            new_call_id=new_call_id,
+            new_call_id=self._new_call_id,
             now_ns=self._now_ns,
             locked=locked,
         )
@@ -278,6 +277,10 @@ class Gateway:
         if query.result is not None:
             self._results.unwatch(query.result, query)
 
+    def _new_call_id(self) -> str:
+        """A name for a call that no client named."""
+        return f"{self._call_names}{next(self._calls_named):010x}"
+
     # -- calls without a session --------------------------------------------------
 
     def query(
@@ -345,7 +348,7 @@ class Gateway:
         self.last_active = self._clock()
         answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
         self._submit(
-            MutationCall(new_call_id(), path, args, caller, stored),
+            MutationCall(self._new_call_id(), path, args, caller, stored),
             partial(_settle, answer),
         )
         return await answer
@@ -365,7 +368,7 @@ class Gateway:
         """
         self.last_active = self._clock()
         return await self.backend.run_action(
-            ActionCall(new_call_id(), path, args, caller, stored)
+            ActionCall(self._new_call_id(), path, args, caller, stored)
         )
 
 

@@ -9,6 +9,7 @@ only thing a process can still do in a loop that never ends).
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import resource
 import select
@@ -75,6 +76,8 @@ def main() -> None:
     first = channel.receive(wait=True)
     if first is None:
         return
+    gc.freeze()  # what was imported stays: the collector need not walk it again
+    gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
     role, *rest = first
     assert isinstance(role, Become), role
     ROLES[role.role](channel, recorder, role, rest)
