@@ -11,6 +11,7 @@ All take the deployment's admin key.
 
 from __future__ import annotations
 
+import secrets
 import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from convexlab import knobs
 from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotFound
 from convexlab.functions.processes.messages import Import
 from convexlab.functions.processes.push import PushRequest
-from convexlab.sync.gateway import new_call_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ class Admin:
             self._supervisor.write(
                 Import(
                     number(),
-                    new_call_id(),
+                    f"g{secrets.token_hex(16)}",
                     table,
                     lines[start : start + size],
                     start + 1,
