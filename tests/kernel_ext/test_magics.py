@@ -243,11 +243,11 @@ def test_names_of_the_live_deployment_complete(run):
         "complete('%%convex ta'), complete('%%convex tasks --d')",
         "'import json\\njson.dumps' in complete('import json\\njson.du')",
     )
-    assert ran.text(4) == (
+    assert " ".join(ran.text(4).split()) == (
         "(['%convex run'], ['%convex run tasks:create', '%convex run tasks:list'], "
         "['%convex run tasks:list'])"
     )
-    assert ran.text(5) == (
+    assert " ".join(ran.text(5).split()) == (
         "(['%%convex tasks'], ['%%convex tasks --deployment', '%%convex tasks --dry-run'])"
     )
     assert ran.text(6) == "True"
