@@ -49,6 +49,12 @@ class Deployment:
         self._arguments = arguments
         self._knobs = knobs
         self._process: subprocess.Popen[bytes] | None = None
+        # No connection outlives its request: the next one may meet another process.
+        self._http = httpx.Client(
+            verify=False,
+            timeout=PATIENCE_SECONDS,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     # -- its life ------------------------------------------------------------------
 
@@ -84,6 +90,7 @@ class Deployment:
 
     def close(self) -> None:
         """Leave nothing running, whatever happened."""
+        self._http.close()
         if self._process is None:
             return
         family = self.family()
@@ -151,13 +158,8 @@ class Deployment:
         headers = {"Authorization": f"Convex {key}"} if key else {}
         if body is not None:
             request["json"] = body
-        return httpx.request(
-            method,
-            self.url + path,
-            headers=headers | request.pop("headers", {}),
-            timeout=PATIENCE_SECONDS,
-            **request,
-        )
+        headers |= request.pop("headers", {})
+        return self._http.request(method, self.url + path, headers=headers, **request)
 
     def call(self, kind: str, path: str, /, **args: Any) -> dict[str, Any]:
         """Call a public function as anybody; the envelope of its outcome."""
