@@ -69,6 +69,8 @@ WAL_REST_FRAMES: Final = 3000
 
 # The user's own time in a query or mutation, store operations left out.
 FUNCTION_USER_SECONDS: Final = 1.0
+# How much longer a call may take whose process the machine keeps from working.
+FUNCTION_PATIENCE_SECONDS: Final = 4.0
 # Store operations included.
 FUNCTION_SYSTEM_SECONDS: Final = 15.0
 READERS: Final = 2

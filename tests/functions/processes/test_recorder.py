@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convexlab import knobs
-from convexlab.functions.processes.recorder import FlightRecorder
+from convexlab.functions.processes.recorder import FlightRecorder, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,34 @@ def test_the_users_own_time_runs_out_first(
     reason = recorder.overdue()
     assert reason is not None
     assert "maximum duration" in reason
+
+
+def test_a_call_that_was_kept_from_working_has_more_time(
+    recorder: FlightRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crowded machine is not the function's fault, up to a limit."""
+    monkeypatch.setattr(knobs, "FUNCTION_USER_SECONDS", 0.0)
+    recorder.start(7)
+    recorder.enter()
+    monkeypatch.setattr(knobs, "FUNCTION_USER_SECONDS", 1.0)
+    assert recorder.overdue(worked_seconds=0.2) is None
+    assert recorder.overdue(worked_seconds=1.0) is not None
+    monkeypatch.setattr(knobs, "FUNCTION_PATIENCE_SECONDS", -1.0)
+    assert recorder.overdue(worked_seconds=0.2) is not None
+
+
+def test_a_stopwatch_counts_anew_with_each_call() -> None:
+    watch = Stopwatch(os.getpid())
+    first = watch.seconds(1)
+    if first is None:
+        assert sys.platform != "linux"
+        return
+    assert first == 0.0
+    sum(range(100_000))
+    later = watch.seconds(1)
+    assert later is not None
+    assert later > 0.0
+    assert watch.seconds(2) == 0.0
 
 
 def test_the_stores_time_is_not_the_users(

@@ -345,7 +345,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(knobs.WATCH_SECONDS)
             for worker in self._working():
-                reason = worker.recorder.overdue()
+                reason = worker.overdue()
                 if reason is not None:
                     await worker.kill(reason)
 

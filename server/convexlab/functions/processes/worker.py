@@ -26,7 +26,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
     from_process_decoder,
 )
-from convexlab.functions.processes.recorder import FlightRecorder
+from convexlab.functions.processes.recorder import FlightRecorder, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +80,7 @@ class Worker:
             stderr=log,
         )
         theirs.close()
+        self._stopwatch = Stopwatch(self.process.pid)
         self._socket = ours
         self._channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
             from_process_decoder, self._messages, self._lost
@@ -119,6 +120,11 @@ class Worker:
         """Send a message; nothing happens if the process is gone."""
         if self.alive:
             self._channel.send(message)
+
+    def overdue(self) -> str | None:
+        """Which limit the running call has passed, in words; None if none."""
+        worked = self._stopwatch.seconds(self.recorder.call)
+        return self.recorder.overdue(worked_seconds=worked)
 
     async def kill(self, reason: str) -> None:
         """End a process that does not end by itself; its stack is kept.
