@@ -18,7 +18,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 
-$(VENV)/.lab: pyproject.toml | $(BIN)/python
+# What an editable install copies: changed front ends want it made again.
+FRONT := hatch_build.py $(wildcard widgets/*.json widgets/*.mjs widgets/src/* widgets/src/*/* widgets/lab/*)
+
+$(VENV)/.lab: pyproject.toml $(FRONT) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[lab]"
 	touch $@
 
@@ -26,7 +29,7 @@ $(VENV)/.lab: pyproject.toml | $(BIN)/python
 
 test: $(VENV)/.dev deps-node deps-browser check unit
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml $(FRONT) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@
 
