@@ -1,1 +1,9 @@
-"""The kernel side."""
+"""The kernel side: `%convex`, `%%convex` and `db`, over HTTP and one WebSocket.
+
+Reading order: discovery (where a deployment is, and how it is started) ·
+endpoint · attachment (requests to it, wherever it is just now) · failures (its
+refusals as typed errors) · client (`db`) · tables · status · results · display ·
+columns · importing (data frames and files in) · state · link · live (what is
+followed) · cells (cells as modules) · notebook · tracebacks · magics · options ·
+commands · card · guess · completion.
+"""

@@ -8,10 +8,7 @@ understood.
 from __future__ import annotations
 
 import difflib
-import html
 import inspect
-import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
-from convexlab_kernel import cells, discovery, display, guess, importing
+from convexlab_kernel import cells, discovery, guess, importing
+from convexlab_kernel.card import Card
 from convexlab_kernel.notebook import push
+from convexlab_kernel.options import Options, evaluate, without_deployment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.importing import Mode
     from convexlab_kernel.notebook import Notebook
-    from convexlab_kernel.status import Status
 
 LATER = {
     "logs": "print() lines appear under the cell that calls the function",
@@ -38,7 +36,6 @@ LATER = {
     "deploy": "`convexlab deploy` in a shell pushes a folder",
     "login": "set CONVEXLAB_ADMIN_KEY",
 }
-NAMES = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +220,7 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
 
 def _call(line: Line) -> tuple[Database, str, dict[str, Any] | None]:
     """A line that calls a function: deployment, path, arguments."""
-    rest, deployment = _without_deployment(line.rest)
+    rest, deployment = without_deployment(line.rest)
     path, _, expression = rest.partition(" ")
     if not path:
         raise InvalidArguments('Name a function: %convex run tasks:list {"limit": 10}.')
@@ -235,88 +232,6 @@ def _call(line: Line) -> tuple[Database, str, dict[str, Any] | None]:
         )
         raise InvalidArguments(message)
     return line.notebook.database(deployment), path, arguments
-
-
-DEPLOYMENT = re.compile(r"(?:^|\s)--deployment[ =](\S+)(?=$|\s)")
-
-
-def _without_deployment(rest: str) -> tuple[str, str | None]:
-    """Split `--deployment NAME` off, which stands before or after the call."""
-    for found in DEPLOYMENT.finditer(rest):
-        before, after = rest[: found.start()].strip(), rest[found.end() :].strip()
-        if not before or not after:
-            return before or after, found[1]
-    return rest.strip(), None
-
-
-def evaluate(expression: str, namespace: dict[str, Any]) -> Any:
-    """The value of a Python expression in the notebook; `true false null` understood."""
-    try:
-        code = compile(expression.strip(), "<arguments>", "eval")
-    except SyntaxError as error:
-        message = f"`{expression.strip()}` is not a Python expression: {error.msg}."
-        raise InvalidArguments(message) from None
-    try:
-        return eval(code, NAMES | namespace)  # noqa: S307 - the user's own expression
-    except Exception as error:  # noqa: BLE001 - the user's own expression
-        message = f"`{expression.strip()}`: {type(error).__name__}: {error}"
-        raise InvalidArguments(message) from None
-
-
-class Options:
-    """A line's words and options, refused by name where they are not known.
-
-    Args:
-        rest: the line.
-        values: options that take a value.
-        flags: options that do not.
-    """
-
-    def __init__(
-        self, rest: str, *, values: tuple[str, ...] = (), flags: tuple[str, ...] = ()
-    ) -> None:
-        self.words: list[str] = []
-        self._values: dict[str, str] = {}
-        self._flags: set[str] = set()
-        words = shlex.split(rest)
-        while words:
-            word = words.pop(0)
-            if not word.startswith("--"):
-                self.words.append(word)
-                continue
-            name, _, value = word[2:].partition("=")
-            if name in flags:
-                self._flags.add(name)
-            elif name not in values:
-                raise InvalidArguments(_unknown_option(name, (*values, *flags)))
-            elif not value and not words:
-                raise InvalidArguments(f"--{name} needs a value.")
-            else:
-                self._values[name] = value or words.pop(0)
-
-    def value(self, name: str) -> str | None:
-        """An option's value."""
-        return self._values.get(name)
-
-    def flag(self, name: str) -> bool:
-        """Whether an option is there."""
-        return name in self._flags
-
-    def number(self, name: str, default: int) -> int:
-        """An option's value as a whole number."""
-        text = self._values.get(name)
-        if text is None:
-            return default
-        if not text.isdigit():
-            raise InvalidArguments(f"--{name} takes a whole number, not {text!r}.")
-        return int(text)
-
-    def one(self, what: str) -> str:
-        """The line's only word."""
-        if len(self.words) != 1:
-            said = "nothing" if not self.words else " ".join(self.words)
-            raise InvalidArguments(f"This takes {what}, and got: {said}.")
-        return self.words[0]
 
 
 def _known_table(database: Database, name: str) -> None:
@@ -363,13 +278,6 @@ def _unknown(word: str) -> str:
     )
 
 
-def _unknown_option(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    meant = f" Is --{near[0]} meant?" if near else ""
-    listed = ", ".join(f"--{one}" for one in known) or "no options"
-    return f"--{name} is not known here.{meant} This takes {listed}."
-
-
 class Text:
     """What a command has to say, shown as it is."""
 
@@ -378,151 +286,3 @@ class Text:
 
     def __repr__(self) -> str:
         return self._text
-
-
-# -- the status ----------------------------------------------------------------
-
-
-def greeting(notebook: Notebook) -> str:
-    """What `%load_ext` says: where the deployment is and what is in it."""
-    database = notebook.database()
-    status = database.status()
-    where = database.address.folder or database.address.url
-    return (
-        f"convexlab: {database.name} ({where}) · "
-        f"{display.counted(len(status.tables), 'tables')} · "
-        f"{display.counted(len(status.modules), 'modules')}"
-    )
-
-
-class Card:
-    """The status card of a deployment."""
-
-    def __init__(self, database: Database) -> None:
-        self._address = database.address
-        self._status: Status = database.status()
-
-    def _facts(self) -> list[tuple[str, str]]:
-        address, status = self._address, self._status
-        facts = [
-            ("deployment", address.name),
-            ("address for clients", address.client_url),
-        ]
-        if address.secret:
-            facts.append(
-                ("through Jupyter", f"<Jupyter's address>/convex/c/{address.secret}")
-            )
-        if address.folder is not None:
-            facts.append(("folder", str(address.folder)))
-        if status.version:
-            facts.append(("version", status.version))
-        return facts
-
-    def _tables(self) -> list[tuple[str, str]]:
-        return [
-            (
-                table.name,
-                "" if table.count is None else display.shown(table.count, None),
-            )
-            for table in self._status.tables
-        ]
-
-    def _modules(self) -> list[tuple[str, str, str]]:
-        return [
-            (
-                module.path,
-                ", ".join(
-                    f"{kind} {name}".strip() for kind, name in module.described()
-                ),
-                "" if module.origin is None else str(module.origin),
-            )
-            for module in self._status.modules
-        ]
-
-    def _repr_html_(self) -> str:
-        modules = "".join(
-            f"<tr>{''.join(f'{display.CELL}{html.escape(cell)}</td>' for cell in row)}</tr>"
-            for row in self._modules()
-        )
-        tables = display.card_html(self._tables()) if self._tables() else ""
-        listed = f"{display.TABLE}<tbody>{modules}</tbody></table>" if modules else ""
-        return (
-            f"{display.card_html(self._facts())}"
-            f"{display.NOTE}Tables: {len(self._status.tables)}</div>{tables}"
-            f"{display.NOTE}Modules: {len(self._status.modules)}</div>{listed}"
-        )
-
-    def __repr__(self) -> str:
-        lines = [f"{name}: {value}" for name, value in self._facts()]
-        lines += [f"table {name}: {count}" for name, count in self._tables()]
-        lines += [
-            f"module {path}: {functions or 'no functions'}"
-            + (f" ← {origin}" if origin else "")
-            for path, functions, origin in self._modules()
-        ]
-        return "\n".join(lines)
-
-
-# -- completion ----------------------------------------------------------------
-
-
-def matcher(notebook: Notebook) -> Any:
-    """A completer of `%convex` lines for IPython: words, functions, tables."""
-    from IPython.core.completer import SimpleCompletion, context_matcher
-
-    @context_matcher()  # type: ignore[untyped-decorator]  # IPython is untyped
-    def convex_matcher(context: Any) -> dict[str, Any]:
-        line = context.full_text.split("\n")[context.cursor_line][
-            : context.cursor_position
-        ]
-        words = candidates(notebook, line)
-        token = line.rpartition(" ")[2]
-        found = [word for word in words if word.startswith(token)]
-        # IPython replaces its own token, which begins after a colon or a slash.
-        shorter = (
-            len(token) - len(context.token) if token.endswith(context.token) else 0
-        )
-        return {
-            "completions": [
-                SimpleCompletion(word[shorter:], type="param") for word in found
-            ],
-            "suppress": bool(found),
-        }
-
-    convex_matcher.notebook = notebook
-    return convex_matcher
-
-
-def candidates(notebook: Notebook, line: str) -> list[str]:
-    """What may stand at the end of a line, with the names of the live deployment."""
-    words = line.lstrip("# ").split(" ")
-    if words[0] == "%%convex":
-        names = [module.path for module in _quiet_status(notebook)]
-        return [*cells.FLAGS[:3], *names, "schema"]
-    if words[0] != "%convex":
-        return []
-    if len(words) == 2:
-        return [*COMMANDS, "help"]
-    if words[1] in {"run", "watch"} and len(words) == 3:
-        return [
-            f"{module.path}:{name}"
-            for module in _quiet_status(notebook)
-            for _, name in module.described()
-        ]
-    if words[1] == "data" and len(words) == 3:
-        return _quiet_tables(notebook)
-    return []
-
-
-def _quiet_status(notebook: Notebook) -> list[Any]:
-    try:
-        return notebook.database().status().modules
-    except Exception:  # noqa: BLE001 - completion never disturbs typing
-        return []
-
-
-def _quiet_tables(notebook: Notebook) -> list[str]:
-    try:
-        return list(notebook.database().tables)
-    except Exception:  # noqa: BLE001 - completion never disturbs typing
-        return []

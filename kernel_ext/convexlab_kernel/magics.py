@@ -22,7 +22,7 @@ from IPython.core.magic import (
 )
 
 from convexlab.errors import ConvexlabError
-from convexlab_kernel import cells, commands
+from convexlab_kernel import card, cells, commands, completion
 from convexlab_kernel.notebook import Notebook
 from convexlab_kernel.tracebacks import edge
 
@@ -81,9 +81,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.append(cells.comment_form)
     shell.events.register("pre_run_cell", magics.notebook.before_cell)
     shell.events.register("post_run_cell", magics.notebook.after_cell)
-    shell.Completer.custom_matchers.append(commands.matcher(magics.notebook))
+    shell.Completer.custom_matchers.append(completion.matcher(magics.notebook))
     try:
-        print(commands.greeting(magics.notebook))  # noqa: T201 - the cell's output
+        print(card.greeting(magics.notebook))  # noqa: T201 - the cell's output
     except ConvexlabError as error:
         # The magics stay: `%convex use …` is the way out.
         print(f"convexlab: no deployment yet. {error}")  # noqa: T201 - the cell's output

@@ -1,0 +1,93 @@
+"""The status card: which deployment, its tables, its modules and where they came from."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from convexlab_kernel import display
+
+if TYPE_CHECKING:
+    from convexlab_kernel.client import Database
+    from convexlab_kernel.notebook import Notebook
+    from convexlab_kernel.status import Status
+
+
+def greeting(notebook: Notebook) -> str:
+    """What `%load_ext` says: where the deployment is and what is in it."""
+    database = notebook.database()
+    status = database.status()
+    where = database.address.folder or database.address.url
+    return (
+        f"convexlab: {database.name} ({where}) · "
+        f"{display.counted(len(status.tables), 'tables')} · "
+        f"{display.counted(len(status.modules), 'modules')}"
+    )
+
+
+class Card:
+    """The status card of a deployment."""
+
+    def __init__(self, database: Database) -> None:
+        self._address = database.address
+        self._status: Status = database.status()
+
+    def _facts(self) -> list[tuple[str, str]]:
+        address, status = self._address, self._status
+        facts = [
+            ("deployment", address.name),
+            ("address for clients", address.client_url),
+        ]
+        if address.secret:
+            facts.append(
+                ("through Jupyter", f"<Jupyter's address>/convex/c/{address.secret}")
+            )
+        if address.folder is not None:
+            facts.append(("folder", str(address.folder)))
+        if status.version:
+            facts.append(("version", status.version))
+        return facts
+
+    def _tables(self) -> list[tuple[str, str]]:
+        return [
+            (
+                table.name,
+                "" if table.count is None else display.shown(table.count, None),
+            )
+            for table in self._status.tables
+        ]
+
+    def _modules(self) -> list[tuple[str, str, str]]:
+        return [
+            (
+                module.path,
+                ", ".join(
+                    f"{kind} {name}".strip() for kind, name in module.described()
+                ),
+                "" if module.origin is None else str(module.origin),
+            )
+            for module in self._status.modules
+        ]
+
+    def _repr_html_(self) -> str:
+        modules = "".join(
+            f"<tr>{''.join(f'{display.CELL}{html.escape(cell)}</td>' for cell in row)}</tr>"
+            for row in self._modules()
+        )
+        tables = display.card_html(self._tables()) if self._tables() else ""
+        listed = f"{display.TABLE}<tbody>{modules}</tbody></table>" if modules else ""
+        return (
+            f"{display.card_html(self._facts())}"
+            f"{display.NOTE}Tables: {len(self._status.tables)}</div>{tables}"
+            f"{display.NOTE}Modules: {len(self._status.modules)}</div>{listed}"
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"{name}: {value}" for name, value in self._facts()]
+        lines += [f"table {name}: {count}" for name, count in self._tables()]
+        lines += [
+            f"module {path}: {functions or 'no functions'}"
+            + (f" ← {origin}" if origin else "")
+            for path, functions, origin in self._modules()
+        ]
+        return "\n".join(lines)
