@@ -8,6 +8,7 @@ only thing a process can still do in a loop that never ends).
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import os
@@ -29,6 +30,9 @@ from convexlab.functions.processes.messages import (
 )
 from convexlab.functions.processes.recorder import FlightRecorder
 
+# Of prctl(2): the signal that comes when the parent is gone.
+_PR_SET_PDEATHSIG = 1
+
 ROLES = {"writer": writer.run, "reader": reader.run, "analyst": analyst.run}
 
 
@@ -36,8 +40,17 @@ def end_with_parent(sock: socket.socket) -> None:
     """Leave at once when the other end of the channel is gone, whatever runs.
 
     The role's loop sees the end of the channel by itself, but not while a
-    user's function holds it up.
+    user's function holds it up; and a thread not while it holds the interpreter
+    too (`re` does), so on Linux the kernel sees to it.
     """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(
+        target=_leave_at_hangup, args=(sock,), name="end-with-parent", daemon=True
+    ).start()
+
+
+def _leave_at_hangup(sock: socket.socket) -> None:
     poll = select.poll()
     poll.register(
         sock,
@@ -68,9 +81,7 @@ def main() -> None:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, file=stack_fd, all_threads=False)
     sock = socket.socket(fileno=channel_fd)
-    threading.Thread(
-        target=end_with_parent, args=(sock,), name="end-with-parent", daemon=True
-    ).start()
+    end_with_parent(sock)
     channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
     recorder = FlightRecorder(recorder_fd)
     first = channel.receive(wait=True)
