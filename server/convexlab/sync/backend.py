@@ -114,11 +114,12 @@ class RunError:
 
     `message` is for people, without the `[Request ID: …] Server Error` line, which
     the gateway adds. `data` is wire JSON for a ConvexError (`b"null"` included),
-    None for every other failure.
+    None for every other failure. `code` is the stable code of the error's class.
     """
 
     message: str
     data: bytes | None = None
+    code: str = "FunctionFailed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,4 +145,4 @@ def _run_error(failure: messages.Failure | None) -> RunError | None:
     text = failure.message
     if failure.traceback:
         text = f"{text}\n{failure.traceback}"
-    return RunError(text, failure.data)
+    return RunError(text, failure.data, failure.code)

@@ -25,7 +25,13 @@ from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
 from convexlab.documents.encoding import from_wire, to_clean_json, to_export_json
-from convexlab.errors import BadAdminKey, CallerError, NotAllowed, RemoteProtocolError
+from convexlab.errors import (
+    BadAdminKey,
+    CallerError,
+    NotAllowed,
+    NotFound,
+    RemoteProtocolError,
+)
 from convexlab.protocol.messages import arguments, encode, function_path
 from convexlab.protocol.versions import client_from_header, decode_ts, encode_ts
 from convexlab.sync.backend import (
@@ -105,9 +111,10 @@ class Success(
 class Failure(
     msgspec.Struct, frozen=True, rename="camel", tag_field="status", tag="error"
 ):
-    """A function's error."""
+    """A function's error; `errorCode` is ours: the error class's stable code."""
 
     error_message: str
+    error_code: str
     error_data: Raw | UnsetType = UNSET
     log_lines: tuple[str, ...] | UnsetType = UNSET
 
@@ -312,7 +319,7 @@ class Api:
                     f"Could not find function for '{call.path}'. "
                     "Did you forget to run `npx convex dev`?"
                 )
-                run = ActionRun(error=RunError(text))
+                run = ActionRun(error=RunError(text, code=NotFound.code))
                 return call.envelope(run, request_id(call.path))
             case _:
                 assert_never(kind)
@@ -353,7 +360,7 @@ def _failure(
     log_lines: tuple[str, ...] | UnsetType,
 ) -> Failure:
     data = UNSET if error.data is None else Raw(write(error.data))
-    return Failure(error_text(error, request), data, log_lines)
+    return Failure(error_text(error, request), error.code, data, log_lines)
 
 
 _Body = TypeVar("_Body", FunctionRequest, BatchRequest)
