@@ -23,6 +23,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Note,
     Ready,
+    Stop,
     ToProcess,
     from_process_decoder,
 )
@@ -188,8 +189,14 @@ class Worker:
             self.process.send_signal(number)
 
     async def stop(self, timeout_seconds: float) -> None:
-        """Hang up, wait for the end, kill after the timeout."""
-        if self.alive:
+        """Hang up, wait for the end, kill after the timeout.
+
+        The writer is asked instead: at a hangup it would leave its groups and the
+        WAL as they are.
+        """
+        if self.alive and self.role == "writer":
+            self.send(Stop())
+        elif self.alive:
             self._channel.close()
         try:
             await asyncio.to_thread(self.process.wait, timeout_seconds)
