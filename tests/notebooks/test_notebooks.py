@@ -1,0 +1,57 @@
+"""The notebooks run from top to bottom, headless, each in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty project; the deployment that a notebook started in it is ended."""
+    yield tmp_path
+    address = tmp_path / ".convexlab" / "local" / "address.json"
+    if address.exists():
+        gateway = psutil.Process(json.loads(address.read_text())["pid"])
+        family = [gateway, *gateway.children(recursive=True)]
+        os.kill(gateway.pid, signal.SIGTERM)
+        psutil.wait_procs(family, timeout=30)
+
+
+def outputs(notebook: Any, source: str) -> list[Any]:
+    """The outputs of the cell that contains a text."""
+    found: list[Any] = next(c.outputs for c in notebook.cells if source in c.source)
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
+    shutil.copy(path, folder)
+    notebook = nbformat.read(folder / path.name, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=240, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    if path.stem == "01_quickstart":
+        live = outputs(notebook, "db.watch(")[0].data
+        assert (
+            live["application/vnd.convexlab.live.v1+json"]["path"] == "flights:recent"
+        )
+        assert "showing 20 of 50 documents" in live["text/html"]
+        said = outputs(notebook, "db.query(")[0].data
+        assert "HNL" in said["text/html"]

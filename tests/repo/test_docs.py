@@ -1,0 +1,59 @@
+"""The docs are true: links lead somewhere, examples parse, notebooks are clean."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MAGIC = re.compile(r"^\s*(%|!).*$", re.MULTILINE)
+PATH = re.compile(r"`((?:server|kernel_ext|widgets|notebooks|docs|tests)/[\w./-]*)`")
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_to_files(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_paths_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_python_blocks_parse(page: Path) -> None:
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        ast.parse(MAGIC.sub("", block))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=named)
+def test_notebooks_are_kept_without_outputs(notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    kept = [c["source"] for c in cells if c.get("outputs") or c.get("execution_count")]
+    assert kept == []
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=named)
+def test_notebook_cells_have_one_heading_and_parse(notebook: Path) -> None:
+    """Each starts with its title; each code cell is Python but for its magic lines."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    first = "".join(cells[0]["source"])
+    assert first.startswith("# "), first
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            ast.parse(MAGIC.sub("", "".join(cell["source"])))
