@@ -53,5 +53,5 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             live["application/vnd.convexlab.live.v1+json"]["path"] == "flights:recent"
         )
         assert "showing 20 of 50 documents" in live["text/html"]
-        said = outputs(notebook, "db.query(")[0].data
+        said = outputs(notebook, 'db.query("flights:to"')[0].data
         assert "HNL" in said["text/html"]
