@@ -39,10 +39,10 @@ class Client:
             if line.startswith(b"{"):
                 return json.loads(line)
 
-    async def tell(self) -> None:
-        """Answer its wait for a line."""
+    async def tell(self, word: str = "") -> None:
+        """Write the line that it waits for."""
         assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
+        self._process.stdin.write(f"{word}\n".encode())
         await self._process.stdin.drain()
 
 
@@ -70,9 +70,19 @@ async def client(
 
 def node(scenario: str) -> list[str]:
     """The command of npm's client."""
-    if not (HERE / "node_modules" / "convex").is_dir():
-        pytest.skip("run `npm ci` in tests/compat first")
+    _require("convex")
     return ["node", "client.mjs", scenario]
+
+
+def react() -> list[str]:
+    """The command of npm's client in a React page."""
+    _require("react-test-renderer")
+    return ["node", "react.mjs"]
+
+
+def _require(package: str) -> None:
+    if not (HERE / "node_modules" / package).is_dir():
+        pytest.skip("run `npm ci` in tests/compat first")
 
 
 def python(scenario: str) -> list[str]:

@@ -32,12 +32,17 @@ def inc(ctx, by: float = 1):
     return n
 """,
     "messages": """
-from convexlab import mutation, query
+from convexlab import PaginationOpts, mutation, query
 
 
 @query
 def list_(ctx):
     return [message["body"] for message in ctx.db.query("messages")]
+
+
+@query
+def page(ctx, paginationOpts: PaginationOpts):
+    return ctx.db.query("messages").paginate(paginationOpts)
 
 
 @query
