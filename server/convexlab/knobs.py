@@ -60,7 +60,10 @@ SQLITE_BUSY_MS: Final = 5000
 SQLITE_CACHE_KIB: Final = 16 << 10
 # Pages of the file come from the page cache without a copy; 0 turns it off.
 SQLITE_MMAP_BYTES: Final = 1 << 30
-# The WAL begins anew once it has so many frames (4 KB each) ...
+# How much the WAL grows (frames of 4 KB) until what is new is copied: each look is a
+# flush of its own, so looking after every group would double the disk's work.
+WAL_LOOK_FRAMES: Final = 1000
+# The WAL begins anew once it has so many frames ...
 WAL_RESTART_FRAMES: Final = 2000
 # ... and no more than so many are left to copy, about 3 ms of the writer's time.
 WAL_REST_FRAMES: Final = 3000
@@ -103,6 +106,19 @@ MAX_CLOCK_RAISE_SECONDS: Final = 300.0
 # Sessions served in one go, before the loop looks at its sockets again.
 SESSIONS_PER_STEP: Final = 100
 
+# -- auth ---------------------------------------------------------------------
+
+# How far an issuer's clock may be off: Convex's, for `customJwt` tokens.
+TOKEN_GRACE_SECONDS: Final = 5.0
+# How long an issuer's keys are believed: when it does not say, at least, at most.
+KEYS_SECONDS: Final = 300.0
+KEYS_LEAST_SECONDS: Final = 15.0
+KEYS_MOST_SECONDS: Final = 24 * 3600.0
+# An unknown key id has them fetched again, but strangers shall not make us knock.
+KEYS_AGAIN_SECONDS: Final = 60.0
+KEYS_TIMEOUT_SECONDS: Final = 5.0
+KEYS_MOST_BYTES: Final = 1 << 20
+
 # -- web ----------------------------------------------------------------------
 
 # Arguments are up to 16 MiB, and JSON may need several bytes for one.
@@ -122,6 +138,8 @@ DRAIN_CHECK_SECONDS: Final = 0.010
 DRAIN_CHECK_MOST_SECONDS: Final = 0.160
 # A peer that does not answer our close is cut off.
 CLOSE_SECONDS: Final = 5.0
+# All pages of a large class come back in the same moment after a restart.
+LISTEN_BACKLOG: Final = 2048
 CORS_MAX_AGE_SECONDS: Final = 86_400
 
 # -- functions/processes ----------------------------------------------------------
@@ -193,8 +211,11 @@ WIDGET_UPDATES_PER_SECOND: Final = 20
 WIDGET_BYTES_PER_SECOND: Final = 500_000
 # A mutation known to be quicker than this may gather with a group kept open for it.
 QUICK_MUTATION_SECONDS: Final = 0.002
-# How often an idle writer looks for what is past retention.
+# How often the writer looks for what is past retention, and how long its chores
+# rest after the disk had no room.
 CHORES_SECONDS: Final = 5.0
+# While calls keep coming, a slice of its chores (about 3 ms) is done so often.
+CHORES_LATE_SECONDS: Final = 0.050
 # Documents of an import that are committed together: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 500
 IDLE_LOOK_SECONDS: Final = 10.0

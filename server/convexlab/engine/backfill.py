@@ -45,20 +45,23 @@ def work_slice(committer: Committer) -> bool:
     """Do one slice of whatever the catalog says is to be done.
 
     Returns:
-        Whether there was something to do.
+        Whether there was something to do, or is when no group is on its way.
     """
+    is_left = False
     for index in committer.catalog.indexes():
         if index.state == "backfilling":
             fill_slice(committer, index)
             return True
-        if index.state == "dropping" and not committer.is_busy:
-            sweep_slice(committer, index)
-            return True
+        if index.state == "dropping":
+            is_left = True
+            if not committer.is_busy:
+                sweep_slice(committer, index)
+                return True
     for table in committer.catalog.by_number.values():
         if table.state == "deleting":
             clear_slice(committer, table)
             return True
-    return False
+    return is_left
 
 
 def work_all(committer: Committer) -> None:

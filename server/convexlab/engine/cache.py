@@ -6,10 +6,12 @@ oldest entries go first.
 
 Invariants
     H1  For a document that no overlay mentions, an entry is what the store has.
+    H2  A mutation puts what it read while the flusher puts what became durable.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ class RevisionCache:
         largest: bodies over so many bytes are not kept.
     """
 
-    __slots__ = ("_capacity", "_largest", "_revisions")
+    __slots__ = ("_capacity", "_largest", "_making_room", "_revisions")
 
     def __init__(self, capacity: int, *, largest: int) -> None:
         self._capacity = capacity
         self._largest = largest
         self._revisions: dict[tuple[int, bytes], Revision] = {}
+        self._making_room = threading.Lock()
 
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A revision, if it is at hand."""
@@ -42,9 +45,10 @@ class RevisionCache:
         if len(revision.body) > self._largest:
             return
         revisions = self._revisions
-        if len(revisions) >= self._capacity:
-            del revisions[next(iter(revisions))]
-        revisions[revision.table, revision.id] = revision
+        with self._making_room:  # H2
+            if len(revisions) >= self._capacity:
+                del revisions[next(iter(revisions))]
+            revisions[revision.table, revision.id] = revision
 
     def update(self, writes: Iterable[DocumentWrite]) -> None:
         """The store has these now: H1."""
@@ -53,7 +57,8 @@ class RevisionCache:
             document = (write.table, write.id)
             if write.old is None:
                 continue  # whether it will be asked for, nobody knows
-            revisions.pop(document, None)
+            with self._making_room:
+                revisions.pop(document, None)
             if write.new is not None:
                 self.put(write.new)
 

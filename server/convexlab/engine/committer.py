@@ -20,6 +20,8 @@ Invariants
     C3  A mutation that fails leaves no trace, its neighbours unharmed: it was
         never accepted.
     C4  What a transaction saw is what it is accepted on: none comes between.
+    C5  When a group finds no room on the disk, neither it nor what has seen it
+        ever was: all of that is refused, and the next begins on what is durable.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from convexlab.engine.snapshot import Snapshot
 from convexlab.engine.timestamp import Timestamp, TimestampSource
 from convexlab.engine.transaction import Transaction
 from convexlab.engine.write_set import touched_keys
+from convexlab.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +105,7 @@ class Committer:
         self._catalog_ts = meta.catalog_ts
         self._modules_ts = meta.modules_ts
         self._accepted = 0
+        self._given_up = (0, "")  # what began before saw what never was; and why
         self._cache = RevisionCache(
             knobs.CACHED_DOCUMENTS, largest=knobs.CACHED_DOCUMENT_BYTES
         )
@@ -159,7 +163,13 @@ class Committer:
             finished: begun after every one accepted before it (C4).
             call_id: recorded, with the outcome, in the same store transaction.
             outcome: what to answer if the same call is asked for again.
+
+        Raises:
+            Unavailable: it has seen a group that was given up (C5).
         """
+        given_up_at, why = self._given_up
+        if finished.began_at < given_up_at:
+            raise Unavailable(why)
         assert finished.began_at == self._accepted or not finished.write_set, (
             f"C4: begun at {finished.began_at}, now at {self._accepted}"
         )
@@ -254,6 +264,24 @@ class Committer:
             self._cache.update(commit.writes)
         self._in_flight = None
         self.durable_ts = group.ts  # C2: from here on it may be published
+
+    def give_up(self, why: str) -> None:
+        """Go back to what is durable: C5.
+
+        Args:
+            why: what is said to the transaction that runs now.
+        """
+        if self._in_flight is not None:
+            self.persistence.settled()
+            self._in_flight = None
+        meta = self.persistence.head().meta
+        self._gathering = CommitGroup(self.durable_ts)
+        self.ts = self.durable_ts
+        self._catalog_ts = meta.catalog_ts
+        self._modules_ts = meta.modules_ts
+        self._accepted += 1
+        self._given_up = (self._accepted, why)
+        self.catalog = load_catalog(self.snapshot(), ts=self._catalog_ts)
 
     def settle_all(self) -> list[CommitGroup]:
         """Make everything accepted so far durable, here and now."""

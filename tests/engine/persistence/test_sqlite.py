@@ -12,8 +12,10 @@ import pytest
 from convexlab.engine.audit import audit
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.snapshot import newest_snapshot
-from convexlab.errors import InternalError
+from convexlab.errors import InternalError, Unavailable
+from tests import full_disk
 
 HERE = Path(__file__).parent
 
@@ -102,6 +104,49 @@ def test_a_group_that_fails_to_apply_can_be_applied_again(tmp_path: Path):
         committer.apply()
     store._write.execute("ALTER TABLE elsewhere RENAME TO calls")
     committer.settle_all()
+    audit(store)
+    store.close()
+
+
+@pytest.mark.parametrize("full", full_disk.WAYS)
+def test_q3_c5_what_finds_no_room_never_was(tmp_path: Path, full: Any):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 10)
+    committer.settle_all()
+    before = committer.ts
+    with full(store):
+        insert(committer, 5000)
+        running = committer.begin()
+        running.insert("t", {"n": "upon what never was"})
+        with pytest.raises(Unavailable, match=str(tmp_path)):
+            committer.settle_all()
+        committer.give_up("the disk is full")
+        with pytest.raises(Unavailable, match="the disk is full"):
+            committer.accept(running.finish())
+        with store.snapshot() as snapshot:
+            assert snapshot.count(10001 << 16) == 10
+            assert snapshot.meta.last_ts == before == committer.ts
+    insert(committer, 5000)
+    committer.settle_all()
+    assert committer.ts > before
+    store.check()
+    audit(store)
+    store.close()
+
+
+def test_trimming_on_a_full_disk_takes_nothing_away(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    for _ in range(3):
+        insert(committer, 200)
+        committer.settle_all()
+    nothing = Retention(log_seconds=0, history_seconds=0)
+    with full_disk.no_more_bytes(store), pytest.raises(Unavailable):
+        trim_slice(committer, nothing)
+    store.check()
+    assert trim_slice(committer, nothing) == 2
+    store.check()
     audit(store)
     store.close()
 

@@ -33,6 +33,7 @@ class Checkpointer:
         scalar(self._connection, "SELECT format FROM meta")
         self.frames = 0
         self.backlog = 0
+        self._looked_at = 0
         self._is_closing = False
         self._work = threading.Event()
         self._is_idle = threading.Event()
@@ -42,13 +43,27 @@ class Checkpointer:
         )
         self._thread.start()
 
+    def follow(self, connection: apsw.Connection) -> None:
+        """Look whenever the WAL has grown by some frames through this connection."""
+        connection.set_wal_hook(self._grown)
+
+    def _grown(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+        """A commit made the WAL this long; looking costs a flush of its own."""
+        if frames < self._looked_at:
+            self._looked_at = 0  # it began anew
+        if frames - self._looked_at >= knobs.WAL_LOOK_FRAMES:
+            self._looked_at = frames
+            self.wake()
+        return int(apsw.SQLITE_OK)
+
     def wake(self) -> None:
-        """A group was flushed: there is something to copy."""
+        """There is something to copy."""
         self._is_idle.clear()
         self._work.set()
 
     def catch_up(self) -> None:
-        """Wait until what was flushed so far has been looked at; for tests."""
+        """Have what was flushed so far looked at, and wait for it; for tests."""
+        self.wake()
         self._is_idle.wait()
 
     def _run(self) -> None:
@@ -68,6 +83,8 @@ class Checkpointer:
             )
         except apsw.BusyError:
             return  # the other one is at it
+        except (apsw.FullError, apsw.IOError):
+            return  # no room to copy to: the WAL keeps it until there is
         self.frames, self.backlog = frames, frames - copied
 
     def finish_on(self, connection: apsw.Connection) -> None:

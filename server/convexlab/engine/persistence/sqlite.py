@@ -14,11 +14,13 @@ Invariants
     Q1  Statements of a group run between BEGIN IMMEDIATE and the COMMIT of its
         flush, on the writing connection alone.
     Q2  From `apply` to `settled` nobody else uses the writing connection.
+    Q3  What finds no room on the disk is taken back whole, and the store goes on.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -44,7 +46,7 @@ from convexlab.engine.persistence.sqlite_rows import GroupRows
 from convexlab.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from convexlab.engine.persistence.contract import Commit, TrimPlan
@@ -53,6 +55,13 @@ if TYPE_CHECKING:
 def open_reader(folder: Path) -> SqliteReader:
     """Open a deployment's store for reading; its writer must have opened it once."""
     return SqliteReader(folder)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write found no room: the disk, a quota or a limit of the process."""
+    if isinstance(error, apsw.IOError):
+        return error.extendedresult == apsw.SQLITE_IOERR_WRITE
+    return isinstance(error, apsw.FullError)
 
 
 class SqlitePersistence:
@@ -98,6 +107,7 @@ class SqlitePersistence:
             scalar(self._write, "SELECT max(row) FROM history") or 0
         )
         self.checkpointer = Checkpointer(path)
+        self.checkpointer.follow(self._write)
 
     def _prepare_writer(self, path: Path) -> None:
         execute = self._write.execute
@@ -140,22 +150,24 @@ class SqlitePersistence:
         self._write.set_busy_timeout(
             0
         )  # a reader that is still at it is not waited for
-        fetch(self._write, "PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(apsw.FullError, apsw.IOError):  # the next to open it does it
+            fetch(self._write, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._write.close()
         self._lock.release()
 
     # -- writing --------------------------------------------------------------
 
     def apply(self, commits: Sequence[Commit]) -> None:
-        """Run a group's statements, all or none: Q1."""
+        """Run a group's statements, all or none: Q1.
+
+        Raises:
+            Unavailable: the disk is full: Q3.
+        """
         assert not self._is_applied, "the group before is not settled"
         self.checkpointer.finish_on(self._write)
-        self._write.execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole_or_not_at_all():
+            self._write.execute("BEGIN IMMEDIATE")
             self._run(commits)
-        except BaseException:
-            self._write.execute("ROLLBACK")
-            raise
         self._is_applied = True
         self._fault("persistence.applied")
 
@@ -167,16 +179,35 @@ class SqlitePersistence:
         self._next_row, self._next_history = rows.next_row, rows.next_history
 
     def flush(self) -> None:
-        """COMMIT, with its fsync; any thread."""
+        """COMMIT, with its fsync; any thread.
+
+        Raises:
+            Unavailable: the disk is full: Q3.
+        """
         assert self._is_applied, "nothing is applied"
-        self._write.execute("COMMIT")
+        with self._whole_or_not_at_all():
+            self._write.execute("COMMIT")
         self._fault("persistence.flushed")
-        self.checkpointer.wake()
 
     def settled(self) -> None:
         """The writing connection is free again: Q2."""
         assert not self._write.in_transaction, "the group is not flushed"
         self._is_applied = False
+
+    @contextmanager
+    def _whole_or_not_at_all(self) -> Iterator[None]:
+        """Q3. N.B. on a full disk SQLite may have rolled back already."""
+        try:
+            yield
+        except BaseException as error:
+            if self._write.in_transaction:
+                self._write.execute("ROLLBACK")
+            if is_full(error):
+                raise Unavailable(
+                    f"The disk that holds {self._folder} is full or takes no more "
+                    f"({error}): nothing was written. Make room on it and try again."
+                ) from error
+            raise
 
     # -- retention ------------------------------------------------------------
 
@@ -184,11 +215,27 @@ class SqlitePersistence:
         """One slice of what is past retention."""
         assert not self._is_applied, "a group is on its way"
         trimmed = Trimmed()
-        with self._write:
+        with self._not_waiting_for_the_disk():
             trimmed.log = self._trim_log(plan)
             trimmed.history = self._trim_history(plan)
             trimmed.calls = self._trim_calls(plan)
         return trimmed
+
+    @contextmanager
+    def _not_waiting_for_the_disk(self) -> Iterator[None]:
+        """A transaction without an fsync: whole, and durable with the next group.
+
+        What is taken away so may be there again after a crash, to be taken again.
+        """
+        self._write.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._whole_or_not_at_all():
+                self._write.execute("BEGIN IMMEDIATE")
+                yield
+                self._write.execute("COMMIT")
+        finally:
+            self._write.execute("PRAGMA synchronous = FULL")
+        self.checkpointer.wake()
 
     def _trim_log(self, plan: TrimPlan) -> int:
         through = scalar(
@@ -242,12 +289,13 @@ class SqlitePersistence:
     def sweep_entries(self, index_id: int, *, limit: int) -> int:
         """Some entries of a dropped index."""
         assert not self._is_applied, "a group is on its way"
-        self._write.execute(
-            "DELETE FROM index_entries WHERE index_id = ?1 AND key IN"
-            " (SELECT key FROM index_entries WHERE index_id = ?1 LIMIT ?2)",
-            (index_id, limit),
-        )
-        return self._write.changes()
+        with self._not_waiting_for_the_disk():
+            self._write.execute(
+                "DELETE FROM index_entries WHERE index_id = ?1 AND key IN"
+                " (SELECT key FROM index_entries WHERE index_id = ?1 LIMIT ?2)",
+                (index_id, limit),
+            )
+            return self._write.changes()
 
     def check(self) -> None:
         """SQLite's own check, and what can be checked without a catalog."""

@@ -13,6 +13,8 @@ Invariants
     F2  Published after its flush, before anything that came later (C2, W1, W2).
     F3  This thread applies only while the running mutation reads from the other
         connection, that is, if it began during a flush.
+    F4  When a group finds no room on the disk, what it tells and what gathered on
+        top of it is refused in one message (C5), and the next group is tried anew.
 """
 
 from __future__ import annotations
@@ -23,10 +25,16 @@ import time
 import traceback
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+
 from convexlab import knobs
+from convexlab.errors import Unavailable
+from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import Answer, Group, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convexlab.engine.committer import CommitGroup, Committer
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.messages import FromProcess, ToProcess
@@ -40,12 +48,22 @@ class Flusher:
     Args:
         committer: whose groups; under `lock` from its thread and from here.
         channel: where they are published.
+        gave_up: told when a group is refused (F4), under `lock`; what it returns is
+            sent with the refusals.
+        fault: called with the name of each point where a crash would matter.
     """
 
     def __init__(
-        self, committer: Committer, channel: SyncChannel[ToProcess, FromProcess]
+        self,
+        committer: Committer,
+        channel: SyncChannel[ToProcess, FromProcess],
+        *,
+        gave_up: Callable[[Unavailable], list[Outgoing]] = lambda _: [],
+        fault: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.lock = threading.RLock()
+        self._gave_up = gave_up
+        self._fault = fault
         self._committer = committer
         self._channel = channel
         self._gathering: list[Outgoing] = []
@@ -103,6 +121,10 @@ class Flusher:
             ):
                 self._seal()
 
+    def settle(self) -> None:
+        """See that nothing is in flight that has come back; under the lock."""
+        self._settle()
+
     def finish(self) -> None:
         """Make everything durable and end the thread."""
         while True:
@@ -136,15 +158,27 @@ class Flusher:
 
     def _seal(self) -> None:
         """Apply what has gathered; F1."""
-        group = self._committer.apply()
         messages, self._gathering = self._gathering, []
+        try:
+            group = self._committer.apply()
+        except Unavailable as error:
+            self._give_up(error, messages)
+            return
         if group is None:
             self._publish(
                 self._committer.durable_ts, self._committer.durable_ts, [], messages
             )
             return
         self._sealed, self._outgoing = group, messages
+        self._fault("flusher.sealed")
         self._changed.notify_all()
+
+    def _give_up(self, error: Unavailable, messages: list[Outgoing]) -> None:
+        """F4. Failures that were told anyway stay what they are."""
+        self._committer.give_up(str(error))
+        refused = [_refused(message, error) for message in messages]
+        ts = self._committer.durable_ts
+        self._publish(ts, ts, [], [*refused, *self._gave_up(error)])
 
     def _publish(
         self,
@@ -178,8 +212,19 @@ class Flusher:
         group, messages = self._sealed, self._outgoing
         assert group is not None
         touched = group.keys()
-        self._committer.flush(group)
+        try:
+            self._committer.flush(group)
+        except Unavailable as error:
+            with self.lock:
+                gathered, self._gathering = self._gathering, []
+                self._sealed = None
+                self._give_up(error, [*messages, *gathered])
+                self._changed.notify_all()
+            os.write(self._ring, b"\0")
+            return
+        self._fault("flusher.flushed")
         self._publish(group.previous_ts, group.ts, touched, messages)  # F2
+        self._fault("flusher.published")
         with self.lock:
             self._is_flushed = True
             self._changed.notify_all()
@@ -196,3 +241,16 @@ class Flusher:
             if self._is_flushed and self._gathering:
                 self._settle()
                 self._seal()
+
+
+def _refused(message: Outgoing, error: Unavailable) -> Outgoing:
+    if message.failure is not None:
+        return message
+    failure = failure_from(error)
+    match message:
+        case Reply():
+            return msgspec.structs.replace(
+                message, ts=None, value=None, failure=failure
+            )
+        case Answer():
+            return msgspec.structs.replace(message, body=b"", failure=failure)

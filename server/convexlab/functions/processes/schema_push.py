@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.committer import Committer
     from convexlab.engine.transaction import Transaction
+    from convexlab.errors import Unavailable
 
 _SCHEMAS_BY_STATE: Final = by_id_index(SCHEMAS) | FIRST_USER_SLOT
 _FAILED: Final = Interval.prefix(encode_key("failed"))
@@ -86,6 +87,12 @@ class SchemaPush:
             why = SchemaViolation(failed[0].error or "The index could not be built.")
             return [Answer(number, b"", failure_from(why))]
         return [Answer(number, b"{}")]
+
+    def give_up(self, error: Unavailable) -> list[Answer]:
+        """What was done last never was; the refusals that it leads to."""
+        self._work_is_due = True
+        number, self._waiting = self._waiting, None
+        return [] if number is None else [Answer(number, b"", failure_from(error))]
 
     def finish(self, message: FinishPush) -> None:
         """Switch, in one transaction.

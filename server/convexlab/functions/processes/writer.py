@@ -15,6 +15,8 @@ Invariants
     W1  A reply leaves after its group is durable, in the group's own message.
     W2  Replies leave in the order in which their calls ran.
     W3  A call with a recorded outcome is answered from the record, never run.
+    W4  Nobody's calls (backfill, retention) wait for calls without end, nor for a
+        moment when nothing comes: one slice is done now and then in any case.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.timestamp import Timestamp
-from convexlab.errors import ConvexlabError
+from convexlab.errors import ConvexlabError, OutOfRetention, Unavailable
 from convexlab.functions.processes import importing, schema_push
 from convexlab.functions.processes.deployed import Deployed, identity_of
 from convexlab.functions.processes.failures import failure_from, failure_of
@@ -57,7 +59,10 @@ from convexlab.functions.processes.messages import (
 from convexlab.functions.runner import Outcome, run as run_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convexlab.functions.processes.channel import SyncChannel
+    from convexlab.functions.processes.flusher import Outgoing
     from convexlab.functions.processes.recorder import FlightRecorder
 
 # Gateway-made call ids begin so; only sessions ask again for theirs.
@@ -119,6 +124,8 @@ class Writer:
         recorder: notes what runs.
         persistence: the store, held.
         secret: what cursors are sealed with.
+        retention: what is kept, and for how long.
+        fault: called with the name of each point where a crash would matter.
     """
 
     def __init__(
@@ -128,6 +135,8 @@ class Writer:
         persistence: SqlitePersistence,
         *,
         secret: bytes,
+        retention: Retention | None = None,
+        fault: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.committer = Committer(persistence)
         self.inbox: deque[ToProcess] = deque()
@@ -135,12 +144,15 @@ class Writer:
         self._recorder = recorder
         self._secret = secret
         self._deployed = Deployed()
-        self._flusher = Flusher(self.committer, channel)
+        self._flusher = Flusher(
+            self.committer, channel, gave_up=self._group_was_given_up, fault=fault
+        )
         self._pushes = schema_push.SchemaPush(self.committer)
-        self._retention = Retention()
+        self._retention = retention or Retention()
         self._pace = Pace()
         self._recovered: set[int] = set()
-        self._retention_is_due = False
+        self._slice_done = self._chores_rest_until = time.monotonic()
+        self._retention_is_due_at = self._slice_done + knobs.CHORES_SECONDS
         self._is_open = True
 
     # -- the loop -----------------------------------------------------------------
@@ -149,12 +161,12 @@ class Writer:
         """Run what arrives until the channel closes."""
         while self._is_open:
             self._take(wait=not self.inbox and not self._has_chores())
-            if self.inbox:
+            if self._has_chores() and (not self.inbox or self._chores_are_late()):
+                self._do_chores()
+            elif self.inbox:
                 message = self.inbox.popleft()
                 self._flusher.seal(even_if_young=not self._pace.is_quick(message))
                 self._run(message)
-            elif self._has_chores():
-                self._do_chores()
             self._flusher.seal(even_if_young=not self.inbox)
         self._flusher.finish()
 
@@ -165,8 +177,6 @@ class Writer:
             ends: list[_Waitable] = [self._channel, self._flusher]
             woken, _, _ = select.select(ends, [], [], pause)
             self._flusher.hear()
-            if not woken:
-                self._retention_is_due = True
             if self._channel not in woken:
                 return
         messages = self._channel.receive(wait=False)
@@ -177,18 +187,43 @@ class Writer:
 
     def _has_chores(self) -> bool:
         """Whether there is work that nobody's call is: backfill, retention."""
-        return not self._flusher.is_busy and (
-            self._pushes.has_work or self._retention_is_due
+        if self._flusher.is_busy:
+            return False
+        now = time.monotonic()
+        return now >= self._chores_rest_until and (
+            self._pushes.has_work or now >= self._retention_is_due_at
         )
+
+    def _chores_are_late(self) -> bool:
+        """W4."""
+        return time.monotonic() - self._slice_done >= knobs.CHORES_LATE_SECONDS
 
     def _do_chores(self) -> None:
         """One slice of it, between two groups."""
+        # N.B. the flusher's thread must neither settle nor apply in the middle of it.
+        with self._flusher.lock:
+            self._flusher.settle()
+            try:
+                self._do_slice()
+            except Unavailable:  # the disk is full, and this was to make room
+                self._let_chores_rest()
+        self._slice_done = time.monotonic()
+
+    def _do_slice(self) -> None:
+        is_due = time.monotonic() >= self._retention_is_due_at
+        if is_due and trim_slice(self.committer, self._retention) == 0:
+            self._retention_is_due_at = time.monotonic() + knobs.CHORES_SECONDS
         if self._pushes.has_work:
             for answer in self._pushes.do_slice():
                 self._flusher.add(answer)
-        else:
-            trimmed = trim_slice(self.committer, self._retention)
-            self._retention_is_due = trimmed > 0
+
+    def _group_was_given_up(self, error: Unavailable) -> list[Outgoing]:
+        self._let_chores_rest()
+        return [*self._pushes.give_up(error)]
+
+    def _let_chores_rest(self) -> None:
+        """Do not try again at once what the disk had no room for."""
+        self._chores_rest_until = time.monotonic() + knobs.CHORES_SECONDS
 
     def _run(self, message: ToProcess) -> None:
         match message:
@@ -241,38 +276,34 @@ class Writer:
         finished = tx.finish()
         record = _encode(Recorded(value, outcome.log_lines))
         with self._flusher.lock:
-            commit = self.committer.accept(
-                finished,
-                call_id=call.call_id if finished.write_set else None,
-                outcome=record,
-            )
-            self._flusher.add(
-                Reply(call.number, commit.ts, value, None, outcome.log_lines)
-            )
+            try:
+                commit = self.committer.accept(
+                    finished,
+                    call_id=call.call_id if finished.write_set else None,
+                    outcome=record,
+                )
+            except Unavailable as error:
+                failure = failure_from(error)
+                reply = Reply(call.number, None, None, failure, outcome.log_lines)
+            else:
+                reply = Reply(call.number, commit.ts, value, None, outcome.log_lines)
+            self._flusher.add(reply)
 
     def _replay(self, call: RunMutation) -> bool:
         """W3."""
-        record = self.committer.lookup_call(call.call_id)
-        if record is None:
-            return False
-        outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
-        self._flusher.add(
-            Reply(call.number, record.ts, outcome.value, None, outcome.log_lines)
-        )
+        with self._flusher.lock:  # what is looked through is not settled meanwhile
+            record = self.committer.lookup_call(call.call_id)
+            if record is None:
+                return False
+            outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
+            self._flusher.add(
+                Reply(call.number, record.ts, outcome.value, None, outcome.log_lines)
+            )
         return True
 
     def _recover(self, message: Recover) -> None:
         """Take over from a writer that died: tell what it could not tell."""
         head = self.committer.persistence.head()
-        touched: list[tuple[int, bytes]] = []
-        since = Timestamp(message.since)
-        while since < self.committer.durable_ts:
-            entries = head.log_after(since)
-            if not entries:
-                break
-            for entry in entries:
-                touched.extend(entry.keys())
-            since = entries[-1].ts
         replies = []
         for number, call_id in message.calls:
             record = head.call(call_id)
@@ -282,9 +313,26 @@ class Writer:
                 replies.append(
                     Reply(number, record.ts, outcome.value, None, outcome.log_lines)
                 )
+        touched = self._touched_since(Timestamp(message.since))
         self._channel.send(
             [Group(message.since, self.committer.durable_ts, touched, replies)]
         )
+
+    def _touched_since(self, since: Timestamp) -> list[tuple[int, bytes]] | None:
+        """What the log says was written; None: it no longer reaches so far."""
+        head = self.committer.persistence.head()
+        touched: list[tuple[int, bytes]] = []
+        while since < self.committer.durable_ts:
+            try:
+                entries = head.log_after(since)
+            except OutOfRetention:
+                return None
+            if not entries:
+                break
+            for entry in entries:
+                touched.extend(entry.keys())
+            since = entries[-1].ts
+        return touched
 
     # -- everything else ----------------------------------------------------------------
 
@@ -293,6 +341,8 @@ class Writer:
         number: int = message.number  # type: ignore[attr-defined]  # all of these have one
         self._recorder.start(number)
         try:
+            if isinstance(message, FinishPush):  # imports may take long: no lock
+                self._deployed.preload(message.sources)
             with self._flusher.lock:
                 body = self._system(message)
         except ConvexlabError as error:
@@ -310,7 +360,6 @@ class Writer:
                     self._pushes.work_is_due()
                 return importing.insert(self.committer, message)
             case FinishPush():
-                self._deployed.preload(message.sources)
                 self._pushes.finish(message)
                 return b"{}"
             case _:
