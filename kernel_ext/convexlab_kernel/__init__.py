@@ -2,7 +2,7 @@
 
 Reading order: discovery (where a deployment is, and how it is started) ·
 endpoint · attachment (requests to it, wherever it is just now) · failures (its
-refusals as typed errors) · client (`db`) · tables · status · results · display ·
+refusals as typed errors) · client (`db`) · tables · past · status · results · display ·
 columns · importing (data frames and files in) · state · link · live (what is
 followed) · cells (cells as modules) · notebook · tracebacks · magics · options ·
 commands · card · guess · completion.

@@ -16,17 +16,20 @@ import base64
 import difflib
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, Self
+from urllib.parse import urlencode
 
 import msgspec
 
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
+from convexlab.protocol.versions import encode_ts
 from convexlab_kernel import discovery
 from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.failures import Envelope, failed
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
+from convexlab_kernel.past import History, Moment, PastRevisions, history_of, ts_of
 from convexlab_kernel.results import presented
 from convexlab_kernel.status import Status
 from convexlab_kernel.tables import Functions, Table, Tables
@@ -34,6 +37,7 @@ from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from convexlab_kernel.discovery import Address
 
@@ -136,12 +140,18 @@ class Database:
         """Follow a query: a live result."""
         return self._watch(path_of(ref), arguments_of(args, kwargs))
 
-    def _call(self, endpoint: str, path: str, arguments: bytes) -> Any:
-        body = _encode(
-            {"path": path, "args": msgspec.Raw(arguments), "format": "stored_json"}
-        )
+    def _call(
+        self, endpoint: str, path: str, arguments: bytes, *, ts: int | None = None
+    ) -> Any:
+        body: dict[str, Any] = {
+            "path": path,
+            "args": msgspec.Raw(arguments),
+            "format": "stored_json",
+        }
+        if ts is not None:
+            body["ts"] = encode_ts(ts)
         answer = msgspec.json.decode(
-            self._attachment.post(endpoint, body), type=Envelope
+            self._attachment.post(endpoint, _encode(body)), type=Envelope
         )
         for line in answer.log_lines:
             print(f"{path} {line}")  # noqa: T201 - a function's log belongs to its caller
@@ -247,14 +257,38 @@ class Database:
         raise _later("db.sql", "db.table(…).df() and pandas")
 
     @edge
-    def at(self, *_: Any, **__: Any) -> NoReturn:
-        """Not in this release."""
-        raise _later("db.at", None)
+    def at(self, when: datetime | timedelta | int) -> Moment:
+        """The deployment as of a moment: `db.at(timedelta(hours=1)).query(…)`.
+
+        Args:
+            when: an aware datetime, a timedelta back from now, or a live result's
+                `ts`.
+        """
+        return Moment(ts_of(when), self._query_at)
 
     @edge
-    def history(self, *_: Any, **__: Any) -> NoReturn:
-        """Not in this release."""
-        raise _later("db.history", None)
+    def history(self, table: str, id: str) -> History:  # noqa: A002 - its name
+        """The revisions of a document that are kept, newest last.
+
+        Args:
+            table: the document's table.
+            id: the document's id; it may have been deleted.
+        """
+        self._attachment.need_admin("A document's history")
+        asked = urlencode({"table": table, "id": id})
+        path = f"/api/convexlab/history?{asked}"
+        return history_of(self._attachment.get(path, PastRevisions))
+
+    def _query_at(
+        self,
+        ts: int,
+        ref: Any,
+        args: Mapping[str, Any] | None = None,
+        /,
+        **kwargs: Any,
+    ) -> Any:
+        arguments = arguments_of(args, kwargs)
+        return self._call("/api/query_at_ts", path_of(ref), arguments, ts=ts)
 
     @edge
     def upload(self, *_: Any, **__: Any) -> NoReturn:

@@ -26,6 +26,7 @@ from convexlab.errors import (
     LimitExceeded,
     NotAllowed,
     NotFound,
+    OutOfRetention,
     PushFailed,
     SchemaViolation,
     Unavailable,
@@ -158,6 +159,7 @@ def _by_code() -> dict[str, type[ConvexlabError]]:
         SchemaViolation,
         NotAllowed,
         LimitExceeded,
+        OutOfRetention,
         PushFailed,
         Unavailable,
     )

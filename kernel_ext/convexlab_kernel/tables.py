@@ -7,7 +7,7 @@ documents in few requests, checked by the schema, past the limits of a mutation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
@@ -28,19 +28,24 @@ if TYPE_CHECKING:
 DATA = "_system/cli/tableData"
 
 
-class Table:
-    """A table's documents.
+class Queries(Protocol):
+    """Whatever runs queries: a deployment, or one as of a moment."""
+
+    def query(self, ref: str, args: Mapping[str, Any], /) -> Any:
+        """Run a query and return its value."""
+
+
+class Rows:
+    """A table's documents, read in pages.
 
     Args:
-        database: whose table.
-        name: its name.
+        queries: what runs the queries.
+        name: the table's name.
     """
 
-    def __init__(self, database: Database, name: str) -> None:
-        self._database = database
+    def __init__(self, queries: Queries, name: str) -> None:
+        self._queries = queries
         self.name = name
-
-    # -- reading -----------------------------------------------------------------
 
     @edge
     def take(self, limit: int, *, order: str = "desc") -> Documents:
@@ -64,6 +69,46 @@ class Table:
         """All documents as a polars frame."""
         return to_polars(self.collect())
 
+    def __len__(self) -> int:
+        return len(self.collect())
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._read(None, "asc")
+
+    def _read(self, limit: int | None, order: str) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = min(left or knobs.READ_PAGE_DOCUMENTS, knobs.READ_PAGE_DOCUMENTS)
+            page = self._queries.query(DATA, self._page(cursor, size, order))
+            yield from page["page"]
+            if page["isDone"]:
+                return
+            cursor = page["continueCursor"]
+            left = None if left is None else left - len(page["page"])
+
+    def _page(self, cursor: str | None, size: int, order: str) -> dict[str, Any]:
+        return {
+            "table": self.name,
+            "order": order,
+            "paginationOpts": {"cursor": cursor, "numItems": size},
+        }
+
+
+class Table(Rows):
+    """A table's documents, now: read, followed and written.
+
+    Args:
+        database: whose table.
+        name: its name.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        super().__init__(database, name)
+        self._database = database
+
+    # -- reading -----------------------------------------------------------------
+
     @edge
     def watch(self, *, limit: int = 100) -> Live:
         """The newest documents as a live result."""
@@ -79,31 +124,7 @@ class Table:
 
     def __len__(self) -> int:
         count = self.count()
-        if count is None:
-            return len(self.collect())
-        return count
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self._read(None, "asc")
-
-    def _read(self, limit: int | None, order: str) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            size = min(left or knobs.READ_PAGE_DOCUMENTS, knobs.READ_PAGE_DOCUMENTS)
-            page = self._database.query(DATA, self._page(cursor, size, order))
-            yield from page["page"]
-            if page["isDone"]:
-                return
-            cursor = page["continueCursor"]
-            left = None if left is None else left - len(page["page"])
-
-    def _page(self, cursor: str | None, size: int, order: str) -> dict[str, Any]:
-        return {
-            "table": self.name,
-            "order": order,
-            "paginationOpts": {"cursor": cursor, "numItems": size},
-        }
+        return super().__len__() if count is None else count
 
     def _status(self) -> TableStatus | None:
         tables = self._database.status().tables

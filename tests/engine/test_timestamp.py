@@ -4,7 +4,7 @@ import itertools
 
 from hypothesis import given, strategies as st
 
-from convexlab.engine.timestamp import Timestamp, TimestampSource
+from convexlab.engine.timestamp import Timestamp, TimestampSource, in_words
 
 
 @given(st.integers(0, 100), st.lists(st.integers(0, 100), min_size=1))
@@ -19,3 +19,8 @@ def test_a_timestamp_is_the_time_when_the_clock_goes_forward():
     source = TimestampSource(Timestamp(5), now_ns=lambda: 1000)
     assert source.next() == 1000
     assert source.next() == 1001
+
+
+def test_people_read_a_timestamp_as_a_time():
+    assert in_words(1_700_000_000_123_456_789) == "2023-11-14 22:13:20.123456Z"
+    assert in_words(2**70) == f"timestamp {2**70}"

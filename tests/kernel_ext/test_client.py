@@ -138,7 +138,7 @@ def test_the_key_opens_internal_functions(tasks):
 
 
 def test_what_comes_later_says_so(db):
-    for call in (db.sql, db.at, db.history, db.upload):
+    for call in (db.sql, db.upload):
         with pytest.raises(NotAllowed, match="is not in this release"):
             call("x")
 

@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 from tests.web.conftest import ADMIN_KEY
 
+from convexlab.protocol.versions import encode_ts
+
 ADMIN = {"Authorization": f"Convex {ADMIN_KEY}"}
 
 
@@ -186,9 +188,18 @@ async def test_an_earlier_timestamp_answers_as_it_was(served, post):
     status, refusal = await post("/api/query_at_ts", body)
     assert (status, refusal["code"]) == (503, "OutOfRetention")
     body["ts"] = "/////////38="
-    assert (await post("/api/query_at_ts", body))[0] == 503
+    status, refusal = await post("/api/query_at_ts", body)
+    assert (status, refusal["code"]) == (503, "OutOfRetention")
+    assert "has not come yet" in refusal["message"]
     del body["ts"]
     assert (await post("/api/query_at_ts", body))[0] == 400
+
+
+async def test_a_moment_after_the_newest_commit_is_as_of_it(served, post):
+    served.backend.write(n=5)
+    ts = encode_ts(served.backend.ts + 1)
+    body = {"path": "counter:get", "args": {}, "ts": ts, "format": "stored_json"}
+    assert (await post("/api/query_at_ts", body))[1]["value"] == 5.0
 
 
 async def test_a_batch_is_read_at_one_timestamp(served, post):

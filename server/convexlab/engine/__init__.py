@@ -10,6 +10,7 @@ Reading order
     persistence/  the store: contract, memory, sqlite
     snapshot      reads at one timestamp
     catalog       tables, indexes and schemas, from the system tables
+    past          the catalog of a past snapshot, and a document's revisions
     definitions   how those are written
     cache         revisions at hand
     limits        what one transaction may do

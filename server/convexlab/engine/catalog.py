@@ -25,7 +25,7 @@ Invariants
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
@@ -59,6 +59,13 @@ BY_ID_NAME: Final = "by_id"
 BY_CREATION_TIME_NAME: Final = "by_creation_time"
 
 
+class IndexLost(BaseException):
+    """A past snapshot is asked by an index that was dropped since (`past`).
+
+    A signal that passes through user code: no answer of that function can be right.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
     """One index of one table.
@@ -75,6 +82,7 @@ class IndexInfo:
         document_id: of its document in `_indexes`; empty if built in.
         enables_itself: whether it may be used as soon as it is complete.
         error: why it failed.
+        is_lost: of a past snapshot: it was dropped since and is no longer whole.
     """
 
     id: int
@@ -87,6 +95,7 @@ class IndexInfo:
     document_id: bytes = b""
     enables_itself: bool = True
     error: str | None = None
+    is_lost: bool = False
 
     @property
     def is_kept(self) -> bool:
@@ -96,7 +105,7 @@ class IndexInfo:
     @property
     def is_usable(self) -> bool:
         """Whether queries may use it."""
-        return self.state == "enabled" and not self.staged
+        return self.state == "enabled" and not self.staged and not self.is_lost
 
     @property
     def slot(self) -> int:
@@ -174,11 +183,17 @@ class TableInfo:
         """A usable index.
 
         Raises:
+            IndexLost: it was removed since the moment of a past snapshot.
             NotFound: there is none of that name, or it cannot be used yet.
         """
         found = self.indexes.get(name)
         if found is not None:
             return found
+        if any(index.name == name and index.is_lost for index in self.others):
+            raise IndexLost(
+                f"Index {self.name}.{name} has been removed since the moment that is "
+                "asked about, so it cannot be read as of then."
+            )
         raise NotFound(self._why_not(name))
 
     def _why_not(self, name: str) -> str:
@@ -366,14 +381,24 @@ class CatalogSource(Protocol):
         """All rows of an index range."""
 
 
-def load_catalog(source: CatalogSource, *, ts: int) -> Catalog:
-    """The catalog that the system tables of a snapshot picture."""
+def load_catalog(
+    source: CatalogSource, *, ts: int, lost: frozenset[bytes] = frozenset()
+) -> Catalog:
+    """The catalog that the system tables of a snapshot picture.
+
+    Args:
+        source: the snapshot.
+        ts: the newest commit that changed the catalog in it.
+        lost: the indexes, by their documents, that are no longer whole (`past`).
+    """
     schema_id, schema = _schema(source, "active")
     pending_id, pending = _schema(source, "pending")
     documents = [(r.id, r.document) for _, r in _all(source, TABLES)]
     indexes: dict[int, list[IndexInfo]] = {}
     for _, revision in _all(source, INDEXES):
         index = _index(revision)
+        if revision.id in lost:
+            index = replace(index, is_lost=True)
         indexes.setdefault(index.table, []).append(index)
     numbers = {name: table.number for name, table in _SYSTEM_TABLES.items()}
     for _, document in documents:

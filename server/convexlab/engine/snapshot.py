@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from convexlab import knobs
 from convexlab.engine.overlay import Chunk, Overlay, Row, read_chunk
 from convexlab.engine.persistence.contract import require_history
-from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import INDEX_SLOT_BITS
 from convexlab.errors import OutOfRetention
 
@@ -164,7 +164,8 @@ def snapshot_at(base: PersistenceSnapshot, ts: Timestamp) -> Snapshot:
     meta = base.meta
     if ts > meta.last_ts:
         raise OutOfRetention(
-            f"{ts} is not reached yet: the store is at {meta.last_ts}."
+            f"{in_words(ts)} is not reached yet: the store is at "
+            f"{in_words(meta.last_ts)}."
         )
     if ts == meta.last_ts:
         return newest_snapshot(base)

@@ -11,7 +11,8 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NewType
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,17 @@ Timestamp = NewType("Timestamp", int)
 
 # Before the first commit.
 BEGINNING = Timestamp(0)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def in_words(ts: int) -> str:
+    """A timestamp for people: the time of day it resembles, to the microsecond."""
+    try:
+        then = _EPOCH + timedelta(microseconds=ts // 1000)
+    except OverflowError:
+        return f"timestamp {ts}"
+    return then.isoformat(sep=" ", timespec="microseconds").replace("+00:00", "Z")
 
 
 class TimestampSource:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_canonical
+from convexlab.engine.timestamp import in_words
 from convexlab.errors import (
     ConvexlabError,
     InvalidValue,
@@ -318,16 +319,20 @@ class Gateway:
     ) -> Payload:
         """What a query said at an earlier timestamp.
 
+        A timestamp between the newest commit and this moment is as of that commit.
+
         Raises:
-            OutOfRetention: `ts` is older than what is kept, or not published yet.
+            OutOfRetention: `ts` is older than what is kept, or has not come yet.
         """
         self.last_active = self._clock()
-        if ts > self.backend.ts:
+        newest = self.backend.ts
+        if ts > max(newest, now := self._now_ns()):
             raise OutOfRetention(
-                f"{ts} is after the newest timestamp {self.backend.ts}"
+                f"{in_words(ts)} has not come yet: it is {in_words(now)}."
             )
+        at = min(ts, newest)
         try:
-            call = QueryCall(path, canonical(args), ts, caller, None, stored)
+            call = QueryCall(path, canonical(args), at, caller, None, stored)
         except InvalidValue as error:
             return refusal(error.message, request_id(path))
         return payload_of(await self.backend.run_query(call), request_id(path, args))

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from convexlab.errors import ConvexlabError
 from convexlab.functions.processes import messages
+from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.push import Pusher
 from convexlab.functions.processes.supervisor import Answered, Supervisor
 from convexlab.sync.backend import (
@@ -63,7 +64,7 @@ class ProcessBackend:
 
     async def run_query(self, call: QueryCall) -> QueryRun:
         """See `Backend.run_query`."""
-        done = await self.supervisor.read(
+        done: messages.QueryDone | messages.Answer = await self.supervisor.read(
             messages.RunQuery(
                 self.supervisor.next_number(),
                 call.path,
@@ -75,6 +76,9 @@ class ProcessBackend:
                 call.stored,
             )
         )
+        if isinstance(done, messages.Answer):  # it could not be run as of then
+            assert done.failure is not None, "a query is answered by what it says"
+            raise error_from(done.failure)
         return QueryRun(
             ts=done.ts,
             value=done.value,

@@ -3,6 +3,7 @@
     POST /api/convexlab/push      modules in, what they define out, or what is wrong
     GET  /api/convexlab/status    tables, modules and where they came from, processes
     GET  /api/convexlab/module    one module's source
+    GET  /api/convexlab/history   one document's revisions
     POST /api/convexlab/origins   let pages of these web origins in
     POST /api/import              lines of JSON into a table
 
@@ -71,6 +72,7 @@ class Admin:
         door.add("POST", "/api/convexlab/push", self.push)
         door.add("GET", "/api/convexlab/status", self.status)
         door.add("GET", "/api/convexlab/module", self.module)
+        door.add("GET", "/api/convexlab/history", self.history)
         door.add("POST", "/api/convexlab/origins", self.let_in)
         door.add("POST", "/api/import", self.import_lines)
 
@@ -130,6 +132,15 @@ class Admin:
             if module.path == path:
                 return _json(msgspec.to_builtins(module))
         raise NotFound(f"There is no module `{path}`.")
+
+    async def history(self, request: web.Request) -> web.Response:
+        """One document's kept revisions, oldest first, with their timestamps."""
+        await self._expect_owner(request)
+        table, document_id = request.query.get("table"), request.query.get("id")
+        if not table or not document_id:
+            raise InvalidArguments("`table` and `id` say which document is meant.")
+        found = await self._pusher.history(table, document_id)
+        return web.Response(body=found, content_type="application/json")
 
     async def let_in(self, request: web.Request) -> web.Response:
         """Let pages of some web origins in without the secret path."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
 
 if TYPE_CHECKING:
@@ -242,5 +243,6 @@ def require_history(meta: Meta, ts: int) -> None:
     """Raise OutOfRetention if states as of `ts` are not kept, or not reached."""
     if ts < meta.history_from:
         raise OutOfRetention(
-            f"States as of {ts} are no longer kept; the oldest is {meta.history_from}."
+            f"States as of {in_words(ts)} are no longer kept; the oldest that is kept "
+            f"is of {in_words(meta.history_from)}."
         )

@@ -15,6 +15,7 @@ import msgspec
 from convexlab.documents.ids import encode_id
 from convexlab.engine.catalog import MODULES, Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.past import past_catalog
 from convexlab.functions.identity import Identity
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import ModuleSet, ModuleSource
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from convexlab.engine.interval import Interval
     from convexlab.engine.overlay import Row
+    from convexlab.engine.persistence.contract import PersistenceSnapshot
     from convexlab.engine.snapshot import Snapshot
     from convexlab.engine.transaction import Transaction
 
@@ -121,16 +123,25 @@ class Deployed:
     """The newest catalog and modules a process has seen, kept until they change."""
 
     def __init__(self) -> None:
-        self._catalog: Catalog | None = None
+        # As of when, and as of when it was known what has been lost since.
+        self._catalog: tuple[tuple[int, int], Catalog] | None = None
         self._modules: tuple[int, ModuleSet] | None = None
         self._preloaded: ModuleSet | None = None
         self._system: ModuleSet | None = None
 
-    def catalog(self, snapshot: Snapshot) -> Catalog:
-        """The catalog of a snapshot."""
-        if self._catalog is None or self._catalog.ts != snapshot.catalog_ts:
-            self._catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
-        return self._catalog
+    def catalog(
+        self, snapshot: Snapshot, base: PersistenceSnapshot | None = None
+    ) -> Catalog:
+        """The catalog of a snapshot; of a past one if `base` is newer."""
+        newest = snapshot.catalog_ts if base is None else base.meta.catalog_ts
+        version = (snapshot.catalog_ts, newest)
+        if self._catalog is None or self._catalog[0] != version:
+            if base is None or newest == snapshot.catalog_ts:
+                catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
+            else:
+                catalog = past_catalog(base, snapshot)
+            self._catalog = (version, catalog)
+        return self._catalog[1]
 
     def modules_for(self, path: str, snapshot: Snapshot) -> ModuleSet:
         """The modules that a function's path is looked up in."""

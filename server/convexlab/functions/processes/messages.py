@@ -4,7 +4,8 @@ Arrays on the wire (msgpack), one tag each, decoded whole. Values travel as the
 JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
-                Import, BeginPush, CheckDocuments, FinishPush, AbortPush, Recover
+                ReadHistory, Import, BeginPush, CheckDocuments, FinishPush, AbortPush,
+                Recover
     process ──▶ Ready, QueryDone, Group, Answer, Note
 """
 
@@ -135,6 +136,14 @@ class Describe(Message, frozen=True):
     counts: bool
 
 
+class ReadHistory(Message, frozen=True):
+    """The kept revisions of one document, of whatever table has that name."""
+
+    number: int
+    table: str
+    id: str
+
+
 class Import(Message, frozen=True):
     """Insert one batch of documents, given as lines of JSON, in one transaction.
 
@@ -191,6 +200,7 @@ ToProcess: TypeAlias = (
     | Analyze
     | Preload
     | Describe
+    | ReadHistory
     | Import
     | BeginPush
     | CheckDocuments

@@ -32,6 +32,7 @@ from convexlab.functions.processes.messages import (
     Describe,
     FinishPush,
     Preload,
+    ReadHistory,
     Source,
 )
 
@@ -155,6 +156,16 @@ class Pusher:
         number = self._supervisor.next_number()
         answer = await self._supervisor.read(Describe(number, counts))
         return msgspec.json.decode(_body(answer), type=Deployed)
+
+    async def history(self, table: str, document_id: str) -> bytes:
+        """The kept revisions of a document: JSON.
+
+        Raises:
+            CallerError: there is no such table, or the id is not one of its.
+        """
+        number = self._supervisor.next_number()
+        message = ReadHistory(number, table, document_id)
+        return _body(await self._supervisor.read(message))
 
     async def counted(self, answer: asyncio.Future[Answer]) -> int:
         """How many documents one batch of an import wrote.

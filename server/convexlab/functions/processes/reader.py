@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from convexlab.engine.catalog import IndexLost
+from convexlab.engine.past import periods
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
-from convexlab.errors import ConvexlabError
+from convexlab.errors import ConvexlabError, OutOfRetention
 from convexlab.functions.modules import function_specs
 from convexlab.functions.processes.deployed import (
     Deployed,
@@ -34,6 +36,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Preload,
     QueryDone,
+    ReadHistory,
     Ready,
     RunQuery,
     Stop,
@@ -42,7 +45,10 @@ from convexlab.functions.processes.messages import (
 from convexlab.functions.runner import run as run_function
 
 if TYPE_CHECKING:
-    from convexlab.engine.persistence.contract import PersistenceReader
+    from convexlab.engine.persistence.contract import (
+        PersistenceReader,
+        PersistenceSnapshot,
+    )
     from convexlab.engine.snapshot import Snapshot
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.recorder import FlightRecorder
@@ -90,6 +96,8 @@ class Reader:
         self._store = store
         self._secret = secret
         self._deployed = Deployed()
+        # Of this batch: what the store showed, and what is read of it.
+        self._base: PersistenceSnapshot | None = None
         self._snapshot: Snapshot | None = None
 
     def run_batch(self, batch: list[ToProcess]) -> bool:
@@ -120,18 +128,23 @@ class Reader:
                     return Answer(message.number, b"{}")
                 case Describe():
                     return Answer(message.number, self._describe(message))
+                case ReadHistory():
+                    return Answer(message.number, self._history(message))
                 case _:
                     raise AssertionError(f"a reader does not take {message}")
         except ConvexlabError as error:
-            number: int = message.number  # type: ignore[union-attr]  # as above
-            return Answer(number, b"", failure_from(error))
+            failure = failure_from(error)
+        except IndexLost as signal:
+            failure = failure_from(OutOfRetention(str(signal)))
+        number: int = message.number  # type: ignore[union-attr]  # as above
+        return Answer(number, b"", failure)
 
     # -- queries ----------------------------------------------------------------------
 
     def _run_query(self, call: RunQuery) -> QueryDone:
         began = time.perf_counter()
         snapshot = self._snapshot_at(Timestamp(call.at))
-        tx = Transaction(snapshot, self._deployed.catalog(snapshot))
+        tx = Transaction(snapshot, self._deployed.catalog(snapshot, self._base))
         outcome = run_function(
             self._deployed.modules_for(call.path, snapshot),
             call.path,
@@ -164,8 +177,30 @@ class Reader:
         """The snapshot of this batch, if it is the one that is asked for."""
         if self._snapshot is None or self._snapshot.ts != ts:
             self._let_go()
-            self._snapshot = snapshot_at(self._store.snapshot(), ts)
+            base = self._store.snapshot()
+            try:
+                self._snapshot = snapshot_at(base, ts)
+            except OutOfRetention:
+                base.close()
+                raise
+            self._base = base
         return self._snapshot
+
+    def _history(self, message: ReadHistory) -> bytes:
+        base = self._store.snapshot()
+        with newest_snapshot(base) as snapshot:
+            catalog = self._deployed.catalog(snapshot)
+            found = periods(base, catalog, message.table, message.id)
+            revisions = [
+                {
+                    "from": str(period.revision.ts),
+                    "to": None if period.to_ts is None else str(period.to_ts),
+                    "document": msgspec.Raw(period.revision.body),
+                }
+                for period in found
+            ]
+            oldest = str(base.meta.history_from)
+        return msgspec.json.encode({"revisions": revisions, "oldest": oldest})
 
     # -- what is deployed ----------------------------------------------------------------
 

@@ -1,0 +1,150 @@
+"""The past: a deployment as of a moment, and a document's revisions.
+
+    db.at(timedelta(hours=1)).query("tasks:list")
+    db.at(live.ts).table("tasks").df()
+    db.history("tasks", id)
+
+The functions, the schema and the documents are those of the moment. A moment is a
+time of day with its zone, a timedelta back from now, or a timestamp such as a live
+result's `ts`, which is exact to the commit.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.documents.encoding import from_stored
+from convexlab.errors import InvalidArguments, NotFound
+from convexlab_kernel import display
+from convexlab_kernel.results import Documents
+from convexlab_kernel.tables import Rows
+from convexlab_kernel.tracebacks import edge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_TS = (1 << 63) - 1
+
+
+class Moment:
+    """A deployment as of a timestamp; it only reads.
+
+    Args:
+        ts: the timestamp.
+        query_at: runs a query as of it.
+    """
+
+    def __init__(self, ts: int, query_at: Callable[..., Any]) -> None:
+        self.ts = ts
+        self._query_at = query_at
+
+    @edge
+    def query(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run a query as of the moment and return its value."""
+        try:
+            return self._query_at(self.ts, ref, args, **kwargs)
+        except NotFound as error:
+            error.add_note(f"It was asked for as of {shown(self.ts)}.")
+            raise
+
+    def table(self, name: str) -> PastTable:
+        """A table's documents as of the moment."""
+        return PastTable(self, name)
+
+    def __repr__(self) -> str:
+        return f"<as of {shown(self.ts)}>"
+
+
+class PastTable(Rows):
+    """A table's documents as of a moment.
+
+    Args:
+        moment: when.
+        name: the table's name.
+    """
+
+    def __init__(self, moment: Moment, name: str) -> None:
+        super().__init__(moment, name)
+        self._moment = moment
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        rows = self.take(knobs.STATIC_ROWS)
+        note = f"the newest of {self.name} as of {shown(self._moment.ts)}"
+        return {
+            "text/html": display.table_html(rows, note=note),
+            "text/plain": display.table_text(rows, note=note),
+        }
+
+    def __repr__(self) -> str:
+        return f"<table {self.name} as of {shown(self._moment.ts)}>"
+
+
+class PastRevision(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """One revision as `GET /api/convexlab/history` tells it."""
+
+    from_: str
+    document: msgspec.Raw
+    to: str | None = None
+
+
+class PastRevisions(msgspec.Struct, frozen=True):
+    """What `GET /api/convexlab/history` answers."""
+
+    revisions: list[PastRevision]
+
+
+class History(Documents):
+    """A document's revisions, oldest first: each `from`, `to` and `document`."""
+
+    what = "revisions"
+
+
+def history_of(said: PastRevisions) -> History:
+    """Revisions as the notebook gets them."""
+    return History(
+        {
+            "from": time_of(int(one.from_)),
+            "to": None if one.to is None else time_of(int(one.to)),
+            "document": from_stored(bytes(one.document)),
+        }
+        for one in said.revisions
+    )
+
+
+def ts_of(when: Any) -> int:
+    """The timestamp that is meant: of an aware datetime, a timedelta back, or itself."""
+    if isinstance(when, timedelta):
+        return ts_of(datetime.now(UTC) - when)
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            message = (
+                f"{when!r} names no time zone, so it could be several moments: "
+                "add one, for instance .astimezone() for this computer's own."
+            )
+            raise InvalidArguments(message)
+        nanoseconds = (when - EPOCH) // timedelta(microseconds=1) * 1000
+        return min(max(nanoseconds, 0), LAST_TS)
+    if isinstance(when, int) and not isinstance(when, bool) and 0 <= when <= LAST_TS:
+        return when
+    message = (
+        "A moment is an aware datetime, a timedelta back from now, or a live "
+        f"result's .ts, not {when!r}."
+    )
+    raise InvalidArguments(message)
+
+
+def time_of(ts: int) -> datetime:
+    """A timestamp as a UTC time, rounded up, so that `db.at` of it has the change."""
+    return EPOCH + timedelta(microseconds=-(-ts // 1000))
+
+
+def shown(ts: int) -> str:
+    """A timestamp for people."""
+    return display.moment(ts / 1e6)
