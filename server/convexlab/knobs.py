@@ -167,6 +167,8 @@ LOAD_MODULES_SECONDS: Final = 30.0
 FUNCTION_MEMORY_BYTES: Final = 4 << 30
 # A process that dies so often before it is ready will not come up by trying again.
 PROCESS_STARTS: Final = 3
+# Writers that may die in a row without having answered anything, or of any call.
+WRITER_DEATHS: Final = 5
 
 # -- in Jupyter: kernel client, server extension, command line --------------------
 
@@ -209,6 +211,8 @@ SOCKET_MESSAGE_BYTES: Final = 64 << 20
 # a kernel's output at 1,000,000 bytes a second.
 WIDGET_UPDATES_PER_SECOND: Final = 20
 WIDGET_BYTES_PER_SECOND: Final = 500_000
+# How many mutations the writer runs before it looks for what has arrived meanwhile.
+TURNS_BETWEEN_LOOKS: Final = 16
 # A mutation known to be quicker than this may gather with a group kept open for it.
 QUICK_MUTATION_SECONDS: Final = 0.002
 # How often the writer looks for what is past retention, and how long its chores

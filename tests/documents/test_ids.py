@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from convexlab.documents.ids import (
     MAX_TABLE_NUMBER,
+    RandomPool,
     decode_id,
     encode_id,
     is_id,
@@ -139,3 +140,21 @@ def test_a_new_internal_id_is_chance_and_then_the_day():
     day = 24 * 3600 * 10**9
     assert new_internal_id(chance, 19738 * day + 5) == b"\xab" * 14 + b"\x4d\x1a"
     assert asked == [14]
+
+
+def test_a_pool_gives_no_byte_twice():
+    asked = []
+
+    def counting(count: int) -> bytes:
+        asked.append(count)
+        start = sum(asked) - count
+        return b"".join(
+            i.to_bytes(2, "big") for i in range(start // 2, (start + count) // 2)
+        )
+
+    pool = RandomPool(counting)
+    drawn = [pool(14) for _ in range(1000)]
+    assert len(set(drawn)) == 1000
+    assert all(len(one) == 14 for one in drawn)
+    assert len(pool(10_000)) == 10_000
+    assert len(asked) < 10

@@ -32,6 +32,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
+from convexlab.documents.ids import RandomPool
 from convexlab.engine.cache import RevisionCache
 from convexlab.engine.catalog import load_catalog
 from convexlab.engine.overlay import Overlay
@@ -93,11 +94,11 @@ class Committer:
         persistence: Persistence,
         *,
         now_ns: Callable[[], int] = time.time_ns,
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] | None = None,
     ) -> None:
         self.persistence = persistence
         self._now_ns = now_ns
-        self._random_bytes = random_bytes
+        self.random_bytes = random_bytes or RandomPool(os.urandom)
         meta = persistence.head().meta
         self._source = TimestampSource(meta.last_ts, now_ns=now_ns)
         self.ts = meta.last_ts
@@ -142,7 +143,7 @@ class Committer:
         return Transaction(
             self.snapshot(),
             self.catalog,
-            ids=random_bytes or self._random_bytes,
+            ids=random_bytes or self.random_bytes,
             now_ns=self._now_ns() if now_ns is None else now_ns,
             limits=limits,
             writable=writable,

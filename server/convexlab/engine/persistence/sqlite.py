@@ -60,7 +60,8 @@ def open_reader(folder: Path) -> SqliteReader:
 def is_full(error: BaseException) -> bool:
     """Whether a write found no room: the disk, a quota or a limit of the process."""
     if isinstance(error, apsw.IOError):
-        return error.extendedresult == apsw.SQLITE_IOERR_WRITE
+        extended = getattr(error, "extendedresult", None)
+        return bool(extended == apsw.SQLITE_IOERR_WRITE)
     return isinstance(error, apsw.FullError)
 
 

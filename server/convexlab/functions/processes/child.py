@@ -76,7 +76,8 @@ def limit_memory() -> None:
 def main() -> None:
     """Take the inherited descriptors, wait for a role, live it."""
     channel_fd, recorder_fd, stack_fd = (int(argument) for argument in sys.argv[1:4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent's to answer, for the family
     limit_memory()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, file=stack_fd, all_threads=False)

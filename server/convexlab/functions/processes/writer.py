@@ -21,7 +21,6 @@ Invariants
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections import deque
@@ -159,8 +158,12 @@ class Writer:
 
     def loop(self) -> None:
         """Run what arrives until the channel closes."""
+        turns = 0
         while self._is_open:
-            self._take(wait=not self.inbox and not self._has_chores())
+            turns += 1
+            # Looking is a system call; while there is work, now and then is enough.
+            if not self.inbox or turns % knobs.TURNS_BETWEEN_LOOKS == 0:
+                self._take(wait=not self.inbox and not self._has_chores())
             if self._has_chores() and (not self.inbox or self._chores_are_late()):
                 self._do_chores()
             elif self.inbox:
@@ -259,7 +262,7 @@ class Writer:
             kind="mutation",
             identity=identity_of(call.identity),
             admin=call.admin,
-            seed=os.urandom(32),
+            seed=self.committer.random_bytes(32),
             now_ms=tx.now_ms,
             journal=None,
             clock=self._recorder,
