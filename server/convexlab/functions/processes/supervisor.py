@@ -16,6 +16,8 @@ Invariants
     S2  The mutation that was running when its process died fails and is not run again.
         A query writes nothing: it is run once more, unless it was killed for itself.
     S3  Groups are handed on in the order of their timestamps.
+    S4  Whatever must go on and cannot ends the deployment, aloud: a task of ours
+        that raises, a writer that dies again and again without answering anything.
 """
 
 from __future__ import annotations
@@ -120,6 +122,7 @@ class Supervisor:
         self._number = 0
         self._writer: Worker | None = None
         self._writer_calls: dict[int, _Call] = {}
+        self._deaths = 0  # of writers, since one answered a call
         self._readers: list[_Reader] = []
         self._analysts: dict[Worker, dict[int, _Call]] = {}
         self._spare: Worker | None = None
@@ -179,7 +182,13 @@ class Supervisor:
             work, name=name
         )
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """S4. What a task cannot do, nobody else does."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._give_up(f"{task.get_name()}: {error!r}")
 
     # -- calls ------------------------------------------------------------------------
 
@@ -249,7 +258,13 @@ class Supervisor:
         return worker
 
     def ask(self, worker: Worker, message: Any) -> Awaited:
-        """Send an analyst a request; its future gets the Answer."""
+        """Send an analyst a request; its future gets the Answer.
+
+        Raises:
+            ProcessDied: it died between two requests.
+        """
+        if worker not in self._analysts:
+            raise ProcessDied(worker.how_it_ended())
         future: Awaited = asyncio.get_running_loop().create_future()
         self._analysts[worker][message.number] = _Call(message, future)
         worker.send(message)
@@ -321,6 +336,7 @@ class Supervisor:
         assert group.ts >= self.ts, (group.ts, self.ts)  # S3
         self.ts = group.ts
         replies: list[Answered] = []
+        self._deaths = 0 if group.replies else self._deaths
         for reply in group.replies:
             call = self._writer_calls.pop(reply.number, None)
             if call is not None:  # S1: a recovered reply may come twice
@@ -345,7 +361,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(knobs.WATCH_SECONDS)
             for worker in self._working():
-                reason = worker.overdue()
+                # N.B. it may have died while another was being killed.
+                reason = worker.overdue() if worker.alive else None
                 if reason is not None:
                     await worker.kill(reason)
 
@@ -357,7 +374,7 @@ class Supervisor:
 
     def _lost(self, worker: Worker) -> None:
         """A process is gone: fail what it ran, replace it, pass on the rest."""
-        culprit = worker.recorder.call
+        culprit = worker.culprit
         reason = worker.how_it_ended()
         if not (self._closing or worker.is_dismissed):
             print(  # noqa: T201
@@ -371,7 +388,11 @@ class Supervisor:
             self._fail_culprit(
                 self._writer_calls, culprit, reason, worker.users_stack()
             )
-            if not self._closing:
+            # One that dies of a call fails that call: there is progress.
+            self._deaths = 0 if culprit else self._deaths + 1
+            if self._deaths > knobs.WRITER_DEATHS:
+                self._give_up(f"{self._deaths} writers died in a row: {reason}")
+            elif not self._closing:
                 self._go_on("new writer", self._replace_writer())
         elif worker in self._analysts:
             for call in self._analysts.pop(worker).values():

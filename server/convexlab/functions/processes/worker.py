@@ -65,7 +65,8 @@ class Worker:
         self.recorder = FlightRecorder.create()
         self.alive = True
         self.is_dismissed = False  # *set by* whoever needs it no more
-        self.reason: str | None = None  # *set by* kill
+        self.reason: str | None = None  # *set by* kill, for the call `condemned`
+        self.condemned = 0
         self.stack = ""  # *set by* kill
         self._received = received
         self._closed = closed
@@ -130,27 +131,48 @@ class Worker:
     async def kill(self, reason: str) -> None:
         """End a process that does not end by itself; its stack is kept.
 
+        If the call ends while the stack is awaited, the process is spared.
+
         Args:
-            reason: what is said of the call that ran.
+            reason: what is said of the call that runs.
         """
         if self.reason is not None or not self.alive:
             return
-        self.reason = reason
+        self.reason, self.condemned = reason, self.recorder.call
         self._signal(signal.SIGUSR1)
-        await self._await_stack()
-        self._signal(signal.SIGKILL)
+        if not await self._await_stack():
+            return
+        if self.recorder.call == self.condemned:
+            self._signal(signal.SIGKILL)
+        else:
+            self.reason, self.stack = None, ""
+            os.lseek(self._stack_file.fileno(), 0, os.SEEK_SET)
+            os.ftruncate(self._stack_file.fileno(), 0)
 
-    async def _await_stack(self) -> None:
+    @property
+    def culprit(self) -> int:
+        """The call that ran when the process died of it; 0 if none.
+
+        N.B. one that began after the condemned call was over is innocent.
+        """
+        running = self.recorder.call
+        return running if self.reason is None or running == self.condemned else 0
+
+    async def _await_stack(self) -> bool:
+        """Take in what it dumps; False: it ended by itself meanwhile."""
         deadline = asyncio.get_running_loop().time() + _STACK_WAIT_SECONDS
         size = 0
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)
+            if not self.alive:
+                return False
             now = os.fstat(self._stack_file.fileno()).st_size
             if now and now == size:
                 break
             size = now
         os.lseek(self._stack_file.fileno(), 0, os.SEEK_SET)
         self.stack = self._stack_file.read().decode(errors="replace")
+        return True
 
     def users_stack(self) -> str:
         """The user's own frames of `stack`, oldest first, as tracebacks have them."""
