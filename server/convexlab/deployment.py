@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from convexlab.functions.processes.push import PushResult
+
 
 # -- the folder -------------------------------------------------------------------
 
@@ -186,19 +188,26 @@ class Deployment:
         cursor_secret = hashlib.sha256(f"cursors {keys.admin}".encode()).digest()
         backend = ProcessBackend(self.folder.path, cursor_secret, sys.stderr.buffer)
         self._closing.push_async_callback(backend.supervisor.close)
-        await backend.open()
+        deployed = await backend.open()
         self.backend = backend
         self.gateway = gateway = Gateway(backend)
         origins = set(options.origins)
+        tokens = Tokens(keys.admin_key, deployed.providers)
+        self._closing.push_async_callback(tokens.close)
         door = Door(
             gateway,
-            Tokens(keys.admin_key),
+            tokens,
             secret=keys.path if options.secret_gate else None,
             instance=keys.instance,
             origins=origins,
         )
+
+        def learn(pushed: PushResult) -> None:
+            backend.learn(pushed.functions)
+            tokens.believe(pushed.providers)
+
         supervisor, pusher = backend.supervisor, backend.pusher
-        Admin(supervisor, pusher, learn=backend.learn, origins=origins).add_to(door)
+        Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
         runner, port = await self._listen(door)
         self._closing.push_async_callback(runner.cleanup)
         self._closing.callback(gateway.close, 1012, "")

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
+from contextlib import asynccontextmanager
 
 import pytest
+from tests.auth.issuer import AUDIENCE, claims, data_uri, public, serving, sign
 
-from convexlab.auth.tokens import InvalidAuthHeader, NoAuthProvider, Tokens
+from convexlab.auth.tokens import InvalidAuthHeader, Tokens
+from convexlab.auth.verification import InvalidToken, NoAuthProvider
 from convexlab.errors import BadAdminKey, NotAuthenticated
+from convexlab.functions.auth_config import JwtProvider, OidcProvider
 from convexlab.protocol.messages import Authenticate
 from convexlab.sync.backend import ANONYMOUS
 
 TOKENS = Tokens("local|s3cret")
 ANN = {"issuer": "https://id.example", "subject": "ann", "role": "editor"}
+
+
+@asynccontextmanager
+async def tokens(*providers):
+    one = Tokens("local|s3cret", providers)
+    try:
+        yield one
+    finally:
+        await one.close()
 
 
 def acting_as(attributes):
@@ -73,19 +87,61 @@ async def test_acting_as_nobody_in_particular_is_refused():
 
 
 async def test_a_users_token_needs_a_provider():
-    with pytest.raises(NoAuthProvider, match="No auth provider found"):
-        await TOKENS.of_header("Bearer a.b.c")
+    token = sign(claims("https://id.example"))
+    with pytest.raises(NoAuthProvider, match="No auth provider found") as refused:
+        await TOKENS.of_header(f"Bearer {token}")
+    assert (refused.value.code, refused.value.http_status) == ("NoAuthProvider", 401)
     with pytest.raises(NoAuthProvider):
-        await TOKENS.of_message(Authenticate(0, "User", "a.b.c"))
+        await TOKENS.of_message(Authenticate(0, "User", token))
+
+
+async def test_a_users_token_is_what_its_provider_says():
+    async with serving() as issuer, tokens(OidcProvider(issuer.url, AUDIENCE)) as ours:
+        token = issuer.token(name="Ann", jti="1")
+        caller = await ours.of_header(f"Bearer {token}")
+        assert caller == await ours.of_message(Authenticate(0, "User", token))
+        assert json.loads(caller.identity)["name"] == "Ann"
+        assert caller.expires > time.time() + 3000
+        renewed = await ours.of_header(f"bearer {issuer.token(name='Ann', jti='2')}")
+        assert renewed == caller
+        assert not caller.admin
+
+
+async def test_keys_may_change_behind_a_provider():
+    async with serving() as issuer, tokens(OidcProvider(issuer.url, AUDIENCE)) as ours:
+        await ours.of_header(f"Bearer {issuer.token()}")
+        issuer.keys = [public("RS256", "two")]
+        await ours.of_header(f"Bearer {sign(claims(issuer.url), name='two')}")
+        with pytest.raises(InvalidToken, match="no key is called"):
+            await ours.of_header(f"Bearer {sign(claims(issuer.url), name='three')}")
+
+
+async def test_keys_may_be_part_of_the_configuration():
+    provider = JwtProvider("https://id.example", data_uri(public("ES256")), "ES256")
+    async with tokens(provider) as ours:
+        token = sign(claims("https://id.example"), algorithm="ES256")
+        assert (await ours.of_header(f"Bearer {token}")).identity is not None
+        ours.believe([])
+        with pytest.raises(NoAuthProvider):
+            await ours.of_header(f"Bearer {token}")
 
 
 @pytest.mark.parametrize(
-    "header", ["x", "Bearer ", "Basic abcdefg", "Convex k|s3cret:!!!"]
+    ("header", "status"),
+    [
+        ("x", 400),
+        ("Bearer", 400),
+        ("Convex k|s3cret:!!!", 400),
+        ("Bearer ", 401),
+        ("Bearer bad", 401),
+        ("Basic abcdefg", 401),
+    ],
 )
-async def test_a_header_that_cannot_be_read_is_a_bad_request(header):
-    with pytest.raises((InvalidAuthHeader, NotAuthenticated)) as refused:
+async def test_a_header_that_proves_nothing_has_its_code(header, status):
+    with pytest.raises((InvalidAuthHeader, InvalidToken)) as refused:
         await TOKENS.of_header(header.replace("k|", "local|"))
-    assert refused.value.http_status == 400
+    assert refused.value.code == "InvalidAuthHeader"
+    assert refused.value.http_status == status
 
 
 async def test_a_kind_of_token_nobody_knows_is_refused():

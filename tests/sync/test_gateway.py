@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
@@ -12,7 +13,7 @@ from tests.sync.page import Page
 from tests.sync.tiny import tiny
 
 from convexlab import knobs
-from convexlab.errors import Overloaded
+from convexlab.errors import Overloaded, Unavailable
 from convexlab.sync.backend import Caller
 from convexlab.sync.gateway import Gateway
 
@@ -514,3 +515,24 @@ async def take(step, backend, gateway, pages):  # noqa: PLR0912 - one arm a step
             await settle(turns)
         case ("gap", _, _):
             backend.skip(n=100)
+
+
+async def test_a_result_is_not_told_in_the_name_of_a_token_that_has_ended(
+    backend, gateway, page
+):
+    """Nobody asks: the token ends, something changes, and the client hears why."""
+    page.authenticate(replace(ANN, expires=1e12))
+    page.follow("counter:get")
+    await settle()
+    page.session.caller = replace(ANN, expires=1.0)
+    backend.write(n=5)
+    await settle()
+    last = page.messages[-1]
+    assert (last["type"], last["authUpdateAttempted"]) == ("AuthError", False)
+    assert page.closed is not None
+
+
+async def test_a_client_whose_issuer_is_away_comes_back(gateway, page):
+    page.say("Authenticate", baseVersion=0, tokenType="User", value="t")
+    gateway.unverifiable(page.session, Unavailable("later"))
+    assert page.closed == (1013, "Unavailable")

@@ -224,3 +224,35 @@ def test_a_flight_never_takes_off_before_an_answered_commit(session):
     with pytest.raises(AssertionError):
         session.begin(1_999)
     session.begin(2_000)
+
+
+LATE = Caller(b'{"subject":"ann"}', expires=NOW_NS / 1e9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("Mutation", {"requestId": 0, "udfPath": "m:f", "args": [{}]}),
+        ("Action", {"requestId": 0, "udfPath": "m:f", "args": [{}]}),
+        ("ModifyQuerySet", {"baseVersion": 0, "newVersion": 1, "modifications": []}),
+    ],
+)
+def test_nothing_is_done_in_the_name_of_a_token_that_has_ended(session, kind, fields):
+    session.authenticated(LATE)
+    land(session, 1_000)
+    send, close = receive(session, kind, **fields)
+    message = json.loads(send.text)
+    assert message["type"] == "AuthError"
+    assert not message["authUpdateAttempted"]
+    assert message["baseVersion"] == 1
+    assert isinstance(close, Close)
+
+
+def test_a_token_may_be_renewed_after_its_end(session):
+    session.authenticated(LATE)
+    (verify,) = receive(
+        session, "Authenticate", baseVersion=1, tokenType="User", value="t"
+    )
+    assert isinstance(verify, Verify)
+    session.authenticated(Caller(LATE.identity, expires=NOW_NS / 1e9 + 1))
+    assert not session.has_expired

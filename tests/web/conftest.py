@@ -27,7 +27,7 @@ FRIEND = "https://friend.example"
 class Believing(Tokens):
     """Takes a user's token for what it says, where a provider would be asked."""
 
-    def _user(self, token: str) -> Caller:
+    async def _user(self, token: str) -> Caller:
         try:
             payload = token.split(".")[1]
             claims = json.loads(b64decode(payload + "===", altchars=b"-_"))
@@ -42,6 +42,7 @@ class Served:
 
     backend: Tiny
     gateway: Gateway
+    tokens: Tokens
     door: Door
     url: str
     inside: str
@@ -60,7 +61,7 @@ async def open_served(secret: str | None) -> tuple[Served, object]:
     runner, port = await serve(door.app(), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{port}"
     inside = url if secret is None else f"{url}/c/{secret}"
-    return Served(backend, gateway, door, url, inside), runner
+    return Served(backend, gateway, tokens, door, url, inside), runner
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hypothesis import given
 from tests.sync.tiny import tiny
 
 from convexlab import knobs
+from convexlab.errors import Unavailable
 from convexlab.sync.gateway import Gateway
 from convexlab.web.socket import Socket, close_frame, frame, text_frames
 
@@ -205,6 +206,19 @@ async def test_a_refused_token_is_told_and_closed(served, http):
         assert (message["type"], message["baseVersion"]) == ("AuthError", 0)
         assert message["authUpdateAttempted"]
         assert (await socket.receive()).type is WSMsgType.CLOSE
+
+
+async def test_a_token_whose_issuer_is_away_is_not_refused(served, http, monkeypatch):
+    async def away(_token):
+        raise Unavailable("the issuer does not answer")
+
+    monkeypatch.setattr(served.tokens, "_user", away)
+    async with http.ws_connect(served.url + "/api/sync") as socket:
+        await socket.send_str(
+            say("Authenticate", baseVersion=0, tokenType="User", value="t")
+        )
+        closed = await socket.receive()
+        assert (closed.type, closed.data) == (WSMsgType.CLOSE, 1013)
 
 
 async def test_a_closed_version_mismatch_has_its_code(served, http):

@@ -9,24 +9,36 @@ and both end here:
     nothing                            nobody
 
 A key is `instance|secret`; what stands before the bar is a name and not compared.
-Verifying may wait (a provider's keys have to be fetched), so it is `async`, though
-nothing here waits yet.
+A user's token is what one of the providers of the module `auth_config` says it is
+(`auth/verification.py`); verifying may wait for the provider's keys, so it is `async`.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import time
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from convexlab.auth.key_sets import KeySets
+from convexlab.auth.verification import (
+    InvalidToken,
+    UnknownKey,
+    provider_for,
+    read,
+    verify,
+)
 from convexlab.errors import BadAdminKey, CallerError, NotAuthenticated
+from convexlab.functions.auth_config import JwtProvider, OidcProvider
 from convexlab.functions.identity import Identity
 from convexlab.sync.backend import ANONYMOUS, Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from convexlab.auth.verification import Shown, Verified
+    from convexlab.functions.auth_config import Provider
     from convexlab.protocol.messages import Authenticate
 
 _ADMIN: Final = Caller(admin=True)
@@ -38,24 +50,44 @@ class Tokens:
 
     Args:
         admin_key: the deployment's `instance|secret`.
+        providers: whose tokens are believed.
+        now: seconds since 1970.
     """
 
-    def __init__(self, admin_key: str) -> None:
+    def __init__(
+        self,
+        admin_key: str,
+        providers: Sequence[Provider] = (),
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._secret = _secret_of(admin_key).encode()
         assert self._secret, "an admin key has a secret"
+        self._providers = providers
+        self._keys = KeySets()
+        self._now = now
+
+    def believe(self, providers: Sequence[Provider]) -> None:
+        """These are the providers from now on: a push has changed them."""
+        self._providers = providers
+
+    async def close(self) -> None:
+        """Wait for no provider any more."""
+        await self._keys.close()
 
     async def of_message(self, message: Authenticate) -> Caller:
         """Who a socket's Authenticate is.
 
         Raises:
             CallerError: it is nobody; the client is told why.
+            Unavailable: who it is cannot be found out just now.
         """
         match message.token_type:
             case "Admin":
                 attributes = message.impersonating or message.acting_as
                 return self._admin(message.value, attributes)
             case "User":
-                return self._user(message.value)
+                return await self._user(message.value)
             case "None":
                 return ANONYMOUS
             case other:
@@ -69,20 +101,20 @@ class Tokens:
         """Who an `Authorization` header is, or without one `?adminKey=`.
 
         Raises:
-            InvalidAuthHeader: not a header that we know.
+            InvalidAuthHeader: no header that can be read.
+            InvalidToken: a scheme that we do not know, or a token that is not good.
             NotAuthenticated: a user's token that nobody vouches for.
+            Unavailable: who it is cannot be found out just now.
             BadAdminKey: another deployment's key.
         """
         if header is None:
             return ANONYMOUS if admin_key is None else self._admin(admin_key, None)
+        if len(header) < _SHORTEST_HEADER:
+            raise InvalidAuthHeader(f"Authorization {header!r} is no scheme and token")
         scheme, _, credential = header.partition(" ")
-        if len(header) < _SHORTEST_HEADER or not credential:
-            raise InvalidAuthHeader(
-                f"Authorization {header[:6]!r} is no scheme and token"
-            )
         match scheme.lower():
             case "bearer":
-                return self._user(credential)
+                return await self._user(credential)
             case "convex":
                 # `prod:name|secret:<acting as>`: the colon before the bar is the name's.
                 bar = credential.find("|")
@@ -93,7 +125,9 @@ class Tokens:
                     credential[:colon], _attributes(credential[colon + 1 :])
                 )
             case _:
-                raise InvalidAuthHeader(f"Authorization scheme {scheme!r} is unknown")
+                raise InvalidToken(
+                    f"Authorization scheme {scheme[:20]!r} is neither Bearer nor Convex."
+                )
 
     def is_admin_key(self, key: str) -> bool:
         """Say whether `key` is this deployment's, in constant time."""
@@ -108,17 +142,30 @@ class Tokens:
             return _ADMIN
         return Caller(identity=_identity(attributes).key(), admin=True)
 
-    def _user(self, _token: str) -> Caller:
-        raise NoAuthProvider(
-            "No auth provider found matching the given token: none is configured. "
-            "Add one in auth_config."
-        )
+    async def _user(self, token: str) -> Caller:
+        shown = read(token.strip())
+        verified = await self._verify(shown, provider_for(shown, self._providers))
+        return Caller(identity=verified.identity.key(), expires=verified.expires)
 
+    async def _verify(self, shown: Shown, provider: Provider) -> Verified:
+        """With the keys that are at hand; with newer ones if it names another."""
+        keys = await self._keys_of(shown, provider, fresh=False)
+        try:
+            return verify(shown, provider, keys, self._now())
+        except UnknownKey:
+            keys = await self._keys_of(shown, provider, fresh=True)
+            return verify(shown, provider, keys, self._now())
 
-class NoAuthProvider(NotAuthenticated):
-    """A user's token, and no provider that could have issued it."""
-
-    code = "NoAuthProvider"
+    async def _keys_of(
+        self, shown: Shown, provider: Provider, *, fresh: bool
+    ) -> list[Any]:
+        match provider:
+            case OidcProvider():
+                return await self._keys.of_issuer(shown.issuer, fresh=fresh)
+            case JwtProvider():
+                return await self._keys.at(provider.jwks, fresh=fresh)
+            case _:
+                assert_never(provider)
 
 
 class InvalidAuthHeader(CallerError):

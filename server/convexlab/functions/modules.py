@@ -33,6 +33,7 @@ from convexlab.documents.schema import Schema
 from convexlab.errors import CallerError, NotFound, PushFailed
 from convexlab.functions import determinism, replacements
 from convexlab.functions.annotations import BadAnnotation
+from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.definition import (
     KIND_NAMES,
     FunctionDefinition,
@@ -49,6 +50,7 @@ from convexlab.functions.tracebacks import describe, user_frames, user_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from convexlab.functions.auth_config import Provider
     from convexlab.functions.definition import Kind, Visibility
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -143,6 +145,7 @@ class Analysis:
         missing: references to functions that are not there.
         log_lines: what the modules printed while loading.
         modules: the loaded set.
+        providers: whose tokens are believed, of the module `auth_config`.
     """
 
     functions: list[FunctionSpec]
@@ -151,6 +154,7 @@ class Analysis:
     missing: list[MissingReference]
     log_lines: list[str]
     modules: ModuleSet
+    providers: list[Provider]
 
 
 def module_path(file: str) -> str | None:
@@ -546,6 +550,7 @@ def analyze(
         _missing_references(modules),
         log_lines,
         modules,
+        auth_providers(modules),
     )
 
 

@@ -75,6 +75,18 @@ class ParsedModule:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
 
+    def line_of_variable(self, name: str) -> int | None:
+        """Where the top level sets a variable, the last time."""
+        found = None
+        for node in self.tree.body:
+            match node:
+                case (
+                    ast.Assign(targets=[ast.Name(id=target)])
+                    | ast.AnnAssign(target=ast.Name(id=target))
+                ) if target == name:
+                    found = node.lineno
+        return found
+
     def relative_imports(self) -> Iterator[tuple[int, str, list[str]]]:
         """Level, module and names of each relative import, wherever it stands."""
         for node in ast.walk(self.tree):

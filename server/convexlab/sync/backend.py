@@ -55,10 +55,12 @@ class Caller:
 
     `identity` is the canonical JSON object of the user's attributes, None for
     nobody; `admin` opens internal and system functions, also while acting as a user.
+    `expires` is when the user's token ends, in seconds since 1970.
     """
 
     identity: bytes | None = None
     admin: bool = False
+    expires: float | None = field(default=None, compare=False)
 
 
 ANONYMOUS = Caller()

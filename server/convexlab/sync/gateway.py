@@ -170,6 +170,10 @@ class Gateway:
         """The token that `receive` returned is no good."""
         self._carry_out(session, session.refused(error))
 
+    def unverifiable(self, session: ClientSession, error: ConvexlabError) -> None:
+        """Whose the token is cannot be found out just now: the client comes back."""
+        self._carry_out(session, [closing(error)])
+
     def relieved(self, session: ClientSession) -> None:
         """The session's socket takes Transitions again."""
         self._rounds.want(session)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from convexlab.functions.processes.push import Deployed
+
 
 class ProcessBackend:
     """`sync.backend.Backend` on the supervisor's processes.
@@ -44,11 +46,13 @@ class ProcessBackend:
         self._listener: Listener | None = None
         self._kinds: dict[str, FunctionKind] = {}
 
-    async def open(self) -> None:
-        """Start the processes."""
+    async def open(self) -> Deployed:
+        """Start the processes; what is deployed."""
         await self.supervisor.open()
         self.ts = self.supervisor.ts
-        self.learn((await self.pusher.describe(counts=False)).functions)
+        deployed = await self.pusher.describe(counts=False)
+        self.learn(deployed.functions)
+        return deployed
 
     def learn(self, functions: Sequence[dict[str, Any]]) -> None:
         """Take in what is deployed, for `kind`."""

@@ -160,6 +160,9 @@ class Rounds:
             or not self._may_begin(session)
         ):
             return
+        if session.has_expired:
+            self._carry_out(session, session.expired())
+            return
         caller = session.caller
         answers: list[tuple[FollowedQuery, CachedResult[Payload] | None]] = []
         for query in session.stale:

@@ -189,6 +189,8 @@ class ClientSession:
 
     def receive(self, message: ClientMessage) -> list[Work]:
         """Take in one message and return what it asks of us."""
+        if isinstance(message, ModifyQuerySet | Mutation | Action) and self.has_expired:
+            return self.expired()
         try:
             match message:
                 case Connect():
@@ -254,6 +256,16 @@ class ClientSession:
             query.token = query.token._replace(admin=caller.admin)
             self._stale[query] = None
         return []
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the token of who is asking has ended."""
+        expires = self.caller.expires
+        return expires is not None and self._now_ns() >= expires * 1e9
+
+    def expired(self) -> list[Work]:
+        """The token was good and has ended: nothing more is done in its name."""
+        return self.refused("The token has expired.", attempted=False)
 
     def refused(self, error: str, *, attempted: bool = True) -> list[Work]:
         """The token is no good: the client hears of it and may try another."""

@@ -26,9 +26,9 @@ from convexlab.functions.processes.messages import Import
 from convexlab.functions.processes.push import PushRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from convexlab.functions.processes.push import Pusher
+    from convexlab.functions.processes.push import Pusher, PushResult
     from convexlab.functions.processes.supervisor import Supervisor
     from convexlab.web.server import Door
 
@@ -47,7 +47,7 @@ class Admin:
     Args:
         supervisor: its processes.
         pusher: its pushes.
-        learn: told what functions there are after a push.
+        learn: told what there is after a push.
         origins: the web origins that are let in; added to.
     """
 
@@ -56,7 +56,7 @@ class Admin:
         supervisor: Supervisor,
         pusher: Pusher,
         *,
-        learn: Callable[[Sequence[dict[str, Any]]], None],
+        learn: Callable[[PushResult], None],
         origins: set[str],
     ) -> None:
         self._supervisor = supervisor
@@ -92,7 +92,7 @@ class Admin:
             }
             return _json({"status": "error", "error": told})
         if not asked.dry_run:
-            self._learn(result.functions)
+            self._learn(result)
         return _json({"status": "success", **msgspec.to_builtins(result)})
 
     async def status(self, request: web.Request) -> web.Response:

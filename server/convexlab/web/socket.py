@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import WSMsgType, web
 
 from convexlab import knobs
-from convexlab.errors import CallerError
+from convexlab.errors import CallerError, RetryError
 from convexlab.protocol.messages import Ping, encode
 from convexlab.sync.work import BROKEN, NO_STATUS
 
@@ -249,5 +249,7 @@ class Sockets:
             caller = await self._tokens.of_message(shown)
         except CallerError as error:
             self._gateway.refused(session, error.message)
+        except RetryError as error:
+            self._gateway.unverifiable(session, error)
         else:
             self._gateway.authenticated(session, caller)

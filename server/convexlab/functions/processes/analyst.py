@@ -76,6 +76,7 @@ def _analyze(message: Analyze) -> bytes:
             "tables": list(schema.tables) if schema else [],
             "warnings": [str(warned) for warned in analysis.missing],
             "schema": schema.to_json() if schema else None,
+            "providers": analysis.providers,
         }
     )
 

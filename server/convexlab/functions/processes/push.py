@@ -22,6 +22,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotFound, ProcessDied, PushFailed
+from convexlab.functions.auth_config import Provider
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import (
     AbortPush,
@@ -90,6 +91,7 @@ class PushResult(msgspec.Struct, frozen=True):
         changed: the module paths whose source is new.
         removed: the module paths that are gone.
         tables: the schema's tables.
+        providers: whose tokens are believed.
     """
 
     functions: list[dict[str, Any]]
@@ -97,6 +99,7 @@ class PushResult(msgspec.Struct, frozen=True):
     changed: list[str]
     removed: list[str]
     tables: list[str]
+    providers: list[Provider] = []
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -106,6 +109,9 @@ class Deployed(msgspec.Struct, frozen=True):
     modules: list[DeployedModule]
     functions: list[dict[str, Any]]
     tables: list[dict[str, Any]]
+    providers: list[Provider] = []
+    descriptions: dict[str, str] = {}
+    schema: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Analyzed(msgspec.Struct, frozen=True):
@@ -116,6 +122,7 @@ class Analyzed(msgspec.Struct, frozen=True):
     tables: list[str]
     warnings: list[str]
     schema: msgspec.Raw = msgspec.Raw(b"null")
+    providers: list[Provider] = []
 
 
 class Pusher:
@@ -193,6 +200,7 @@ class Pusher:
             changed=changed,
             removed=removed,
             tables=analyzed.tables,
+            providers=analyzed.providers,
         )
         if request.dry_run:
             _body(await ask(analyst, CheckDocuments(number(), schema)))

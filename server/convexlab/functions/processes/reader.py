@@ -22,6 +22,7 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import ConvexlabError, OutOfRetention
+from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.modules import function_specs
 from convexlab.functions.processes.deployed import (
     Deployed,
@@ -238,5 +239,12 @@ class Reader:
                     "tables": tables,
                     "modules": modules,
                     "functions": [spec.to_json() for spec in functions],
+                    "providers": auth_providers(known),
+                    "descriptions": {
+                        spec.path: spec.description
+                        for spec in functions
+                        if spec.description
+                    },
+                    "schema": catalog.schema and catalog.schema.to_json(),
                 }
             )
