@@ -11,6 +11,7 @@ asked for, so that a notebook's kernel loads neither the server nor the store.
     sync         how a client stays current
     auth, web    who is asking, and how it is reached
     deployment   where the parts meet
+    testing      a deployment in a test's own process
 
 Each package uses those above it and none below.
 """

@@ -1,0 +1,305 @@
+"""A deployment in the test's process does what a real one does."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from convexlab import ConvexError, FunctionFailed, Int64, api
+from convexlab.errors import (
+    InvalidArguments,
+    NotAuthenticated,
+    NotFound,
+    PushFailed,
+    SchemaViolation,
+)
+from convexlab.testing import deployment
+
+TASKS = """
+    import random, time
+    from convexlab import ConvexError, Id, internal_query, mutation, query
+
+    @mutation
+    def create(ctx, text: str, owner: str | None = None):
+        if not text:
+            raise ConvexError({"code": "empty", "n": 1})
+        return ctx.db.insert("tasks", {"text": text, "owner": owner})
+
+    @mutation
+    def create_then_fail(ctx, text: str):
+        create.handler(ctx, text)
+        raise ValueError("after all")
+
+    @query
+    def list_(ctx):
+        return [task["text"] for task in ctx.db.query("tasks").collect()]
+
+    @query
+    def mine(ctx):
+        return ctx.auth.get_user_identity()
+
+    @query
+    def now(ctx):
+        print("it is", ctx.now())
+        return time.time() * 1000
+
+    @query
+    def chance(ctx):
+        return random.random()
+
+    @query
+    def echo(ctx, x=None, from_=None):
+        return {"x": x, "from": from_}
+
+    @internal_query
+    def hidden(ctx):
+        return "seen"
+
+    @query
+    def reads_a_file(ctx):
+        return open("/etc/hostname").read()
+
+    @query
+    def pages(ctx, cursor: str | None = None):
+        return ctx.db.query("tasks").paginate(num_items=1, cursor=cursor)
+"""
+
+SCHEMA = """
+    from convexlab import define_schema, define_table, v
+    schema = define_schema({"tasks": define_table({
+        "text": v.string(), "owner": v.union(v.string(), v.null()),
+    })%s})
+"""
+
+
+@pytest.fixture(autouse=True)
+def _process_modules_stay():
+    """Modules of one test are not there for the next."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("convex_modules.")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def t():
+    return deployment({"tasks": TASKS})
+
+
+# -- calling functions ---------------------------------------------------------
+
+
+def test_what_a_mutation_wrote_a_query_reads(t):
+    t.mutation("tasks:create", text="one")
+    t.mutation(api.tasks.create, {"text": "two"})
+    assert t.query("tasks:list") == ["one", "two"]
+
+
+def test_values_come_out_as_they_were_written(t):
+    for value in [1, 1.0, Int64(5), b"\0", None, True, [1, {"a": 2.5}]]:
+        got = t.query("tasks:echo", x=value)["x"]
+        assert got == value
+        assert type(got) is type(value)
+    assert t.query("tasks:echo", from_=1)["from"] == 1
+
+
+def test_internal_functions_may_be_tested(t):
+    assert t.query("tasks:hidden") == "seen"
+
+
+def test_what_a_function_prints_is_shown(t, capsys):
+    t.query("tasks:now")
+    assert capsys.readouterr().out.startswith("tasks:now [LOG] 'it is'")
+
+
+def test_two_deployments_share_nothing(t):
+    other = deployment({"tasks": TASKS.replace('task["text"]', '"other"')})
+    t.mutation("tasks:create", text="one")
+    assert other.query("tasks:list") == []
+    other.mutation("tasks:create", text="two")
+    assert other.query("tasks:list") == ["other"]
+    assert t.query("tasks:list") == ["one"]
+
+
+def test_pages_follow_their_cursors(t):
+    t.table("tasks").insert(
+        [{"text": "a", "owner": None}, {"text": "b", "owner": None}]
+    )
+    first = t.query("tasks:pages")
+    second = t.query("tasks:pages", cursor=first["continueCursor"])
+    assert [p["page"][0]["text"] for p in (first, second)] == ["a", "b"]
+
+
+# -- errors --------------------------------------------------------------------
+
+
+def test_a_convex_error_has_its_data(t):
+    with pytest.raises(ConvexError) as caught:
+        t.mutation("tasks:create", text="")
+    assert caught.value.data == {"code": "empty", "n": 1}
+    assert 'File "convex/tasks.py"' in caught.value.__notes__[0]
+
+
+def test_a_mutation_that_fails_leaves_no_trace(t):
+    with pytest.raises(FunctionFailed, match=r"^ValueError: after all") as caught:
+        t.mutation("tasks:create_then_fail", text="one")
+    assert "in create_then_fail" in caught.value.traceback
+    assert t.query("tasks:list") == []
+
+
+def test_arguments_are_checked(t):
+    with pytest.raises(InvalidArguments, match="text"):
+        t.mutation("tasks:create", text=5)
+    with pytest.raises(InvalidArguments, match="by name"):
+        t.mutation("tasks:create", {"text": "a"}, text="b")
+
+
+def test_what_is_not_there_is_not_found(t):
+    with pytest.raises(NotFound, match="tasks:nope"):
+        t.query("tasks:nope")
+    with pytest.raises(NotFound, match="defined as Mutation"):
+        t.query("tasks:create", text="a")
+
+
+def test_what_only_actions_may_do_is_refused(t):
+    with pytest.raises(FunctionFailed, match="only actions may open files"):
+        t.query("tasks:reads_a_file")
+
+
+# -- run -----------------------------------------------------------------------
+
+
+def test_run_is_one_transaction(t):
+    task = t.run(lambda ctx: ctx.db.insert("tasks", {"text": "one", "owner": None}))
+    assert t.run(lambda ctx: ctx.db.get(task))["text"] == "one"
+    t.run(lambda ctx: ctx.run_mutation(api.tasks.create, text="two"))
+    assert t.query("tasks:list") == ["one", "two"]
+
+
+def test_what_run_raises_is_raised_and_undone(t):
+    def body(ctx):
+        ctx.db.insert("tasks", {"text": "one"})
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        t.run(body)
+    assert t.query("tasks:list") == []
+
+
+# -- who, when, chance ---------------------------------------------------------
+
+
+def test_a_user_is_who_is_asking(t):
+    identity = t.as_user(subject="ann", name="Ann").query("tasks:mine")
+    assert identity["subject"] == "ann"
+    assert identity["tokenIdentifier"] == "https://convexlab.local|ann"
+    assert t.query("tasks:mine") is None
+    user = t.as_user(subject="bob")
+    assert user.run(lambda ctx: ctx.auth.get_user_identity()["subject"]) == "bob"
+    with pytest.raises(NotAuthenticated, match="subject"):
+        t.as_user(name="Ann")
+
+
+def test_a_users_view_is_of_the_same_deployment(t):
+    t.as_user(subject="ann").mutation("tasks:create", text="one")
+    assert t.query("tasks:list") == ["one"]
+
+
+def test_the_clock_goes_when_it_is_told():
+    t = deployment({"tasks": TASKS}, now=datetime(2026, 1, 1, tzinfo=UTC))
+    before = t.query("tasks:now")
+    assert before == pytest.approx(
+        datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e3, abs=10
+    )
+    t.advance(hours=1)
+    assert t.query("tasks:now") - before == 3_600_001
+    t.advance(timedelta(days=1))
+    assert t.now.day == 2
+    t.mutation("tasks:create", text="one")
+    (task,) = t.table("tasks")
+    assert task["_creationTime"] == pytest.approx(t.now.timestamp() * 1000, abs=10)
+    with pytest.raises(InvalidArguments, match="forward"):
+        t.advance(hours=-1)
+    with pytest.raises(InvalidArguments, match="time zone"):
+        deployment({}, now=datetime(2026, 1, 1))
+
+
+def test_the_same_seed_gives_the_same_chance():
+    def drawn(seed):
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        t = deployment({"tasks": TASKS}, now=now, seed=seed)
+        return t.query("tasks:chance"), t.mutation("tasks:create", text="a")
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1)[0] != drawn(2)[0]
+
+
+# -- tables --------------------------------------------------------------------
+
+
+def test_a_table_is_filled_and_read_past_all_functions(t):
+    assert t.table("tasks").collect() == []
+    assert t.table("tasks").insert({"text": "one"}) == 1
+    assert t.table("tasks").insert([{"text": "two"}, {"text": "three"}]) == 2
+    assert [task["text"] for task in t.table("tasks")] == ["one", "two", "three"]
+    assert len(t.table("tasks")) == 3
+
+
+# -- pushes --------------------------------------------------------------------
+
+
+def test_the_schema_is_enforced():
+    t = deployment({"tasks": TASKS, "schema": SCHEMA % ""})
+    with pytest.raises(SchemaViolation, match="text"):
+        t.table("tasks").insert([{"text": "fine", "owner": None}, {"text": 1}])
+    assert len(t.table("tasks")) == 0
+    with pytest.raises(SchemaViolation):
+        t.run(lambda ctx: ctx.db.insert("tasks", {"text": 1}))
+
+
+def test_a_push_that_documents_break_changes_nothing(t):
+    t.table("tasks").insert({"text": 5, "owner": None})
+    with pytest.raises(SchemaViolation, match="does not match the schema"):
+        t.push({"schema": SCHEMA % ""})
+    assert t.query("tasks:list") == [5]
+    t.table("tasks").insert({"text": 6})
+
+
+def test_a_unique_index_refuses_what_is_there_twice(t):
+    t.table("tasks").insert([{"text": "a", "owner": None}] * 2)
+    unique = SCHEMA % '.index("by_text", ["text"], unique=True)'
+    with pytest.raises(SchemaViolation, match="by_text"):
+        t.push({"schema": unique})
+    t.push({"schema": SCHEMA % '.index("by_text", ["text"])', "tasks": TASKS})
+    rows = t.run(
+        lambda ctx: ctx.db.query("tasks").with_index("by_text", text="a").collect()
+    )
+    assert len(rows) == 2
+
+
+def test_a_push_replaces_the_modules(t):
+    t.mutation("tasks:create", text="one")
+    t.push({"other": TASKS})
+    assert t.query("other:list") == ["one"]
+    with pytest.raises(NotFound):
+        t.query("tasks:list")
+
+
+def test_what_cannot_be_deployed_names_the_line():
+    with pytest.raises(PushFailed) as caught:
+        deployment({"tasks": "x = 1\nraise ValueError('no')"})
+    assert (caught.value.path, caught.value.line) == ("tasks", 2)
+
+
+def test_a_folder_is_deployed_without_its_tests(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "mod.py").write_text(
+        "from convexlab import query\n@query\ndef get(ctx):\n    return 1\n"
+    )
+    (tmp_path / "test_mod.py").write_text("raise ValueError")
+    (tmp_path / "conftest.py").write_text("raise ValueError")
+    assert deployment(tmp_path).query("deep/mod:get") == 1
+    assert deployment(str(tmp_path)).query("deep/mod:get") == 1
+    with pytest.raises(NotFound, match="no folder"):
+        deployment(tmp_path / "nope")
