@@ -62,6 +62,18 @@ def test_a_folder_is_pushed_and_its_functions_called(convexlab, project):
     assert "extra (removed)" in convexlab("dev", "--once")
 
 
+def test_generated_types_are_kept_fresh(convexlab, project):
+    functions = project / "typed"
+    functions.mkdir()
+    (functions / "tasks.py").write_text(SOURCE)
+    assert "types: " not in convexlab("dev", "typed", "--once")
+    convexlab("codegen", "typed")
+    (functions / "tasks.py").write_text(SOURCE.replace("limit", "most"))
+    said = convexlab("dev", "typed", "--once")
+    assert said.count("types: ") == 1
+    assert "most?: number" in (functions / "_generated" / "api.d.ts").read_text()
+
+
 def test_a_bad_file_is_named_with_its_line(convexlab, project):
     bad = project / "bad"
     bad.mkdir()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convexlab.cli.codegen import GENERATED, write_types
 from convexlab.cli.folder import is_module, modules_of
 from convexlab.cli.words import chosen, explain, which_deployment
 from convexlab.errors import ConvexlabError
@@ -57,6 +58,8 @@ def push_folder(database: Database, folder: Path) -> str:
     answer = push(database, modules, remove=gone)
     lines = [f"warning: {warning}" for warning in answer.warnings]
     changed = ", ".join([*answer.changed, *(f"{path} (removed)" for path in gone)])
+    if (folder / GENERATED).is_dir():
+        lines += [f"types: {file}" for file in write_types(database, folder)]
     return "\n".join([*lines, f"pushed: {changed or 'nothing new'}"])
 
 

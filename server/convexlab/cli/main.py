@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from convexlab.cli.admin_key import admin_key
+from convexlab.cli.codegen import codegen
 from convexlab.cli.deploy import deploy
 from convexlab.cli.dev import dev
+from convexlab.cli.function_spec import function_spec
 from convexlab.cli.import_ import import_
 from convexlab.cli.run import run
 from convexlab.cli.serve import serve
@@ -34,5 +36,14 @@ def main() -> None:
     """A reactive document database whose functions are Python."""
 
 
-for command in (serve, dev, deploy, run, import_, admin_key):
+for command in (
+    serve,
+    dev,
+    deploy,
+    run,
+    import_,
+    codegen,
+    function_spec,
+    admin_key,
+):
     main.add_command(command)

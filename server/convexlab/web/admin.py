@@ -3,6 +3,7 @@
     POST /api/convexlab/push      modules in, what they define out, or what is wrong
     GET  /api/convexlab/status    tables, modules and where they came from, processes
     GET  /api/convexlab/module    one module's source
+    GET  /api/convexlab/spec      functions and schema, as generated types need them
     GET  /api/convexlab/history   one document's revisions
     POST /api/convexlab/origins   let pages of these web origins in
     POST /api/import              lines of JSON into a table
@@ -72,6 +73,7 @@ class Admin:
         door.add("POST", "/api/convexlab/push", self.push)
         door.add("GET", "/api/convexlab/status", self.status)
         door.add("GET", "/api/convexlab/module", self.module)
+        door.add("GET", "/api/convexlab/spec", self.spec)
         door.add("GET", "/api/convexlab/history", self.history)
         door.add("POST", "/api/convexlab/origins", self.let_in)
         door.add("POST", "/api/import", self.import_lines)
@@ -132,6 +134,18 @@ class Admin:
             if module.path == path:
                 return _json(msgspec.to_builtins(module))
         raise NotFound(f"There is no module `{path}`.")
+
+    async def spec(self, request: web.BaseRequest) -> web.Response:
+        """All functions with what they take and return, and the schema."""
+        await self._expect_owner(request)
+        deployed = await self._pusher.describe(counts=False)
+        return _json(
+            {
+                "functions": deployed.functions,
+                "descriptions": deployed.descriptions,
+                "schema": deployed.schema,
+            }
+        )
 
     async def history(self, request: web.Request) -> web.Response:
         """One document's kept revisions, oldest first, with their timestamps."""
