@@ -120,12 +120,18 @@ def system_modules() -> ModuleSet:
 
 
 class Deployed:
-    """The newest catalog and modules a process has seen, kept until they change."""
+    """The newest catalog and modules a process has seen, kept until they change.
+
+    Beside them one catalog and one set of modules of a past moment, so that a look
+    back costs the calls that run now nothing.
+    """
 
     def __init__(self) -> None:
+        self._catalog: Catalog | None = None
         # As of when, and as of when it was known what has been lost since.
-        self._catalog: tuple[tuple[int, int], Catalog] | None = None
+        self._past_catalog: tuple[tuple[int, int], Catalog] | None = None
         self._modules: tuple[int, ModuleSet] | None = None
+        self._past_modules: tuple[int, ModuleSet] | None = None
         self._preloaded: ModuleSet | None = None
         self._system: ModuleSet | None = None
 
@@ -133,15 +139,14 @@ class Deployed:
         self, snapshot: Snapshot, base: PersistenceSnapshot | None = None
     ) -> Catalog:
         """The catalog of a snapshot; of a past one if `base` is newer."""
-        newest = snapshot.catalog_ts if base is None else base.meta.catalog_ts
-        version = (snapshot.catalog_ts, newest)
-        if self._catalog is None or self._catalog[0] != version:
-            if base is None or newest == snapshot.catalog_ts:
-                catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
-            else:
-                catalog = past_catalog(base, snapshot)
-            self._catalog = (version, catalog)
-        return self._catalog[1]
+        if base is not None and base.meta.catalog_ts != snapshot.catalog_ts:
+            version = (snapshot.catalog_ts, base.meta.catalog_ts)
+            if self._past_catalog is None or self._past_catalog[0] != version:
+                self._past_catalog = (version, past_catalog(base, snapshot))
+            return self._past_catalog[1]
+        if self._catalog is None or self._catalog.ts != snapshot.catalog_ts:
+            self._catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
+        return self._catalog
 
     def modules_for(self, path: str, snapshot: Snapshot) -> ModuleSet:
         """The modules that a function's path is looked up in."""
@@ -153,11 +158,23 @@ class Deployed:
 
     def modules(self, snapshot: Snapshot) -> ModuleSet:
         """The modules of a snapshot."""
-        if self._modules is None or self._modules[0] != snapshot.modules_ts:
-            previous = self._preloaded or (self._modules and self._modules[1])
+        known = self._modules
+        if known is not None and snapshot.modules_ts < known[0]:
+            return self._modules_before(snapshot, known[1])
+        if known is None or known[0] != snapshot.modules_ts:
+            previous = self._preloaded or (known and known[1])
             loaded = module_set(read_sources(snapshot), previous)
-            self._modules = (snapshot.modules_ts, loaded)
-        return self._modules[1]
+            self._modules = known = (snapshot.modules_ts, loaded)
+        return known[1]
+
+    def _modules_before(self, snapshot: Snapshot, newer: ModuleSet) -> ModuleSet:
+        """The modules of a snapshot from before the newest."""
+        known = self._past_modules
+        if known is None or known[0] != snapshot.modules_ts:
+            previous = newer if known is None else known[1]
+            loaded = module_set(read_sources(snapshot), previous)
+            self._past_modules = known = (snapshot.modules_ts, loaded)
+        return known[1]
 
     def preload(self, sources: list[Source]) -> None:
         """Run modules that will be deployed soon, so that no call waits for it."""
