@@ -31,13 +31,11 @@ from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.web.admin import Admin
-from convexlab.web.server import Door, serve as serve_app
+from convexlab.web.server import Door, Served, serve as serve_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from aiohttp import web
 
     from convexlab.functions.processes.push import PushResult
 
@@ -208,8 +206,9 @@ class Deployment:
 
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
-        runner, port = await self._listen(door)
-        self._closing.push_async_callback(runner.cleanup)
+        served = await self._listen(door)
+        self._closing.push_async_callback(served.cleanup)
+        port = served.port
         self._closing.callback(gateway.close, 1012, "")
         self.url = f"http://{_host_in_url(options.host)}:{port}"
         secret = keys.path if options.secret_gate else ""
@@ -242,13 +241,13 @@ class Deployment:
         for finished in done:
             finished.result()
 
-    async def _listen(self, door: Door) -> tuple[web.AppRunner, int]:
+    async def _listen(self, door: Door) -> Served:
         """On the port asked for; else on the last run's, else on any."""
         host, port = self.options.host, self.options.port
         if port == 0 and self.folder.keys.port:
             with contextlib.suppress(OSError):
-                return await serve_app(door.app(), host, self.folder.keys.port)
-        return await serve_app(door.app(), host, port)
+                return await serve_app(door, host, self.folder.keys.port)
+        return await serve_app(door, host, port)
 
     async def _idle_for(self, seconds: float) -> None:
         """Return once nobody was there for so long."""

@@ -58,8 +58,8 @@ async def open_served(secret: str | None) -> tuple[Served, object]:
     gateway = Gateway(backend)
     tokens = Believing(ADMIN_KEY)
     door = Door(gateway, tokens, secret=secret, instance="tiny", origins={FRIEND})
-    runner, port = await serve(door.app(), "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{port}"
+    runner = await serve(door, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{runner.port}"
     inside = url if secret is None else f"{url}/c/{secret}"
     return Served(backend, gateway, tokens, door, url, inside), runner
 

@@ -172,4 +172,4 @@ async def test_a_broken_route_is_our_fault_and_logged(served, http, caplog):
 async def test_a_taken_port_says_so(served):
     port = int(served.url.rpartition(":")[2])
     with pytest.raises(OSError, match="address"):
-        await serve(served.door.app(), "127.0.0.1", port)
+        await serve(served.door, "127.0.0.1", port)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -263,10 +264,19 @@ _PATH: Final = re.compile(
 )
 
 
+# Sixteen segments of the longest kind.
+_LONGEST_PATH: Final = 1024
+
+
 def function_path(path: str) -> str | None:
     """The canonical spelling, `dir/module:name`; None for what cannot be a path.
 
     `messages.js:list` is `messages:list`, and `messages` is `messages:default`.
     """
+    return _canonical(path) if len(path) <= _LONGEST_PATH else None
+
+
+@lru_cache(maxsize=1024)  # N.B. every call of every client comes by
+def _canonical(path: str) -> str | None:
     match = _PATH.fullmatch(path)
     return None if match is None else f"{match['module']}:{match['name'] or 'default'}"

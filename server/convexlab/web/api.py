@@ -127,7 +127,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def _as_clean(value: bytes) -> bytes:
-    return to_clean_json(from_wire(value))
+    # Only tagged values ($integer, $bytes, $float) are written otherwise.
+    return to_clean_json(from_wire(value)) if b'"$' in value else value
 
 
 def _as_export(value: bytes) -> bytes:
@@ -184,27 +185,27 @@ class Api:
         self._gateway = gateway
         self._tokens = tokens
 
-    async def query(self, request: web.Request) -> web.Response:
+    async def query(self, request: web.BaseRequest) -> web.Response:
         """Run a query, asked for by POST or, with `path` and `args`, by GET."""
         call = await self._call(request)
         return _answer(await self._query(call))
 
-    async def mutation(self, request: web.Request) -> web.Response:
+    async def mutation(self, request: web.BaseRequest) -> web.Response:
         """Run a mutation."""
         return _answer(await self._mutation(await self._call(request)))
 
-    async def action(self, request: web.Request) -> web.Response:
+    async def action(self, request: web.BaseRequest) -> web.Response:
         """Run an action."""
         return _answer(await self._action(await self._call(request)))
 
-    async def function(self, request: web.Request) -> web.Response:
+    async def function(self, request: web.BaseRequest) -> web.Response:
         """Run a function of any kind, for an admin."""
         call = await self._call(request)
         if not call.caller.admin:
             raise NotAllowed("/api/function takes the admin key.")
         return _answer(await self._any(call))
 
-    async def run(self, request: web.Request, names: str) -> web.Response:
+    async def run(self, request: web.BaseRequest, names: str) -> web.Response:
         """Run a public function named by the URL: `dir/module/function`."""
         *module, name = unquote(names).split("/")
         if not module:
@@ -214,11 +215,11 @@ class Api:
         path = f"{'/'.join(module)}:{name}"
         return _answer(await self._any(_checked(asked, caller, path)))
 
-    async def query_ts(self, _request: web.Request) -> web.Response:
+    async def query_ts(self, _request: web.BaseRequest) -> web.Response:
         """Say which timestamp is the newest."""
         return _answer(encode({"ts": encode_ts(self._gateway.backend.ts)}))
 
-    async def query_at_ts(self, request: web.Request) -> web.Response:
+    async def query_at_ts(self, request: web.BaseRequest) -> web.Response:
         """Run a query as of an earlier timestamp."""
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
@@ -230,7 +231,7 @@ class Api:
         )
         return _answer(call.envelope(said, said.request_id))
 
-    async def query_batch(self, request: web.Request) -> web.Response:
+    async def query_batch(self, request: web.BaseRequest) -> web.Response:
         """Run several queries as of one timestamp."""
         caller = await self.caller(request)
         asked = (await _body(request, BatchRequest)).queries
@@ -242,7 +243,7 @@ class Api:
             results.append(Raw(call.envelope(said, said.request_id)))
         return _answer(encode({"results": results}))
 
-    async def check_admin_key(self, request: web.Request) -> web.Response:
+    async def check_admin_key(self, request: web.BaseRequest) -> web.Response:
         """Say what the caller's key allows: all, or nothing."""
         await self.admin(request)
         return _answer(
@@ -251,14 +252,15 @@ class Api:
             )
         )
 
-    async def caller(self, request: web.Request) -> Caller:
+    async def caller(self, request: web.BaseRequest) -> Caller:
         """Who is asking."""
         client_from_header(request.headers.get("Convex-Client"))
         return await self._tokens.of_header(
-            request.headers.get("Authorization"), request.query.get("adminKey")
+            request.headers.get("Authorization"),
+            request.query.get("adminKey") if request.query_string else None,
         )
 
-    async def admin(self, request: web.Request) -> Caller:
+    async def admin(self, request: web.BaseRequest) -> Caller:
         """Who is asking, if it is an admin.
 
         Raises:
@@ -271,7 +273,7 @@ class Api:
             )
         return caller
 
-    async def _call(self, request: web.Request) -> _Call:
+    async def _call(self, request: web.BaseRequest) -> _Call:
         caller = await self.caller(request)
         if request.method == "GET":
             asked = FunctionRequest(
@@ -296,7 +298,7 @@ class Api:
         run = await self._gateway.mutate(
             call.path, call.args, call.caller, stored=call.stored
         )
-        return call.envelope(run, request_id(call.path, run.ts))
+        return call.envelope(run, request_id(call.path, run.ts) if run.error else "")
 
     async def _action(self, call: _Call) -> bytes:
         run = await self._gateway.act(
@@ -366,7 +368,7 @@ def _failure(
 _Body = TypeVar("_Body", FunctionRequest, BatchRequest)
 
 
-async def _body(request: web.Request, kind: type[_Body]) -> _Body:
+async def _body(request: web.BaseRequest, kind: type[_Body]) -> _Body:
     """A request's JSON.
 
     Raises:

@@ -22,7 +22,7 @@ import contextlib
 import hmac
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -39,6 +39,10 @@ from convexlab.web.socket import Sockets
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from aiohttp import StreamReader
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http import RawRequestMessage
+
     from convexlab.auth.tokens import Tokens
     from convexlab.sync.gateway import Gateway
 
@@ -48,8 +52,8 @@ _SLASHES: Final = re.compile("/{2,}")
 _SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
 _METHODS: Final = "GET,POST,OPTIONS,PATCH,DELETE,PUT"
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-AnswerRest = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+AnswerRest = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,11 @@ class Door:
         assert prefix.endswith("/"), f"{prefix} names no folder"
         self._below.append((method, prefix, answer))
 
-    def app(self) -> web.Application:
-        """The aiohttp application."""
-        app = web.Application(client_max_size=knobs.MAX_BODY_BYTES)
-        app.router.add_route("*", "/{path:.*}", self.answer)
-        app.cleanup_ctx.append(self._pulse)
-        return app
+    async def beat(self) -> None:
+        """Keep the sockets' pulse, for as long as the door is open."""
+        await self._sockets.beat()
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         visit = self._visit(request)
         if visit.inside and request.method == "OPTIONS":
@@ -126,7 +127,7 @@ class Door:
             response.headers.update(_cors(request))
         return response
 
-    def _visit(self, request: web.Request) -> _Visit:
+    def _visit(self, request: web.BaseRequest) -> _Visit:
         path = _SLASHES.sub("/", request.path)
         if self._secret is None:
             return _Visit(path, inside=True)
@@ -140,7 +141,9 @@ class Door:
             )
         return _Visit(path, inside=request.headers.get("Origin") in self._origins)
 
-    async def _answer(self, request: web.Request, visit: _Visit) -> web.StreamResponse:
+    async def _answer(
+        self, request: web.BaseRequest, visit: _Visit
+    ) -> web.StreamResponse:
         socket = _SOCKET.fullmatch(visit.path)
         if socket is not None and request.method == "GET":
             return await self._socket(
@@ -158,26 +161,19 @@ class Door:
         return web.Response(status=404)
 
     async def _socket(
-        self, request: web.Request, client: str | None, *, locked: bool
+        self, request: web.BaseRequest, client: str | None, *, locked: bool
     ) -> web.StreamResponse:
         if client is not None:
             client_from_path(client)
         return await self._sockets.serve(request, locked=locked)
 
-    async def _expect_admin(self, request: web.Request) -> None:
+    async def _expect_admin(self, request: web.BaseRequest) -> None:
         caller = await self.api.caller(request)
         if not caller.admin:
             raise NotAllowed(
                 "This deployment is private. Use its address with the secret path (/c/…), "
                 "or its admin key. `%convex` prints both."
             )
-
-    async def _pulse(self, _app: web.Application) -> AsyncIterator[None]:
-        pulse = asyncio.create_task(self._sockets.beat(), name="socket pulse")
-        yield
-        pulse.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pulse
 
     def _add_functions(self) -> None:
         api = self.api
@@ -207,26 +203,71 @@ class Door:
         self.add_below("POST", "/api/deploy2/", _no_javascript)
 
 
-async def serve(
-    app: web.Application, host: str, port: int
-) -> tuple[web.AppRunner, int]:
-    """Serve `app` until the runner's `cleanup`; returns it and the port (0 picks one).
+class Served:
+    """A door that is open: where, and until when.
+
+    Args:
+        runner: listens.
+        pulse: keeps the sockets alive.
+    """
+
+    def __init__(self, runner: web.ServerRunner, pulse: asyncio.Task[None]) -> None:
+        self._runner = runner
+        self._pulse = pulse
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._runner.addresses[0][1])
+
+    async def cleanup(self) -> None:
+        """Close it, and every connection."""
+        self._pulse.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._pulse
+        await self._runner.cleanup()
+
+
+async def serve(door: Door, host: str, port: int) -> Served:
+    """Open a door; port 0 picks one.
+
+    There is one route, the door's own, so aiohttp's router is left out: it would
+    cost more than most answers.
 
     Raises:
         OSError: the port is taken.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=knobs.CLOSE_SECONDS)
+    server = web.Server(door.answer, request_factory=_request, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=knobs.CLOSE_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
+    site = web.TCPSite(runner, host, port, backlog=knobs.LISTEN_BACKLOG)
     try:
         await site.start()
     except OSError:
         await runner.cleanup()
         raise
-    return runner, int(runner.addresses[0][1])
+    return Served(runner, asyncio.create_task(door.beat(), name="socket pulse"))
 
 
-def _cors(request: web.Request) -> dict[str, str]:
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    return web.BaseRequest(
+        message,
+        payload,
+        protocol,
+        writer,
+        task,
+        task.get_loop(),
+        client_max_size=knobs.MAX_BODY_BYTES,
+    )
+
+
+def _cors(request: web.BaseRequest) -> dict[str, str]:
     """What lets a page of the asking origin read the answer."""
     origin = request.headers.get("Origin")
     if origin is None:
@@ -255,17 +296,17 @@ def _too_large() -> str:
 
 
 def _says(text: str) -> Answer:
-    async def answer(_request: web.Request) -> web.Response:
+    async def answer(_request: web.BaseRequest) -> web.Response:
         return web.Response(text=text)
 
     return answer
 
 
-async def _echo(request: web.Request) -> web.Response:
+async def _echo(request: web.BaseRequest) -> web.Response:
     return web.Response(body=await request.read(), content_type=request.content_type)
 
 
-async def _no_javascript(_request: web.Request, _rest: str = "") -> web.Response:
+async def _no_javascript(_request: web.BaseRequest, _rest: str = "") -> web.Response:
     return _refused(
         400,
         "FunctionsAreInPython",

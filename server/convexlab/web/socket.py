@@ -191,7 +191,7 @@ class Sockets:
         self._open: set[Socket] = set()
 
     async def serve(
-        self, request: web.Request, *, locked: bool = False
+        self, request: web.BaseRequest, *, locked: bool = False
     ) -> web.WebSocketResponse:
         """Serve one socket to its end; `locked` ones must show the admin key first."""
         peer = web.WebSocketResponse(
