@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 from tests.auth.issuer import claims, public, sign
 
 from convexlab.auth.verification import (
@@ -15,6 +19,7 @@ from convexlab.auth.verification import (
     read,
     verify,
 )
+from convexlab.errors import NotAuthenticated
 from convexlab.functions.auth_config import JwtProvider, OidcProvider
 
 HOME = "https://id.example"
@@ -170,6 +175,55 @@ def test_what_is_no_token_is_refused(token):
     with pytest.raises(InvalidToken) as refused:
         read(token)
     assert (refused.value.code, refused.value.http_status) == ("InvalidAuthHeader", 401)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def some_of(*names):
+    """Objects with some of these members, whatever they hold."""
+    return st.dictionaries(st.sampled_from(names), JSON, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([OIDC, custom("RS256"), custom("ES256", "convex")]),
+    some_of("alg", "kid", "typ", "crit"),
+    some_of("sub", "aud", "exp", "iat", "nbf", "iss"),
+    some_of("kty", "kid", "use", "alg", "n", "e", "x", "y", "crv"),
+)
+def test_whatever_is_shown_is_believed_or_refused(provider, header, said, key):
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    good = {"alg": "RS256", "kid": "one", "typ": "JWT"}
+    token = f"{part(good | header)}.{part(claims(HOME) | said)}.AAAA"
+    try:
+        check(token, provider, keys=[{**public("RS256"), **key}])
+    except NotAuthenticated:
+        return
+    raise AssertionError("a token with no signature was believed")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([OIDC, custom()]),
+    some_of("sub", "aud", "exp", "iat", "nbf", "name", "address", "updated_at"),
+)
+def test_whatever_an_issuer_signs_names_its_subject(provider, said):
+    said = claims(HOME) | said
+    try:
+        good = check(sign(said), provider)
+    except NotAuthenticated:
+        return
+    assert good.identity.to_value()["tokenIdentifier"] == f"{HOME}|{said['sub']}"
 
 
 def test_a_token_names_its_issuer():

@@ -222,9 +222,8 @@ def _check_signature(shown: Shown, algorithm: str, key: dict[str, Any]) -> None:
 
 def _audiences(shown: Shown) -> list[str]:
     said = shown.claims.get("aud")
-    if isinstance(said, list):
-        return [str(each) for each in said]
-    return [said] if isinstance(said, str) else []
+    listed: list[Any] = said if isinstance(said, list) else [said]
+    return listed if all(isinstance(each, str) for each in listed) else []
 
 
 def _number(shown: Shown, claim: str) -> float | None:
