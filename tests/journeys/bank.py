@@ -102,6 +102,16 @@ schema = define_schema({
 """
 
 MODULES = {"bank": MODULE, "schema": SCHEMA}
+
+
+def modules_of(turn: int) -> dict[str, str]:
+    """The bank with something new in it, and every other time with one index more."""
+    version = f"\n\n@query\ndef version(ctx):\n    return {turn}\n"
+    one, two = 'index("by_turn", ["turn"])', 'index("by_call", ["call"])'
+    schema = SCHEMA.replace(one, f"{one}.{two}") if turn % 2 else SCHEMA
+    return {"bank": MODULE + version, "schema": schema}
+
+
 FOLLOWED = ["bank:state", "bank:book"]
 
 

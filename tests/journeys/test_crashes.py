@@ -10,6 +10,7 @@ sees only states that add up, none before an earlier one, and in the end the las
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.deployments import PATIENCE_SECONDS, deployment, until, value_of
+from tests.deployments import PATIENCE_SECONDS, deployment, sources, until, value_of
 from tests.journeys import bank
 from tests.journeys.clients import Caller, Session, ending_with
 
@@ -33,11 +34,13 @@ CALLERS = 4
 SESSIONS = 3
 FOLLOWERS = 3
 LINES = 3  # of an import
-# `writers`: the writer, and the one that takes its place.
+# `writers`: the writer, and the one that takes its place; `push`: a push, of which
+# the writer, a reader or the analyst dies.
 VICTIMS = [
-    *["writer"] * 18,
-    *["writers"] * 6,
-    *["reader"] * 16,
+    *["writer"] * 16,
+    *["writers"] * 4,
+    *["push"] * 6,
+    *["reader"] * 14,
     *["spare"] * 2,
     *["gateway"] * 8,
 ]
@@ -115,12 +118,16 @@ def check_calls(found: dict[str, list[str]], said: dict[str, Verdict | None]) ->
     assert not there, f"nobody asked for {there}"
 
 
-async def strike(served: Deployment, victim: str, chance: random.Random) -> float:
-    """Kill a process; returns when its place is taken, with the seconds that took."""
+async def strike(
+    served: Deployment, victim: str, turn: int, chance: random.Random
+) -> float:
+    """Kill a process; with the seconds that it takes to say so."""
     began = time.perf_counter()
     if victim == "gateway":
         served.kill()
         await asyncio.to_thread(served.start)
+    elif victim == "push":
+        await _push(served, turn, chance)
     elif victim == "writers":
         first = await _kill(served, "writer", chance)
         await asyncio.to_thread(until, lambda: served.pids("writer") not in ([], first))
@@ -131,9 +138,35 @@ async def strike(served: Deployment, victim: str, chance: random.Random) -> floa
 
 
 async def _kill(served: Deployment, role: str, chance: random.Random) -> list[int]:
-    pids = await asyncio.to_thread(served.pids, role)
+    pids: list[int] = []
+    while not pids:  # a spare that died is missed at the next need only
+        pids = await asyncio.to_thread(served.pids, role)
+        role = "writer"
     os.kill(chance.choice(pids), signal.SIGKILL)
     return pids
+
+
+async def _push(served: Deployment, turn: int, chance: random.Random) -> None:
+    """Push while something dies: all of it is deployed or nothing, then all of it."""
+    modules = bank.modules_of(turn)
+    body = {"modules": sources(modules), "mode": "replace_all"}
+    path = "/api/convexlab/push"
+    push = asyncio.create_task(asyncio.to_thread(served.ask, "POST", path, body))
+    await asyncio.sleep(chance.random() * 0.3)  # anywhere in a push's life
+    family = {process.pid for process in served.family()[1:]}
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(chance.choice(sorted(family)), signal.SIGKILL)
+    answer = await push
+    assert answer.status_code in (200, 503), answer.text
+    said = answer.json().get("status")
+    print(f"  pushed: {answer.text[:150] if said != 'success' else said}")
+    version = await asyncio.to_thread(served.call, "query", "bank:version")
+    if said == "success":
+        assert value_of(version) == turn
+    else:
+        assert version.get("value") != turn
+        await asyncio.to_thread(served.push, modules)
+        assert await asyncio.to_thread(served.query, "bank:version") == turn
 
 
 @pytest.mark.timeout(600)
@@ -173,7 +206,7 @@ async def _crash_on(
         load.begin(turn)
         await load.reaches(load.counts["done"] + chance.randrange(5, 50))
         await asyncio.sleep(chance.random() * 0.01)  # anywhere in a group's life
-        seconds = await strike(served, victim, chance)
+        seconds = await strike(served, victim, turn, chance)
         back = time.perf_counter()
         await load.reaches(load.counts["done"] + 20)
         seconds += time.perf_counter() - back
