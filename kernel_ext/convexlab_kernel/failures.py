@@ -104,8 +104,8 @@ def failed(
         error: ConvexlabError = ConvexError(from_wire_object(data))
     elif (kind := _kind(sentence, code)) is FunctionFailed:
         error = FunctionFailed(sentence, traceback=traceback)
-    else:
-        error = kind(sentence)
+    else:  # the class says its name itself
+        error = kind(sentence.removeprefix(f"{kind.__name__}: "))
     if traceback:
         error.add_note(f"In the deployment:\n{traceback}")
     return error

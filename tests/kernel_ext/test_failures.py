@@ -9,6 +9,7 @@ from convexlab.errors import (
     ConvexError,
     FunctionFailed,
     InvalidArguments,
+    LimitExceeded,
     NotAllowed,
     NotFound,
     Unavailable,
@@ -86,3 +87,9 @@ def test_a_refused_request_is_typed(status, body, kind, text):
     error = failures.refused(status, body)
     assert type(error) is kind
     assert str(error) == text
+
+
+def test_a_class_says_its_name_once():
+    error = failures.failed("LimitExceeded: The document is too large.", code="LimitExceeded")
+    assert isinstance(error, LimitExceeded)
+    assert str(error) == "The document is too large."
