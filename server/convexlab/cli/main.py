@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from convexlab.cli.admin_key import admin_key
-from convexlab.cli.codegen import codegen
-from convexlab.cli.deploy import deploy
-from convexlab.cli.dev import dev
-from convexlab.cli.function_spec import function_spec
-from convexlab.cli.import_ import import_
-from convexlab.cli.run import run
-from convexlab.cli.serve import serve
-from convexlab.cli.words import explain
 from convexlab.errors import ConvexlabError
+
+# Each command's module and name there. Only the one that is asked for is loaded:
+# notebooks start `serve` and wait for it.
+COMMANDS: Final = {
+    "serve": "serve.serve",
+    "dev": "dev.dev",
+    "deploy": "deploy.deploy",
+    "run": "run.run",
+    "import": "import_.import_",
+    "codegen": "codegen.codegen",
+    "function-spec": "function_spec.function_spec",
+    "admin-key": "admin_key.admin_key",
+}
 
 
 class Commands(click.Group):
     """The group of commands: our errors become one line and status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """A command by its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(".")
+        found: click.Command = getattr(import_module(f"convexlab.cli.{module}"), name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except ConvexlabError as error:
+            from convexlab.cli.words import explain
+
             click.echo(explain(error), err=True)
             ctx.exit(1)
 
@@ -34,16 +53,3 @@ class Commands(click.Group):
 @click.version_option(package_name="convexlab")
 def main() -> None:
     """A reactive document database whose functions are Python."""
-
-
-for command in (
-    serve,
-    dev,
-    deploy,
-    run,
-    import_,
-    codegen,
-    function_spec,
-    admin_key,
-):
-    main.add_command(command)
