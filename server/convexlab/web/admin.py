@@ -78,7 +78,7 @@ class Admin:
         door.add("POST", "/api/convexlab/origins", self.let_in)
         door.add("POST", "/api/import", self.import_lines)
 
-    async def push(self, request: web.Request) -> web.Response:
+    async def push(self, request: web.BaseRequest) -> web.Response:
         """Deploy modules, or say what is wrong with them."""
         await self._expect_owner(request)
         asked = await _body(request, PushRequest)
@@ -97,7 +97,7 @@ class Admin:
             self._learn(result)
         return _json({"status": "success", **msgspec.to_builtins(result)})
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, request: web.BaseRequest) -> web.Response:
         """Say what is deployed, what it holds and what runs it."""
         await self._expect_owner(request)
         deployed = await self._pusher.describe(counts=True)
@@ -125,7 +125,7 @@ class Admin:
             }
         )
 
-    async def module(self, request: web.Request) -> web.Response:
+    async def module(self, request: web.BaseRequest) -> web.Response:
         """One module with its source."""
         await self._expect_owner(request)
         path = request.query.get("path", "")
@@ -147,7 +147,7 @@ class Admin:
             }
         )
 
-    async def history(self, request: web.Request) -> web.Response:
+    async def history(self, request: web.BaseRequest) -> web.Response:
         """One document's kept revisions, oldest first, with their timestamps."""
         await self._expect_owner(request)
         table, document_id = request.query.get("table"), request.query.get("id")
@@ -156,7 +156,7 @@ class Admin:
         found = await self._pusher.history(table, document_id)
         return web.Response(body=found, content_type="application/json")
 
-    async def let_in(self, request: web.Request) -> web.Response:
+    async def let_in(self, request: web.BaseRequest) -> web.Response:
         """Let pages of some web origins in without the secret path."""
         await self._expect_owner(request)
         asked = (await _body(request, Origins)).origins
@@ -168,7 +168,7 @@ class Admin:
         self._origins.update(asked)
         return _json({"origins": sorted(self._origins)})
 
-    async def import_lines(self, request: web.Request) -> web.Response:
+    async def import_lines(self, request: web.BaseRequest) -> web.Response:
         """Insert the body's lines, in batches each of which is one transaction."""
         await self._expect_owner(request)
         table = request.query.get("tableName", "")
@@ -211,12 +211,12 @@ class Admin:
             raise failed
         return written
 
-    async def _expect_owner(self, request: web.Request) -> None:
+    async def _expect_owner(self, request: web.BaseRequest) -> None:
         assert self._door is not None, "add_to comes first"
         await self._door.api.admin(request)
 
 
-async def _body(request: web.Request, kind: Any) -> Any:
+async def _body(request: web.BaseRequest, kind: Any) -> Any:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
