@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convexlab.documents.ids import decode_id
+from convexlab.engine.audit import audit
+from convexlab.engine.backfill import work_slice
 from convexlab.engine.committer import Committer
+from convexlab.engine.definitions import create_index
 from convexlab.engine.persistence.contract import CallRecord
 
 if TYPE_CHECKING:
@@ -96,6 +99,26 @@ def test_a_group_gathers_while_the_one_before_is_flushed(
     committer.flush(second)
     committer.durable(second)
     assert not committer.is_busy
+
+
+def test_what_a_transaction_took_back_can_be_written_in_the_same_group(
+    steps: Any, committer: Committer, persistence: Persistence
+):
+    document = steps(lambda tx: tx.insert("t", {"n": 1}))
+
+    def to_and_fro(tx: Any) -> None:
+        tx.patch(document, {"n": 2})
+        tx.patch(document, {"n": 1})
+
+    steps(to_and_fro, settle=False)
+    steps(lambda tx: tx.patch(document, {"n": 1, "m": 1}), settle=False)
+    steps(lambda tx: create_index(tx, "t", "by_n", ["n"]), system=True, settle=False)
+    steps(to_and_fro, settle=False)
+    while work_slice(committer):
+        pass
+    steps(lambda tx: tx.patch(document, {"n": 3}))
+    assert steps.documents("t", "by_n") == [{"n": 3, "m": 1}]
+    audit(persistence)
 
 
 def test_a_group_names_every_place_it_touched(steps: Any, committer: Committer):

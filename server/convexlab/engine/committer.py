@@ -175,6 +175,8 @@ class Committer:
             f"C4: begun at {finished.began_at}, now at {self._accepted}"
         )
         writes = finished.write_set
+        if writes:
+            self._source.raise_to(finished.created_before)
         ts = self._source.next() if writes else self.ts
         commit = Commit(
             ts,

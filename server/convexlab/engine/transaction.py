@@ -15,6 +15,8 @@ Invariants
         recorded.
     X3  Of each document written there is one DocumentWrite, from what the snapshot
         had to what the transaction leaves; none if these are equal.
+    X4  Creation times rise from document to document and from transaction to
+        transaction, whatever the clock says: their order is that of insertion.
 """
 
 from __future__ import annotations
@@ -103,6 +105,8 @@ class FinishedTransaction:
     # As it is after the transaction, if it changes it.
     catalog: Catalog | None = None
     added_entries: list[tuple[IndexKey, Revision]] | None = None
+    # No creation time it gave out is after this one (ns): X4.
+    created_before: int = 0
 
     @property
     def catalog_changed(self) -> bool:
@@ -152,7 +156,10 @@ class Transaction:
         self._layers: list[Overlay] = [*snapshot.layers, self._overlays[0]]
         self._originals: dict[DocumentKey, Revision | None] = {}
         self._writes_made = 0
-        self._creation_time = max(float(snapshot.ts), float(self.now_ns)) / 1e6
+        # X4. The time of day, or just after the newest, if the clock was set back.
+        self._creation_time = max(
+            self.now_ns / 1e6, math.nextafter(snapshot.ts / 1e6, math.inf)
+        )
         self._added_entries: list[tuple[IndexKey, Revision]] = []
 
     @property
@@ -531,6 +538,7 @@ class Transaction:
             changes_modules=MODULES in tables,
             catalog=self.catalog,
             added_entries=self._added_entries,
+            created_before=int(self._creation_time * 1e6),
         )
 
     def _write_set(self) -> list[DocumentWrite]:
@@ -542,9 +550,13 @@ class Transaction:
             if keys is None or internal_id not in keys.entries:
                 continue  # written in a savepoint that was rolled back
             new = keys.entries[internal_id]
-            if old is new or (old and new and old.body == new.body):
+            if old is new:
                 continue
             info = by_number[table]
+            if old and new and old.body == new.body:
+                # N.B. `new` will never be stored: who comes next must build on `old`.
+                self._overlays[0].move((), info.keys_of(new), old)
+                continue
             writes.append(
                 DocumentWrite(
                     table,
