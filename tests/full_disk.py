@@ -28,7 +28,8 @@ def no_more_pages(store: SqlitePersistence) -> Iterator[None]:
 def no_more_bytes(store: SqlitePersistence) -> Iterator[None]:
     """No file of this process may outgrow the WAL as it is: the COMMIT fails."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (store.wal_bytes, limits[1]))
+    most = max(store.wal_bytes, 4096)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
     try:
         yield
     finally:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -20,10 +22,11 @@ from tests import full_disk
 HERE = Path(__file__).parent
 
 
-def insert(committer: Committer, count: int) -> None:
+def insert(committer: Committer, count: int) -> list[str]:
     tx = committer.begin()
-    tx.insert_many("t", [{"n": n} for n in range(count)])
+    ids = tx.insert_many("t", [{"n": n} for n in range(count)])
     committer.accept(tx.finish())
+    return ids
 
 
 def test_a_store_opens_again_as_it_was(tmp_path: Path):
@@ -108,6 +111,33 @@ def test_a_group_that_fails_to_apply_can_be_applied_again(tmp_path: Path):
     store.close()
 
 
+def test_t1_x4_times_rise_however_the_clock_is_set(tmp_path: Path):
+    hour = 3600 * 10**9
+    clock = SimpleNamespace(now=1_700_000_000 * 10**9)
+    steps = [0, hour, -3 * hour, 0, 400 * 24 * hour, -500 * 24 * hour, 1, -hour, hour]
+    given_out: list[int] = []
+    created: list[str] = []
+    in_order: list[str] = []
+    for step in steps:
+        clock.now += step
+        store = SqlitePersistence(tmp_path)
+        committer = Committer(store, now_ns=lambda: clock.now)
+        for back in (0, hour, 1):
+            clock.now -= back
+            in_order += insert(committer, 2)
+            given_out.append(committer.ts)
+        committer.settle_all()
+        table = committer.catalog.tables["t"]
+        rows = committer.begin().range(table.by_creation_time)
+        created = [document["_id"] for _, document in rows]
+        audit(store)
+        store.close()
+    for one, other in pairwise(given_out):
+        assert one < other
+    assert len(created) == 2 * len(given_out)
+    assert created == in_order
+
+
 @pytest.mark.parametrize("full", full_disk.WAYS)
 def test_q3_c5_what_finds_no_room_never_was(tmp_path: Path, full: Any):
     store = SqlitePersistence(tmp_path)
@@ -133,6 +163,14 @@ def test_q3_c5_what_finds_no_room_never_was(tmp_path: Path, full: Any):
     store.check()
     audit(store)
     store.close()
+
+
+def test_a_store_that_cannot_be_opened_for_want_of_room_says_so(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    store.close()
+    with full_disk.no_more_bytes(store), pytest.raises(Unavailable, match="is full"):
+        SqlitePersistence(tmp_path)
+    SqlitePersistence(tmp_path).close()
 
 
 def test_trimming_on_a_full_disk_takes_nothing_away(tmp_path: Path):

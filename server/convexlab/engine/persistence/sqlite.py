@@ -59,10 +59,11 @@ def open_reader(folder: Path) -> SqliteReader:
 
 def is_full(error: BaseException) -> bool:
     """Whether a write found no room: the disk, a quota or a limit of the process."""
-    if isinstance(error, apsw.IOError):
-        extended = getattr(error, "extendedresult", None)
-        return bool(extended == apsw.SQLITE_IOERR_WRITE)
-    return isinstance(error, apsw.FullError)
+    extended = getattr(error, "extendedresult", None)
+    return isinstance(error, apsw.FullError) or extended in (
+        apsw.SQLITE_IOERR_WRITE,
+        apsw.SQLITE_IOERR_SHMSIZE,
+    )
 
 
 class SqlitePersistence:
@@ -88,8 +89,10 @@ class SqlitePersistence:
         self._lock = FolderLock(folder, on_waiting=on_waiting)
         try:
             self._open()
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
+            if is_full(error):
+                raise self._full(error) from error
             raise
 
     def _open(self) -> None:
@@ -204,11 +207,14 @@ class SqlitePersistence:
             if self._write.in_transaction:
                 self._write.execute("ROLLBACK")
             if is_full(error):
-                raise Unavailable(
-                    f"The disk that holds {self._folder} is full or takes no more "
-                    f"({error}): nothing was written. Make room on it and try again."
-                ) from error
+                raise self._full(error) from error
             raise
+
+    def _full(self, error: BaseException) -> Unavailable:
+        return Unavailable(
+            f"The disk that holds {self._folder} is full or takes no more "
+            f"({error}): nothing was written. Make room on it and try again."
+        )
 
     # -- retention ------------------------------------------------------------
 
