@@ -107,6 +107,7 @@ def test_what_a_transaction_took_back_can_be_written_in_the_same_group(
     document = steps(lambda tx: tx.insert("t", {"n": 1}))
 
     def to_and_fro(tx: Any) -> None:
+        tx.insert("u", {})
         tx.patch(document, {"n": 2})
         tx.patch(document, {"n": 1})
 
