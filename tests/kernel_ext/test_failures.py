@@ -90,6 +90,8 @@ def test_a_refused_request_is_typed(status, body, kind, text):
 
 
 def test_a_class_says_its_name_once():
-    error = failures.failed("LimitExceeded: The document is too large.", code="LimitExceeded")
+    error = failures.failed(
+        "LimitExceeded: The document is too large.", code="LimitExceeded"
+    )
     assert isinstance(error, LimitExceeded)
     assert str(error) == "The document is too large."
