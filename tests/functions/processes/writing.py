@@ -61,6 +61,7 @@ class Writing:
         folder: of its store.
         fault: passed to store and writer alike.
         retention: the writer's.
+        recorder: the writer's.
         module: the source of the module `m`; None pushes nothing.
     """
 
@@ -70,6 +71,7 @@ class Writing:
         *,
         fault: Callable[[str], None] = lambda _: None,
         retention: Retention | None = None,
+        recorder: FlightRecorder | None = None,
         module: str | None = MODULE,
     ) -> None:
         ours, theirs = socket.socketpair()
@@ -78,7 +80,7 @@ class Writing:
         )
         self._sockets = ours, theirs
         self.store = SqlitePersistence(folder, fault=fault)
-        self.recorder = FlightRecorder.create()
+        self.recorder = recorder or FlightRecorder.create()
         self.writer = Writer(
             SyncChannel(theirs, to_process_decoder),
             self.recorder,

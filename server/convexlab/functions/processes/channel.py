@@ -90,7 +90,10 @@ class SyncChannel(Generic[In, Out]):
         while not messages:
             if not wait and not select.select([self._socket], [], [], 0)[0]:
                 break
-            data = self._socket.recv(_READ_BYTES)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except ConnectionResetError:  # it closed with our messages unread
+                return None
             if not data:
                 return None
             for frame in self._frames.feed(data):

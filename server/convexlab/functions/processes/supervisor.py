@@ -425,11 +425,18 @@ class Supervisor:
             return
         failure = Failure(message=reason, code="ProcessDied", traceback=stack)
         match call.message:
-            case RunMutation():
-                reply = Reply(culprit, None, None, failure, [])
-                self._published(
-                    Group(self.ts, self.ts, [], [reply]), [(call.tag, reply)]
-                )
+            case RunMutation(call_id=call_id):
+                # N.B. a session that asked twice has two calls of one id.
+                again = [
+                    calls.pop(number)
+                    for number, other in list(calls.items())
+                    if getattr(other.message, "call_id", None) == call_id
+                ]
+                answered: list[Answered] = [
+                    (one.tag, Reply(one.message.number, None, None, failure, []))
+                    for one in [call, *again]
+                ]
+                self._published(Group(self.ts, self.ts, [], []), answered)
             case RunQuery(path=path, at=at):
                 # Data does not wake it: it looked at its module only.
                 index, interval = module_presence(path)
