@@ -71,7 +71,7 @@ async def set_going(served: Deployment, path: str) -> asyncio.Task[dict[str, obj
     readers = [psutil.Process(pid) for pid in served.pids("reader")]
     before = sum(sum(one.cpu_times()[:2]) for one in readers)
     task = asyncio.create_task(call())
-    while sum(sum(one.cpu_times()[:2]) for one in readers) < before + 0.2:
+    while sum(sum(one.cpu_times()[:2]) for one in readers) < before + 0.05:
         assert not task.done(), task.result()
         await asyncio.sleep(0.01)
     return task
