@@ -51,7 +51,7 @@ UNDO_COMMITS: Final = 500
 # Backfilling and checking go in slices of so many documents (about 2 ms).
 SLICE_DOCUMENTS: Final = 200
 # Retention trims so many rows at a time, so that no mutation waits long for it.
-TRIM_ROWS: Final = 500
+TRIM_ROWS: Final = 250
 HISTORY_RETENTION_BYTES: Final = 1 << 30
 # Documents the writer keeps at hand, decoded: about 30 MB of small ones.
 CACHED_DOCUMENTS: Final = 16_384
@@ -219,7 +219,7 @@ QUICK_MUTATION_SECONDS: Final = 0.002
 # rest after the disk had no room.
 CHORES_SECONDS: Final = 5.0
 # While calls keep coming, a slice of its chores (about 3 ms) is done so often.
-CHORES_LATE_SECONDS: Final = 0.050
+CHORES_LATE_SECONDS: Final = 0.025
 # Documents of an import that are committed together: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 500
 IDLE_LOOK_SECONDS: Final = 10.0

@@ -122,6 +122,7 @@ class Supervisor:
         self._number = 0
         self._writer: Worker | None = None
         self._writer_calls: dict[int, _Call] = {}
+        self._least_ts = 0  # every later commit is after it
         self._deaths = 0  # of writers, since one answered a call
         self._readers: list[_Reader] = []
         self._analysts: dict[Worker, dict[int, _Call]] = {}
@@ -223,6 +224,7 @@ class Supervisor:
 
     def raise_clock(self, ts: int) -> None:
         """See that every later commit is after `ts`."""
+        self._least_ts = max(self._least_ts, ts)
         if self._writer is not None:
             self._writer.send(RaiseClock(ts))
 
@@ -477,6 +479,7 @@ class Supervisor:
             if isinstance(m := self._writer_calls[n].message, RunMutation)
         ]
         writer.send(Recover(since=self.ts, calls=mutations))
+        writer.send(RaiseClock(self._least_ts))
         for number in waiting:  # the writer passes over what it found recorded
             writer.send(self._writer_calls[number].message)
 
