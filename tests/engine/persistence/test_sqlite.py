@@ -165,6 +165,28 @@ def test_q3_c5_what_finds_no_room_never_was(tmp_path: Path, full: Any):
     store.close()
 
 
+def test_q3_what_another_program_locks_out_never_was(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 1)
+    committer.settle_all()
+    tool = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    tool.execute("BEGIN IMMEDIATE")
+    store._write.set_busy_timeout(0)
+    insert(committer, 1)
+    with pytest.raises(Unavailable, match="locked"):
+        committer.settle_all()
+    committer.give_up("locked")
+    tool.execute("ROLLBACK")
+    tool.close()
+    insert(committer, 1)
+    committer.settle_all()
+    with store.snapshot() as snapshot:
+        assert snapshot.count(10001 << 16) == 2
+    audit(store)
+    store.close()
+
+
 def test_a_store_that_cannot_be_opened_for_want_of_room_says_so(tmp_path: Path):
     store = SqlitePersistence(tmp_path)
     store.close()

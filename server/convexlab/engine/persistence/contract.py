@@ -204,10 +204,18 @@ class Persistence(PersistenceReader, Protocol):
         """
 
     def apply(self, commits: Sequence[Commit]) -> None:
-        """Write a group, not durably; at most one group at a time."""
+        """Write a group, not durably; at most one group at a time.
+
+        Raises:
+            Unavailable: the disk refuses it; nothing of it was written.
+        """
 
     def flush(self) -> None:
-        """Make the applied group durable and visible; on any thread."""
+        """Make the applied group durable and visible; on any thread.
+
+        Raises:
+            Unavailable: the disk refuses it; nothing of it was written.
+        """
 
     def settled(self) -> None:
         """The flush is over: called by the thread that applies."""

@@ -1,10 +1,10 @@
 """The store on SQLite: one file, written by one connection, read by many.
 
 The writer holds three connections: one writes, one reads while a flush is on its
-way in another thread, one checkpoints; none ever waits for a reader. A group is one SQLite transaction: `apply` runs its statements
-where the mutations run, `flush` is the COMMIT with its fsync, alone worth a
-second thread. Readers, here or in other processes, open the file read-only and
-see a group whole or not at all.
+way in another thread, one checkpoints; none ever waits for a reader. A group is one
+SQLite transaction: `apply` runs its statements where the mutations run, `flush` is
+the COMMIT with its fsync, alone worth a second thread. Readers, here or in other
+processes, open the file read-only and see a group whole or not at all.
 
 The WAL is kept short without ever waiting: a thread copies it back passively
 while groups go on, and when what is left is little the writer copies the rest
@@ -14,7 +14,8 @@ Invariants
     Q1  Statements of a group run between BEGIN IMMEDIATE and the COMMIT of its
         flush, on the writing connection alone.
     Q2  From `apply` to `settled` nobody else uses the writing connection.
-    Q3  What finds no room on the disk is taken back whole, and the store goes on.
+    Q3  What the disk has no room for, or another program locks out, is taken back
+        whole, and the store goes on.
 """
 
 from __future__ import annotations
@@ -208,6 +209,11 @@ class SqlitePersistence:
                 self._write.execute("ROLLBACK")
             if is_full(error):
                 raise self._full(error) from error
+            if isinstance(error, apsw.BusyError):
+                raise Unavailable(
+                    f"Another program has locked {self._folder / STORE_FILE}: nothing "
+                    "was written. End its transaction and try again."
+                ) from error
             raise
 
     def _full(self, error: BaseException) -> Unavailable:
