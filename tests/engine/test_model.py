@@ -261,11 +261,23 @@ class Database(RuleBasedStateMachine):
         self.committer.flush(self.in_flight)
         self.committer.durable(self.in_flight)
         self.in_flight = None
+        self.durable = self.applied
+
+    @rule()
+    def find_the_disk_full(self) -> None:
+        if self.in_flight is not None and self.sqlite:
+            self.persistence._write.execute("ROLLBACK")
+        self.in_flight = None
+        self.committer.give_up("no room")
+        self.model = _copy(self.durable)
+        durable_ts = self.committer.durable_ts
+        self.past = {ts: model for ts, model in self.past.items() if ts <= durable_ts}
 
     def _settle(self) -> None:
         if self.in_flight is not None:
             self.flush()
         self.committer.settle_all()
+        self.durable = _copy(self.model)
 
     @rule()
     def restart(self) -> None:
