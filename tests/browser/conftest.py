@@ -1,6 +1,6 @@
 """Fixtures of the browser tests: Chromium, a Jupyter server, notebooks on its page.
 
-chromium (session) ─▶ page (a test) ─┐
+chromium (module) ─▶ page (a test) ─┐
 jupyter  (module)  ──────────────────┴▶ open_notebook(name, cells) ─▶ Notebook
 """
 
@@ -45,9 +45,13 @@ def browser_files() -> None:
     build_browser_files()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests; each test has a context of its own."""
+    """One browser for a module's tests; each test has a context of its own.
+
+    N.B. not for the session: until it is stopped, Playwright's loop runs in the main
+    thread, where no other test could run one.
+    """
     if not CHROMIUM.exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}")
     from playwright.sync_api import sync_playwright
