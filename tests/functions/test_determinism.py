@@ -156,7 +156,8 @@ def test_datetime_is_otherwise_pythons() -> None:
         ("os.remove('/tmp/nope')", "import os", "look at or change files"),
         ("socket.socket()", "import socket", "open sockets"),
         (
-            "urllib.request.urlopen('http://localhost:1')",
+            # Looks for proxies first; `urlopen` would find an opener made before.
+            "urllib.request.build_opener().open('http://localhost:1')",
             "import urllib.request",
             "read the environment",
         ),
