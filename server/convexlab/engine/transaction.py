@@ -311,6 +311,13 @@ class Transaction:
         """Insert a document, its table too if it is the first; returns its id."""
         return self._insert(self._table_to_write(table), fields)
 
+    def insert_plain(self, table: str, document: Document) -> str:
+        """Insert a document that nobody else holds and that is a value already.
+
+        As `insert`, without the copy that makes a value of whatever users pass.
+        """
+        return self._insert_value(self._table_to_write(table), document)
+
     def insert_many(
         self, table: str, documents: Iterable[Mapping[str, Any]]
     ) -> list[str]:
@@ -336,6 +343,9 @@ class Transaction:
         document: Any = normalize(fields)
         if type(document) is not dict:
             raise InvalidValue(f"A document of `{info.name}` must be a dict of fields.")
+        return self._insert_value(info, document)
+
+    def _insert_value(self, info: TableInfo, document: Document) -> str:
         for name in document:
             if name[:1] == "_":
                 refuse_underscore(name, info)

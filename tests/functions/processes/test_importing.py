@@ -107,3 +107,33 @@ def test_a_batch_asked_for_again_is_answered_from_its_record(
     committer.settle_all()
     assert insert(committer, batch) == first
     assert stored(committer) == [1]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"n": 1, "$x": 1}', "line 1: "),
+        ('{"n": 1, "\\u00e9": 1}', "line 1: "),
+        ('{"n": 9007199254740993}', "Int64"),
+        ('{"n": {"a": {"$b": 1}}}', "line 1: "),
+    ],
+)
+def test_what_is_no_document_is_refused_however_it_is_read(
+    line: str, words: str
+) -> None:
+    """Without a schema that would refuse it anyway."""
+    free = Committer(MemoryPersistence())
+    with pytest.raises(InvalidValue, match=words):
+        load(free, line)
+
+
+def test_rows_come_in_the_same_whether_they_are_plain_or_not() -> None:
+    free = Committer(MemoryPersistence())
+    load(free, '{"n": 1, "s": "x", "f": 1.5, "b": true, "z": null}')
+    load(free, '{"n": 1, "s": "x", "f": 1.5, "b": true, "z": null, "l": [1]}')
+    tx = free.begin()
+    table = free.catalog.tables["flights"]
+    one, other = [row for _, row in tx.range(table.by_creation_time, EVERYTHING)]
+    for name in ("n", "s", "f", "b", "z"):
+        assert one[name] == other[name]
+        assert type(one[name]) is type(other[name])
