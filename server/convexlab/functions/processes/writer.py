@@ -22,6 +22,7 @@ Invariants
 from __future__ import annotations
 
 import select
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -86,6 +87,8 @@ def run(
     first: list[ToProcess],
 ) -> None:
     """Live as the writer of a folder until the channel closes."""
+    # N.B. after each flush its thread waits so long for the interpreter.
+    sys.setswitchinterval(knobs.WRITER_SWITCH_SECONDS)
     persistence = SqlitePersistence(Path(role.folder))
     writer = Writer(channel, recorder, persistence, secret=role.secret)
     writer.inbox.extend(first)
