@@ -6,7 +6,6 @@ may have made durable before it died, inserts nothing twice.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_stored
 from convexlab.documents.rules import Refusal
 from convexlab.documents.validators import is_identifier
+from convexlab.documents.value import MAX_EXACT_INT
 from convexlab.engine import definitions
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.messages import Import
 
 _FLAT: Final = frozenset({str, float, int, bool, type(None)})
-_MANY_DIGITS: Final = re.compile(rb"[0-9]{16}")
 
 
 def insert(committer: Committer, request: Import) -> bytes:
@@ -51,7 +50,7 @@ def insert(committer: Committer, request: Import) -> bytes:
             document = from_stored(line)
             if type(document) is not dict:
                 raise InvalidValue("an object was expected, one a line")
-            if plain.holds(document, line):
+            if plain.holds(document):
                 tx.insert_plain(request.table, document)
             else:
                 tx.insert(request.table, document)
@@ -76,7 +75,7 @@ class Plain:
     def __init__(self) -> None:
         self._known: set[tuple[str, ...]] = set()
 
-    def holds(self, document: dict[str, Any], line: bytes) -> bool:
+    def holds(self, document: dict[str, Any]) -> bool:
         """Whether a copy would find nothing to refuse and nothing to convert."""
         names = tuple(document)
         if names not in self._known:
@@ -85,9 +84,13 @@ class Plain:
             ):
                 return False
             self._known.add(names)
-        types = set(map(type, document.values()))
-        # A number of so many digits may be beyond what is exact.
-        return types <= _FLAT and (int not in types or not _MANY_DIGITS.search(line))
+        values = document.values()
+        if not _FLAT.issuperset(map(type, values)):
+            return False
+        wholes = [value for value in values if type(value) is int]
+        return not wholes or (
+            min(wholes) >= -MAX_EXACT_INT and max(wholes) <= MAX_EXACT_INT
+        )
 
 
 def _make_room(tx: Transaction, request: Import) -> None:
