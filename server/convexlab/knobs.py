@@ -224,5 +224,5 @@ CHORES_SECONDS: Final = 5.0
 # While calls keep coming, a slice of its chores (about 3 ms) is done so often.
 CHORES_LATE_SECONDS: Final = 0.025
 # Documents of an import that are committed together: the writer is held so long.
-IMPORT_BATCH_DOCUMENTS: Final = 500
+IMPORT_BATCH_DOCUMENTS: Final = 1000
 IDLE_LOOK_SECONDS: Final = 10.0
