@@ -10,7 +10,7 @@ NOTEBOOK ?= notebooks/01_quickstart.ipynb
 # -- the main job: everything installed, JupyterLab open on the quickstart ---------
 
 demo: $(VENV)/.lab
-	$(BIN)/jupyter lab $(NOTEBOOK)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
 
 install: $(VENV)/.lab
 
