@@ -211,8 +211,8 @@ SOCKET_MESSAGE_BYTES: Final = 64 << 20
 # a kernel's output at 1,000,000 bytes a second.
 WIDGET_UPDATES_PER_SECOND: Final = 20
 WIDGET_BYTES_PER_SECOND: Final = 500_000
-# How long the writer's threads wait for one another's turn: Python's own 5 ms, two or
-# three times a group, would be most of a mutation's latency.
+# How long the writer's threads wait for one another's turn; Python's own is 5 ms, and
+# the flusher waits for it each time a system call of its has come back.
 WRITER_SWITCH_SECONDS: Final = 0.0005
 # How many mutations the writer runs before it looks for what has arrived meanwhile.
 TURNS_BETWEEN_LOOKS: Final = 16
