@@ -127,7 +127,7 @@ def test_on_a_full_disk_mutations_fail_whole_and_later_succeed(
     writing: Writing, tmp_path: Path, full: Callable[[SqlitePersistence], Any]
 ):
     writing.ask(add(writing, "before"))
-    with full(writing.store):
+    with writing.without_room(full):
         large = [add(writing, f"large {n}", size=100_000) for n in range(20)]
         for reply in writing.ask_all(*large):
             assert reply.failure is not None
@@ -148,7 +148,7 @@ def test_a_push_on_a_full_disk_fails_and_can_be_repeated(writing: Writing):
     writing.ask(add(writing, "before"))
     bigger = "# " + "x" * 200_000
     with (
-        full_disk.no_more_bytes(writing.store),
+        writing.without_room(full_disk.no_more_bytes),
         pytest.raises(AssertionError, match="Unavailable"),
     ):
         writing.push(bigger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import textwrap
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from convexlab.documents.encoding import from_wire, to_wire
@@ -28,7 +29,8 @@ from convexlab.functions.processes.recorder import FlightRecorder
 from convexlab.functions.processes.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from convexlab.engine.retention import Retention
@@ -91,10 +93,16 @@ class Writing:
         )
         self.heard: list[FromProcess] = []
         self._number = 0
-        self._thread = threading.Thread(target=self.writer.loop)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
         if module is not None:
             self.push(module)
+
+    def _run(self) -> None:
+        try:
+            self.writer.loop()
+        finally:  # whoever waits for an answer hears that none will come
+            self._sockets[1].shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hang up and wait for the end."""
@@ -110,6 +118,21 @@ class Writing:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def without_room(
+        self, way: Callable[[SqlitePersistence], AbstractContextManager[None]]
+    ) -> Iterator[None]:
+        """The disk is full, in one of the ways of `tests.full_disk`."""
+        # N.B. the writer may still be settling what it has answered.
+        full = way(self.store)
+        with self.writer._flusher.lock:
+            full.__enter__()
+        try:
+            yield
+        finally:
+            with self.writer._flusher.lock:
+                full.__exit__(None, None, None)
 
     # -- sending ---------------------------------------------------------------
 
