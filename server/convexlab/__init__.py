@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from convexlab.documents.schema import define_schema, define_table
-    from convexlab.documents.validators import v
+    from convexlab.documents.v import v
     from convexlab.documents.value import UNDEFINED, Int64, from_ms, to_ms
     from convexlab.errors import ConvexError, FunctionFailed
     from convexlab.extension import _jupyter_server_extension_points

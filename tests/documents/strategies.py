@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
 from convexlab.documents.ids import encode_id
-from convexlab.documents.validators import Validator, v
+from convexlab.documents.v import v
 from convexlab.documents.value import MAX_EXACT_INT, Int64
+
+if TYPE_CHECKING:
+    from convexlab.documents.validator import Validator
 
 TABLES = {"users": 10001, "tasks": 10002}
 

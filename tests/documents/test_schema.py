@@ -17,7 +17,7 @@ from convexlab.documents.schema import (
     define_table,
     may_hold,
 )
-from convexlab.documents.validators import v
+from convexlab.documents.v import v
 from convexlab.errors import SchemaViolation
 
 USER = encode_id(TABLES["users"], bytes(16))

@@ -6,7 +6,7 @@ import pytest
 
 from convexlab import knobs
 from convexlab.documents.schema import define_schema, define_table
-from convexlab.documents.validators import v
+from convexlab.documents.v import v
 from convexlab.engine.audit import audit
 from convexlab.engine.backfill import (
     SchemaCheck,

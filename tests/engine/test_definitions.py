@@ -6,7 +6,7 @@ import pytest
 
 from convexlab.documents.ids import decode_id
 from convexlab.documents.schema import define_schema, define_table
-from convexlab.documents.validators import v
+from convexlab.documents.v import v
 from convexlab.engine.definitions import (
     activate_schema,
     create_index,

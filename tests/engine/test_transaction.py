@@ -8,7 +8,7 @@ import pytest
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import define_schema, define_table
-from convexlab.documents.validators import v
+from convexlab.documents.v import v
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.catalog import TABLES, presence_of
 from convexlab.engine.definitions import activate_schema, create_index, declare_schema

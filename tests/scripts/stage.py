@@ -28,7 +28,7 @@ from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key, successor
 from convexlab.documents.schema import define_schema, define_table
-from convexlab.documents.validators import v
+from convexlab.documents.v import v
 from convexlab.engine import backfill, definitions
 from convexlab.engine.catalog import load_catalog
 from convexlab.engine.committer import CommitGroup, Committer

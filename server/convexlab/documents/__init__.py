@@ -7,6 +7,8 @@ Pure code without I/O, and the words that every other package uses. Read
     ordering      the order of values, and keys that compare like them
     ids           the strings that name documents
     document      a dict with an id and a creation time; its keys in indexes
-    validators    what a value may look like, and what is wrong with one; display shows it
+    validator     what a value may look like, and what is wrong with one; display shows it
+    validators    the kinds for single values; containers, those that hold others
+    v             how users make them
     schema        the tables of a deployment and their indexes
 """

@@ -17,20 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from convexlab import knobs
-from convexlab.documents.document import CREATION_TIME, ID, SYSTEM_FIELDS
-from convexlab.documents.validators import (
-    AnyValidator,
-    Float64Validator,
-    IdValidator,
+from convexlab.documents.containers import (
     ObjectValidator,
     RecordValidator,
-    TableNumbers,
     UnionValidator,
-    Validator,
-    is_identifier,
-    v,
     validator_from_json,
 )
+from convexlab.documents.document import CREATION_TIME, ID, SYSTEM_FIELDS
+from convexlab.documents.v import v
+from convexlab.documents.validator import TableNumbers, Validator, is_identifier
+from convexlab.documents.validators import AnyValidator, Float64Validator, IdValidator
 from convexlab.errors import SchemaViolation, ValueMismatch
 
 BUILT_IN_INDEXES: Final = frozenset({"by_id", "by_creation_time"})

@@ -35,7 +35,8 @@ from typing import (
     Union,
 )
 
-from convexlab.documents.validators import Validator, compile as compile_validator, v
+from convexlab.documents.v import v
+from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.documents.value import Int64
 from convexlab.errors import CallerError, InvalidArguments
 

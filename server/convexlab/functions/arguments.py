@@ -13,12 +13,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from convexlab.documents.validators import (
-    ObjectValidator,
-    Validator,
-    compile as compile_validator,
-    v,
-)
+from convexlab.documents.containers import ObjectValidator
+from convexlab.documents.v import v
+from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.errors import InvalidArguments
 from convexlab.functions.annotations import (
     BadAnnotation,
@@ -30,7 +27,7 @@ from convexlab.functions.annotations import (
 from convexlab.functions.definition import wire_name
 
 if TYPE_CHECKING:
-    from convexlab.documents.validators import TableNumbers
+    from convexlab.documents.validator import TableNumbers
     from convexlab.documents.value import Value
     from convexlab.functions.definition import FunctionDefinition
 

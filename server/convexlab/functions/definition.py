@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
-    from convexlab.documents.validators import Validator
+    from convexlab.documents.validator import Validator
     from convexlab.functions.arguments import Signature
 
 P = ParamSpec("P")

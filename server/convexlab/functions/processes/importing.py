@@ -13,7 +13,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored
 from convexlab.documents.rules import Refusal
-from convexlab.documents.validators import is_identifier
+from convexlab.documents.validator import is_identifier
 from convexlab.documents.value import MAX_EXACT_INT
 from convexlab.engine import definitions
 from convexlab.engine.interval import EVERYTHING
