@@ -121,12 +121,19 @@ KEYS_MOST_BYTES: Final = 1 << 20
 
 # -- web ----------------------------------------------------------------------
 
-# Arguments are up to 16 MiB, and JSON may need several bytes for one.
+# Arguments are up to 16 MiB, and JSON may need several bytes for one. `serve` has an
+# option for it.
 MAX_INBOUND_MESSAGE_BYTES: Final = 64 << 20
+# Where a deployment takes clients' offer to compress (`serve --compress`): what is
+# smaller than this goes as it is.
+COMPRESS_OVER_BYTES: Final = 1024
+COMPRESSION_LEVEL: Final = 1
 MAX_BODY_BYTES: Final = 64 << 20
 # Rust's WebSocket library refuses frames over 16 MiB, and takes messages up to 64.
 FRAGMENT_OVER_BYTES: Final = 8 << 20
 FRAGMENT_BYTES: Final = 4 << 20
+# A larger Transition goes in parts of so many bytes to clients that take them so.
+CHUNK_BYTES: Final = 5_000_000
 # Python's client gives up after 30 s without any frame; control pings are frames.
 CONTROL_PING_SECONDS: Final = 5.0
 # npm's gives up after 60 s without a message, and control pings are none to it.
@@ -226,3 +233,20 @@ CHORES_LATE_SECONDS: Final = 0.025
 # Documents of an import that are committed together: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 1000
 IDLE_LOOK_SECONDS: Final = 10.0
+
+# -- followers --------------------------------------------------------------------
+
+# Documents that a follower takes in at once: a snapshot is held while they are read
+# (about 0.1 s), and a follower's files are written once for all of them.
+FOLLOWER_RUN_DOCUMENTS: Final = 10_000
+# Log entries read at a time until a run is full; an import's has 1,000 documents.
+FOLLOWER_READ_COMMITS: Final = 32
+# A mutation, which all others wait for, waits so long for a follower; a query longer.
+FOLLOWER_MUTATION_SECONDS: Final = 0.2
+FOLLOWER_QUERY_SECONDS: Final = 10.0
+# Beyond that, the answer itself may take so long.
+FOLLOWER_ANSWER_SECONDS: Final = 1.0
+# A follower that failed tries again after so long.
+FOLLOWER_REST_SECONDS: Final = 5.0
+# A follower's files are brought to rest when nothing has come for so long.
+FOLLOWER_IDLE_SECONDS: Final = 2.0

@@ -1,4 +1,5 @@
 """What follows the log.
 
-`subscriptions.py` finds what a commit touches.
+Reading order: subscriptions (what a commit touches) · follower (the contract of a
+derived index) · following (what keeps one current) · keeper (holds them all).
 """

@@ -5,8 +5,8 @@ JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
                 ReadHistory, Import, BeginPush, CheckDocuments, FinishPush, AbortPush,
-                Recover
-    process ──▶ Ready, QueryDone, Group, Answer, Note
+                Recover, Advance, AskStatus, RunAction, CancelRun, Told
+    process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Failure(Message, frozen=True):
 
 
 class Become(Message, frozen=True):
-    """The role of this process: `writer`, `reader` or `analyst`.
+    """The role of this process, one of `child.ROLES`.
 
     Args:
         role: which.
@@ -187,6 +187,55 @@ class AbortPush(Message, frozen=True):
     number: int
 
 
+class Advance(Message, frozen=True):
+    """To the index keeper: there are commits up to `ts`."""
+
+    ts: int
+
+
+class AskStatus(Message, frozen=True):
+    """To the index keeper: how does each follower stand?"""
+
+    number: int
+
+
+class RunAction(Message, frozen=True):
+    """Run an action, once.
+
+    Args:
+        number: of the run.
+        path: the function's.
+        args: JSON of its arguments.
+        identity: JSON of who is asking, if anybody.
+        admin: internal functions may be called too.
+        stored: numbers in the result as they are stored.
+        environment: the deployment's variables.
+    """
+
+    number: int
+    path: str
+    args: bytes
+    identity: bytes | None
+    admin: bool
+    stored: bool
+    environment: dict[str, str]
+
+
+class CancelRun(Message, frozen=True):
+    """Cancel a run that can be cancelled: an `async def`'s."""
+
+    number: int
+    reason: str
+
+
+class Told(Message, frozen=True):
+    """The answer to an Ask."""
+
+    number: int
+    body: bytes
+    failure: Failure | None = None
+
+
 class Stop(Message, frozen=True):
     """Finish what has begun, close, end."""
 
@@ -206,6 +255,11 @@ ToProcess: TypeAlias = (
     | CheckDocuments
     | FinishPush
     | AbortPush
+    | Advance
+    | AskStatus
+    | RunAction
+    | CancelRun
+    | Told
     | Stop
 )
 
@@ -269,13 +323,48 @@ class Answer(Message, frozen=True):
     failure: Failure | None = None
 
 
+class ActionDone(Message, frozen=True):
+    """What an action came to."""
+
+    number: int
+    value: bytes | None
+    failure: Failure | None
+    log_lines: list[str]
+
+
+class Misplaced(Message, frozen=True):
+    """A run that was not begun: it belongs to the other kind of runner."""
+
+    number: int
+
+
+class Ask(Message, frozen=True):
+    """A running action asks the gateway for something.
+
+    Args:
+        number: of the question, for its Told.
+        run: the number of the run that asks.
+        kind: `query`, `mutation`, `action`, …: who answers it.
+        path: the function that it is about, or nothing.
+        body: what that kind takes.
+    """
+
+    number: int
+    run: int
+    kind: str
+    path: str
+    body: bytes
+
+
 class Note(Message, frozen=True):
     """A line for the deployment's log."""
 
     text: str
 
 
-FromProcess: TypeAlias = Ready | QueryDone | Group | Answer | Note
+FromProcess: TypeAlias = (
+    Ready | QueryDone | Group | Answer | Note | ActionDone | Misplaced | Ask
+)
 
 to_process_decoder = msgspec.msgpack.Decoder(list[ToProcess])
 from_process_decoder = msgspec.msgpack.Decoder(list[FromProcess])

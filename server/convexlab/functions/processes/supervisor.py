@@ -9,6 +9,7 @@ that passes it is killed and a warm spare takes its role.
              again, except the one that was running when the old writer died.
     readers  a shared queue, short batches each. Queries known to be slow, and
              those not known yet, run alone; slow ones only on the last reader.
+    keeper   started when somebody asks for a derived index (`keeping`).
     spare    started when the others are up; analyses a push, or replaces.
 
 Invariants
@@ -37,6 +38,7 @@ from convexlab.errors import (
     ProcessDied,
 )
 from convexlab.functions.module_presence import module_presence
+from convexlab.functions.processes.keeping import Keeping
 from convexlab.functions.processes.messages import (
     Answer,
     Failure,
@@ -130,6 +132,7 @@ class Supervisor:
         self._queries: deque[tuple[int, _Call]] = deque()
         self._pace = _Pace()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.keeping = Keeping(folder, log)
         self._closing = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -146,6 +149,7 @@ class Supervisor:
         self._writer = writer
         self.ts = await writer.become("writer", self.folder, self._secret)
         writer.send(Recover(since=self.ts, calls=[]))
+        self.keeping.open()
         await asyncio.gather(
             *(w.become("reader", self.folder, self._secret) for w in readers)
         )
@@ -163,7 +167,8 @@ class Supervisor:
         workers = [reader.worker for reader in self._readers]
         workers += [w for w in (self._spare, self._writer, *self._analysts) if w]
         await asyncio.gather(
-            *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers)
+            self.keeping.close(),
+            *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers),
         )
         for call in [*self._writer_calls.values(), *(c for _, c in self._queries)]:
             self._fail(call, Closing("The deployment is stopping."))
@@ -171,7 +176,10 @@ class Supervisor:
     def processes(self) -> list[dict[str, Any]]:
         """Role and pid of each, for the status."""
         workers = [self._writer, *(r.worker for r in self._readers), self._spare]
-        return [{"role": w.role, "pid": w.pid} for w in workers if w is not None]
+        found = [{"role": w.role, "pid": w.pid} for w in workers if w is not None]
+        if self.keeping.pid is not None:
+            found.append({"role": "index_keeper", "pid": self.keeping.pid})
+        return found
 
     async def _start(self) -> Worker:
         worker = Worker(self._log, self._received, self._lost)
@@ -344,6 +352,7 @@ class Supervisor:
             if call is not None:  # S1: a recovered reply may come twice
                 replies.append((call.tag, reply))
         self._published(group, replies)
+        self.keeping.advance(group.ts)
 
     def _answered(self, worker: Worker, answer: Answer) -> None:
         calls: dict[int, _Call] = self._analysts.get(worker, self._writer_calls)

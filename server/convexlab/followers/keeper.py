@@ -1,0 +1,188 @@
+"""The index keeper: holds the followers, each current by a thread of its own.
+
+    advance(ts)  wakes the threads        answer(name, request, at)  waits, then asks
+
+What it is reached through (a process and its socket, or a plain call in a test) is
+none of its business. A follower is opened when it is first asked for, so a
+deployment pays for what it uses.
+
+A follower that fails is opened anew after a rest: its files are there to be thrown
+away. Nobody's commit waits for any of this.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from typing import TYPE_CHECKING, Protocol
+
+from convexlab import knobs
+from convexlab.errors import NotFound
+from convexlab.followers.following import Following
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convexlab.engine.persistence.contract import PersistenceReader
+    from convexlab.engine.timestamp import Timestamp
+    from convexlab.followers.follower import Follower
+
+
+class DerivedIndexes(Protocol):
+    """What functions ask: the keeper itself, or the link to its process."""
+
+    def ask(
+        self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
+    ) -> bytes:
+        """A follower's answer to a request as of `at`.
+
+        Args:
+            name: the follower's.
+            request: in its own words.
+            at: a timestamp that the store has reached.
+            patience_seconds: how long it may take to catch up.
+
+        Raises:
+            FollowerBehind: it is not there yet.
+            OutOfRetention: it no longer knows.
+            ConvexlabError: what the follower says to the request.
+        """
+
+
+class IndexKeeper:
+    """See the module; it is `DerivedIndexes`.
+
+    Args:
+        open_store: opens the store for reading, once for each follower.
+        followers: how each is opened, by name.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], PersistenceReader],
+        followers: Mapping[str, Callable[[], Follower]],
+    ) -> None:
+        self._open_store = open_store
+        self._openers = followers
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+
+    def ask(
+        self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
+    ) -> bytes:
+        """See `DerivedIndexes.ask`."""
+        following = self._keep(name).following
+        if following.follower.watermark < at:
+            self._kept[name].wake()
+            following.wait_for(at, patience_seconds=patience_seconds)
+        return following.follower.answer(request, at)
+
+    def advance(self) -> None:
+        """There are new commits; returns at once."""
+        for kept in list(self._kept.values()):
+            kept.wake()
+
+    def status(self) -> list[dict[str, object]]:
+        """How each follower that was opened stands."""
+        return [kept.following.status() for kept in self._kept.values()]
+
+    def close(self) -> None:
+        """Checkpoint and close all."""
+        with self._lock:
+            for kept in self._kept.values():
+                kept.close()
+            self._kept.clear()
+
+    def _keep(self, name: str) -> _Kept:
+        kept = self._kept.get(name)
+        if kept is not None:
+            return kept
+        with self._lock:
+            if name not in self._kept:
+                opener = self._openers.get(name)
+                if opener is None:
+                    raise NotFound(f"There is no {name} index.")
+                self._kept[name] = _Kept(Following(self._open_store(), opener()))
+            return self._kept[name]
+
+
+class PlainKeeper:
+    """The same within one thread: followers catch up when they are asked.
+
+    Args:
+        store: what they follow; not closed with them.
+        followers: how each is opened, by name.
+    """
+
+    def __init__(
+        self,
+        store: PersistenceReader,
+        followers: Mapping[str, Callable[[], Follower]],
+    ) -> None:
+        self._store = store
+        self._openers = followers
+        self._kept: dict[str, Following] = {}
+
+    def ask(
+        self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
+    ) -> bytes:
+        """See `DerivedIndexes.ask`."""
+        if name not in self._kept:
+            self._kept[name] = Following(self._store, self._openers[name]())
+        following = self._kept[name]
+        following.advance()
+        following.wait_for(at, patience_seconds=patience_seconds)
+        return following.follower.answer(request, at)
+
+    def close(self) -> None:
+        """Close the followers."""
+        for following in self._kept.values():
+            following.follower.close()
+        self._kept.clear()
+
+
+class _Kept:
+    """A follower and the thread that keeps it current."""
+
+    def __init__(self, following: Following) -> None:
+        self.following = following
+        self._wanted = threading.Event()
+        self._is_open = True
+        self._is_rested = True
+        self._thread = threading.Thread(
+            target=self._live, name=f"{following.follower.name} index", daemon=True
+        )
+        self._wanted.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be new commits."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """End the thread, then the follower."""
+        self._is_open = False
+        self._wanted.set()
+        self._thread.join()
+        self.following.close()
+
+    def _live(self) -> None:
+        while self._is_open:
+            pause = None if self._is_rested else knobs.FOLLOWER_IDLE_SECONDS
+            if self._wanted.wait(pause):
+                self._wanted.clear()
+                self._advance()
+            else:
+                self.following.follower.checkpoint()
+                self._is_rested = True
+
+    def _advance(self) -> None:
+        self._is_rested = False
+        try:
+            if self._is_open:
+                self.following.advance()
+        except Exception:  # noqa: BLE001 - it is told to who waits; commits go on
+            traceback.print_exc()
+            self._wanted.wait(knobs.FOLLOWER_REST_SECONDS)
+            self._wanted.set()
+            self.following.start_again()

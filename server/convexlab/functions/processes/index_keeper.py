@@ -1,0 +1,138 @@
+"""The index keeper's process: the followers behind a socket.
+
+Function processes connect and ask, each on a connection and a thread of its own;
+the gateway says when there are new commits, and ends it. Its files are derived
+from the store: at any moment the process may be killed and the files deleted.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from convexlab.engine.persistence.sqlite import open_reader
+from convexlab.engine.timestamp import Timestamp
+from convexlab.errors import ConvexlabError, InternalError
+from convexlab.followers.keeper import IndexKeeper
+from convexlab.functions.processes.channel import SyncChannel
+from convexlab.functions.processes.child import end_with_parent
+from convexlab.functions.processes.failures import failure_from
+from convexlab.functions.processes.keeper_link import (
+    Question,
+    Told,
+    receive_frame,
+    send_frame,
+)
+from convexlab.functions.processes.messages import (
+    Advance,
+    Answer,
+    AskStatus,
+    Become,
+    FromProcess,
+    Ready,
+    ToProcess,
+    to_process_decoder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from convexlab.followers.follower import Follower
+
+
+def followers_of(folder: Path) -> Mapping[str, Callable[[], Follower]]:
+    """How each follower of a deployment's folder is opened."""
+    del folder
+    return {}
+
+
+def main() -> None:
+    """Take the inherited descriptors, keep the indexes until the gateway hangs up."""
+    channel_fd, listening_fd = (int(argument) for argument in sys.argv[1:3])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent's to answer, for the family
+    faulthandler.enable()
+    sock = socket.socket(fileno=channel_fd)
+    end_with_parent(sock)
+    channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
+    first = channel.receive(wait=True)
+    if first is None:
+        return
+    role = first[0]
+    assert isinstance(role, Become), role
+    folder = Path(role.folder)
+    keeper = IndexKeeper(lambda: open_reader(folder), followers_of(folder))
+    listening = socket.socket(fileno=listening_fd)
+    threading.Thread(
+        target=serve, args=(listening, keeper), name="accept", daemon=True
+    ).start()
+    channel.send([Ready(0)])
+    try:
+        obey(channel, keeper)
+    finally:
+        keeper.close()
+
+
+def obey(channel: SyncChannel[ToProcess, FromProcess], keeper: IndexKeeper) -> None:
+    """Do what the gateway says until it hangs up."""
+    while (messages := channel.receive(wait=True)) is not None:
+        for message in messages:
+            match message:
+                case Advance():
+                    keeper.advance()
+                case AskStatus(number=number):
+                    status = json.dumps(keeper.status()).encode()
+                    channel.send([Answer(number, status)])
+                case _:
+                    return
+
+
+def serve(listening: socket.socket, keeper: IndexKeeper) -> None:
+    """Answer whoever connects."""
+    listening.setblocking(True)
+    while True:
+        connection, _ = listening.accept()
+        threading.Thread(
+            target=converse, args=(connection, keeper), name="answer", daemon=True
+        ).start()
+
+
+def converse(connection: socket.socket, keeper: IndexKeeper) -> None:
+    """Answer one process's questions until it hangs up."""
+    decode = msgspec.msgpack.Decoder(Question).decode
+    encode = msgspec.msgpack.Encoder().encode
+    with connection:
+        while (frame := receive_frame(connection)) is not None:
+            send_frame(connection, encode(told(keeper, decode(frame))))
+
+
+def told(keeper: IndexKeeper, question: Question) -> Told:
+    """What a follower says to a question."""
+    try:
+        return Told(
+            keeper.ask(
+                question.name,
+                question.request,
+                at=Timestamp(question.at),
+                patience_seconds=question.patience_seconds,
+            )
+        )
+    except ConvexlabError as error:
+        return Told(b"", failure_from(error))
+    except Exception as error:  # noqa: BLE001 - one question's, not the keeper's
+        faulthandler.dump_traceback()
+        return Told(
+            b"", failure_from(InternalError(f"{question.name} index: {error!r}"))
+        )
+
+
+if __name__ == "__main__":
+    main()

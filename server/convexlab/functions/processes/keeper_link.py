@@ -1,0 +1,145 @@
+"""The link to the index keeper: a function process asks, and waits for the answer.
+
+The keeper listens on a Unix socket whose place follows from the deployment's
+folder. The gateway listens there before there is a keeper and starts one when
+somebody comes; so connecting never fails while the deployment runs, and the first
+question takes as long as the start. A keeper that dies is asked again once: a
+question changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.errors import FollowerBehind
+from convexlab.functions.processes.failures import error_from
+from convexlab.functions.processes.messages import Failure
+
+if TYPE_CHECKING:
+    from convexlab.engine.timestamp import Timestamp
+
+_HEAD = struct.Struct("<I")
+# What the kernel allows for the name of a Unix socket (macOS; Linux: 108).
+_MOST_ADDRESS_BYTES = 103
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    """A request to a follower, as of `at`, and how many seconds it may wait."""
+
+    name: str
+    at: int
+    patience_seconds: float
+    request: bytes
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to it; one of both."""
+
+    body: bytes
+    failure: Failure | None = None
+
+
+def keeper_address(folder: Path) -> Path:
+    """Where the keeper of a deployment's folder listens; its folder is made.
+
+    Beside the store, or, where that name would be too long for a socket, in a
+    private folder of the machine's temporary ones.
+    """
+    beside = folder / "keeper.sock"
+    if len(os.fsencode(beside)) <= _MOST_ADDRESS_BYTES:
+        return beside
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    private = Path(tempfile.gettempdir()) / f"convexlab-{os.getuid()}-{name}"
+    private.mkdir(mode=0o700, exist_ok=True)
+    if private.stat().st_uid != os.getuid() or private.stat().st_mode & 0o077:
+        raise PermissionError(f"{private} is not this user's alone.")
+    return private / "keeper.sock"
+
+
+class KeeperLink:
+    """`followers.keeper.DerivedIndexes` in another process; one caller at a time.
+
+    Args:
+        folder: the deployment's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket: socket.socket | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(Told).decode
+
+    def ask(
+        self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
+    ) -> bytes:
+        """See `DerivedIndexes.ask`."""
+        question = self._encode(Question(name, at, patience_seconds, request))
+        timeout = patience_seconds + knobs.FOLLOWER_ANSWER_SECONDS
+        try:
+            told = self._decode(self._call(question, timeout))
+        except TimeoutError:
+            self.close()  # the answer must not be taken for the next one's
+            raise FollowerBehind(f"The {name} index is starting. Try again.") from None
+        except OSError:  # it died since: a new one is started by whoever comes
+            self.close()
+            told = self._again(name, question, timeout)
+        if told.failure is not None:
+            raise error_from(told.failure)
+        return told.body
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+    def _again(self, name: str, question: bytes, timeout: float) -> Told:
+        try:
+            return self._decode(self._call(question, timeout))
+        except OSError as error:
+            self.close()
+            raise FollowerBehind(f"The {name} index died: {error}.") from None
+
+    def _call(self, question: bytes, timeout: float) -> bytes:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.connect(str(keeper_address(self._folder)))
+        self._socket.settimeout(timeout)
+        send_frame(self._socket, question)
+        body = receive_frame(self._socket)
+        if body is None:
+            raise ConnectionResetError("it closed the connection")
+        return body
+
+
+def send_frame(sock: socket.socket, body: bytes) -> None:
+    """A length and so many bytes."""
+    sock.sendall(_HEAD.pack(len(body)) + body)
+
+
+def receive_frame(sock: socket.socket) -> bytes | None:
+    """The next frame's bytes; None when the other end has closed."""
+    head = _receive(sock, _HEAD.size)
+    return None if head is None else _receive(sock, _HEAD.unpack(head)[0])
+
+
+def _receive(sock: socket.socket, size: int) -> bytes | None:
+    parts = bytearray(size)
+    view, have = memoryview(parts), 0
+    while have < size:
+        count = sock.recv_into(view[have:])
+        if not count:
+            return None
+        have += count
+    return bytes(parts)

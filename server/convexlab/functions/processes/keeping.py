@@ -1,0 +1,183 @@
+"""The gateway's side of the index keeper: listens for it, starts it, tells it of commits.
+
+Until somebody asks for a derived index there is no process: the gateway holds the
+listening socket and watches it. The first connection starts the keeper, which
+inherits the socket and takes the connection from there. When it dies the gateway
+watches again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from convexlab import knobs
+from convexlab.functions.processes.channel import AsyncChannel
+from convexlab.functions.processes.keeper_link import keeper_address
+from convexlab.functions.processes.messages import (
+    Advance,
+    Answer,
+    AskStatus,
+    Become,
+    FromProcess,
+    Ready,
+    ToProcess,
+    from_process_decoder,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Keeping:
+    """The keeper of a deployment, while there is one.
+
+    Args:
+        folder: the deployment's.
+        log: where the process's stderr goes.
+    """
+
+    def __init__(self, folder: Path, log: IO[bytes]) -> None:
+        self._folder = folder
+        self._log = log
+        self._listening: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: AsyncChannel[FromProcess, ToProcess] | None = None
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._starting: asyncio.Task[None] | None = None
+        self._started = 0.0
+
+    def open(self) -> None:
+        """Listen; the folder must be there."""
+        self._listening = _listen(keeper_address(self._folder))
+        self._watch()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def advance(self, ts: int) -> None:
+        """There are commits up to `ts`."""
+        if self._channel is not None:
+            self._channel.send(Advance(ts))
+
+    async def status(self) -> list[dict[str, object]]:
+        """How each follower stands; empty while none was asked for."""
+        if self._channel is None:
+            return []
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        number = len(self._asked) + 1
+        self._asked[number] = future
+        self._channel.send(AskStatus(number))
+        found: list[dict[str, object]] = msgspec.json.decode(await future)
+        return found
+
+    async def close(self) -> None:
+        """End the process, which brings its files to rest, and stop listening."""
+        listening, self._listening = self._listening, None
+        if listening is None:
+            return
+        asyncio.get_running_loop().remove_reader(listening)
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
+        if self._channel is not None:
+            self._channel.close()
+        if self._process is not None:
+            try:
+                await asyncio.to_thread(self._process.wait, knobs.STOP_PROCESS_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
+        listening.close()
+        keeper_address(self._folder).unlink(missing_ok=True)
+
+    # -- its life -----------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._listening is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._listening, self._somebody_came, self._listening)
+
+    def _somebody_came(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        self._starting = loop.create_task(self._start(listening))
+
+    async def _start(self, listening: socket.socket) -> None:
+        self._started = time.monotonic()
+        ours, theirs = socket.socketpair()
+        fds = (theirs.fileno(), listening.fileno())
+        self._process = self._spawn(fds)
+        theirs.close()
+        ours.setblocking(False)
+        channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
+            from_process_decoder, self._received, self._lost
+        )
+        await asyncio.get_running_loop().create_unix_connection(
+            lambda: channel, sock=ours
+        )
+        channel.send(Become("index_keeper", str(self._folder), b""))
+        self._channel = channel
+
+    def _spawn(self, fds: tuple[int, int]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "convexlab.functions.processes.index_keeper"]
+            + [str(fd) for fd in fds],
+            pass_fds=fds,
+            env=os.environ | {"TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def _received(self, messages: list[FromProcess]) -> None:
+        for message in messages:
+            match message:
+                case Answer(number=number, body=body):
+                    self._asked.pop(number).set_result(body)
+                case Ready():
+                    pass
+                case _:
+                    raise AssertionError(f"a keeper does not say {message}")
+
+    def _lost(self) -> None:
+        """It ended; whoever comes next starts another."""
+        self._channel = None
+        for future in self._asked.values():
+            if not future.done():
+                future.set_result(b"[]")
+        self._asked.clear()
+        if self._process is not None and self._listening is not None:
+            self._process.wait()
+            print(  # noqa: T201
+                f"convexlab: the index keeper {self._process.pid} ended "
+                f"(status {self._process.returncode})",
+                file=sys.stderr,
+                flush=True,
+            )
+            self._process = None
+            # N.B. one that dies as it starts would be started again and again.
+            asyncio.get_running_loop().call_later(
+                knobs.FOLLOWER_REST_SECONDS if self._is_infant() else 0, self._watch
+            )
+
+    def _is_infant(self) -> bool:
+        return time.monotonic() - self._started < knobs.FOLLOWER_REST_SECONDS
+
+
+def _listen(address: Path) -> socket.socket:
+    """A socket at `address`, in place of one that a killed deployment left."""
+    address.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(address))
+    listening.listen(64)
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,143 @@
+"""The keeper: followers opened when asked for, each current by its own thread."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.followers.mirrors import Mirror
+
+from convexlab import knobs
+from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
+from convexlab.followers.keeper import IndexKeeper, PlainKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from convexlab.engine.committer import Committer
+
+
+@pytest.fixture
+def persistence(tmp_path: Path) -> Iterator[SqlitePersistence]:
+    store = SqlitePersistence(tmp_path / "store")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror()
+
+
+@pytest.fixture
+def keeper(
+    persistence: SqlitePersistence, tmp_path: Path, mirror: Mirror
+) -> Iterator[IndexKeeper]:
+    keeper = IndexKeeper(
+        lambda: open_reader(tmp_path / "store"), {"mirror": lambda: mirror}
+    )
+    yield keeper
+    keeper.close()
+    assert mirror.closed or not mirror.builds
+
+
+def add(steps: Any, text: str) -> None:
+    steps(lambda tx: tx.insert("t", {"text": text}))
+
+
+def ask(keeper: Any, committer: Committer, request: str = "t", **options: Any) -> Any:
+    at = options.pop("at", committer.ts)
+    answer = keeper.ask(
+        "mirror", request.encode(), at=at, patience_seconds=options.pop("patience", 60)
+    )
+    return json.loads(answer)
+
+
+def test_an_answer_is_as_of_what_was_asked(
+    steps: Any, committer: Committer, keeper: IndexKeeper
+):
+    add(steps, "a")
+    assert ask(keeper, committer) == ["a"]
+    then = committer.ts
+    add(steps, "b")
+    assert ask(keeper, committer) == ["a", "b"]
+    assert ask(keeper, committer, at=then) == ["a"]
+
+
+def test_nothing_is_opened_before_it_is_asked_for(
+    steps: Any, committer: Committer, keeper: IndexKeeper
+):
+    add(steps, "a")
+    keeper.advance()
+    assert keeper.status() == []
+    ask(keeper, committer)
+    assert [each["name"] for each in keeper.status()] == ["mirror"]
+
+
+def test_what_a_follower_refuses_reaches_who_asked(
+    steps: Any, committer: Committer, keeper: IndexKeeper
+):
+    add(steps, "a")
+    with pytest.raises(InvalidArguments, match="no table `nope`"):
+        ask(keeper, committer, "nope")
+    with pytest.raises(NotFound, match="no other index"):
+        keeper.ask("other", b"", at=committer.ts, patience_seconds=1)
+
+
+def test_a_follower_that_fails_is_built_again_and_never_half(
+    steps: Any,
+    committer: Committer,
+    keeper: IndexKeeper,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_REST_SECONDS", 0.01)
+    add(steps, "a")
+    ask(keeper, committer)
+    failures = iter([ValueError("no room"), ValueError("no room")])
+    apply, healed = mirror.apply, threading.Event()
+
+    def fail_twice(changes: Any, to: Any) -> None:
+        for failure in failures:
+            raise failure
+        apply(changes, to)
+        healed.set()
+
+    monkeypatch.setattr(mirror, "apply", fail_twice)
+    add(steps, "b")
+    with pytest.raises(FollowerBehind, match="no room"):
+        ask(keeper, committer)
+    assert healed.wait(60)
+    assert ask(keeper, committer) == ["a", "b"]
+    assert mirror.builds == ["t", "t", "t"]
+
+
+def test_a_follower_that_is_idle_brings_its_files_to_rest(
+    steps: Any,
+    committer: Committer,
+    keeper: IndexKeeper,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_IDLE_SECONDS", 0.01)
+    rested = threading.Event()
+    monkeypatch.setattr(mirror, "checkpoint", rested.set)
+    add(steps, "a")
+    ask(keeper, committer)
+    assert rested.wait(60)
+
+
+def test_within_one_thread_it_catches_up_when_asked(
+    steps: Any, committer: Committer, persistence: SqlitePersistence, mirror: Mirror
+):
+    keeper = PlainKeeper(persistence, {"mirror": lambda: mirror})
+    add(steps, "a")
+    assert ask(keeper, committer) == ["a"]
+    add(steps, "b")
+    assert ask(keeper, committer) == ["a", "b"]
+    keeper.close()
+    assert mirror.closed

@@ -1,0 +1,114 @@
+"""The index keeper's process: there when it is asked for, and again after it died."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.followers.mirrors import Mirror
+
+from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.engine.timestamp import Timestamp
+from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
+from convexlab.followers.keeper import IndexKeeper
+from convexlab.functions.processes.index_keeper import converse
+from convexlab.functions.processes.keeper_link import KeeperLink, keeper_address
+from convexlab.functions.processes.keeping import Keeping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NOW = Timestamp(0)
+
+
+@pytest.fixture
+async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
+    SqlitePersistence(tmp_path).close()
+    keeping = Keeping(tmp_path, sys.stderr.buffer)
+    keeping.open()
+    yield keeping
+    await keeping.close()
+    assert not keeper_address(tmp_path).exists()
+
+
+def ask(link: KeeperLink, name: str = "nothing") -> bytes:
+    return link.ask(name, b"", at=NOW, patience_seconds=60)
+
+
+async def test_the_first_question_starts_it(keeping: Keeping, tmp_path: Path):
+    assert keeping.pid is None
+    assert await keeping.status() == []
+    with pytest.raises(NotFound, match="There is no nothing index"):
+        await asyncio.to_thread(ask, KeeperLink(tmp_path))
+    assert keeping.pid is not None
+    keeping.advance(1)
+    assert await keeping.status() == []
+
+
+async def test_one_that_was_killed_is_started_again_by_the_next_question(
+    keeping: Keeping, tmp_path: Path
+):
+    link = KeeperLink(tmp_path)
+    with pytest.raises(NotFound):
+        await asyncio.to_thread(ask, link)
+    first = keeping.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(NotFound):
+        await asyncio.to_thread(ask, link)
+    assert keeping.pid != first
+
+
+async def test_impatience_is_told_and_the_late_answer_is_not_taken_for_anothers(
+    keeping: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("convexlab.knobs.FOLLOWER_ANSWER_SECONDS", 0.0)
+    link = KeeperLink(tmp_path)
+    with pytest.raises(FollowerBehind, match="is starting"):
+        await asyncio.to_thread(
+            lambda: link.ask("first", b"", at=NOW, patience_seconds=0.001)
+        )
+    with pytest.raises(NotFound, match="second"):
+        await asyncio.to_thread(ask, link, "second")
+
+
+# -- a conversation, without a process -------------------------------------------------
+
+
+def test_answers_and_refusals_cross_the_socket(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    mirror = Mirror()
+    keeper = IndexKeeper(lambda: open_reader(tmp_path), {"mirror": lambda: mirror})
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(keeper_address(tmp_path)))
+    listening.listen()
+    link = KeeperLink(tmp_path)
+
+    def accept() -> None:
+        converse(listening.accept()[0], keeper)
+
+    answering = threading.Thread(target=accept)
+    answering.start()
+    with pytest.raises(InvalidArguments, match="no table `t`"):
+        link.ask("mirror", b"t", at=NOW, patience_seconds=60)
+    with pytest.raises(FollowerBehind, match="behind"):
+        link.ask("mirror", b"t", at=Timestamp(10**18), patience_seconds=0)
+    link.close()
+    answering.join()
+    listening.close()
+    keeper.close()
+    store.close()
+
+
+def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path):
+    address = keeper_address(tmp_path / ("long" * 40))
+    assert len(str(address)) < 104
+    assert address.parent.stat().st_mode & 0o077 == 0
+    address.parent.rmdir()
