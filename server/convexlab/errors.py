@@ -91,9 +91,18 @@ class InvalidQuery(CallerError):
 
 
 class SchemaViolation(CallerError):
-    """A document, or a definition, that the schema's rules refuse."""
+    """A document, or a definition, that the schema's rules refuse.
+
+    Args:
+        message: what is wrong, where, and what to write.
+        kind: Convex's name of the rule, for instance `IndexNotUnique`.
+    """
 
     code = "SchemaEnforcementError"
+
+    def __init__(self, message: str, *, kind: str = "SchemaEnforcementError") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class NotAllowed(CallerError):

@@ -12,80 +12,34 @@ so a push fails at the user's line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from convexlab import knobs
 from convexlab.documents.containers import (
     ObjectValidator,
-    RecordValidator,
     UnionValidator,
     validator_from_json,
 )
 from convexlab.documents.document import CREATION_TIME, ID, SYSTEM_FIELDS
+from convexlab.documents.indexes import (
+    AnyIndex,
+    IndexDefinition,
+    SearchIndexDefinition,
+    VectorIndexDefinition,
+    check_dimensions,
+    check_fields,
+    check_name,
+    check_reachable,
+    check_room,
+    filter_paths_of,
+    paths_of,
+)
 from convexlab.documents.v import v
 from convexlab.documents.validator import TableNumbers, Validator, is_identifier
 from convexlab.documents.validators import AnyValidator, Float64Validator, IdValidator
 from convexlab.errors import SchemaViolation, ValueMismatch
-
-BUILT_IN_INDEXES: Final = frozenset({"by_id", "by_creation_time"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexDefinition:
-    """An ordered index: its fields, then the creation time, then the id."""
-
-    name: str
-    fields: tuple[str, ...]
-    unique: bool = False
-    staged: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """As Convex has it, with `unique` beside it."""
-        json: dict[str, Any] = {
-            "indexDescriptor": self.name,
-            "fields": list(self.fields),
-        }
-        return {**json, "unique": True} if self.unique else json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchIndexDefinition:
-    """A text index over one field."""
-
-    name: str
-    search_field: str
-    filter_fields: tuple[str, ...] = ()
-    staged: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """As Convex has it."""
-        return {
-            "indexDescriptor": self.name,
-            "searchField": self.search_field,
-            "filterFields": list(self.filter_fields),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorIndexDefinition:
-    """A vector index over one field."""
-
-    name: str
-    vector_field: str
-    dimensions: int
-    filter_fields: tuple[str, ...] = ()
-    staged: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """As Convex has it."""
-        return {
-            "indexDescriptor": self.name,
-            "vectorField": self.vector_field,
-            "dimensions": self.dimensions,
-            "filterFields": list(self.filter_fields),
-        }
 
 
 @dataclass(eq=False)
@@ -117,22 +71,17 @@ class TableDefinition:
             unique: no two documents may agree in all fields.
             staged: built, but not used yet.
         """
-        self._check_name(name)
-        fields = _paths(name, fields)
-        self._check_fields(name, fields)
-        if len(fields) == 0:
-            raise SchemaViolation(f"Index `{name}` has no fields: name at least one")
-        if len(fields) > knobs.MAX_INDEX_FIELDS:
-            raise SchemaViolation(
-                f"Index `{name}` has {len(fields)} fields, over the {knobs.MAX_INDEX_FIELDS} allowed"
-            )
+        check_name(name, self._names())
+        paths = paths_of(name, fields)
+        check_fields(name, paths)
         for other in self.indexes:
-            if other.fields == fields:
+            if other.fields == paths:
                 raise SchemaViolation(
-                    f"Indexes `{other.name}` and `{name}` have the same fields: remove one"
+                    f"Indexes `{other.name}` and `{name}` have the same fields: remove one",
+                    kind="IndexNotUnique",
                 )
         self.indexes.append(
-            IndexDefinition(name=name, fields=fields, unique=unique, staged=staged)
+            IndexDefinition(name=name, fields=paths, unique=unique, staged=staged)
         )
         return self
 
@@ -145,18 +94,18 @@ class TableDefinition:
         staged: bool = False,
     ) -> Self:
         """Adds a text index over `search_field`, to be narrowed by `filter_fields`."""
-        self._check_name(name)
-        filters = _paths(name, filter_fields)
-        self._check_fields(name, (search_field,))
-        self._check_filters(name, filters)
-        _check_room(name, self.search_indexes, "search")
+        check_name(name, self._names())
+        paths_of(name, [search_field])
+        filters = filter_paths_of(name, filter_fields)
+        check_room(name, self.search_indexes, "search")
         for other in self.search_indexes:
             if (other.search_field, set(other.filter_fields)) == (
                 search_field,
                 set(filters),
             ):
                 raise SchemaViolation(
-                    f"Search indexes `{other.name}` and `{name}` have the same fields: remove one"
+                    f"Search indexes `{other.name}` and `{name}` have the same fields: remove one",
+                    kind="SearchIndexFieldNotUnique",
                 )
         self.search_indexes.append(
             SearchIndexDefinition(
@@ -178,21 +127,17 @@ class TableDefinition:
         staged: bool = False,
     ) -> Self:
         """Adds a vector index over `vector_field`, arrays of `dimensions` numbers."""
-        self._check_name(name)
-        filters = _paths(name, filter_fields)
-        self._check_fields(name, (vector_field,))
-        self._check_filters(name, filters)
-        _check_room(name, self.vector_indexes, "vector")
-        least, most = knobs.MIN_VECTOR_DIMENSIONS, knobs.MAX_VECTOR_DIMENSIONS
-        if type(dimensions) is not int or not least <= dimensions <= most:
-            raise SchemaViolation(
-                f"Vector index `{name}` has {dimensions!r} dimensions; {least} to {most} are possible"
-            )
+        check_name(name, self._names())
+        paths_of(name, [vector_field])
+        filters = filter_paths_of(name, filter_fields)
+        check_room(name, self.vector_indexes, "vector")
+        check_dimensions(name, dimensions)
         for other in self.vector_indexes:
             if (other.vector_field, other.dimensions) == (vector_field, dimensions):
                 raise SchemaViolation(
                     f"Vector indexes `{other.name}` and `{name}` have the same field and "
-                    "dimensions: remove one"
+                    "dimensions: remove one",
+                    kind="VectorIndexFieldNotUnique",
                 )
         self.vector_indexes.append(
             VectorIndexDefinition(
@@ -241,57 +186,20 @@ class TableDefinition:
             ) from None
         raise AssertionError(f"{self.validator} has two opinions of {document!r}")
 
-    # -- rules -------------------------------------------------------------------
+    def check_reachable(self, table: str) -> None:
+        """Refuses an index over what no document can have.
+
+        Args:
+            table: the table's name, for the message.
+        """
+        for index in self._every_index():
+            check_reachable(table, self.validator, index)
+
+    def _every_index(self) -> tuple[AnyIndex, ...]:
+        return (*self.indexes, *self.search_indexes, *self.vector_indexes)
 
     def _names(self) -> list[str]:
-        every: Iterable[Any] = (
-            *self.indexes,
-            *self.search_indexes,
-            *self.vector_indexes,
-        )
-        return [index.name for index in every]
-
-    def _check_name(self, name: str) -> None:
-        if not is_identifier(name):
-            raise SchemaViolation(
-                f"{name!r} cannot be an index's name: letters, digits and `_`, not starting "
-                f"with a digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"
-            )
-        if name.startswith("_") or name in BUILT_IN_INDEXES:
-            raise SchemaViolation(
-                f"`{name}` is a reserved index name: by_id and by_creation_time are always "
-                "there, and names that start with `_` are kept for Convex"
-            )
-        names = self._names()
-        if name in names:
-            raise SchemaViolation(
-                f"The table has two indexes called `{name}`: rename one"
-            )
-        if len(names) >= knobs.MAX_INDEXES_PER_TABLE:
-            raise SchemaViolation(
-                f"Index `{name}` is one more than the {knobs.MAX_INDEXES_PER_TABLE} a table may have"
-            )
-
-    def _check_fields(self, index: str, fields: tuple[str, ...]) -> None:
-        for path in fields:
-            _check_path(index, path)
-            if not may_hold(self.validator, path.split(".")):
-                raise SchemaViolation(
-                    f"Index `{index}` names the field `{path}`, which no document of the table "
-                    f"can have: its validator is {self.validator}"
-                )
-        if len(set(fields)) < len(fields):
-            raise SchemaViolation(
-                f"Index `{index}` names a field twice: {', '.join(fields)}"
-            )
-
-    def _check_filters(self, index: str, filters: tuple[str, ...]) -> None:
-        self._check_fields(index, filters)
-        if len(filters) > knobs.MAX_FILTER_FIELDS:
-            raise SchemaViolation(
-                f"Index `{index}` has {len(filters)} filter fields, over the "
-                f"{knobs.MAX_FILTER_FIELDS} allowed"
-            )
+        return [index.name for index in self._every_index()]
 
     # -- as JSON -----------------------------------------------------------------
 
@@ -352,15 +260,19 @@ class Schema:
     def __post_init__(self) -> None:
         if len(self.tables) > knobs.MAX_TABLES:
             raise SchemaViolation(
-                f"The schema has {len(self.tables)} tables, over the {knobs.MAX_TABLES} allowed"
+                f"The schema has {len(self.tables)} tables, over the {knobs.MAX_TABLES} allowed",
+                kind="TooManyTables",
             )
         for name, table in self.tables.items():
             check_table_name(name)
             if not isinstance(table, TableDefinition):
                 raise SchemaViolation(
                     f"Table `{name}` is {table!r}: use define_table. When it is None, a circular "
-                    "import is often the reason"
+                    "import is often the reason",
+                    kind="SchemaDefinitionError",
                 )
+            if self.schema_validation:
+                table.check_reachable(name)
 
     def doc(self, table: str) -> Validator:
         """The validator of a whole document of the table, system fields included."""
@@ -374,7 +286,8 @@ class Schema:
     def _table(self, name: str) -> TableDefinition:
         if name not in self.tables:
             raise SchemaViolation(
-                f"There is no table `{name}` in the schema, only {', '.join(self.tables) or 'none'}"
+                f"There is no table `{name}` in the schema, only {', '.join(self.tables) or 'none'}",
+                kind="SchemaDefinitionError",
             )
         return self.tables[name]
 
@@ -429,26 +342,14 @@ def check_table_name(name: str) -> None:
     if not is_identifier(name):
         raise SchemaViolation(
             f"{name!r} cannot be a table's name: letters, digits and `_`, not starting with a "
-            f"digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters"
+            f"digit, at most {knobs.MAX_IDENTIFIER_CHARS} characters",
+            kind="InvalidTableName",
         )
     if name.startswith("_"):
         raise SchemaViolation(
-            f"`{name}` is a reserved table name: names that start with `_` are the system's"
+            f"`{name}` is a reserved table name: names that start with `_` are the system's",
+            kind="TableNameReserved",
         )
-
-
-def may_hold(validator: Validator, path: Sequence[str]) -> bool:
-    """Whether a value that `validator` accepts can have something at the field path."""
-    if not path or isinstance(validator, AnyValidator):
-        return True
-    if isinstance(validator, ObjectValidator):
-        part = validator.fields.get(path[0])
-        return part is not None and may_hold(part, path[1:])
-    if isinstance(validator, RecordValidator):
-        return may_hold(validator.value, path[1:])
-    if isinstance(validator, UnionValidator):
-        return any(may_hold(member, path) for member in validator.members)
-    return False
 
 
 def _with_fields(validator: Validator, extra: Mapping[str, Validator]) -> Validator:
@@ -479,36 +380,6 @@ def _check_document_type(validator: Validator) -> None:
         elif not isinstance(member, (ObjectValidator, AnyValidator)):
             raise SchemaViolation(
                 f"A table's documents are objects: use v.object, a union of objects or v.any(), "
-                f"not {member}"
-            )
-
-
-def _paths(index: str, fields: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(fields, str):
-        raise SchemaViolation(f'Index `{index}` takes a list of fields: ["{fields}"]')
-    return tuple(fields)
-
-
-def _check_room(name: str, others: Sequence[object], what: str) -> None:
-    if len(others) >= knobs.MAX_SPECIAL_INDEXES_PER_TABLE:
-        raise SchemaViolation(
-            f"`{name}` is one more than the {knobs.MAX_SPECIAL_INDEXES_PER_TABLE} "
-            f"{what} indexes a table may have"
-        )
-
-
-def _check_path(index: str, path: str) -> None:
-    if path in SYSTEM_FIELDS:
-        raise SchemaViolation(
-            f"Index `{index}` names `{path}`: every index ends with `_creationTime` and `_id` "
-            "by itself, leave it out"
-        )
-    for name in str(path).split("."):
-        if not is_identifier(name):
-            raise SchemaViolation(
-                f"Index `{index}`: {path!r} is no field path, such as `a` or `a.b`"
-            )
-        if name.startswith("_"):
-            raise SchemaViolation(
-                f"Index `{index}` names the field `{path}`: names that start with `_` are reserved"
+                f"not {member}",
+                kind="InvalidTopLevelTypeInSchemaError",
             )
