@@ -10,5 +10,6 @@ Pure code without I/O, and the words that every other package uses. Read
     validator     what a value may look like, and what is wrong with one; display shows it
     validators    the kinds for single values; containers, those that hold others
     v             how users make them
+    expression    what a filter asks of a document; predicate says what it answers
     schema        the tables of a deployment and their indexes
 """
