@@ -32,6 +32,7 @@ from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.web.admin import Admin
 from convexlab.web.server import Door, Served, serve as serve_app
+from convexlab.web.socket import AS_USUAL, SocketOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,6 +151,7 @@ class Options:
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
+        sockets: how WebSockets are served.
     """
 
     host: str = "127.0.0.1"
@@ -157,6 +159,7 @@ class Options:
     secret_gate: bool = False
     idle_exit_seconds: float | None = None
     origins: tuple[str, ...] = ()
+    sockets: SocketOptions = AS_USUAL
 
 
 class Deployment:
@@ -198,11 +201,13 @@ class Deployment:
             secret=keys.path if options.secret_gate else None,
             instance=keys.instance,
             origins=origins,
+            sockets=options.sockets,
         )
 
-        def learn(pushed: PushResult) -> None:
+        async def learn(pushed: PushResult) -> None:
             backend.learn(pushed.functions)
-            tokens.believe(pushed.providers)
+            if tokens.believe(pushed.providers):
+                await door.recheck()
 
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
@@ -284,6 +289,7 @@ def serve(
     secret_gate: bool = False,
     idle_exit_seconds: float | None = None,
     origins: tuple[str, ...] = (),
+    sockets: SocketOptions = AS_USUAL,
 ) -> int:
     """Serve a deployment until it is stopped.
 
@@ -295,6 +301,7 @@ def serve(
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
+        sockets: how WebSockets are served.
 
     Returns:
         The process's exit status.
@@ -305,6 +312,7 @@ def serve(
         secret_gate=secret_gate,
         idle_exit_seconds=idle_exit_seconds,
         origins=origins,
+        sockets=sockets,
     )
     try:
         held = Folder(folder)

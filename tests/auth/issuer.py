@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
@@ -88,6 +89,8 @@ class Issuer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event | None = None  # what it waits for before it answers
     discovery: ClassVar[str] = "/.well-known/openid-configuration"
 
     def token(self, **more: Any) -> str:
@@ -104,6 +107,9 @@ class Issuer:
     async def answer(self, request: web.Request) -> web.Response:
         """Answer as told."""
         self.asked.append(request.path)
+        self.was_asked.set()
+        if self.gate is not None:
+            await self.gate.wait()
         if request.path == "/mint":  # for clients: `?sub=ann&seconds=60`
             return web.Response(text=self.mint(**request.query))
         if self.status != 200:

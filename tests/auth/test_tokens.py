@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import b64encode
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.auth.issuer import AUDIENCE, claims, data_uri, public, serving, sign
 
+from convexlab.auth.key_sets import BadIssuer, IssuerUnavailable
 from convexlab.auth.tokens import InvalidAuthHeader, Tokens
 from convexlab.auth.verification import InvalidToken, NoAuthProvider
 from convexlab.errors import BadAdminKey, NotAuthenticated
@@ -147,3 +149,37 @@ async def test_a_header_that_proves_nothing_has_its_code(header, status):
 async def test_a_kind_of_token_nobody_knows_is_refused():
     with pytest.raises(NotAuthenticated, match="tokenType"):
         await TOKENS.of_message(Authenticate(0, "Magic", "x"))
+
+
+async def test_a_key_set_that_cannot_be_fetched_is_no_good_token():
+    """For `customJwt`; an OpenID Connect issuer is asked again instead."""
+    async with serving() as issuer:
+        issuer.status = 503
+        for provider, error in (
+            (JwtProvider(issuer.url, f"{issuer.url}/keys", "RS256"), BadIssuer),
+            (OidcProvider(issuer.url, AUDIENCE), IssuerUnavailable),
+        ):
+            async with tokens(provider) as ours:
+                with pytest.raises(error, match="503"):
+                    await ours.of_header(f"Bearer {issuer.token()}")
+
+
+async def test_a_token_is_checked_by_the_providers_there_are_in_the_end():
+    """They may change while a key set is being fetched."""
+    async with serving() as issuer, tokens(OidcProvider(issuer.url, AUDIENCE)) as ours:
+        issuer.gate = asyncio.Event()
+        checking = asyncio.ensure_future(ours.of_header(f"Bearer {issuer.token()}"))
+        async with asyncio.timeout(10):
+            await issuer.was_asked.wait()
+        assert ours.believe([])
+        issuer.gate.set()
+        with pytest.raises(NoAuthProvider):
+            await checking
+
+
+async def test_whether_others_are_believed_is_told():
+    one, two = OidcProvider("https://a", "x"), OidcProvider("https://b", "x")
+    ours = Tokens("local|s3cret", [one])
+    assert not ours.believe([OidcProvider("https://a", "x")])
+    assert ours.believe([one, two])
+    assert ours.believe([])

@@ -14,7 +14,7 @@ from tests.compat.clients import HERE, outcome
 from tests.deployments import deployment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tests.auth.issuer import Issuer
     from tests.deployments import Deployment
@@ -45,7 +45,7 @@ def claims(ctx):
 """
 
 
-def config(issuer: Issuer) -> str:
+def config(issuer: Issuer, which: Sequence[int] = (0, 1)) -> str:
     """The deployment's `auth_config`: the issuer, and one whose keys are given."""
     providers = [
         {"domain": issuer.url, "applicationID": AUDIENCE},
@@ -56,7 +56,8 @@ def config(issuer: Issuer) -> str:
             "algorithm": "ES256",
         },
     ]
-    return f"auth_config = {{'providers': {providers!r}}}\n"
+    chosen = [providers[number] for number in which]
+    return f"auth_config = {{'providers': {chosen!r}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,31 @@ async def test_http_tells_what_is_wrong_with_a_token(running, inside, issuer):
         said = await ask(running, header, inside)
         assert (said[0], said[1]["code"]) == (status, code), header
     assert (await ask(running, f"bearer {issuer.token()}", inside))[1]["value"] == "ann"
+
+
+async def test_a_page_signed_in_hears_that_its_issuer_is_believed_no_more(
+    running, inside, issuer
+):
+    show = {"type": "Authenticate", "baseVersion": 0, "tokenType": "User"}
+    other = sign(claims(OTHER, sub="bob", aud=None), algorithm="ES256")
+    async with aiohttp.ClientSession() as http:
+        pages = []
+        for token in (issuer.token(), other):
+            page = await http.ws_connect(f"{inside}/api/sync")
+            await page.send_str(json.dumps({**show, "value": token}))
+            assert (await page.receive_json(timeout=30))["endVersion"]["identity"] == 1
+            pages.append(page)
+        ann, bob = pages
+        only_other = {"auth_config": config(issuer, [1])}
+        await asyncio.to_thread(running.push, only_other, mode="merge")
+        message = await ann.receive_json(timeout=30)
+        assert (message["type"], message["baseVersion"]) == ("AuthError", 1)
+        assert message["authUpdateAttempted"]
+        assert (await ann.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
+        call = {"requestId": 0, "udfPath": "users:claim", "args": [{}]}
+        await bob.send_str(json.dumps({"type": "Mutation", **call}))
+        assert (await bob.receive_json(timeout=30))["result"] == "bob"
+        await bob.close()
 
 
 async def test_who_is_believed_changes_with_a_push_and_outlives_a_restart(

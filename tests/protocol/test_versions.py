@@ -72,3 +72,38 @@ def test_no_header_is_nobody_in_particular():
     assert client_from_header(None) == ClientVersion()
     with pytest.raises(RemoteProtocolError, match="Convex-Client"):
         client_from_header("npm")
+
+
+@pytest.mark.parametrize(
+    ("client", "takes"),
+    [
+        (ClientVersion("npm", "1.48.0"), True),
+        (ClientVersion("npm", "1.28.0"), True),
+        (ClientVersion("npm", "1.28.0-alpha.1"), True),
+        (ClientVersion("npm", "1.27.9"), False),
+        (ClientVersion("npm", "0.99.0"), False),
+        (ClientVersion("python", "0.8.1"), False),
+        (ClientVersion("rust", "1.30.0"), False),
+        (ClientVersion(), False),
+    ],
+)
+def test_only_newer_npm_clients_take_chunks(client, takes):
+    assert client.takes_chunks is takes
+
+
+@pytest.mark.parametrize(
+    ("header", "encoded"),
+    [
+        ("npm-1.4.0", True),
+        ("npm-cli-1.4.0", True),
+        ("actions-1.0.0", True),
+        ("npm-1.4.1", False),
+        ("npm-1.48.0", False),
+        ("python-0.4.9", True),
+        ("python-0.5.0", False),
+        ("rust-0.1.0", False),
+        (None, False),
+    ],
+)
+def test_only_old_clients_take_values_for_encoded_unasked(header, encoded):
+    assert client_from_header(header).expects_encoded is encoded

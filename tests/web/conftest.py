@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.sync.tiny import Tiny, tiny
@@ -53,30 +54,32 @@ class Served:
             socket._transport.abort()
 
 
-async def open_served(secret: str | None) -> tuple[Served, object]:
+@asynccontextmanager
+async def serving(secret: str | None, **options: Any) -> AsyncIterator[Served]:
+    """A deployment in this process, with further options of its door."""
     backend = tiny()
     gateway = Gateway(backend)
     tokens = Believing(ADMIN_KEY)
-    door = Door(gateway, tokens, secret=secret, instance="tiny", origins={FRIEND})
+    door = Door(
+        gateway, tokens, secret=secret, instance="tiny", origins={FRIEND}, **options
+    )
     runner = await serve(door, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{runner.port}"
     inside = url if secret is None else f"{url}/c/{secret}"
-    return Served(backend, gateway, tokens, door, url, inside), runner
+    yield Served(backend, gateway, tokens, door, url, inside)
+    gateway.close(1001, "")
+    await runner.cleanup()
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """A deployment without a gate."""
-    deployment, runner = await open_served(None)
-    yield deployment
-    deployment.gateway.close(1001, "")
-    await runner.cleanup()
+    async with serving(None) as deployment:
+        yield deployment
 
 
 @pytest.fixture
 async def gated() -> AsyncIterator[Served]:
     """A deployment behind a secret path."""
-    deployment, runner = await open_served(SECRET)
-    yield deployment
-    deployment.gateway.close(1001, "")
-    await runner.cleanup()
+    async with serving(SECRET) as deployment:
+        yield deployment

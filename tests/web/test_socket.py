@@ -1,4 +1,4 @@
-"""Frames, pulse and backpressure of a session's socket."""
+"""Pulse, backpressure and addresses of a session's socket."""
 
 from __future__ import annotations
 
@@ -6,29 +6,18 @@ import asyncio
 import json
 
 import aiohttp
-import hypothesis.strategies as st
 import pytest
 from aiohttp import WSMsgType
-from hypothesis import given
 from tests.sync.tiny import tiny
+from tests.web.conftest import ADMIN_KEY, serving
+from tests.web.test_frames import parse
 
 from convexlab import knobs
-from convexlab.errors import Unavailable
+from convexlab.errors import NotAuthenticated, Unavailable
+from convexlab.sync.backend import Caller
 from convexlab.sync.gateway import Gateway
-from convexlab.web.socket import Socket, close_frame, frame, text_frames
-
-
-def parse(data):
-    """The frames in `data`, as RFC 6455 has them."""
-    while data:
-        first, size, at = data[0], data[1], 2
-        assert size < 128, "servers do not mask"
-        if size == 126:
-            size, at = int.from_bytes(data[2:4]), 4
-        elif size == 127:
-            size, at = int.from_bytes(data[2:10]), 10
-        yield first >> 7, first & 15, data[at : at + size]
-        data = data[at + size :]
+from convexlab.web.frames import frame
+from convexlab.web.socket import Socket, SocketOptions
 
 
 class Transport:
@@ -50,32 +39,6 @@ class Transport:
 
     def abort(self):
         self.aborted = True
-
-
-@pytest.mark.parametrize(
-    "size", [0, 125, 126, 65_535, 65_536, knobs.FRAGMENT_OVER_BYTES]
-)
-def test_a_text_is_one_frame(size):
-    assert list(parse(text_frames(b"x" * size))) == [(1, 1, b"x" * size)]
-
-
-@given(st.integers(1, 3 * knobs.FRAGMENT_BYTES))
-def test_a_long_text_is_cut_into_frames_that_every_client_takes(more):
-    text = b"x" * (knobs.FRAGMENT_OVER_BYTES + more)
-    frames = list(parse(text_frames(text)))
-    assert b"".join(payload for _, _, payload in frames) == text
-    assert all(len(payload) <= 16 << 20 for _, _, payload in frames)
-    assert [opcode for _, opcode, _ in frames] == [1] + [0] * (len(frames) - 1)
-    assert [final for final, _, _ in frames] == [0] * (len(frames) - 1) + [1]
-
-
-def test_a_close_says_why_or_nothing():
-    assert close_frame(1005, "x") == b"\x88\x00"
-    ((_, opcode, payload),) = parse(close_frame(1013, "é" * 100))
-    assert opcode == 8
-    assert len(payload) <= 125
-    assert payload[:2] == (1013).to_bytes(2)
-    payload[2:].decode()
 
 
 async def test_two_unsent_transitions_are_the_most():
@@ -168,6 +131,59 @@ FOLLOW = say(
 )
 
 
+async def test_a_large_transition_goes_in_parts_to_those_who_take_them(
+    served, http, monkeypatch
+):
+    monkeypatch.setattr(knobs, "CHUNK_BYTES", 1000)
+    big = [
+        {"type": "Add", "queryId": 0, "udfPath": "values:big", "args": [{"size": 5000}]}
+    ]
+    follow = say("ModifyQuerySet", baseVersion=0, newVersion=1, modifications=big)
+    for path, whole in (("1.48.0/", False), ("1.27.0/", True), ("", True)):
+        async with http.ws_connect(f"{served.url}/api/{path}sync") as socket:
+            await socket.send_str(follow)
+            message = await socket.receive_json()
+            if not whole:
+                text = message["chunk"]
+                for number in range(1, message["totalParts"]):
+                    message = await socket.receive_json()
+                    assert message["partNumber"] == number
+                    text += message["chunk"]
+                message = json.loads(text)
+            assert message["modifications"][0]["value"] == "x" * 5000
+
+
+@pytest.mark.parametrize("offered", [0, 15])
+async def test_messages_are_compressed_where_both_want_it(http, offered):
+    async with serving(None, sockets=SocketOptions(compress=True)) as compressing:
+        address = compressing.url + "/api/1.48.0/sync"
+        async with http.ws_connect(address, compress=offered) as socket:
+            assert socket.compress == offered
+            await socket.send_str(FOLLOW)
+            assert (await socket.receive_json())["modifications"]
+            big = say(
+                "Mutation",
+                requestId=0,
+                udfPath="values:echo",
+                args=[{"value": "y" * 5000}],
+            )
+            await socket.send_str(big)
+            assert (await socket.receive_json())["result"] == "y" * 5000
+
+
+async def test_a_message_may_be_as_large_as_the_deployment_says(http):
+    options = SocketOptions(max_message_bytes=2000)
+    async with (
+        serving(None, sockets=options) as small,
+        http.ws_connect(small.url + "/api/sync") as socket,
+    ):
+        await socket.send_str(FOLLOW + " " * (1999 - len(FOLLOW)))
+        assert (await socket.receive_json())["type"] == "Transition"
+        await socket.send_str(" " * 2001)
+        closed = await socket.receive()
+        assert (closed.type, closed.data) == (WSMsgType.CLOSE, 1009)
+
+
 @pytest.mark.parametrize(
     "path",
     ["/api/1.48.0/sync", "/api/sync", "/api/1.48.0-alpha.1/sync", "//api/1.48.0/sync"],
@@ -176,6 +192,7 @@ FOLLOW = say(
 async def test_every_address_of_the_socket_opens(served, http, path, compress):
     async with http.ws_connect(served.url + path, compress=compress) as socket:
         assert socket.protocol is None
+        assert socket.compress == 0, "an offer is declined unless told otherwise"
         await socket.send_str(FOLLOW)
         message = await socket.receive_json()
         assert message["modifications"][0]["value"] == 0.0
@@ -219,6 +236,50 @@ async def test_a_token_whose_issuer_is_away_is_not_refused(served, http, monkeyp
         )
         closed = await socket.receive()
         assert (closed.type, closed.data) == (WSMsgType.CLOSE, 1013)
+
+
+async def test_who_is_signed_in_is_checked_again_by_other_providers(
+    served, http, monkeypatch
+):
+    """Each stays, hears that the token is no good, or is asked to come back."""
+
+    async def whose(token):
+        match token:
+            case "refused":
+                raise NotAuthenticated("nobody vouches for it any more")
+            case "away":
+                raise Unavailable("the issuer does not answer")
+            case "other" if rechecked:
+                return Caller(b'{"subject":"somebody else"}')
+        return Caller(b'{"subject":"ann"}')
+
+    async def signed_in(kind, token):
+        socket = await http.ws_connect(served.url + "/api/sync")
+        await socket.send_str(
+            say("Authenticate", baseVersion=0, tokenType=kind, value=token)
+        )
+        assert (await socket.receive_json())["endVersion"]["identity"] == 1
+        return socket
+
+    rechecked = False
+    monkeypatch.setattr(served.tokens, "_user", lambda token: whose("ann"))
+    refused, away, other, stays = [
+        await signed_in("User", token) for token in ("refused", "away", "other", "ann")
+    ]
+    owner = await signed_in("Admin", ADMIN_KEY)
+    rechecked = True
+    monkeypatch.setattr(served.tokens, "_user", whose)
+    await served.door.recheck()
+    for socket in (refused, other):
+        message = await socket.receive_json()
+        assert message["type"] == "AuthError"
+        assert (message["baseVersion"], message["authUpdateAttempted"]) == (1, True)
+        assert (await socket.receive()).type is WSMsgType.CLOSE
+    assert (await away.receive()).data == 1013
+    for socket in (stays, owner):
+        await socket.send_str(FOLLOW)
+        assert (await socket.receive_json())["modifications"]
+        await socket.close()
 
 
 async def test_a_closed_version_mismatch_has_its_code(served, http):

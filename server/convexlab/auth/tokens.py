@@ -21,7 +21,7 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from convexlab.auth.key_sets import KeySets
+from convexlab.auth.key_sets import BadIssuer, IssuerUnavailable, KeySets
 from convexlab.auth.verification import (
     InvalidToken,
     UnknownKey,
@@ -67,9 +67,15 @@ class Tokens:
         self._keys = KeySets()
         self._now = now
 
-    def believe(self, providers: Sequence[Provider]) -> None:
-        """These are the providers from now on: a push has changed them."""
+    def believe(self, providers: Sequence[Provider]) -> bool:
+        """These are the providers from now on.
+
+        Returns:
+            Whether others were before: who is signed in may be nobody now.
+        """
+        changed = list(providers) != list(self._providers)
         self._providers = providers
+        return changed
 
     async def close(self) -> None:
         """Wait for no provider any more."""
@@ -144,8 +150,11 @@ class Tokens:
 
     async def _user(self, token: str) -> Caller:
         shown = read(token.strip())
-        verified = await self._verify(shown, provider_for(shown, self._providers))
-        return Caller(identity=verified.identity.key(), expires=verified.expires)
+        while True:
+            providers = self._providers
+            verified = await self._verify(shown, provider_for(shown, providers))
+            if providers is self._providers:  # else: they changed meanwhile
+                return Caller(verified.identity.key(), expires=verified.expires)
 
     async def _verify(self, shown: Shown, provider: Provider) -> Verified:
         """With the keys that are at hand; with newer ones if it names another."""
@@ -163,7 +172,10 @@ class Tokens:
             case OidcProvider():
                 return await self._keys.of_issuer(shown.issuer, fresh=fresh)
             case JwtProvider():
-                return await self._keys.at(provider.jwks, fresh=fresh)
+                try:
+                    return await self._keys.at(provider.jwks, fresh=fresh)
+                except IssuerUnavailable as error:  # as Convex has it: no good token
+                    raise BadIssuer(error.message) from None
             case _:
                 assert_never(provider)
 

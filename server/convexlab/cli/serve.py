@@ -38,6 +38,19 @@ from convexlab import knobs
     help="Let in pages of this origin; several times for several.",
 )
 @click.option(
+    "--compress",
+    is_flag=True,
+    help="Compress WebSocket messages for clients that offer it: for slow networks.",
+)
+@click.option(
+    "--max-message",
+    type=click.IntRange(1, 1024),
+    default=knobs.MAX_INBOUND_MESSAGE_BYTES >> 20,
+    show_default=True,
+    metavar="MIB",
+    help="What a client may send in one WebSocket message.",
+)
+@click.option(
     "--detached",
     is_flag=True,
     help="As notebooks start it: free ports, addresses with a secret path, and it ends half an hour after its last client.",
@@ -51,10 +64,13 @@ def serve(
     port: int,
     site_port: int,
     origins: tuple[str, ...],
+    compress: bool,
+    max_message: int,
     detached: bool,
 ) -> None:
     """Run a deployment."""
     from convexlab import deployment
+    from convexlab.web.socket import SocketOptions
 
     status = deployment.serve(
         folder,
@@ -64,6 +80,7 @@ def serve(
         secret_gate=detached,
         idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
         origins=origins,
+        sockets=SocketOptions(compress, max_message << 20),
     )
     ctx.exit(status)
 

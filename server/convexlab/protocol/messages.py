@@ -5,8 +5,8 @@ client sends may have fields that we do not know: newer clients add some. What w
 send has exactly these fields: a client that meets an unknown `type` stops.
 
     client → server   Connect · Authenticate · ModifyQuerySet · Mutation · Action · Event
-    server → client   Transition · MutationResponse · ActionResponse · AuthError ·
-                      FatalError · Ping
+    server → client   Transition · TransitionChunk · MutationResponse ·
+                      ActionResponse · AuthError · FatalError · Ping
 
 Arguments and values stay raw JSON here: they are decoded where they are used, and
 most values never are.
@@ -160,6 +160,15 @@ class Transition(Message, frozen=True, tag="Transition"):
     server_ts: int | UnsetType = UNSET
 
 
+class TransitionChunk(Message, frozen=True, tag="TransitionChunk"):
+    """A part of a Transition's text, for clients that take it so (`chunks`)."""
+
+    chunk: str
+    part_number: int
+    total_parts: int
+    transition_id: str
+
+
 class MutationResponse(Message, frozen=True, tag="MutationResponse"):
     """A mutation's outcome; `ts` says which Transition will contain it."""
 
@@ -200,7 +209,13 @@ class Ping(Message, frozen=True, tag="Ping"):
 
 
 ServerMessage = (
-    Transition | MutationResponse | ActionResponse | AuthError | FatalError | Ping
+    Transition
+    | TransitionChunk
+    | MutationResponse
+    | ActionResponse
+    | AuthError
+    | FatalError
+    | Ping
 )
 
 _decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(

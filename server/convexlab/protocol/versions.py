@@ -25,6 +25,7 @@ _VERSION: Final = re.compile(
 )
 
 MAX_TIMESTAMP: Final = (1 << 63) - 1
+_ENCODED_ONCE: Final = frozenset({"npm", "npm-cli", "actions"})
 
 
 @lru_cache(maxsize=64)  # a round tells its timestamp to every session
@@ -71,6 +72,26 @@ class ClientVersion:
     name: str = "unknown"
     version: str = ""
 
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether a Transition may come to it in parts."""
+        return self.name == "npm" and not self.is_before(1, 28, 0)
+
+    @property
+    def expects_encoded(self) -> bool:
+        """Whether it takes values for encoded JSON without having asked for it.
+
+        As old ones did, which could not ask; everybody else gets clean JSON.
+        """
+        if self.name == "python":
+            return self.is_before(0, 5, 0)
+        return self.name in _ENCODED_ONCE and self.is_before(1, 4, 1)
+
+    def is_before(self, *release: int) -> bool:
+        """Whether it is older than a release, whose pre-releases count as it."""
+        found = _VERSION.match(self.version)
+        return found is not None and tuple(map(int, found.groups())) < release
+
 
 def client_from_path(version: str) -> ClientVersion:
     """The client that dialled `/api/<version>/sync`: only npm's does.
@@ -83,6 +104,7 @@ def client_from_path(version: str) -> ClientVersion:
     return ClientVersion("npm", version)
 
 
+@lru_cache(maxsize=64)  # every request of every client names it
 def client_from_header(header: str | None) -> ClientVersion:
     """The client named by `Convex-Client: <name>-<version>`.
 

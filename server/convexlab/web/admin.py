@@ -27,7 +27,7 @@ from convexlab.functions.processes.messages import Import
 from convexlab.functions.processes.push import PushRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from convexlab.functions.processes.push import Pusher, PushResult
     from convexlab.functions.processes.supervisor import Supervisor
@@ -48,7 +48,7 @@ class Admin:
     Args:
         supervisor: its processes.
         pusher: its pushes.
-        learn: told what there is after a push.
+        learn: told what there is after a push, before its outcome is.
         origins: the web origins that are let in; added to.
     """
 
@@ -57,7 +57,7 @@ class Admin:
         supervisor: Supervisor,
         pusher: Pusher,
         *,
-        learn: Callable[[PushResult], None],
+        learn: Callable[[PushResult], Awaitable[None]],
         origins: set[str],
     ) -> None:
         self._supervisor = supervisor
@@ -94,7 +94,7 @@ class Admin:
             }
             return _json({"status": "error", "error": told})
         if not asked.dry_run:
-            self._learn(result)
+            await self._learn(result)
         return _json({"status": "success", **msgspec.to_builtins(result)})
 
     async def status(self, request: web.BaseRequest) -> web.Response:

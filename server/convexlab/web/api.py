@@ -213,7 +213,7 @@ class Api:
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
         path = f"{'/'.join(module)}:{name}"
-        return _answer(await self._any(_checked(asked, caller, path)))
+        return _answer(await self._any(_checked(asked, caller, path, "json")))
 
     async def query_ts(self, _request: web.BaseRequest) -> web.Response:
         """Say which timestamp is the newest."""
@@ -223,7 +223,7 @@ class Api:
         """Run a query as of an earlier timestamp."""
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
-        call = _checked(asked, caller, asked.path)
+        call = _checked(asked, caller, asked.path, _unsaid_format(request))
         if asked.ts is None:
             raise BadJsonBody("`ts` is missing.")
         said = await self._gateway.query_at(
@@ -235,7 +235,8 @@ class Api:
         """Run several queries as of one timestamp."""
         caller = await self.caller(request)
         asked = (await _body(request, BatchRequest)).queries
-        calls = [_checked(query, caller, query.path) for query in asked]
+        unsaid = _unsaid_format(request)
+        calls = [_checked(query, caller, query.path, unsaid) for query in asked]
         answers = [self._ask(call) for call in calls]  # N.B. all in one step
         results = []
         for call, answer in zip(calls, answers, strict=True):
@@ -283,7 +284,7 @@ class Api:
             )
         else:
             asked = await _body(request, FunctionRequest)
-        return _checked(asked, caller, asked.path)
+        return _checked(asked, caller, asked.path, _unsaid_format(request))
 
     def _ask(self, call: _Call) -> Future[Payload]:
         return self._gateway.query(
@@ -327,8 +328,16 @@ class Api:
                 assert_never(kind)
 
 
-def _checked(asked: FunctionRequest, caller: Caller, path: str) -> _Call:
+def _unsaid_format(request: web.BaseRequest) -> str:
+    """The format of a value that a client does not say."""
+    client = client_from_header(request.headers.get("Convex-Client"))
+    return "convex_encoded_json" if client.expects_encoded else "json"
+
+
+def _checked(asked: FunctionRequest, caller: Caller, path: str, unsaid: str) -> _Call:
     """A request with everything in it checked that needs no function to be known.
+
+    `unsaid` is the format if none was asked for.
 
     Raises:
         BadFunctionPath, BadFormat, BadJsonBody: what cannot be meant.
@@ -340,7 +349,7 @@ def _checked(asked: FunctionRequest, caller: Caller, path: str) -> _Call:
             if asked.component_path
             else f"{path!r} is no path of a function, such as `messages:list`."
         )
-    form = asked.format or "json"
+    form = asked.format or unsaid
     if form not in _FORMATS:
         raise BadFormat(f"format {form!r} is none of {', '.join(_FORMATS)}.")
     return _Call(canonical, _arguments(bytes(asked.args)), form, caller)

@@ -32,9 +32,9 @@ from aiohttp import web
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab.protocol.messages import encode
-from convexlab.protocol.versions import client_from_path
+from convexlab.protocol.versions import client_from_header, client_from_path
 from convexlab.web.api import Api, Refusal
-from convexlab.web.socket import Sockets
+from convexlab.web.socket import AS_USUAL, SocketOptions, Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -73,6 +73,7 @@ class Door:
         secret: the path that lets clients in; None for no gate.
         instance: the deployment's name.
         origins: web origins that are let in without the secret; may change.
+        sockets: how WebSockets are served.
     """
 
     def __init__(
@@ -83,9 +84,10 @@ class Door:
         secret: str | None = None,
         instance: str = "convexlab",
         origins: Collection[str] = (),
+        sockets: SocketOptions = AS_USUAL,
     ) -> None:
         self.api = Api(gateway, tokens)
-        self._sockets = Sockets(gateway, tokens)
+        self._sockets = Sockets(gateway, tokens, sockets)
         self._secret = None if secret is None else secret.encode()
         self._origins = origins
         self._exact: dict[tuple[str, str], Answer] = {}
@@ -106,6 +108,10 @@ class Door:
     async def beat(self) -> None:
         """Keep the sockets' pulse, for as long as the door is open."""
         await self._sockets.beat()
+
+    async def recheck(self) -> None:
+        """See whether those who are signed in still are, by other providers."""
+        await self._sockets.recheck()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -161,11 +167,14 @@ class Door:
         return web.Response(status=404)
 
     async def _socket(
-        self, request: web.BaseRequest, client: str | None, *, locked: bool
+        self, request: web.BaseRequest, version: str | None, *, locked: bool
     ) -> web.StreamResponse:
-        if client is not None:
-            client_from_path(client)
-        return await self._sockets.serve(request, locked=locked)
+        client = (
+            client_from_header(request.headers.get("Convex-Client"))
+            if version is None
+            else client_from_path(version)
+        )
+        return await self._sockets.serve(request, client, locked=locked)
 
     async def _expect_admin(self, request: web.BaseRequest) -> None:
         caller = await self.api.caller(request)

@@ -1,9 +1,10 @@
 """Sockets: a session's WebSocket, and the pulse of all of them.
 
-What a session says is written to the transport as finished frames: without
-masking and compression a server's frame is a few bytes of header before the text,
-and going through a writer coroutine for each of a thousand sessions would cost more
-than the text does. aiohttp reads, and answers the handshake.
+What a session says is written to the transport as finished frames: a server's frame
+is a few bytes of header before the text, and going through a writer coroutine for
+each of a thousand sessions would cost more than the text does. aiohttp reads, and
+answers the handshake. Clients' offer to compress is declined unless the deployment
+was told to take it: small messages grow by it, and large ones hold the loop up.
 
 A slow client must not hold memory: a socket counts its Transitions that the
 operating system has not taken, and while two are left the session's next ones
@@ -19,16 +20,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import WSMsgType, web
 
 from convexlab import knobs
 from convexlab.errors import CallerError, RetryError
-from convexlab.protocol.messages import Ping, encode
-from convexlab.sync.work import BROKEN, NO_STATUS
+from convexlab.protocol.chunks import in_chunks
+from convexlab.protocol.messages import Authenticate, Ping, encode
+from convexlab.protocol.versions import ClientVersion
+from convexlab.sync.backend import Caller
+from convexlab.sync.work import BROKEN
+from convexlab.web.frames import PING, PONG, close_frame, frame, text_frames
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
@@ -37,56 +42,52 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FIN: Final = 0x80
-_CONTINUATION: Final = 0x00
-_TEXT: Final = 0x01
-_CLOSE: Final = 0x08
-_PING: Final = 0x09
-_PONG: Final = 0x0A
 _PING_MESSAGE: Final = encode(Ping())
-_MOST_REASON_BYTES: Final = 123
+_ANYBODY: Final = ClientVersion()
 
 
-def frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
-    """One unmasked WebSocket frame."""
-    first = opcode | (_FIN if final else 0)
-    size = len(payload)
-    if size < 126:
-        return bytes((first, size)) + payload
-    if size < 1 << 16:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """How sockets are served.
+
+    Args:
+        compress: take clients' offer to compress messages.
+        max_message_bytes: what a client may send in one; more ends its connection.
+    """
+
+    compress: bool = False
+    max_message_bytes: int = knobs.MAX_INBOUND_MESSAGE_BYTES
 
 
-def text_frames(text: bytes) -> bytes:
-    """One text message, cut into frames that every client takes."""
-    if len(text) <= knobs.FRAGMENT_OVER_BYTES:
-        return frame(_TEXT, text)
-    step = knobs.FRAGMENT_BYTES
-    return b"".join(
-        frame(
-            _TEXT if start == 0 else _CONTINUATION,
-            text[start : start + step],
-            final=start + step >= len(text),
-        )
-        for start in range(0, len(text), step)
-    )
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """The frame that ends a connection; `NO_STATUS` says nothing more than that."""
-    if code == NO_STATUS:
-        return frame(_CLOSE, b"")
-    text = reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore").encode()
-    return frame(_CLOSE, code.to_bytes(2) + text)
+AS_USUAL: Final = SocketOptions()
 
 
 class Socket:
-    """One session's socket: the gateway's `Outbox`."""
+    """One session's socket: the gateway's `Outbox`.
 
-    def __init__(self, gateway: Gateway, transport: asyncio.Transport) -> None:
+    Args:
+        gateway: has the session.
+        transport: where the frames go.
+        client: who is at the other end.
+        window_bits: what was agreed on for compressing; 0: nothing was.
+
+    Attributes:
+        shown: the token of the user who is asking; *set by* an Authenticate that was
+            accepted, *cleared by* one that is no user's.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        transport: asyncio.Transport,
+        client: ClientVersion = _ANYBODY,
+        *,
+        window_bits: int = 0,
+    ) -> None:
         self._gateway = gateway
         self._transport = transport
+        self._takes_chunks = client.takes_chunks
+        self._window_bits = window_bits
         self._loop = asyncio.get_running_loop()
         self._written = 0
         self._unsent: deque[int] = deque()  # where each unsent Transition ends
@@ -95,13 +96,16 @@ class Socket:
         self._message_at = self._loop.time()
         self._heard_at = self._loop.time()
         self.session: ClientSession | None = None
+        self.shown: Authenticate | None = None
 
     # -- what the gateway asks ----------------------------------------------------
 
     def send(self, text: bytes, *, is_transition: bool) -> None:
         """See `Outbox.send`."""
         self._message_at = self._loop.time()
-        self._write(text_frames(text))
+        messages = in_chunks(text) if is_transition and self._takes_chunks else [text]
+        for message in messages:
+            self._write(text_frames(message, window_bits=self._window_bits))
         if is_transition:
             self._unsent.append(self._written)
             self._settle()
@@ -134,14 +138,14 @@ class Socket:
 
     def pong(self, payload: bytes) -> None:
         """Answer a control ping."""
-        self._write(frame(_PONG, payload))
+        self._write(frame(PONG, payload))
 
     def beat(self, now: float) -> None:
         """Show that we are here, and see whether the peer is."""
         if now - self._heard_at > knobs.SILENT_PEER_SECONDS:
             self._transport.abort()
             return
-        self._write(frame(_PING, b""))
+        self._write(frame(PING, b""))
         if now - self._message_at > knobs.PING_AFTER_SECONDS:
             self.send(_PING_MESSAGE, is_transition=False)
 
@@ -183,27 +187,32 @@ class Sockets:
     Args:
         gateway: has their sessions.
         tokens: says who is asking.
+        options: how they are served.
     """
 
-    def __init__(self, gateway: Gateway, tokens: Tokens) -> None:
+    def __init__(
+        self, gateway: Gateway, tokens: Tokens, options: SocketOptions
+    ) -> None:
         self._gateway = gateway
         self._tokens = tokens
+        self._options = options
         self._open: set[Socket] = set()
 
     async def serve(
-        self, request: web.BaseRequest, *, locked: bool = False
+        self, request: web.BaseRequest, client: ClientVersion, *, locked: bool = False
     ) -> web.WebSocketResponse:
         """Serve one socket to its end; `locked` ones must show the admin key first."""
         peer = web.WebSocketResponse(
             autoping=False,
-            compress=False,
-            max_msg_size=knobs.MAX_INBOUND_MESSAGE_BYTES,
+            compress=self._options.compress,
+            max_msg_size=self._options.max_message_bytes,
         )
         await peer.prepare(request)
         transport = request.transport
         if transport is None:  # it left during the handshake
             return peer
-        socket = Socket(self._gateway, transport)
+        agreed = int(peer.compress)
+        socket = Socket(self._gateway, transport, client, window_bits=agreed)
         socket.session = self._gateway.connect(socket, locked=locked)
         self._open.add(socket)
         try:
@@ -233,7 +242,7 @@ class Sockets:
             socket.heard()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    await self._receive(session, message.data)
+                    await self._receive(socket, session, message.data)
                 case WSMsgType.PING:
                     socket.pong(message.data)
                 case WSMsgType.PONG:
@@ -241,15 +250,49 @@ class Sockets:
                 case _:  # closed, or broken and closed by aiohttp
                     return
 
-    async def _receive(self, session: ClientSession, text: str | bytes) -> None:
+    async def _receive(
+        self, socket: Socket, session: ClientSession, text: str | bytes
+    ) -> None:
         shown = self._gateway.receive(session, text)
         if shown is None:
             return
-        try:
-            caller = await self._tokens.of_message(shown)
-        except CallerError as error:
-            self._gateway.refused(session, error.message)
-        except RetryError as error:
-            self._gateway.unverifiable(session, error)
+        who = await self._whose(shown)
+        if isinstance(who, Caller):
+            is_users = shown.token_type == "User"  # noqa: S105 - a kind of token
+            socket.shown = shown if is_users else None
+            self._gateway.authenticated(session, who)
         else:
-            self._gateway.authenticated(session, caller)
+            self._refuse(session, who)
+
+    async def recheck(self) -> None:
+        """See whether those who are signed in still are: other issuers are believed.
+
+        Who is not hears it, and may show another token.
+        """
+        signed_in = [socket for socket in self._open if socket.shown is not None]
+        await asyncio.gather(*map(self._recheck, signed_in))
+
+    async def _recheck(self, socket: Socket) -> None:
+        session, shown = socket.session, socket.shown
+        assert session is not None
+        assert shown is not None
+        who = await self._whose(shown)
+        if socket not in self._open or socket.shown is not shown:
+            return  # gone, or another token was shown, and checked by the new ones
+        if not isinstance(who, Caller):
+            self._refuse(session, who)
+        elif who != session.caller:
+            self._gateway.refused(session, "The token now stands for another user.")
+
+    async def _whose(self, shown: Authenticate) -> Caller | CallerError | RetryError:
+        """Who shows a token, or why that is nobody."""
+        try:
+            return await self._tokens.of_message(shown)
+        except (CallerError, RetryError) as error:
+            return error
+
+    def _refuse(self, session: ClientSession, why: CallerError | RetryError) -> None:
+        if isinstance(why, CallerError):
+            self._gateway.refused(session, why.message)
+        else:
+            self._gateway.unverifiable(session, why)
