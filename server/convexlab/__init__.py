@@ -24,22 +24,25 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from convexlab.documents.schema import define_schema, define_table
     from convexlab.documents.v import v
-    from convexlab.documents.value import UNDEFINED, Int64, from_ms, to_ms
+    from convexlab.documents.value import (
+        UNDEFINED,
+        Int64,
+        from_ms,
+        get_convex_size,
+        get_document_size,
+        to_ms,
+    )
     from convexlab.errors import ConvexError, FunctionFailed
     from convexlab.extension import _jupyter_server_extension_points
     from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
+    from convexlab.functions.action_context import ActionCtx, SyncActionCtx
     from convexlab.functions.annotations import (
         Doc,
         PaginationOpts,
         PaginationResult,
         pagination_opts,
     )
-    from convexlab.functions.context import (
-        ActionCtx,
-        MutationCtx,
-        QueryCtx,
-        SyncActionCtx,
-    )
+    from convexlab.functions.context import MutationCtx, QueryCtx
     from convexlab.functions.crons import cron_jobs
     from convexlab.functions.definition import (
         action,
@@ -86,6 +89,8 @@ __all__ = [
     "define_schema",
     "define_table",
     "from_ms",
+    "get_convex_size",
+    "get_document_size",
     "http_action",
     "http_router",
     "internal",
@@ -106,7 +111,14 @@ __all__ = [
 
 _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.documents.schema": ("define_schema", "define_table"),
-    "convexlab.documents.value": ("UNDEFINED", "Int64", "from_ms", "to_ms"),
+    "convexlab.documents.value": (
+        "UNDEFINED",
+        "Int64",
+        "from_ms",
+        "get_convex_size",
+        "get_document_size",
+        "to_ms",
+    ),
     "convexlab.errors": ("ConvexError", "FunctionFailed"),
     "convexlab.extension": (
         "_jupyter_labextension_paths",
@@ -121,12 +133,8 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "pagination_opts",
         "v",
     ),
-    "convexlab.functions.context": (
-        "ActionCtx",
-        "MutationCtx",
-        "QueryCtx",
-        "SyncActionCtx",
-    ),
+    "convexlab.functions.action_context": ("ActionCtx", "SyncActionCtx"),
+    "convexlab.functions.context": ("MutationCtx", "QueryCtx"),
     "convexlab.functions.definition": (
         "action",
         "api",

@@ -30,6 +30,12 @@ def test_e1_what_is_stored_comes_back_as_it_was(x):
     assert exactly_equal(encoding.from_stored(encoding.to_stored(x)), x)
 
 
+@given(st.lists(values, max_size=4))
+def test_e1_several_stored_texts_come_back_in_one_go(xs):
+    texts = [encoding.to_stored(x) for x in xs]
+    assert exactly_equal(encoding.from_stored_each(texts), xs)
+
+
 @given(values)
 def test_e2_what_crosses_the_wire_comes_back_equal(x):
     assert values_equal(encoding.from_wire(encoding.to_wire(x)), x)
@@ -190,9 +196,10 @@ def test_a_float_tag_that_json_could_say_is_refused():
     def tagged(x: float) -> str:
         return json.dumps({"$float": base64.b64encode(struct.pack("<d", x)).decode()})
 
-    with pytest.raises(InvalidValue, match="plain JSON"):
-        encoding.from_wire(tagged(1.5))
-    assert encoding.from_wire(tagged(0.0)) == 0.0
+    for x in (1.5, -2.0, 0.0, 5e-324):
+        with pytest.raises(InvalidValue, match="plain JSON"):
+            encoding.from_wire(tagged(x))
+    assert math.copysign(1.0, encoding.from_wire(tagged(-0.0))) == -1.0
 
 
 @pytest.mark.parametrize(

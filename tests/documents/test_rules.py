@@ -23,6 +23,14 @@ def test_a_refusal_collects_its_path_from_the_inside_out():
     assert str(Refusal("is wrong").error("")) == "The value is wrong"
 
 
+def test_a_path_is_cut_where_it_no_longer_helps():
+    refused = Refusal("is a field name that is too long")
+    refused.steps += [f".{'a' * 2000}"]
+    message = str(refused.error("tasks"))
+    assert message.startswith("`tasks.aaa")
+    assert len(message) < 300
+
+
 def test_a_limit_is_an_error_of_its_own_kind():
     error = Refusal("is too long", kind="ArrayTooLongError").error("")
     assert isinstance(error, LimitExceeded)

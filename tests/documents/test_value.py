@@ -23,6 +23,8 @@ from convexlab.documents.value import (
     UNDEFINED,
     Int64,
     check_document,
+    get_convex_size,
+    get_document_size,
     from_ms,
     nesting_of,
     normalize,
@@ -276,6 +278,17 @@ def test_fields_keep_undefined_at_their_top_only():
 )
 def test_sizes_are_convex_sizes(value, size):
     assert size_of(value) == size
+
+
+def test_a_documents_size_counts_the_fields_it_will_get():
+    whole = {"a": 1, "_id": "x" * 32, "_creationTime": 1.0}
+    assert get_document_size({"a": 1}) == get_document_size(whole) == size_of(whole)
+    assert get_document_size({"_id": "x" * 31}) == 2 + 37 + 23
+    assert get_convex_size(("é", None)) == 2 + 4 + 1
+    with pytest.raises(InvalidValue, match="`a` is a set"):
+        get_convex_size({"a": {1}})
+    with pytest.raises(InvalidValue, match="a dict of fields"):
+        get_document_size([1])
 
 
 def test_a_document_may_take_one_mebibyte():

@@ -302,7 +302,7 @@ def _parse_tag(tag: str, payload: object) -> Value:
             return Int64(_INT.unpack(_payload(tag, payload, 8))[0])
         case "$float":
             x: float = _FLOAT.unpack(_payload(tag, payload, 8))[0]
-            if x and x - x == 0.0:
+            if _is_plain_float(x):
                 raise Refusal(
                     f"is a `$float` of {x}, which plain JSON can say: send the number"
                 )

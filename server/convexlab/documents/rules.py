@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# A path is there to find the place by; a name that is too long says so early on.
+_MOST_PATH_CHARS: Final = 256
+
+
 class Refusal(Exception):
     """Why a value is refused, on its way outward.
 
@@ -33,6 +37,8 @@ class Refusal(Exception):
     def error(self, path: str) -> CallerError:
         """The error to show, with the whole path."""
         where = (path + "".join(reversed(self.steps))).removeprefix(".")
+        if len(where) > _MOST_PATH_CHARS:
+            where = f"{where[:_MOST_PATH_CHARS]}…"
         message = f"{f'`{where}`' if where else 'The value'} {self.reason}"
         if self.kind is not None:
             return LimitExceeded(message, kind=self.kind)

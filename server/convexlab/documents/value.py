@@ -311,6 +311,30 @@ def _size_of_object(fields: dict[str, Any]) -> int:
     return size
 
 
+def get_convex_size(value: object) -> int:
+    """The size of a value in bytes, as Convex's limits count it.
+
+    Raises:
+        InvalidValue: it is no Convex value.
+    """
+    return size_of(normalize(value))
+
+
+def get_document_size(document: object) -> int:
+    """The size of a document in bytes; system fields that it lacks are counted in.
+
+    Raises:
+        InvalidValue: it is no document.
+    """
+    fields = normalize_fields(document)
+    missing = _SYSTEM_FIELD_SIZES.keys() - fields.keys()
+    return size_of(fields) + sum(_SYSTEM_FIELD_SIZES[name] for name in missing)
+
+
+# An id of a user's table has 32 characters.
+_SYSTEM_FIELD_SIZES: Final = {"_id": 4 + 34, "_creationTime": 14 + 9}
+
+
 def nesting_of(value: Value) -> int:
     """How deep lists and dicts stand in each other: 0 for a scalar, 1 for a flat object."""
     if type(value) is dict:
