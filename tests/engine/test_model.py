@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
@@ -30,6 +31,12 @@ from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.snapshot import snapshot_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.engine.catalog import IndexInfo
+    from convexlab.engine.transaction import Transaction
 
 TABLES = ("t", "u")
 FIELDS = ("a", "b")
@@ -181,6 +188,8 @@ class Database(RuleBasedStateMachine):
         interval, reverse = _interval(expected, data), data.draw(st.booleans())
         found = list(tx.range(info.indexes[name], interval, reverse=reverse, expect=2))
         _same(found, expected, interval, reverse=reverse)
+        limit = data.draw(st.none() | st.integers(1, 4))
+        _same_in_one_go(tx, info.indexes[name], interval, reverse=reverse, limit=limit)
 
     @rule(data=st.data())
     @precondition(lambda self: self.past)
@@ -366,6 +375,35 @@ def _interval(expected: list[tuple[bytes, Any]], data: st.DataObject) -> Interva
     start = data.draw(bounds)
     end = data.draw(st.none() | bounds)
     return Interval(start, end)
+
+
+def _same_in_one_go(
+    tx: Transaction,
+    index: IndexInfo,
+    interval: Interval,
+    *,
+    reverse: bool,
+    limit: int | None,
+) -> None:
+    """`documents` gives, records and counts what `range` does."""
+    ways: list[Callable[[], list[Any]]] = [
+        lambda: [
+            d for _, d in islice(tx.range(index, interval, reverse=reverse), limit)
+        ],
+        lambda: tx.documents(index, interval, reverse=reverse, limit=limit),
+    ]
+    seen = []
+    for step in ways:
+        usage = tx.usage.documents_read, tx.usage.bytes_read
+        found = step()
+        used = tx.usage.documents_read - usage[0], tx.usage.bytes_read - usage[1]
+        consumed = tx.read_set._ranges[index.id][-1].consumed
+        seen.append((found, consumed, used))
+    one, other = seen
+    assert all(map(values_equal, one[0], other[0]))
+    assert (len(one[0]), *one[1:]) == (len(other[0]), *other[1:])
+    if limit is None:
+        assert tx.count(index, interval) == len(one[0])
 
 
 def _same(

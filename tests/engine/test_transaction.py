@@ -288,6 +288,23 @@ def test_too_many_documents_read(steps: Any, committer: Committer):
     assert raised.value.kind == "TooManyDocumentsRead"
 
 
+def test_what_is_too_much_is_read_no_further_in_one_go_either(
+    steps: Any, committer: Committer
+):
+    steps(filled)
+    tx = committer.begin(limits=Limits(documents_read=3))
+    info = tx.table("t")
+    assert info is not None
+    keys = [key for key, _ in committer.begin().range(info.by_creation_time)]
+    with pytest.raises(LimitExceeded) as raised:
+        tx.documents(info.by_creation_time)
+    assert raised.value.kind == "TooManyDocumentsRead"
+    assert tx.usage.documents_read == 4
+    reads = tx.read_set.touched_by
+    index_id = info.by_creation_time.id
+    assert [reads([(index_id, key)]) for key in keys] == [True] * 4 + [False]
+
+
 def test_too_many_reads(steps: Any, committer: Committer):
     ids = steps(filled)
     tx = committer.begin(limits=Limits(read_intervals=4))

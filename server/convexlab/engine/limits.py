@@ -64,6 +64,20 @@ class Usage:
                 kind="TooManyBytesRead",
             )
 
+    def read_all(self, sizes: list[int]) -> bool:
+        """Several documents were read, if that is within the limits; else none was.
+
+        Returns:
+            False: one of them is too many; `read` them one by one to meet it.
+        """
+        documents = self.documents_read + len(sizes)
+        size = self.bytes_read + sum(sizes)
+        limits = self.limits
+        if documents > limits.documents_read or size > limits.bytes_read:
+            return False
+        self.documents_read, self.bytes_read = documents, size
+        return True
+
     def wrote(self, size: int) -> None:
         """One document was written."""
         self.writes += 1

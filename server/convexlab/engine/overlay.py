@@ -20,7 +20,7 @@ Invariants
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import DocumentWrite, IndexKeys, Revision
 
 Row: TypeAlias = "tuple[bytes, Revision]"
+# A key and the stored text of the document there: all that a reader needs of a row.
+Body: TypeAlias = tuple[bytes, bytes]
+
+AnyRow = TypeVar("AnyRow", bound="tuple[bytes, Any]")
 
 # Up to this many new keys are put in their places one by one; more are sorted in.
 INSERTED_ONE_BY_ONE = 16
@@ -149,19 +153,47 @@ class RangeReader(Protocol):
     ) -> list[Row]:
         """Up to `limit` rows of an interval; fewer only when there are no more."""
 
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        """The keys and texts of `range`."""
 
-class Chunk:
+
+class Chunk(Generic[AnyRow]):
     """Some rows of a merged range, and the interval that is left to read."""
 
     __slots__ = ("end", "is_last", "rows", "start")
 
     def __init__(
-        self, rows: list[Row], start: bytes, end: bytes | None, *, is_last: bool
+        self, rows: list[AnyRow], start: bytes, end: bytes | None, *, is_last: bool
     ) -> None:
         self.rows = rows
         self.start = start
         self.end = end
         self.is_last = is_last
+
+
+class ReadChunk(Protocol[AnyRow]):
+    """How chunks of some kind of row are read: `read_chunk` or `read_bodies`."""
+
+    def __call__(
+        self,
+        base: RangeReader,
+        layers: Sequence[Overlay],
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> Chunk[AnyRow]:
+        """The next rows of a range."""
 
 
 def read_chunk(
@@ -173,7 +205,7 @@ def read_chunk(
     *,
     reverse: bool,
     limit: int,
-) -> Chunk:
+) -> Chunk[Row]:
     """The next rows of a range with `layers` laid over, older first: O2.
 
     Each source gives at most `limit` rows; what all of them cover up to their
@@ -193,6 +225,45 @@ def read_chunk(
                 bounds.append(keys[-1])
     if slices:
         rows = _merge(rows, slices, bounds, reverse=reverse)
+    return _chunk(rows, bounds, start, end, reverse=reverse)
+
+
+def read_bodies(
+    base: RangeReader,
+    layers: Sequence[Overlay],
+    index_id: int,
+    start: bytes,
+    end: bytes | None,
+    *,
+    reverse: bool,
+    limit: int,
+) -> Chunk[Body]:
+    """`read_chunk` for whoever only reads: no revision is made where none differs."""
+    for layer in layers:
+        if index_id in layer.maps:
+            return _bodies_of(
+                read_chunk(
+                    base, layers, index_id, start, end, reverse=reverse, limit=limit
+                )
+            )
+    rows = base.bodies(index_id, start, end, reverse=reverse, limit=limit)
+    bounds = [rows[-1][0]] if len(rows) == limit else []
+    return _chunk(rows, bounds, start, end, reverse=reverse)
+
+
+def _bodies_of(chunk: Chunk[Row]) -> Chunk[Body]:
+    rows = [(key, revision.body) for key, revision in chunk.rows]
+    return Chunk(rows, chunk.start, chunk.end, is_last=chunk.is_last)
+
+
+def _chunk(
+    rows: list[AnyRow],
+    bounds: list[bytes],
+    start: bytes,
+    end: bytes | None,
+    *,
+    reverse: bool,
+) -> Chunk[AnyRow]:
     if not bounds:
         return Chunk(rows, start, end, is_last=True)
     if reverse:

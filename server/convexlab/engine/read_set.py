@@ -15,7 +15,7 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convexlab.engine.interval import Interval, IntervalSet
 
@@ -25,26 +25,47 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import IndexKey
 
 
+class Read(NamedTuple):
+    """An interval of index keys that was looked at: from `start` up to before `end`.
+
+    With a `where` (an expression's bytes), only documents that pass it count.
+    """
+
+    index_id: int
+    start: bytes
+    end: bytes | None
+    where: bytes | None = None
+
+
 class RangeRead:
     """One range read on its way: what of the interval has been consumed."""
 
-    __slots__ = ("_interval", "_reverse", "consumed")
+    __slots__ = ("_interval", "_is_exhausted", "_last", "_reverse")
 
     def __init__(self, interval: Interval, *, reverse: bool = False) -> None:
         self._interval = interval
         self._reverse = reverse
-        self.consumed: Interval | None = None  # nothing yet; set by reached, exhausted
+        self._last: bytes | None = None
+        self._is_exhausted = False
 
     def reached(self, key: bytes) -> None:
-        """A row was handed out: R1."""
-        if self._reverse:
-            self.consumed = Interval(key, self._interval.end)
-        else:
-            self.consumed = Interval(self._interval.start, key + b"\0")
+        """The rows up to this one were handed out: R1."""
+        self._last = key
 
     def exhausted(self) -> None:
         """There are no more rows: the whole interval counts, R1."""
-        self.consumed = self._interval
+        self._is_exhausted = True
+
+    @property
+    def consumed(self) -> Interval | None:
+        """What counts as read; None when no row was asked for."""
+        if self._is_exhausted:
+            return self._interval
+        if self._last is None:
+            return None
+        if self._reverse:
+            return Interval(self._last, self._interval.end)
+        return Interval(self._interval.start, self._last + b"\0")
 
 
 class ReadSet:

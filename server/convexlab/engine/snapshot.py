@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 from convexlab import knobs
-from convexlab.engine.overlay import Chunk, Overlay, Row, read_chunk
+from convexlab.engine.overlay import Body, Chunk, Overlay, Row, read_chunk
 from convexlab.engine.persistence.contract import require_history
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import INDEX_SLOT_BITS
@@ -46,6 +46,17 @@ class Base(Protocol):
         limit: int,
     ) -> list[Row]:
         """Up to `limit` rows of an interval; fewer only when there are no more."""
+
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        """The keys and texts of `range`."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -106,7 +117,7 @@ class Snapshot:
         *,
         reverse: bool,
         limit: int,
-    ) -> Chunk:
+    ) -> Chunk[Row]:
         """The next rows of an index range."""
         return read_chunk(
             self.base, self.layers, index_id, start, end, reverse=reverse, limit=limit
@@ -232,6 +243,18 @@ class _AsOf:
         return self._base.range_at(
             index_id, start, end, ts=self._ts, reverse=reverse, limit=limit
         )
+
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        rows = self.range(index_id, start, end, reverse=reverse, limit=limit)
+        return [(key, revision.body) for key, revision in rows]
 
     def close(self) -> None:
         self._base.close()

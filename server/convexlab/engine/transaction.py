@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convexlab import knobs
-from convexlab.documents.encoding import to_stored
+from convexlab.documents.encoding import from_stored, from_stored_each, to_stored
 from convexlab.documents.ids import (
     FIRST_USER_TABLE,
     decode_id,
@@ -70,7 +71,13 @@ from convexlab.engine.limits import (
     Usage,
     too_many_intervals,
 )
-from convexlab.engine.overlay import Overlay, Row, read_chunk
+from convexlab.engine.overlay import (
+    AnyRow,
+    Overlay,
+    ReadChunk,
+    read_bodies,
+    read_chunk,
+)
 from convexlab.engine.read_set import ReadSet
 from convexlab.engine.write_set import (
     INDEX_SLOT_BITS,
@@ -86,6 +93,8 @@ from convexlab.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from convexlab.engine.overlay import Body, Row
+    from convexlab.engine.read_set import RangeRead
     from convexlab.engine.snapshot import Snapshot
     from convexlab.engine.write_set import Document, IndexKey, IndexKeys
 
@@ -239,17 +248,84 @@ class Transaction:
             reverse: from the end.
             expect: how many rows will probably be asked for.
         """
+        read = self._open_range(index, interval, reverse=reverse)
+        reached, usage_read = read.reached, self.usage.read
+        for key, body in self._follow(
+            read_bodies, index.id, interval, reverse=reverse, expect=expect
+        ):
+            reached(key)
+            usage_read(len(body))
+            yield key, from_stored(body)  # type: ignore[misc]  # a document
+        read.exhausted()
+
+    def documents(
+        self,
+        index: IndexInfo,
+        interval: Interval = EVERYTHING,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[Document]:
+        """The documents of an index range, up to `limit`: as `range`, in one go."""
+        return [
+            document
+            for bodies in self._read_through(
+                index, interval, reverse=reverse, limit=limit
+            )
+            for document in from_stored_each(bodies)
+        ]
+
+    def count(self, index: IndexInfo, interval: Interval = EVERYTHING) -> int:
+        """How many documents an index range has; all of them count as read."""
+        return sum(map(len, self._read_through(index, interval)))
+
+    def _read_through(
+        self,
+        index: IndexInfo,
+        interval: Interval,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[list[bytes]]:
+        """The texts of a range, chunk by chunk, each recorded before it is given."""
+        read = self._open_range(index, interval, reverse=reverse)
+        start, end, is_last = interval.start, interval.end, interval.is_empty()
+        left = sys.maxsize if limit is None else limit
+        while left and not is_last:
+            chunk = read_bodies(
+                self.snapshot.base,
+                self._layers,
+                index.id,
+                start,
+                end,
+                reverse=reverse,
+                limit=min(left, knobs.RANGE_CHUNK_ROWS),
+            )
+            rows = chunk.rows[:left]  # layers may bring more than was asked for
+            if rows:
+                yield self._consume(read, rows)
+            left -= len(rows)
+            start, end, is_last = chunk.start, chunk.end, chunk.is_last
+        if left:
+            read.exhausted()
+
+    def _consume(self, read: RangeRead, rows: list[Body]) -> list[bytes]:
+        """Record that rows were read, all of them or up to the one that is too many."""
+        keys, bodies = zip(*rows, strict=True)
+        if not self.usage.read_all(list(map(len, bodies))):
+            for key, body in rows:
+                read.reached(key)
+                self.usage.read(len(body))
+        read.reached(keys[-1])
+        return list(bodies)
+
+    def _open_range(
+        self, index: IndexInfo, interval: Interval, *, reverse: bool
+    ) -> RangeRead:
         read = self.read_set.open_range(index.id, interval, reverse=reverse)
         if self.read_set.count > self.usage.limits.read_intervals:
             self._recount_intervals()
-        usage_read = self.usage.read
-        for key, revision in self._follow(
-            index.id, interval, reverse=reverse, expect=expect
-        ):
-            read.reached(key)
-            usage_read(len(revision.body))
-            yield key, revision.decode()
-        read.exhausted()
+        return read
 
     def revision(self, table: int, internal_id: bytes) -> Revision | None:
         """The revision of a document, own writes included; nothing is recorded."""
@@ -263,11 +339,19 @@ class Transaction:
         self, index_id: int, interval: Interval, *, reverse: bool = False
     ) -> Iterator[Row]:
         """All rows of an index range, own writes included; nothing is recorded."""
-        return self._follow(index_id, interval, reverse=reverse, expect=None)
+        return self._follow(
+            read_chunk, index_id, interval, reverse=reverse, expect=None
+        )
 
     def _follow(
-        self, index_id: int, interval: Interval, *, reverse: bool, expect: int | None
-    ) -> Iterator[Row]:
+        self,
+        read: ReadChunk[AnyRow],
+        index_id: int,
+        interval: Interval,
+        *,
+        reverse: bool,
+        expect: int | None,
+    ) -> Iterator[AnyRow]:
         start, end = interval.start, interval.end
         if interval.is_empty():
             return
@@ -276,7 +360,7 @@ class Transaction:
         while True:
             limit = max(1, min(limit, most))
             writes_made = self._writes_made
-            chunk = read_chunk(
+            chunk = read(
                 self.snapshot.base,
                 self._layers,
                 index_id,

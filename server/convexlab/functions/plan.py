@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from convexlab.documents.ids import decode_id
@@ -17,7 +18,7 @@ from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.functions import cursors, filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.transaction import Transaction
@@ -82,19 +83,48 @@ class Plan:
             )
         return self._ranges(tx, index, within, expect)
 
+    def documents(self, tx: Transaction, most: int | None) -> list[dict[str, Any]]:
+        """The first `most` documents that pass the filters, or all: in one go."""
+        if self.index is None:
+            return []
+        if self.sort is not None or (self.where and most is not None):
+            rows = self.matching(self.rows(tx))
+            return [document for _, document in islice(rows, most)]
+        found: list[dict[str, Any]] = []
+        for interval in self._in_order():
+            limit = None if most is None else most - len(found)
+            found += tx.documents(
+                self.index, interval, reverse=self.is_reversed, limit=limit
+            )
+            if most is not None and len(found) == most:
+                break
+        return list(filter(self._predicate(), found)) if self.where else found
+
+    def count(self, tx: Transaction) -> int:
+        """How many documents pass the filters."""
+        if self.index is None:
+            return 0
+        if self.where:
+            return len(self.documents(tx, None))
+        return sum(tx.count(self.index, interval) for interval in self.intervals)
+
     def matching(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Those of the rows that pass the filters."""
         if not self.where:
             return rows
-        matches = filters.predicate(filters.all_of(self.where))
+        matches = self._predicate()
         return (row for row in rows if matches(row[1]))
+
+    def _predicate(self) -> Callable[[dict[str, Any]], bool]:
+        return filters.predicate(filters.all_of(self.where))
+
+    def _in_order(self) -> Sequence[Interval]:
+        return self.intervals[::-1] if self.is_reversed else self.intervals
 
     def _ranges(
         self, tx: Transaction, index: IndexInfo, within: Interval, expect: int | None
     ) -> Iterator[Row]:
-        for interval in (
-            reversed(self.intervals) if self.is_reversed else self.intervals
-        ):
+        for interval in self._in_order():
             part = interval.intersect(within)
             if not part.is_empty():
                 yield from tx.range(
@@ -112,7 +142,7 @@ class Plan:
                 document,
             )
             for interval in self.intervals
-            for _, document in tx.range(index, interval)
+            for document in tx.documents(index, interval)
         ]
         rows.sort(key=_key, reverse=self.is_reversed)
         return (row for row in rows if within.contains(row[0]))

@@ -12,7 +12,6 @@ Invariants
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from convexlab import knobs
@@ -194,7 +193,7 @@ class Query:
         plan, execution = self._plan, self._execution
         execution.leave()
         try:
-            return sum(1 for _ in plan.matching(plan.rows(execution.tx)))
+            return plan.count(execution.tx)
         finally:
             execution.enter()
 
@@ -202,13 +201,7 @@ class Query:
         plan, execution = self._plan, self._execution
         execution.leave()
         try:
-            rows = plan.matching(
-                plan.rows(execution.tx, expect=None if plan.where else most)
-            )
-            return [
-                document
-                for _, document in (rows if most is None else islice(rows, most))
-            ]
+            return plan.documents(execution.tx, most)
         finally:
             execution.enter()
 

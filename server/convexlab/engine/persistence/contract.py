@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from convexlab.engine.log import LogEntry
-    from convexlab.engine.overlay import Row
+    from convexlab.engine.overlay import Body, Row
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import DocumentWrite, IndexKey, Revision
 
@@ -140,6 +140,17 @@ class PersistenceSnapshot(Protocol):
         limit: int,
     ) -> list[Row]:
         """Up to `limit` rows of an index in key order; fewer only at the end."""
+
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        """The keys and texts of `range`, for whoever only reads."""
 
     def get_at(self, table: int, internal_id: bytes, ts: Timestamp) -> Revision | None:
         """A document's revision as of an earlier timestamp, as far as it is kept."""

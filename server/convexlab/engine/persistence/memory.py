@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from convexlab.engine.log import LogEntry, log_writes
-from convexlab.engine.overlay import KeyMap, Row
+from convexlab.engine.overlay import Body, KeyMap, Row
 from convexlab.engine.persistence.contract import (
     CallRecord,
     Meta,
@@ -244,6 +244,19 @@ class MemorySnapshot:
         return self.range_at(
             index_id, start, end, ts=self.meta.last_ts, reverse=reverse, limit=limit
         )
+
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        """The keys and texts of `range`."""
+        rows = self.range(index_id, start, end, reverse=reverse, limit=limit)
+        return [(key, revision.body) for key, revision in rows]
 
     def get_at(self, table: int, internal_id: bytes, ts: Timestamp) -> Revision | None:
         """A document's revision as of an earlier timestamp."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from convexlab.engine.overlay import Row
+    from convexlab.engine.overlay import Body, Row
     from convexlab.engine.write_set import IndexKey
 
 STORE_FILE = "store.sqlite3"
@@ -41,6 +41,11 @@ _GET = """
     WHERE e.index_id = ?1 AND e.key = ?2"""
 _RANGE = """
     SELECT e.key, d.row, d.ts, CAST(d.body AS BLOB)
+    FROM index_entries e CROSS JOIN documents d ON d.row = e.document
+    WHERE e.index_id = ?1 AND e.key >= ?2 {bound}
+    ORDER BY e.key {order} LIMIT ?4"""
+_BODIES = """
+    SELECT e.key, CAST(d.body AS BLOB)
     FROM index_entries e CROSS JOIN documents d ON d.row = e.document
     WHERE e.index_id = ?1 AND e.key >= ?2 {bound}
     ORDER BY e.key {order} LIMIT ?4"""
@@ -67,6 +72,7 @@ def _bounded(sql: str) -> dict[tuple[bool, bool], str]:
 
 
 _RANGES = _bounded(_RANGE)
+_BODY_RANGES = _bounded(_BODIES)
 _LEFT_RANGES = _bounded(_LEFT)
 
 
@@ -167,6 +173,22 @@ class SqliteSnapshot:
                 (index_id, start, end, limit),
             )
         ]
+
+    def bodies(
+        self,
+        index_id: int,
+        start: bytes,
+        end: bytes | None,
+        *,
+        reverse: bool,
+        limit: int,
+    ) -> list[Body]:
+        """The keys and texts of `range`."""
+        return fetch(
+            self._connection,
+            _BODY_RANGES[end is not None, reverse],
+            (index_id, start, end, limit),
+        )
 
     def get_at(self, table: int, internal_id: bytes, ts: Timestamp) -> Revision | None:
         """A document's revision as of an earlier timestamp."""
