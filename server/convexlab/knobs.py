@@ -50,6 +50,8 @@ RANGE_CHUNK_ROWS: Final = 256
 UNDO_COMMITS: Final = 500
 # Backfilling and checking go in slices of so many documents (about 2 ms).
 SLICE_DOCUMENTS: Final = 200
+# What came of a push that failed, or was replaced, is told for so long: Convex's.
+SCHEMA_RECORD_SECONDS: Final = 3600
 # Retention trims so many rows at a time, so that no mutation waits long for it.
 TRIM_ROWS: Final = 250
 HISTORY_RETENTION_BYTES: Final = 1 << 30

@@ -289,6 +289,11 @@ def presence_of(name: str) -> tuple[int, Interval]:
     return TABLES_BY_NAME, Interval.prefix(encode_key(name))
 
 
+SCHEMAS_BY_STATE: Final = SCHEMAS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SCHEDULED_BY_STATE: Final = SCHEDULED_FUNCTIONS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SCHEDULED_BY_COMPLETED_TIME: Final = SCHEDULED_BY_STATE + 1
+CRON_JOBS_BY_STATE: Final = CRON_JOBS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+CRON_JOBS_BY_NAME: Final = CRON_JOBS_BY_STATE + 1
 def index_presence(table: TableNumber, name: str) -> tuple[int, Interval]:
     """Where in `_indexes` an index of that name is, or would be: K2."""
     return INDEXES_BY_TABLE, Interval.prefix(encode_key(table, name))
@@ -443,8 +448,7 @@ def _system_by_number() -> dict[int, TableInfo]:
 
 
 def _schema(source: CatalogSource, state: str) -> tuple[bytes | None, Schema | None]:
-    by_state = by_id_index(SCHEMAS) | FIRST_USER_SLOT
-    for _, revision in source.rows(by_state, Interval.prefix(encode_key(state))):
+    for _, revision in source.rows(SCHEMAS_BY_STATE, Interval.prefix(encode_key(state))):
         return revision.id, _parse_schema(revision.document["schema"])
     return None, None
 

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 from convexlab import knobs
 from convexlab.documents.ids import encode_id
+from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import check_table_name
 from convexlab.engine.catalog import (
     BY_CREATION_TIME_NAME,
     BY_ID_NAME,
     INDEXES,
     SCHEMAS,
+    SCHEMAS_BY_STATE,
     TABLES,
     IndexInfo,
 )
-from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
 from convexlab.errors import LimitExceeded, SchemaViolation
 
@@ -190,8 +192,8 @@ def declare_schema(tx: Transaction, schema: Schema) -> bytes:
     """
     for name in schema.tables:
         create_table(tx, name)
-    if tx.catalog.pending_id is not None:
-        _set_schema_state(tx, tx.catalog.pending_id, "superseded")
+    supersede_pending_schema(tx)
+    _forget_old_schemas(tx)
     tx.insert(
         "_schemas",
         {"state": "pending", "schema": json.dumps(schema.to_json()), "error": None},
@@ -199,6 +201,23 @@ def declare_schema(tx: Transaction, schema: Schema) -> bytes:
     pending = tx.catalog.pending_id
     assert pending is not None
     return pending
+
+
+def supersede_pending_schema(tx: Transaction) -> None:
+    """No schema is pending any more."""
+    if tx.catalog.pending_id is not None:
+        _set_schema_state(tx, tx.catalog.pending_id, "superseded")
+
+
+def _forget_old_schemas(tx: Transaction) -> None:
+    """Those that nobody asks about any more go; history keeps them for its time."""
+    before = tx.now_ns - knobs.SCHEMA_RECORD_SECONDS * 1_000_000_000
+    for state in ("failed", "superseded"):
+        for _, revision in tx.rows(
+            SCHEMAS_BY_STATE, Interval.prefix(encode_key(state))
+        ):
+            if revision.ts < before:
+                tx.delete(encode_id(SCHEMAS, revision.id))
 
 
 def activate_schema(tx: Transaction) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from convexlab import define_schema, define_table, v
+from convexlab import define_schema, define_table, knobs, v
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import NotFound, SchemaViolation
@@ -133,6 +133,143 @@ def test_duplicates_fail_a_unique_index(committer: Committer) -> None:
     answer = begin(push, committer, define_schema({"tasks": table}))
     assert answer.failure is not None
     assert "by_text" in answer.failure.message
+
+
+# -- staged indexes -------------------------------------------------------------------
+
+
+def staged(*, staged: bool, **fields: Any) -> Schema:
+    table = define_table({"text": v.string(), **fields})
+    return define_schema({"tasks": table.index("by_text", ["text"], staged=staged)})
+
+
+@pytest.fixture
+def many(committer: Committer) -> Committer:
+    """More documents than one slice takes."""
+    tx = committer.begin()
+    tx.insert_many(
+        "tasks", [{"text": f"{n}"} for n in range(knobs.SLICE_DOCUMENTS * 3)]
+    )
+    committer.accept(tx.finish())
+    committer.settle_all()
+    return committer
+
+
+def fill(push: SchemaPush, committer: Committer) -> None:
+    while push.has_work:
+        push.do_slice()
+        committer.settle_all()
+
+
+def test_a_push_does_not_wait_for_a_staged_index(many: Committer) -> None:
+    push = SchemaPush(many)
+    schema = staged(staged=True)
+    assert push.take(BeginPush(1, json_of(schema))) is None
+    many.settle_all()
+    (answer,) = push.do_slice()
+    assert answer.failure is None
+    finish(push, many, schema)
+    with pytest.raises(NotFound, match="by_text is currently staged"):
+        index(many, "by_text")
+    fill(push, many)
+    with pytest.raises(NotFound, match="by_text is currently staged"):
+        index(many, "by_text")
+
+
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_a_staged_index_is_used_once_a_push_says_so(
+    many: Committer, is_filled: bool
+) -> None:
+    """Whether it was complete by then or not; it is not filled anew."""
+    push = SchemaPush(many)
+    deploy(push, many, staged(staged=True))
+    (built,) = many.catalog.tables["tasks"].others
+    if is_filled:
+        fill(push, many)
+    deploy(push, many, staged(staged=False))
+    assert index(many, "by_text").id == built.id
+    rows = list(many.begin().range(index(many, "by_text")))
+    assert len(rows) == knobs.SLICE_DOCUMENTS * 3
+
+
+def test_an_index_may_be_staged_again(many: Committer) -> None:
+    push = SchemaPush(many)
+    deploy(push, many, staged(staged=False))
+    deploy(push, many, staged(staged=True))
+    with pytest.raises(NotFound, match="by_text is currently staged"):
+        index(many, "by_text")
+    deploy(push, many, staged(staged=False))
+    assert index(many, "by_text").is_usable
+
+
+def test_giving_a_push_up_leaves_deployed_staged_indexes(many: Committer) -> None:
+    push = SchemaPush(many)
+    deploy(push, many, staged(staged=True))
+    fill(push, many)
+    begin(push, many, staged(staged=True, done=v.boolean()))
+    push.take(AbortPush(3))
+    fill(push, many)
+    (kept,) = many.catalog.tables["tasks"].others
+    assert (kept.name, kept.state) == ("by_text", "backfilled")
+
+
+def test_a_staged_index_that_cannot_be_built_fails_the_push_that_uses_it(
+    committer: Committer,
+) -> None:
+    insert(committer, text="twice")
+    insert(committer, text="twice")
+    push = SchemaPush(committer)
+
+    def unique(*, staged: bool) -> Schema:
+        table = define_table({"text": v.string()})
+        table.index("by_text", ["text"], unique=True, staged=staged)
+        return define_schema({"tasks": table})
+
+    deploy(push, committer, unique(staged=True))
+    fill(push, committer)
+    answer = begin(push, committer, unique(staged=False))
+    assert answer.failure is not None
+    assert "is unique" in answer.failure.message
+
+
+# -- what an earlier push has left ----------------------------------------------------
+
+
+def test_a_push_without_an_end_is_not_finished_by_the_next(
+    committer: Committer,
+) -> None:
+    """Its process died; the next one pushes what is deployed already."""
+    push = SchemaPush(committer)
+    deploy(push, committer, tasks())
+    assert begin(push, committer, tasks(done=v.boolean())).failure is None
+    again = SchemaPush(committer)
+    deploy(again, committer, tasks())
+    assert committer.catalog.pending is None
+    schema = committer.catalog.schema
+    assert schema is not None
+    assert schema.to_json() == tasks().to_json()
+
+
+def test_only_the_schema_that_was_begun_is_switched_to(committer: Committer) -> None:
+    push = SchemaPush(committer)
+    assert begin(push, committer, tasks()).failure is None
+    assert begin(SchemaPush(committer), committer, tasks(done=v.any())).failure is None
+    with pytest.raises(SchemaViolation, match="overwritten by another push"):
+        finish(push, committer, tasks())
+
+
+def test_what_became_of_old_schemas_is_forgotten_after_an_hour() -> None:
+    now = [1_700_000_000_000_000_000]
+    committer = Committer(MemoryPersistence(), now_ns=lambda: now[0])
+    push = SchemaPush(committer)
+    for minute in range(0, 180, 20):
+        now[0] += 20 * 60 * 1_000_000_000
+        deploy(push, committer, tasks(**{f"f{minute}": v.any()}))
+    tx = committer.begin(writable=False, system=True)
+    table = tx.table("_schemas")
+    assert table is not None
+    states = [document["state"] for _, document in tx.range(table.by_creation_time)]
+    assert states == ["superseded"] * 4 + ["active"]
 
 
 def test_without_a_schema_any_document_goes(committer: Committer) -> None:

@@ -15,9 +15,8 @@ import msgspec
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import Schema
 from convexlab.engine import backfill, definitions
-from convexlab.engine.catalog import SCHEMAS
+from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import Interval
-from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
 from convexlab.errors import SchemaViolation
 from convexlab.functions.processes.deployed import write_sources
 from convexlab.functions.processes.failures import failure_from
@@ -30,13 +29,14 @@ from convexlab.functions.processes.messages import (
 )
 
 if TYPE_CHECKING:
-    from convexlab.documents.schema import IndexDefinition
+    from collections.abc import Iterator
+
+    from convexlab.documents.indexes import IndexDefinition
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.committer import Committer
     from convexlab.engine.transaction import Transaction
     from convexlab.errors import Unavailable
 
-_SCHEMAS_BY_STATE: Final = by_id_index(SCHEMAS) | FIRST_USER_SLOT
 _FAILED: Final = Interval.prefix(encode_key("failed"))
 
 
@@ -50,6 +50,7 @@ class SchemaPush:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._waiting: int | None = None  # a BeginPush whose indexes fill
+        self._schema = Schema()  # of that push
         self._work_is_due = True  # what an earlier writer left unfinished
 
     @property
@@ -65,7 +66,8 @@ class SchemaPush:
         """Begin or abort a push; None when the answer comes later."""
         match message:
             case BeginPush():
-                self._begin(Schema.from_json(_read(message.schema)))
+                self._schema = Schema.from_json(_read(message.schema))
+                self._begin(self._schema)
                 self._waiting = message.number
                 self._work_is_due = True
                 return None
@@ -82,9 +84,9 @@ class SchemaPush:
         if self._waiting is None or self._is_filling():
             return []
         number, self._waiting = self._waiting, None
-        failed = [index for index in self._new_indexes() if index.state == "failed"]
-        if failed:
-            why = SchemaViolation(failed[0].error or "The index could not be built.")
+        failed = self._failed_index()
+        if failed is not None:
+            why = SchemaViolation(failed.error or "The index could not be built.")
             return [Answer(number, b"", failure_from(why))]
         return [Answer(number, b"{}")]
 
@@ -118,47 +120,73 @@ class SchemaPush:
         tx = self._committer.begin(system=True)
         if active is None or active.to_json() != schema.to_json():
             definitions.declare_schema(tx, schema)
+        else:  # what an unfinished push has left must not be switched to
+            definitions.supersede_pending_schema(tx)
+        for index in tx.catalog.indexes():
+            if index.state == "failed":  # in an earlier push: it is tried again
+                definitions.drop_index(tx, index)
         for name, table in schema.tables.items():
-            for index in table.indexes:
-                if _same(tx.catalog.tables[name], index) is None:
+            for wanted in table.indexes:
+                if _same(tx.catalog.tables[name], wanted) is None:
                     definitions.create_index(
                         tx,
                         name,
-                        index.name,
-                        index.fields,
-                        unique=index.unique,
-                        staged=index.staged,
+                        wanted.name,
+                        wanted.fields,
+                        unique=wanted.unique,
+                        staged=wanted.staged,
                         enable=False,
                     )
         self._committer.accept(tx.finish())
 
     def _is_filling(self) -> bool:
+        """Whether an index is incomplete that the push lets queries use."""
         return any(
-            index.state == "backfilling" and not index.staged
-            for index in self._committer.catalog.indexes()
+            index.state == "backfilling" and wanted is not None and not wanted.staged
+            for index, wanted in self._unused_indexes(self._schema)
         )
 
-    def _new_indexes(self) -> list[IndexInfo]:
-        return [
-            index
-            for index in self._committer.catalog.indexes()
-            if index.state in ("backfilling", "backfilled", "failed")
-        ]
+    def _failed_index(self) -> IndexInfo | None:
+        """An index of the push that cannot be built."""
+        for index, _ in self._unused_indexes(self._schema):
+            definition = self._definition(self._schema, index)
+            if index.state == "failed" and definition and not definition.staged:
+                return index
+        return None
+
+    def _unused_indexes(
+        self, schema: Schema
+    ) -> Iterator[tuple[IndexInfo, IndexDefinition | None]]:
+        """The indexes that queries do not use yet, and what a schema wants of each."""
+        for index in self._committer.catalog.indexes():
+            if index.state in ("backfilling", "backfilled", "failed"):
+                wanted = self._definition(schema, index)
+                fits = wanted is not None and _matches(index, wanted)
+                yield index, wanted if fits else None
+
+    def _definition(self, schema: Schema, index: IndexInfo) -> IndexDefinition | None:
+        """What a schema says of the index of that name."""
+        table = schema.tables.get(self._committer.catalog.by_number[index.table].name)
+        for definition in table.indexes if table is not None else ():
+            if definition.name == index.name:
+                return definition
+        return None
 
     # -- finish ----------------------------------------------------------------------
 
     def _require_pending(self, tx: Transaction, schema: Schema) -> None:
-        active, pending = tx.catalog.schema, tx.catalog.pending
-        if pending is None and (active is None or active.to_json() != schema.to_json()):
+        catalog = tx.catalog
+        expected = catalog.schema if catalog.pending is None else catalog.pending
+        if expected is None or expected.to_json() != schema.to_json():
             raise SchemaViolation(
-                self._why_failed(tx) or "Another push has replaced this one's schema."
+                self._why_failed(tx) or "Schema was overwritten by another push."
             )
 
     def _why_failed(self, tx: Transaction) -> str | None:
         """What the newest schema that failed says."""
         failed: list[str] = [
             revision.document["error"]
-            for _, revision in tx.rows(_SCHEMAS_BY_STATE, _FAILED)
+            for _, revision in tx.rows(SCHEMAS_BY_STATE, _FAILED)
         ]
         return failed[-1] if failed else None
 
@@ -186,8 +214,9 @@ class SchemaPush:
         self._waiting = None
         tx = self._committer.begin(system=True)
         definitions.fail_pending_schema(tx, "The push was given up.")
-        for index in self._new_indexes():
-            definitions.drop_index(tx, index)
+        for index, deployed in self._unused_indexes(tx.catalog.schema or Schema()):
+            if deployed is None:
+                definitions.drop_index(tx, index)
         self._committer.accept(tx.finish())
 
 
