@@ -192,8 +192,8 @@ def declare_schema(tx: Transaction, schema: Schema) -> bytes:
     """
     for name in schema.tables:
         create_table(tx, name)
-    supersede_pending_schema(tx)
     _forget_old_schemas(tx)
+    supersede_pending_schema(tx)
     tx.insert(
         "_schemas",
         {"state": "pending", "schema": json.dumps(schema.to_json()), "error": None},
