@@ -35,6 +35,8 @@ MAX_READ_INTERVALS: Final = 4096
 MAX_WRITES: Final = 16_000
 MAX_BYTES_WRITTEN: Final = 16 << 20
 MAX_NESTED_CALLS: Final = 8
+MAX_FUNCTIONS_SCHEDULED: Final = 1000
+MAX_SCHEDULED_BYTES: Final = 16 << 20
 
 # The log and history that the protocol needs: a client that was away for less
 # than this finds its timestamp again.
@@ -86,6 +88,16 @@ MAX_LOG_LINES: Final = 256
 MAX_PAGE_ITEMS: Final = 32_000
 MAX_QUERY_OPERATORS: Final = 256
 MAX_LOG_LINE_BYTES: Final = 32 << 10
+
+# Arguments of one scheduled function above this get a warning, as in Convex.
+LARGE_SCHEDULED_BYTES: Final = 4 << 20
+# How many scheduled functions may wait at once, and how far from now.
+MAX_PENDING_FUNCTIONS: Final = 1_000_000
+SCHEDULE_WINDOW_DAYS: Final = 5 * 366
+# How long `_scheduled_functions` tells how one ended.
+FINISHED_FUNCTION_SECONDS: Final = 7 * 24 * 3600
+# So many of them are forgotten in one transaction (about 2 ms).
+FORGOTTEN_AT_ONCE: Final = 200
 
 # Results that nobody watches, kept for whoever asks next.
 RESULT_CACHE_BYTES: Final = 64 << 20

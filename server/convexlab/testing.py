@@ -41,7 +41,8 @@ from convexlab.errors import (
     NotFound,
 )
 from convexlab.functions import determinism
-from convexlab.functions.context import MutationCtx, call_arguments
+from convexlab.functions.calls import call_arguments
+from convexlab.functions.context import MutationCtx
 from convexlab.functions.definition import reference_path
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.identity import Identity

@@ -266,10 +266,17 @@ _BUILT_IN: Final[
     "_sessions": (SESSIONS, (("by_session", ("session",), True),), False),
     "_scheduled_functions": (
         SCHEDULED_FUNCTIONS,
-        (("by_next_ts", ("nextTs",), False), ("by_state", ("state.kind",), False)),
+        (
+            ("by_state", ("state.kind", "scheduledTime"), False),
+            ("by_completed_time", ("completedTime",), False),
+        ),
         True,
     ),
-    "_cron_jobs": (CRON_JOBS, (("by_name", ("name",), True),), True),
+    "_cron_jobs": (
+        CRON_JOBS,
+        (("by_state", ("state.kind", "nextTime"), False), ("by_name", ("name",), True)),
+        True,
+    ),
     "_storage": (STORAGE, (("by_storage_id", ("storageId",), False),), True),
     "_environment_variables": (
         ENVIRONMENT_VARIABLES,
@@ -282,6 +289,11 @@ _BUILT_IN: Final[
 TABLES_BY_NAME: Final = TABLES << INDEX_SLOT_BITS | FIRST_USER_SLOT
 SETTINGS_BY_NAME: Final = SETTINGS << INDEX_SLOT_BITS | FIRST_USER_SLOT
 INDEXES_BY_TABLE: Final = INDEXES << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SCHEMAS_BY_STATE: Final = SCHEMAS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SCHEDULED_BY_STATE: Final = SCHEDULED_FUNCTIONS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+SCHEDULED_BY_COMPLETED_TIME: Final = SCHEDULED_BY_STATE + 1
+CRON_JOBS_BY_STATE: Final = CRON_JOBS << INDEX_SLOT_BITS | FIRST_USER_SLOT
+CRON_JOBS_BY_NAME: Final = CRON_JOBS_BY_STATE + 1
 
 
 def presence_of(name: str) -> tuple[int, Interval]:
@@ -289,11 +301,6 @@ def presence_of(name: str) -> tuple[int, Interval]:
     return TABLES_BY_NAME, Interval.prefix(encode_key(name))
 
 
-SCHEMAS_BY_STATE: Final = SCHEMAS << INDEX_SLOT_BITS | FIRST_USER_SLOT
-SCHEDULED_BY_STATE: Final = SCHEDULED_FUNCTIONS << INDEX_SLOT_BITS | FIRST_USER_SLOT
-SCHEDULED_BY_COMPLETED_TIME: Final = SCHEDULED_BY_STATE + 1
-CRON_JOBS_BY_STATE: Final = CRON_JOBS << INDEX_SLOT_BITS | FIRST_USER_SLOT
-CRON_JOBS_BY_NAME: Final = CRON_JOBS_BY_STATE + 1
 def index_presence(table: TableNumber, name: str) -> tuple[int, Interval]:
     """Where in `_indexes` an index of that name is, or would be: K2."""
     return INDEXES_BY_TABLE, Interval.prefix(encode_key(table, name))

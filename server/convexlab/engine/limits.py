@@ -21,11 +21,13 @@ class Limits:
     read_intervals: int = knobs.MAX_READ_INTERVALS
     writes: int = knobs.MAX_WRITES
     bytes_written: int = knobs.MAX_BYTES_WRITTEN
+    functions_scheduled: int = knobs.MAX_FUNCTIONS_SCHEDULED
+    scheduled_bytes: int = knobs.MAX_SCHEDULED_BYTES
 
 
 DEFAULT_LIMITS = Limits()
 # For the system's own transactions: pushes, backfills, imports.
-NO_LIMITS = Limits(*[1 << 62] * 5)
+NO_LIMITS = Limits(*[1 << 62] * 7)
 
 
 class Usage:
@@ -35,7 +37,9 @@ class Usage:
         "bytes_read",
         "bytes_written",
         "documents_read",
+        "functions_scheduled",
         "limits",
+        "scheduled_bytes",
         "writes",
     )
 
@@ -45,6 +49,8 @@ class Usage:
         self.bytes_read = 0
         self.writes = 0
         self.bytes_written = 0
+        self.functions_scheduled = 0
+        self.scheduled_bytes = 0
 
     def read(self, size: int) -> None:
         """One document was read."""
@@ -94,6 +100,26 @@ class Usage:
                 "Too many bytes written in a single function execution (limit: "
                 f"{limits.bytes_written} bytes). Write in several mutations.",
                 kind="TooManyBytesWritten",
+            )
+
+    def scheduled(self, size: int) -> None:
+        """A function with so many bytes of arguments is to be scheduled."""
+        self.functions_scheduled += 1
+        self.scheduled_bytes += size
+        limits = self.limits
+        if self.functions_scheduled > limits.functions_scheduled:
+            raise LimitExceeded(
+                "Too many functions scheduled by this mutation (limit: "
+                f"{limits.functions_scheduled}). Let a scheduled function schedule "
+                "the rest.",
+                kind="TooManyFunctionsScheduled",
+            )
+        if self.scheduled_bytes > limits.scheduled_bytes:
+            raise LimitExceeded(
+                "Too large total size of the arguments of scheduled functions from "
+                f"this mutation (limit: {limits.scheduled_bytes} bytes). Put the data "
+                "in a document and pass its id.",
+                kind="ScheduledFunctionsArgumentsTooLarge",
             )
 
 

@@ -488,7 +488,7 @@ class Transaction:
     def delete(self, document_id: str) -> None:
         """Delete a document."""
         info, old = self._document_to_write(document_id, "Delete on")
-        self.usage.wrote(0)
+        self._count(0)
         self._originals.setdefault((info.number, old.id), old)
         self._put(info, info.keys_of(old), (), None)
 
@@ -507,9 +507,14 @@ class Transaction:
             check_unique(self, info, revision, old_keys)
         if info.check_pending is not None:
             check_pending(self, info, revision.document)
-        self.usage.wrote(len(revision.body))
+        self._count(len(revision.body))
         self._originals.setdefault((info.number, revision.id), old)
         self._put(info, old_keys, new_keys, revision)
+
+    def _count(self, size: int) -> None:
+        """What the system writes is not the user's."""
+        if not self.is_system:
+            self.usage.wrote(size)
 
     def _revision(
         self, info: TableInfo, internal_id: bytes, document: Document
@@ -517,7 +522,7 @@ class Transaction:
         if info.check is not None:
             info.check(document)
         body = to_stored(document)
-        if may_be_too_much(body):
+        if not info.is_system and may_be_too_much(body):
             check_document(document)
         revision = Revision(info.number, internal_id, 0, body)
         revision.remember(document)

@@ -15,10 +15,12 @@ from convexlab.errors import (
     NotFound,
     ValueMismatch,
 )
+from convexlab.functions.calls import call_arguments
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
-from convexlab.functions.definition import FunctionDefinition, reference_path, wire_name
+from convexlab.functions.definition import FunctionDefinition, reference_path
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.query import Query
+from convexlab.functions.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +99,6 @@ class QueryCtx:
         """Files."""
         raise NotAllowed("`ctx.storage` is not in this release.")
 
-    @property
-    def scheduler(self) -> NoReturn:
-        """Functions run later."""
-        raise NotAllowed("`ctx.scheduler` is not in this release.")
-
     def _nested(
         self, kind: Any, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -179,6 +176,11 @@ class MutationCtx(QueryCtx):
         """Calls a mutation as a sub-transaction: if it raises, its writes are gone."""
         return self._nested("mutation", ref, args, kwargs)
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """Functions run later."""
+        return Scheduler(self._execution)
+
 
 class ActionCtx:
     """What an `async def` action is given; actions do not run in this release."""
@@ -190,6 +192,7 @@ class SyncActionCtx:
 
 _ELSEWHERE = {
     "run_mutation": "only mutations and actions call mutations",
+    "scheduler": "only mutations and actions schedule functions",
     "run_action": "only actions call actions; a mutation schedules one",
     "vector_search": "only actions search vectors so; a query uses `.with_vector_index(…)`",
     "embed": "only actions compute embeddings",
@@ -199,29 +202,6 @@ _ELSEWHERE = {
 def _missing(ctx: str, name: str) -> str:
     kind = "query" if ctx == "QueryCtx" else "mutation"
     return f"`ctx.{name}` in a {kind}: {_ELSEWHERE[name]}."
-
-
-def call_arguments(
-    shown: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call that takes them by name, or one dict in their place.
-
-    Args:
-        shown: the call, for messages.
-        args: what was given by position.
-        kwargs: what was given by name.
-    """
-    if not args:
-        given: Any = {wire_name(name): value for name, value in kwargs.items()}
-    elif len(args) == 1 and not kwargs and isinstance(args[0], dict):
-        given = args[0]
-    else:
-        raise InvalidArguments(
-            f"`{shown}(ref, …)`: arguments go by name (`text=…`), or as one dict in their place."
-        )
-    values = normalize(given, "the arguments")
-    assert isinstance(values, dict)
-    return values
 
 
 def check_kind(definition: FunctionDefinition[..., Any], kind: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from convexlab.functions.scheduled import NOWHERE
+
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.determinism import Run
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
+    from convexlab.functions.scheduled import Origin
 
 
 class UserClock(Protocol):
@@ -41,6 +44,7 @@ class Execution:
         identity_read: *set by* the first look at `ctx.auth`.
         depth: how many calls are nested at the moment.
         entered: the modules whose functions ran.
+        origin: which scheduled function it runs, or runs for.
     """
 
     __slots__ = (
@@ -51,6 +55,7 @@ class Execution:
         "identity_read",
         "incoming",
         "modules",
+        "origin",
         "outgoing",
         "run",
         "secret",
@@ -67,6 +72,7 @@ class Execution:
         identity: Identity | None = None,
         incoming: list[str] | None = None,
         secret: bytes = b"",
+        origin: Origin = NOWHERE,
     ) -> None:
         self.modules = modules
         self.tx = tx
@@ -79,6 +85,7 @@ class Execution:
         self.depth = 0
         self.entered: set[str] = set()
         self.secret = secret
+        self.origin = origin
 
     def enter(self) -> None:
         """User code has the floor."""

@@ -22,6 +22,7 @@ from convexlab.functions import determinism
 from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.module_presence import module_presence
+from convexlab.functions.scheduled import NOWHERE
 from convexlab.functions.tracebacks import format_error, user_frames
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convexlab.functions.execution import UserClock
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
+    from convexlab.functions.scheduled import Origin
 
 _NO_CLOCK: Final = NoClock()
 _decode_journal: Final = msgspec.json.Decoder(list[str]).decode
@@ -89,6 +91,7 @@ def run(
     clock: UserClock = _NO_CLOCK,
     secret: bytes = b"",
     stored: bool = False,
+    origin: Origin = NOWHERE,
 ) -> Outcome:
     """Runs one call in a transaction; raises only when the system is at fault.
 
@@ -106,11 +109,18 @@ def run(
         clock: measures the user's own time.
         secret: what cursors are sealed with.
         stored: encode the result as the store does, so that `1` stays `1`.
+        origin: which scheduled function it runs, or runs for.
     """
     outcome = Outcome()
     run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
     execution = Execution(
-        modules, tx, run_, clock=clock, identity=identity, secret=secret
+        modules,
+        tx,
+        run_,
+        clock=clock,
+        identity=identity,
+        secret=secret,
+        origin=origin,
     )
     tx.read_set.record(*module_presence(path))
     try:
