@@ -185,6 +185,31 @@ const scenarios = {
     };
   },
 
+  // A query asked through the socket, and over HTTP.
+  async bothWays(client) {
+    const n = await client.query(counter.get, {});
+    return { n, http: await new ConvexHttpClient(url).query(counter.get, {}) };
+  },
+
+  // Queries come and go in one burst; what is left at the end.
+  async burst(client) {
+    const values = [];
+    const stops = [counter.get, counter.double, counter.get].map((query, at) =>
+      client.onUpdate(query, {}, (value) => (values[at] = value)),
+    );
+    stops[0]();
+    client.onUpdate(counter.get, {}, (value) => (values[0] = value));
+    await until(client, counter.double, {}, () => true);
+    const n = await client.query(counter.get, {});
+    return { values, n };
+  },
+
+  // A value whose JSON is twice as long: more than a frame that every client takes.
+  async quotes(client) {
+    const value = await client.query(values.quotes, { size: 9 << 20 });
+    return { length: value.length };
+  },
+
   async big(client) {
     const value = await client.query(values.big, { size: Number(process.env.SIZE ?? 17 << 20) });
     return { length: value.length };
@@ -275,7 +300,8 @@ const scenarios = {
   async lateAuth() {
     const late = new ConvexClient(url, { expectAuth: true });
     await new Promise((done) => setTimeout(done, 300));
-    const confirmed = new Promise((done) => late.setAuth(async () => token({ sub: "ann" }), done));
+    const shown = process.env.TOKEN ?? token({ sub: "ann" });
+    const confirmed = new Promise((done) => late.setAuth(async () => shown, done));
     const result = {
       confirmed: await confirmed,
       written: await late.mutation(counter.inc, {}),

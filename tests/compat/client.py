@@ -114,6 +114,10 @@ def big() -> None:
     say(length=len(connect().query("values:big", {"size": size})))
 
 
+def quotes() -> None:
+    say(length=len(connect().query("values:quotes", {"size": 9 << 20})))
+
+
 def http() -> None:
     client = ConvexHttpClient(URL)
     say(

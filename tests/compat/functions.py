@@ -87,6 +87,11 @@ def big(ctx, size: int):
     return "x" * size
 
 
+@query
+def quotes(ctx, size: int):
+    return '"' * size
+
+
 @mutation
 def echo(ctx, value):
     return value

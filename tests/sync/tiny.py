@@ -15,6 +15,7 @@ from typing import Any
 
 from convexlab.documents.encoding import from_wire, to_stored, to_wire
 from convexlab.documents.value import normalize
+from convexlab.engine.read_set import Read
 from convexlab.errors import ConvexError, ConvexlabError, OutOfRetention
 from convexlab.sync.backend import (
     ActionRun,
@@ -41,20 +42,18 @@ class Ctx:
         self.admin = call.caller.admin
         self.journal_in = getattr(call, "journal", None)
         self.journal: str | None = None
-        self.reads: list[tuple[int, bytes, bytes | None]] = [
-            (MODULES, call.path.encode(), call.path.encode() + b"\0")
-        ]
+        self.reads = [Read(MODULES, call.path.encode(), call.path.encode() + b"\0")]
         self.identity_read = False
         self.clock_read = False
         self.logs: list[str] = []
         self.written: dict[str, Any] = {}
 
     def get(self, key: str) -> Any:
-        self.reads.append((DATA, key.encode(), key.encode() + b"\0"))
+        self.reads.append(Read(DATA, key.encode(), key.encode() + b"\0"))
         return self.written.get(key, self._state.get(key))
 
     def range(self, start: str, end: str | None = None) -> dict[str, Any]:
-        self.reads.append((DATA, start.encode(), end.encode() if end else None))
+        self.reads.append(Read(DATA, start.encode(), end.encode() if end else None))
         merged = {**self._state, **self.written}
         return {
             k: merged[k] for k in sorted(merged) if start <= k and (not end or k < end)
@@ -98,6 +97,7 @@ class Tiny:
         self.oldest = 0
         self.failing: ConvexlabError | Exception | None = None
         self.raised: list[int] = []
+        self.shown: set[int] = set()
 
     # -- what tests do ------------------------------------------------------------
 
@@ -188,6 +188,9 @@ class Tiny:
         ctx = Ctx(self._states[self.ts], call)
         value, error = self._apply(self.actions, "Action", call, ctx)
         return ActionRun(value, error, tuple(ctx.logs))
+
+    def show_versions(self, tables: Any) -> None:
+        self.shown = set(tables)
 
     def kind(self, path: str) -> Any:
         for kind, there in (
