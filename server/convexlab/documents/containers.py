@@ -298,6 +298,23 @@ def _check_record_key(key: Validator) -> None:
         raise SchemaViolation(f"The keys of v.record are strings or ids, not {key}")
 
 
+def refers_to(validator: Validator, table: str) -> bool:
+    """Whether ids of the table have a place anywhere inside."""
+    match validator:
+        case IdValidator(table_name=name):
+            return name == table
+        case ArrayValidator(element=element):
+            return refers_to(element, table)
+        case ObjectValidator(fields=fields):
+            return any(refers_to(part, table) for part in fields.values())
+        case RecordValidator(key=key, value=value):
+            return refers_to(key, table) or refers_to(value, table)
+        case UnionValidator(members=members):
+            return any(refers_to(member, table) for member in members)
+        case _:
+            return False
+
+
 # -- from JSON ---------------------------------------------------------------------
 
 

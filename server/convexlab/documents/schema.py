@@ -20,6 +20,7 @@ from convexlab import knobs
 from convexlab.documents.containers import (
     ObjectValidator,
     UnionValidator,
+    refers_to,
     validator_from_json,
 )
 from convexlab.documents.document import CREATION_TIME, ID, SYSTEM_FIELDS
@@ -290,6 +291,15 @@ class Schema:
                 kind="SchemaDefinitionError",
             )
         return self.tables[name]
+
+    def places_of(self, table: str) -> list[str]:
+        """Where the schema speaks of a table: its definition, and ids of it elsewhere."""
+        own = [f"the table `{table}`"] if table in self.tables else []
+        return own + [
+            f"`v.id({table!r})` in `{name}`"
+            for name, other in self.tables.items()
+            if name != table and refers_to(other.validator, table)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """As Convex's schema JSON."""

@@ -25,7 +25,33 @@ from convexlab.documents.value import Int64, Value
 from convexlab.errors import SchemaViolation, ValueMismatch
 
 TableNumbers: TypeAlias = Mapping[str, int]
-"""The number of each table by its name; no id belongs to a table that is not in it."""
+"""The number of each table by its name; no id belongs to a table that is not in it.
+
+Where it is a `NumbersOfTables` it knows former numbers too.
+"""
+
+
+class NumbersOfTables(dict[str, int]):
+    """Table numbers, with those that tables had before they were emptied.
+
+    Attributes:
+        former: a number that is no longer used, to the one in its place.
+    """
+
+    __slots__ = ("former",)
+
+    def __init__(self, numbers: Mapping[str, int], former: Mapping[int, int]) -> None:
+        super().__init__(numbers)
+        self.former = former
+
+
+def belongs(number: int, table: str, tables: TableNumbers) -> bool:
+    """Whether ids with this number are ids of the table, now or before it was emptied."""
+    wanted = tables.get(table)
+    if number == wanted:
+        return True
+    return isinstance(tables, NumbersOfTables) and tables.former.get(number) == wanted
+
 
 Fits: TypeAlias = Callable[[Any], bool]
 Types: TypeAlias = frozenset[type]

@@ -21,6 +21,7 @@ from convexlab.documents.validator import (
     Mismatch,
     TableNumbers,
     Validator,
+    belongs,
     is_identifier,
 )
 from convexlab.documents.value import Int64, values_equal
@@ -158,7 +159,7 @@ class IdValidator(Validator):
             number = None
         if number is None:
             return Mismatch(NO_MATCH, path, value, self)
-        if number == tables.get(self.table_name):
+        if belongs(number, self.table_name, tables):
             return None
         names = [name for name in tables if tables[name] == number]
         found = (
@@ -179,10 +180,13 @@ class IdValidator(Validator):
         number_of = tables.get
 
         def fits(value: Any) -> bool:
+            if type(value) is not str:
+                return False
             try:
-                return type(value) is str and decode_id(value)[0] == number_of(name)
+                number = decode_id(value)[0]
             except InvalidValue:
                 return False
+            return number == number_of(name) or belongs(number, name, tables)
 
         return fits
 

@@ -3,7 +3,8 @@
 It is an immutable picture of four system tables, whose documents are documents
 like others, so that deploying is a transaction:
 
-    _tables    name, number, state (active · hidden · deleting · deleted), nextSlot
+    _tables    name, number, state (active · hidden · deleting · deleted), nextSlot,
+               replacedBy (the number of the table that took its place when emptied)
     _indexes   table, name, slot, fields, unique, staged, state, enables, error
     _schemas   state (pending · active · failed · superseded), schema (JSON text)
     _modules   path, source, …       (functions/ keeps them; not pictured here)
@@ -33,6 +34,7 @@ from convexlab.documents.document import get_path
 from convexlab.documents.ids import FIRST_USER_TABLE, TableNumber
 from convexlab.documents.ordering import encode_key, encode_number
 from convexlab.documents.schema import Schema
+from convexlab.documents.validator import NumbersOfTables
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.write_set import (
@@ -47,6 +49,7 @@ from convexlab.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from convexlab.documents.validator import TableNumbers
     from convexlab.engine.overlay import Row
     from convexlab.engine.write_set import Document, IndexKeys, Revision
 
@@ -346,7 +349,8 @@ class Catalog:
         ts: the newest commit that changed any of them.
         tables: the active ones by name, system tables included.
         by_number: every one by number, in whatever state.
-        table_numbers: name → number, for validators of ids.
+        table_numbers: name → number, for validators of ids; with the numbers that
+            tables had before they were emptied.
         next_table: the number of the next table to be made: K1.
         schema: the active schema; None before the first push of one.
         pending: the schema being pushed.
@@ -355,7 +359,7 @@ class Catalog:
     ts: int
     tables: Mapping[str, TableInfo]
     by_number: Mapping[int, TableInfo]
-    table_numbers: Mapping[str, TableNumber]
+    table_numbers: NumbersOfTables
     next_table: TableNumber
     schema: Schema | None = None
     schema_id: bytes | None = None
@@ -412,10 +416,7 @@ def load_catalog(
         if revision.id in lost:
             index = replace(index, is_lost=True)
         indexes.setdefault(index.table, []).append(index)
-    numbers = {name: table.number for name, table in _SYSTEM_TABLES.items()}
-    for _, document in documents:
-        if document["state"] == "active":
-            numbers[document["name"]] = TableNumber(document["number"])
+    numbers = _numbers([document for _, document in documents])
     tables, by_number = dict(_SYSTEM_TABLES), _system_by_number()
     next_table = FIRST_USER_TABLE
     for document_id, document in documents:
@@ -446,6 +447,19 @@ def load_catalog(
     )
 
 
+def _numbers(tables: list[Document]) -> NumbersOfTables:
+    """The number of each active table, and the former ones that lead to it."""
+    numbers = {name: int(table.number) for name, table in _SYSTEM_TABLES.items()}
+    former: dict[int, int] = {}
+    for table in reversed(tables):  # what took its place was made later
+        number, replacement = int(table["number"]), table.get("replacedBy")
+        if table["state"] == "active":
+            numbers[table["name"]] = number
+        elif replacement is not None:
+            former[number] = former.get(int(replacement), int(replacement))
+    return NumbersOfTables(numbers, former)
+
+
 def _all(source: CatalogSource, table: TableNumber) -> Iterator[Row]:
     return source.rows(by_id_index(table) | BY_CREATION_TIME, EVERYTHING)
 
@@ -455,7 +469,9 @@ def _system_by_number() -> dict[int, TableInfo]:
 
 
 def _schema(source: CatalogSource, state: str) -> tuple[bytes | None, Schema | None]:
-    for _, revision in source.rows(SCHEMAS_BY_STATE, Interval.prefix(encode_key(state))):
+    for _, revision in source.rows(
+        SCHEMAS_BY_STATE, Interval.prefix(encode_key(state))
+    ):
         return revision.id, _parse_schema(revision.document["schema"])
     return None, None
 
@@ -489,7 +505,7 @@ def _table(
     *,
     schema: Schema | None,
     pending: Schema | None,
-    numbers: Mapping[str, TableNumber],
+    numbers: TableNumbers,
 ) -> TableInfo:
     name, number = document["name"], TableNumber(int(document["number"]))
     usable = _ever_present(number)
@@ -508,7 +524,7 @@ def _table(
 
 
 def table_check(
-    schema: Schema | None, name: str, numbers: Mapping[str, TableNumber]
+    schema: Schema | None, name: str, numbers: TableNumbers
 ) -> Callable[[Any], None] | None:
     """What checks a table's documents for a schema; None: nothing to check."""
     if schema is None or not schema.schema_validation:
@@ -521,6 +537,6 @@ EMPTY_CATALOG: Final = Catalog(
     0,
     _SYSTEM_TABLES,
     _system_by_number(),
-    {name: table.number for name, table in _SYSTEM_TABLES.items()},
+    _numbers([]),
     FIRST_USER_TABLE,
 )

@@ -149,7 +149,13 @@ class Committer:
             writable=writable,
             system=system,
             began_at=self._accepted,
+            promise_ts=self._promise_ts,
         )
+
+    def _promise_ts(self, after: int) -> Timestamp:
+        """The timestamp of the transaction that runs: C4."""
+        self._source.raise_to(after)
+        return self._source.next()
 
     def accept(
         self,
@@ -177,7 +183,7 @@ class Committer:
         writes = finished.write_set
         if writes:
             self._source.raise_to(finished.created_before)
-        ts = self._source.next() if writes else self.ts
+        ts = self._next_ts(finished) if writes else self.ts
         commit = Commit(
             ts,
             writes,
@@ -190,6 +196,13 @@ class Committer:
         if writes or commit.added_entries or call_id is not None:
             self._gather(commit, finished)
         return commit
+
+    def _next_ts(self, finished: FinishedTransaction) -> Timestamp:
+        promised = finished.commit_ts
+        if promised is None:
+            return self._source.next()
+        assert promised > self.ts, f"C1: promised {promised}, now at {self.ts}"
+        return promised
 
     def raise_clock(self, ts: int) -> None:
         """Every commit from now on is after `ts`."""

@@ -65,12 +65,6 @@ def create_table(tx: Transaction, name: str, *, hidden: bool = False) -> TableNu
     return number
 
 
-def rename_table(tx: Transaction, table: TableInfo, name: str) -> None:
-    """Give a table another name; documents and ids stay as they are."""
-    check_table_name(name)
-    tx.patch(encode_id(TABLES, table.document_id), {"name": name})
-
-
 def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> None:
     """Move a table along: hidden (while being filled) ─▶ active ─▶ deleting ─▶ deleted.
 

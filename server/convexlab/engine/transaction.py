@@ -17,6 +17,7 @@ Invariants
         had to what the transaction leaves; none if these are equal.
     X4  Creation times rise from document to document and from transaction to
         transaction, whatever the clock says: their order is that of insertion.
+    X5  The timestamp that it was promised is its commit's: none comes between (C4).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, from_stored_each, to_stored
@@ -83,6 +84,7 @@ from convexlab.engine.write_set import (
     INDEX_SLOT_BITS,
     DocumentWrite,
     Revision,
+    table_of_index,
 )
 from convexlab.errors import (
     InvalidValue,
@@ -96,9 +98,15 @@ if TYPE_CHECKING:
     from convexlab.engine.overlay import Body, Row
     from convexlab.engine.read_set import RangeRead
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Document, IndexKey, IndexKeys
 
 DocumentKey: TypeAlias = tuple[int, bytes]
+
+# What the system looks at on the user's behalf is no read of the user's.
+_UNCOUNTED: Final = CATALOG_TABLES | {MODULES}
+# Neighbouring floats at today's times in ms, rounded up.
+_CREATION_STEP_MS: Final = 2.0**-11
 
 
 @dataclass(slots=True)
@@ -116,6 +124,8 @@ class FinishedTransaction:
     added_entries: list[tuple[IndexKey, Revision]] | None = None
     # No creation time it gave out is after this one (ns): X4.
     created_before: int = 0
+    # What it was promised, if it asked: X5.
+    commit_ts: Timestamp | None = None
 
     @property
     def catalog_changed(self) -> bool:
@@ -135,6 +145,7 @@ class Transaction:
         writable: whether it may write.
         system: whether it may write system tables, and beyond the schema's word.
         began_at: how many transactions the committer had accepted; its own.
+        promise_ts: gives the timestamp of its commit, which is after the one passed.
     """
 
     def __init__(
@@ -148,6 +159,7 @@ class Transaction:
         writable: bool = False,
         system: bool = False,
         began_at: int = 0,
+        promise_ts: Callable[[int], Timestamp] | None = None,
     ) -> None:
         if limits is None:
             limits = NO_LIMITS if system else DEFAULT_LIMITS
@@ -158,7 +170,7 @@ class Transaction:
         self.is_system = system
         self.now_ns = time.time_ns() if now_ns is None else now_ns
         self.began_at = began_at
-        self._catalog = catalog
+        self._catalog = self._first_catalog = catalog
         self._catalog_is_stale = False
         self._random_bytes = ids
         self._overlays: list[Overlay] = [Overlay()]
@@ -170,6 +182,10 @@ class Transaction:
             self.now_ns / 1e6, math.nextafter(snapshot.ts / 1e6, math.inf)
         )
         self._added_entries: list[tuple[IndexKey, Revision]] = []
+        self._promise_ts = promise_ts
+        self._commit_ts: Timestamp | None = None  # *set by* commit_ts
+        # More looks than this are too many, unless they merge into fewer intervals.
+        self._most_looks = limits.read_intervals
 
     @property
     def ts(self) -> int:
@@ -219,9 +235,9 @@ class Transaction:
             return None
         if info.document_id:
             self.read_set.record_point(TABLES << INDEX_SLOT_BITS, info.document_id)
-            if info.state in ("deleting", "deleted"):
+            if not self._is_seen(info):
                 return None
-        if self.read_set.count > self.usage.limits.read_intervals:
+        if self.read_set.count > self._most_looks:
             self._recount_intervals()
         revision = self.revision(table, internal_id)
         if revision is None:
@@ -323,7 +339,7 @@ class Transaction:
         self, index: IndexInfo, interval: Interval, *, reverse: bool
     ) -> RangeRead:
         read = self.read_set.open_range(index.id, interval, reverse=reverse)
-        if self.read_set.count > self.usage.limits.read_intervals:
+        if self.read_set.count > self._most_looks:
             self._recount_intervals()
         return read
 
@@ -383,11 +399,48 @@ class Transaction:
                 start, end = chunk.start, chunk.end
             limit *= 4
 
+    def _is_seen(self, table: TableInfo) -> bool:
+        """Whether the documents of a table are there: not while it is being filled."""
+        return table.state == "active" or (table.state == "hidden" and self.is_system)
+
     def _recount_intervals(self) -> None:
         """Too many looks; but they may merge into few enough intervals."""
-        limits = self.usage.limits
-        if sum(map(len, self.read_set.merged().values())) > limits.read_intervals:
+        limits, looked = self.usage.limits, self.intervals_read()
+        if looked > limits.read_intervals:
             raise too_many_intervals(limits)
+        # So many more looks cannot make too many of them.
+        self._most_looks = self.read_set.count + limits.read_intervals - looked
+
+    def intervals_read(self) -> int:
+        """How many intervals were read, those of the catalog left out."""
+        return sum(
+            table_of_index(index_id) not in _UNCOUNTED
+            for index_id, *_ in self.read_set.to_list()
+        )
+
+    @contextmanager
+    def limited(self, limits: Limits) -> Iterator[None]:
+        """Other limits for a while; what was used before counts all the same."""
+        usage, before = self.usage, self.usage.limits
+        usage.limits, self._most_looks = limits, 0
+        try:
+            yield
+        finally:
+            usage.limits, self._most_looks = before, 0
+
+    def at_its_beginning(self) -> Transaction:
+        """What it saw when it began: a reader on which nothing depends.
+
+        Its own writes do not show, and what is read is not recorded; it counts.
+        """
+        reader = Transaction(
+            self.snapshot,
+            self._first_catalog,
+            now_ns=self.now_ns,
+            limits=self.usage.limits,
+        )
+        reader.usage = self.usage
+        return reader
 
     # -- writing --------------------------------------------------------------
 
@@ -540,6 +593,16 @@ class Transaction:
         if info.number in CATALOG_TABLES:
             self._catalog_is_stale = True
 
+    def commit_ts(self) -> Timestamp:
+        """The timestamp that its commit will have: X5."""
+        self._require_writable()
+        if self._commit_ts is None:
+            assert self._promise_ts is not None, "a reader is promised nothing"
+            # After every creation time that it may still give out: X4.
+            last_created = self._creation_time + knobs.MAX_WRITES * _CREATION_STEP_MS
+            self._commit_ts = self._promise_ts(math.ceil(last_created * 1e6))
+        return self._commit_ts
+
     # -- who may write what ----------------------------------------------------
 
     def _table_to_write(self, name: str | TableInfo) -> TableInfo:
@@ -570,9 +633,15 @@ class Transaction:
             raise NotAllowed("System tables (prefixed with `_`) are read-only.")
         revision = self.revision(table, internal_id)
         info = self.catalog.by_number.get(table)
-        if revision is None or info is None or info.state == "deleted":
+        if revision is None or info is None or not self._may_write_in(info):
             raise NotFound(f"{what} nonexistent document ID {document_id}")
         return info, revision
+
+    def _may_write_in(self, table: TableInfo) -> bool:
+        """The system also fills and clears."""
+        return table.state == "active" or (
+            table.state != "deleted" and self.is_system
+        )
 
     def _require_writable(self) -> None:
         if not self.is_writable:
@@ -638,6 +707,7 @@ class Transaction:
             catalog=self.catalog,
             added_entries=self._added_entries,
             created_before=int(self._creation_time * 1e6),
+            commit_ts=self._commit_ts,
         )
 
     def _write_set(self) -> list[DocumentWrite]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
 from convexlab.documents.ids import FIRST_USER_TABLE, decode_id
+from convexlab.documents.validator import belongs
 from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
 from convexlab.functions.plan import Plan
 from convexlab.functions.query import Query
@@ -75,7 +76,10 @@ class _Reader:
                 number = decode_id(id)[0]
             except (InvalidValue, TypeError, AttributeError):
                 return None
-            return id if info is not None and number == info.number else None
+            is_its = info is not None and belongs(
+                number, table, execution.tx.catalog.table_numbers
+            )
+            return id if is_its else None
         finally:
             execution.enter()
 
@@ -113,7 +117,7 @@ class _Reader:
 
     def _check_belongs(self, method: str, table: object, number: int) -> None:
         tables = self._execution.tx.catalog.table_numbers
-        if not isinstance(table, str) or tables.get(table) != number:
+        if not isinstance(table, str) or not belongs(number, table, tables):
             found = next(
                 (name for name, other in tables.items() if other == number), "unknown"
             )

@@ -15,7 +15,7 @@ from convexlab.documents.encoding import from_stored
 from convexlab.documents.rules import Refusal
 from convexlab.documents.validator import is_identifier
 from convexlab.documents.value import MAX_EXACT_INT
-from convexlab.engine import definitions
+from convexlab.engine import alterations
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.errors import CallerError, InvalidArguments, InvalidValue
@@ -94,11 +94,7 @@ class Plain:
 
 
 def _make_room(tx: Transaction, request: Import) -> None:
-    """See that the table is empty, or refuse.
-
-    Replacing does not delete the documents one by one: the table gives its name
-    to a new one with the same indexes, and goes away in slices.
-    """
+    """See that the table is empty, or refuse."""
     table = tx.catalog.tables.get(request.table)
     if (
         table is None
@@ -110,15 +106,4 @@ def _make_room(tx: Transaction, request: Import) -> None:
             f"Table {request.table} already exists. Choose a new table name, or use "
             "replace or append."
         )
-    definitions.set_table_state(tx, table, "deleting")
-    for index in [*table.indexes.values(), *table.others]:
-        if index.document_id and index.is_kept:
-            definitions.create_index(
-                tx,
-                table.name,
-                index.name,
-                index.fields,
-                unique=index.unique,
-                staged=index.staged,
-            )
-    definitions.create_table(tx, table.name)
+    alterations.empty_table(tx, table)
