@@ -30,3 +30,15 @@ def test_a_validator_does_not_change_with_the_dict_it_came_from():
     validator = v.object(fields)
     fields["b"] = v.string()
     assert list(validator.fields) == ["a"]
+
+
+def test_what_may_hold_anything_is_judged_by_its_type_alone():
+    doc = v.record(v.string(), v.any())
+    assert doc.types() == {dict}
+    assert v.array(v.any()).types() == {list}
+    assert v.union(doc, v.null()).is_decided_by_type()
+    for closer in (v.record(v.id("users"), v.any()), v.record(v.string(), v.null())):
+        assert not closer.types()
+    assert not v.array(doc).types()
+    assert v.array(doc).fits({})([{"a": 1}])
+    assert not v.array(doc).fits({})([{"a": 1}, 1])

@@ -6,11 +6,12 @@ Objects are exact: a field that is not named is refused at every depth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire_object
 from convexlab.documents.validator import (
+    ALL_TYPES,
     NO_MATCH,
     NO_TYPES,
     Fits,
@@ -33,6 +34,9 @@ from convexlab.errors import SchemaViolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_LIST: Final[Types] = frozenset({list})
+_DICT: Final[Types] = frozenset({dict})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +61,13 @@ class ArrayValidator(Validator):
                 return mismatch
         return None
 
+    def types(self) -> Types:
+        """Lists, if an element may be anything."""
+        return _LIST if self.element.types() >= ALL_TYPES else NO_TYPES
+
     def _judge(self, tables: TableNumbers, /) -> Fits:
+        if self.types():
+            return super()._judge(tables)
         if self.element.is_decided_by_type():
             types = self.element.types()
             return lambda value: (
@@ -217,7 +227,14 @@ class RecordValidator(Validator):
                 return mismatch
         return None
 
+    def types(self) -> Types:
+        """Dicts, if keys and values may be anything, as those of a `Doc`."""
+        is_any = self.value.types() >= ALL_TYPES
+        return _DICT if is_any and str in self.key.types() else NO_TYPES
+
     def _judge(self, tables: TableNumbers, /) -> Fits:
+        if self.types():
+            return super()._judge(tables)
         key, item = self.key.fits(tables), self.value.fits(tables)
         return lambda value: (
             type(value) is dict

@@ -133,7 +133,7 @@ class Validator:
 
     def is_decided_by_type(self) -> bool:
         """Whether a value of any other type is refused."""
-        return bool(self.python)
+        return bool(self.types())
 
     # What a kind of validator says for itself.
 

@@ -1,0 +1,161 @@
+"""One pass: the text of what is a value as it stands, without the copy that makes it one.
+
+`to_wire(normalize(x))` walks twice and copies twice. Most of what functions return
+are documents just read, to which nothing needs to be done but checking: here they
+are checked and put into the shape that is asked for on one way, and what is not a
+value as it stands (a tuple, an enum member, a set) is left to `normalize`, which
+converts or refuses it.
+
+Objects with the same fields, one after another, are looked at column by column:
+the types of a column are told by one call, whatever number of rows it has.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final
+
+from convexlab.documents.encoding import (
+    STORED_TAGS,
+    WIRE_TAGS,
+    encode_json,
+    is_plain_floats,
+    tag_float,
+)
+from convexlab.documents.rules import Refusal, check_array, check_object
+from convexlab.documents.value import MAX_EXACT_INT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convexlab.documents.encoding import Tags
+
+_INFINITY: Final = math.inf
+_STR_ONLY: Final = frozenset({str})
+_INT_ONLY: Final = frozenset({int})
+_DICT_ONLY: Final = frozenset({dict})
+# What is said in all shapes as it is.
+_PLAIN: Final = frozenset({str, bool, NoneType})
+# From so many rows on columns are faster.
+_MANY: Final = 4
+
+
+def text_as_it_stands(x: object, *, stored: bool) -> bytes | None:
+    """`to_stored` or `to_wire` of `normalize(x)`.
+
+    Args:
+        x: what a function returned.
+        stored: the shape that is asked for; else the wire's.
+
+    Returns:
+        None: `x` is to be normalized first, or refused.
+    """
+    try:
+        return encode_json(_value(x, 1, STORED_TAGS if stored else WIRE_TAGS))
+    except (Refusal, UnicodeEncodeError):
+        return None
+
+
+def _value(x: Any, depth: int, tags: Tags) -> Any:
+    kind = type(x)
+    if kind is dict:
+        return _object(x, depth, tags)
+    if kind is list:
+        return _array(x, depth, tags)
+    if kind in _PLAIN:
+        return x
+    if kind is int:
+        return _whole([x], tags)[0]
+    if kind is float:
+        return tag_float(math.nan if math.isnan(x) else x)
+    tag = tags.get(kind)
+    if tag is None:
+        raise Refusal("is no value yet")
+    return tag(x)
+
+
+def _object(x: dict[Any, Any], depth: int, tags: Tags) -> dict[str, Any]:
+    _check_names(x, x, depth)
+    said = x
+    for name, item in x.items():
+        kind = type(item)
+        if kind is str or (
+            kind is float and (0.0 < item < _INFINITY or -_INFINITY < item < 0.0)
+        ):
+            continue
+        new = _value(item, depth + 1, tags)
+        if new is not item:
+            said = x.copy() if said is x else said
+            said[name] = new
+    return said
+
+
+def _check_names(x: dict[Any, Any], names: Iterable[object], depth: int) -> None:
+    if not _STR_ONLY.issuperset(map(type, names)):
+        raise Refusal("has keys that are no strings yet")
+    check_object(x, depth)
+
+
+def _array(x: list[Any], depth: int, tags: Tags) -> Sequence[Any]:
+    check_array(len(x), depth)
+    kinds = set(map(type, x))
+    if kinds == _DICT_ONLY and len(x) >= _MANY:
+        shapes = len(set(map(tuple, x)))
+        if shapes == 1:
+            return _rows(x, depth + 1, tags)
+        if shapes * _MANY <= len(x):
+            return _rows_of_several_shapes(x, depth + 1, tags)
+    return _column(x, kinds, depth + 1, tags)
+
+
+def _rows_of_several_shapes(
+    rows: list[dict[Any, Any]], depth: int, tags: Tags
+) -> list[dict[str, Any]]:
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(tuple(row), []).append(place)
+    said = rows.copy()
+    for alike in places.values():
+        for place, row in zip(
+            alike, _rows([rows[at] for at in alike], depth, tags), strict=True
+        ):
+            said[place] = row
+    return said
+
+
+def _rows(rows: list[dict[Any, Any]], depth: int, tags: Tags) -> list[dict[str, Any]]:
+    """Objects with the same fields in the same order."""
+    _check_names(rows[0], chain.from_iterable(rows), depth)
+    changed = {}
+    for name, column in zip(
+        rows[0], zip(*map(dict.values, rows), strict=True), strict=True
+    ):
+        said = _column(column, set(map(type, column)), depth + 1, tags)
+        if said is not column:
+            changed[name] = said
+    if not changed:
+        return rows
+    copies = list(map(dict.copy, rows))
+    for name, items in changed.items():
+        for row, item in zip(copies, items, strict=True):
+            row[name] = item
+    return copies
+
+
+def _column(
+    items: Sequence[Any], kinds: set[type], depth: int, tags: Tags
+) -> Sequence[Any]:
+    """Values side by side; the very sequence if all are said as they are."""
+    if kinds <= _PLAIN or is_plain_floats(items, kinds):
+        return items
+    if kinds == _INT_ONLY:
+        return _whole(items, tags)
+    return [_value(item, depth, tags) for item in items]
+
+
+def _whole(numbers: Sequence[int], tags: Tags) -> Sequence[float]:
+    if min(numbers) < -MAX_EXACT_INT or max(numbers) > MAX_EXACT_INT:
+        raise Refusal("is beyond what a number holds exactly")
+    return list(map(float, numbers)) if int in tags else numbers
