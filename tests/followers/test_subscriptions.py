@@ -1,28 +1,18 @@
-"""Touched subscriptions are found by the interval, and only those."""
+"""Touched subscriptions are found by the interval and the filter, and only those."""
 
 from __future__ import annotations
 
 import hypothesis.strategies as st
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.followers.reading import PLACES, VERSIONS, concerns, eq, reads
 
-from convexlab.followers.subscriptions import Subscriptions, overlaps
-
-KEYS = st.binary(max_size=2)
-INDEXES = st.integers(1, 2)
-
-
-@st.composite
-def intervals(draw: st.DrawFn) -> tuple[int, bytes, bytes | None]:
-    index_id = draw(INDEXES)
-    start = draw(KEYS)
-    kind = draw(st.sampled_from(["point", "open", "range", "range"]))
-    if kind == "point":
-        return index_id, start, start + b"\0"
-    return index_id, start, None if kind == "open" else draw(KEYS)
-
-
-WRITES = st.lists(st.tuples(INDEXES, KEYS), max_size=12)
+from convexlab.documents.encoding import to_stored
+from convexlab.documents.expression import encode
+from convexlab.engine.read_set import Read
+from convexlab.engine.write_set import Versions
+from convexlab.followers.subscriptions import Subscriptions
+from convexlab.followers.written import Written
 
 
 class SubscriptionsModel(RuleBasedStateMachine):
@@ -31,10 +21,10 @@ class SubscriptionsModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.subscriptions: Subscriptions[int] = Subscriptions()
-        self.model: dict[int, list[tuple[int, bytes, bytes | None]]] = {}
+        self.model: dict[int, list[Read]] = {}
         self.next = 0
 
-    @rule(reads=st.lists(intervals(), max_size=6))
+    @rule(reads=st.lists(reads(), max_size=6))
     def add(self, reads):
         self.next += 1
         self.model[self.next] = reads  # empty intervals among them
@@ -47,18 +37,17 @@ class SubscriptionsModel(RuleBasedStateMachine):
             del self.model[token]
             self.subscriptions.remove(token)
 
-    @rule(keys=WRITES)
-    def touched_is_what_comparing_all_would_say(self, keys):
+    @rule(keys=PLACES, versions=VERSIONS)
+    def touched_is_what_comparing_all_would_say(self, keys, versions):
         expected = {
             token
             for token, reads in self.model.items()
-            for index_id, start, end in reads
-            for i, key in keys
-            if i == index_id and start <= key and (end is None or key < end)
+            if any(concerns(read, keys, versions) for read in reads)
         }
-        assert self.subscriptions.touched(keys) == expected
+        written = Written(keys, versions)
+        assert self.subscriptions.touched(written) == expected
         assert expected == {
-            t for t, reads in self.model.items() if overlaps(reads, keys)
+            t for t, reads in self.model.items() if written.touches(reads)
         }
 
     @invariant()
@@ -72,40 +61,59 @@ TestSubscriptions = SubscriptionsModel.TestCase
 
 def test_a_range_read_sees_rows_that_were_absent():
     subscriptions: Subscriptions[str] = Subscriptions()
-    subscriptions.add("q", [(7, b"a", b"c")])
-    assert subscriptions.touched([(7, b"b")]) == {"q"}
-    assert subscriptions.touched([(7, b"c"), (8, b"b")]) == set()
+    subscriptions.add("q", [Read(7, b"a", b"c")])
+    assert subscriptions.touched(Written([(7, b"b")])) == {"q"}
+    assert subscriptions.touched(Written([(7, b"c"), (8, b"b")])) == set()
 
 
 def test_removing_the_last_token_leaves_nothing():
     """S2."""
     subscriptions: Subscriptions[str] = Subscriptions()
-    subscriptions.add("q", [(7, b"a", None), (7, b"b", b"b\0")])
+    looks = [Read(7, b"a", None), Read(7, b"b", b"b\0"), filtered("ann")]
+    subscriptions.add("q", looks)
+    assert list(subscriptions.filtered_tables) == [1]
     subscriptions.remove("q")
     subscriptions.remove("q")
     assert subscriptions._indexes == {}
+    assert not subscriptions.filtered_tables
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=3), st.just(1)), max_size=300))
 def test_a_large_write_is_turned_the_other_way(keys):
     subscriptions: Subscriptions[str] = Subscriptions()
-    subscriptions.add("low", [(1, b"", b"\x40")])
-    subscriptions.add("high", [(1, b"\x40", None)])
-    touched = subscriptions.touched([(index_id, key) for key, index_id in keys])
+    subscriptions.add("low", [Read(1, b"", b"\x40")])
+    subscriptions.add("high", [Read(1, b"\x40", None)])
+    places = [(index_id, key) for key, index_id in keys]
+    touched = subscriptions.touched(Written(places))
     assert ("low" in touched) == any(key < b"\x40" for key, _ in keys)
     assert ("high" in touched) == any(key >= b"\x40" for key, _ in keys)
 
 
-def test_the_cost_is_the_touched_ones():
-    """Disjoint ranges: a write visits few nodes, not all of them."""
+TASKS = 1 << 16  # by_id of table 1
+
+
+def filtered(owner: str) -> Read:
+    return Read(TASKS, b"", None, encode(eq("owner", owner)))
+
+
+def task(key: bytes, old: str | None, new: str | None) -> Versions:
+    """A task that changes hands."""
+    place = ((TASKS, key),)
+    return Versions(
+        None if old is None else to_stored({"owner": old}),
+        None if new is None else to_stored({"owner": new}),
+        () if old is None else place,
+        () if new is None else place,
+    )
+
+
+def test_a_thousand_filters_over_one_range_are_told_apart():
     subscriptions: Subscriptions[int] = Subscriptions()
-    for number in range(4096):
-        prefix = number.to_bytes(2)
-        subscriptions.add(number, [(1, prefix, prefix + b"\xff")])
-    treap = subscriptions._indexes[1]._ranges
-
-    def depth(node):
-        return 0 if node is None else 1 + max(depth(node.left), depth(node.right))
-
-    assert depth(treap._root) < 60
-    assert subscriptions.touched([(1, (77).to_bytes(2) + b"x")]) == {77}
+    for number in range(1000):
+        subscriptions.add(number, [filtered(f"user{number}")])
+    handed_over = Written(versions=[task(b"k", "user7", "user8")])
+    assert subscriptions.touched(handed_over) == {7, 8}
+    assert (
+        subscriptions.touched(Written(versions=[task(b"k", None, "nobody")])) == set()
+    )
+    assert subscriptions.touched(Written([(TASKS, b"k")])) == set(range(1000))

@@ -37,6 +37,7 @@ class Change:
         id: the internal id.
         previous_ts: of the revision that it replaced; 0: the document was new.
         revision: what it became; None: it was deleted.
+        place: its key in `by_creation_time`, which never changes.
     """
 
     ts: Timestamp
@@ -44,6 +45,7 @@ class Change:
     id: bytes
     previous_ts: int
     revision: Revision | None
+    place: bytes
 
 
 class Follower(Protocol):

@@ -30,7 +30,7 @@ from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
-from convexlab.engine.write_set import by_id_index
+from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import FollowerBehind, OutOfRetention
 from convexlab.followers.follower import Change
 
@@ -244,4 +244,7 @@ def _changes(
                 revision = base.get_at(write.table, write.id, entry.ts)
                 if revision is None or revision.ts != entry.ts:
                     continue
-            yield Change(entry.ts, write.table, write.id, write.previous_ts, revision)
+            _, place = (write.new_keys or write.old_keys)[BY_CREATION_TIME]
+            yield Change(
+                entry.ts, write.table, write.id, write.previous_ts, revision, place
+            )

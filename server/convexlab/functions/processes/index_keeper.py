@@ -21,6 +21,8 @@ import msgspec
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
+from convexlab.followers.columnar.mirror import FILE, Mirror
+from convexlab.followers.columnar.sql import answer_sql
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.child import end_with_parent
@@ -50,8 +52,7 @@ if TYPE_CHECKING:
 
 def followers_of(folder: Path) -> Mapping[str, Callable[[], Follower]]:
     """How each follower of a deployment's folder is opened."""
-    del folder
-    return {}
+    return {"columnar": lambda: Mirror(folder / FILE, {"sql": answer_sql})}
 
 
 def main() -> None:

@@ -1,0 +1,5 @@
+"""The columnar mirror: every table's documents in DuckDB, for scans and for SQL.
+
+Reading order: kinds (what a column holds) · shredding (documents to columns) · tables
+(one table in DuckDB, current rows and superseded ones) · mirror (the follower).
+"""

@@ -1,0 +1,154 @@
+"""What a column holds: the kinds of value seen in a field, as one type of DuckDB.
+
+    number  DOUBLE      int64   BIGINT     boolean BOOLEAN     string  VARCHAR
+    bytes   BLOB        array   LIST       object  STRUCT      anything else  JSON text
+
+Columns are typed by what is in them, so a table without a schema is as typed as one
+with. A value that does not fit widens its column: two objects to the fields of both,
+any other two to JSON. The stored document stands beside its columns, so nothing is
+lost by any of this.
+
+Invariants
+    K1  `join` is associative, commutative and idempotent; `Nothing` is its neutral,
+        `Anything` its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from convexlab.documents.value import UNDEFINED, Int64, Undefined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# An object with more fields than this is a record: JSON.
+MOST_FIELDS: Final = 64
+
+ScalarName: TypeAlias = Literal["number", "int64", "boolean", "string", "bytes"]
+
+
+class Nothing(msgspec.Struct, frozen=True, tag="nothing"):
+    """No value yet, other than null."""
+
+
+class Scalar(msgspec.Struct, frozen=True, tag="scalar"):
+    """One kind of scalar."""
+
+    name: ScalarName
+
+
+class Array(msgspec.Struct, frozen=True, tag="array"):
+    """Arrays whose items are of one type."""
+
+    items: Kind
+
+
+class Object(msgspec.Struct, frozen=True, tag="object"):
+    """Objects, with the type of each field that some of them have."""
+
+    fields: dict[str, Kind]
+
+
+class Anything(msgspec.Struct, frozen=True, tag="anything"):
+    """Values of several kinds."""
+
+
+Kind: TypeAlias = Nothing | Scalar | Array | Object | Anything
+
+NOTHING: Final = Nothing()
+ANYTHING: Final = Anything()
+NUMBER: Final = Scalar("number")
+STRING: Final = Scalar("string")
+
+_SCALARS: Final[dict[type, Kind]] = {
+    int: NUMBER,
+    float: NUMBER,
+    Int64: Scalar("int64"),
+    bool: Scalar("boolean"),
+    str: STRING,
+    bytes: Scalar("bytes"),
+    type(None): NOTHING,
+    Undefined: NOTHING,
+}
+
+_DUCKDB: Final[dict[ScalarName, str]] = {
+    "number": "DOUBLE",
+    "int64": "BIGINT",
+    "boolean": "BOOLEAN",
+    "string": "VARCHAR",
+    "bytes": "BLOB",
+}
+
+
+def kind_of(values: Sequence[Any]) -> Kind:
+    """The narrowest kind that holds all of these values."""
+    found: Kind = NOTHING
+    for kind in set(map(type, values)):
+        scalar = _SCALARS.get(kind)
+        if scalar is not None:
+            found = join(found, scalar)
+        elif kind is list:
+            lists = [value for value in values if type(value) is list]
+            found = join(found, Array(kind_of([item for of in lists for item in of])))
+        else:
+            objects = [value for value in values if type(value) is dict]
+            found = join(found, _kind_of_objects(objects))
+    return found
+
+
+def _kind_of_objects(objects: Sequence[dict[str, Any]]) -> Kind:
+    names = dict.fromkeys(name for value in objects for name in value)
+    return _object(
+        {name: kind_of([o.get(name, UNDEFINED) for o in objects]) for name in names}
+    )
+
+
+def _object(fields: dict[str, Kind]) -> Kind:
+    """Objects with these fields, unless DuckDB could not tell the names apart."""
+    if len({name.lower() for name in fields}) < len(fields):
+        return ANYTHING
+    return Object(fields) if 0 < len(fields) <= MOST_FIELDS else ANYTHING
+
+
+def join(a: Kind, b: Kind) -> Kind:
+    """The narrowest kind that holds what either holds."""
+    match a, b:
+        case _ if a == b:
+            return a
+        case (Nothing(), other) | (other, Nothing()):
+            return other
+        case Array(x), Array(y):
+            return Array(join(x, y))
+        case Object(x), Object(y):
+            names: Iterable[str] = dict.fromkeys([*x, *y])
+            return _object(
+                {
+                    name: join(x.get(name, NOTHING), y.get(name, NOTHING))
+                    for name in names
+                }
+            )
+        case _:
+            return ANYTHING
+
+
+def duckdb_type(kind: Kind) -> str:
+    """The type of a column of this kind."""
+    match kind:
+        case Scalar(name):
+            return _DUCKDB[name]
+        case Array(items):
+            return f"{duckdb_type(items)}[]"
+        case Object(fields):
+            parts = [f"{quoted(name)} {duckdb_type(of)}" for name, of in fields.items()]
+            return f"STRUCT({', '.join(parts)})"
+        case Nothing() | Anything():
+            return "JSON"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

@@ -1,0 +1,310 @@
+"""The mirror: a follower that keeps every table's documents in columns.
+
+One DuckDB file beside the store. Each run of commits is one transaction of DuckDB's,
+with the watermark and what is known of the columns in it, so that the file is at any
+moment the mirror as of its watermark. A file that is missing, broken or of another
+version is begun anew.
+
+A reader's statement sees one state of the file, which may be newer than the moment
+it asks about: then what was superseded since is added and what came since is left
+out (`Reading`).
+
+Invariants
+    M1  Table by table, the current rows are the documents as of the watermark.
+    M2  As of a moment from `exact_from` on, current and superseded rows that were
+        current then are the documents of then.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
+from convexlab.errors import OutOfRetention
+from convexlab.followers.columnar.kinds import quoted
+from convexlab.followers.columnar.shredding import Column
+from convexlab.followers.columnar.tables import MirrorTable, steps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.write_set import Revision
+    from convexlab.followers.follower import Change
+
+FORMAT: Final = 1
+FILE: Final = "columnar.duckdb"
+
+
+class _State(msgspec.Struct):
+    """What the file says of itself."""
+
+    format: int
+    watermark: int
+    tables: dict[int, _TableState]
+
+
+class _TableState(msgspec.Struct, array_like=True):
+    columns: list[Column]
+    changed_ts: int
+    exact_from: int
+    rows: int
+    is_whole: bool
+
+
+class Reading:
+    """A connection at one state of the mirror, as of one moment.
+
+    Attributes:
+        connection: inside a transaction; to be read only.
+        at: the moment.
+        tables: by name, as they are in that state.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        at: Timestamp,
+        tables: dict[str, MirrorTable],
+    ) -> None:
+        self.connection = connection
+        self.at = at
+        self.tables = tables
+
+    def source(self, table: MirrorTable, fields: str) -> str:
+        """A SELECT of `fields` of the rows as of the moment.
+
+        Raises:
+            OutOfRetention: the mirror began later.
+        """
+        if table.changed_ts <= self.at:
+            return f"SELECT {fields} FROM {table.current}"
+        if table.exact_from > self.at:
+            raise OutOfRetention(
+                f"The columnar mirror has no state as of {in_words(self.at)}; "
+                f"the oldest that it has is of {in_words(table.exact_from)}."
+            )
+        at = int(self.at)
+        return (
+            f"SELECT {fields} FROM {table.current} WHERE _from <= {at} UNION ALL "
+            f"SELECT {fields} FROM {table.past} WHERE _from <= {at} AND _to > {at}"
+        )
+
+
+class Mirror:
+    """The follower `columnar`.
+
+    Args:
+        path: of its file, made if missing; None keeps it in memory.
+        handlers: what answers a request, by its kind.
+    """
+
+    name = "columnar"
+
+    def __init__(
+        self,
+        path: Path | None,
+        handlers: dict[str, Callable[[Reading, bytes], bytes]] | None = None,
+    ) -> None:
+        self.watermark: Timestamp = BEGINNING
+        self.names: dict[str, int] = {}
+        self._path = path
+        self._handlers = handlers or {}
+        self._tables: dict[int, MirrorTable] = {}
+        self._lock = threading.Lock()  # of the file's state and what is known of it
+        self._connection = self._open()
+
+    # -- the file -------------------------------------------------------------------
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """The file as it was left, or a new one."""
+        connection = None
+        try:
+            connection = self._connect()
+            self._load(connection)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
+            traceback.print_exc()
+            if connection is not None:
+                connection.close()
+            return self._make_anew()
+        return connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        connection = duckdb.connect(str(self._path) if self._path else ":memory:")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS store")
+        connection.execute("CREATE TABLE IF NOT EXISTS store.state (json VARCHAR)")
+        row = connection.execute("SELECT json FROM store.state").fetchone()
+        if row is None:
+            connection.execute("INSERT INTO store.state VALUES ('')")
+            self._save(connection)
+            return
+        state = msgspec.json.decode(row[0], type=_State)
+        if state.format != FORMAT:
+            raise ValueError(f"format {state.format}")
+        self.watermark = Timestamp(state.watermark)
+        for number, of in state.tables.items():
+            columns = {column.name: column for column in of.columns}
+            table = MirrorTable(
+                number, columns, of.changed_ts, of.exact_from, of.rows, of.is_whole
+            )
+            if of.is_whole and self.watermark != BEGINNING:
+                self._tables[number] = table
+            else:  # it was being built
+                table.drop(connection)
+
+    def _make_anew(self) -> duckdb.DuckDBPyConnection:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
+        self.watermark = BEGINNING
+        self._tables = {}
+        connection = self._connect()
+        self._load(connection)
+        return connection
+
+    def _save(self, connection: duckdb.DuckDBPyConnection) -> None:
+        state = _State(
+            FORMAT,
+            self.watermark,
+            {
+                table.number: _TableState(
+                    list(table.columns.values()),
+                    table.changed_ts,
+                    table.exact_from,
+                    table.rows,
+                    table.is_whole,
+                )
+                for table in self._tables.values()
+            },
+        )
+        json = msgspec.json.encode(state).decode()
+        connection.execute("UPDATE store.state SET json = ?", [json])
+
+    # -- following ---------------------------------------------------------------------
+
+    def learn(self, catalog: Catalog) -> Sequence[TableInfo]:
+        """See `Follower.learn`."""
+        tables = catalog.user_tables()
+        with self._changing() as connection:
+            self.names = {table.name: table.number for table in tables}
+            for number in self._tables.keys() - set(self.names.values()):
+                self._tables.pop(number).drop(connection)
+            new = [table for table in tables if table.number not in self._tables]
+            for table in new:
+                made = self._tables[table.number] = MirrorTable(table.number)
+                made.create(connection)
+        return new
+
+    def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
+        """See `Follower.take`."""
+        with self._changing() as connection:
+            self._tables[table.number].append(connection, revisions)
+
+    def took(self, table: TableInfo) -> None:
+        """See `Follower.took`."""
+        with self._changing():
+            built = self._tables[table.number]
+            built.exact_from, built.is_whole = self.watermark, True
+
+    def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
+        """See `Follower.apply`."""
+        by_table: dict[int, list[Change]] = {}
+        for change in changes:
+            if change.table in self._tables:
+                by_table.setdefault(change.table, []).append(change)
+        with self._changing() as connection:
+            for number, of in by_table.items():
+                table = self._tables[number]
+                table.apply(connection, steps_of(of))
+                table.changed_ts = of[-1].ts
+            if self.watermark == BEGINNING:
+                for table in self._tables.values():
+                    table.exact_from = to
+            self.watermark = to
+
+    @contextmanager
+    def _changing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction; what is known of the file is saved in it."""
+        connection = self._connection
+        with self._lock:
+            connection.begin()
+            try:
+                yield connection
+                self._save(connection)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def forget(self) -> None:
+        """See `Follower.forget`."""
+        with self._lock:
+            self._connection.close()
+            self._connection = self._make_anew()
+
+    def checkpoint(self) -> None:
+        """See `Follower.checkpoint`."""
+        with self._lock:
+            self._connection.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        """See `Follower.close`."""
+        with self._lock:
+            self._connection.close()
+
+    def status(self) -> dict[str, object]:
+        """See `Follower.status`."""
+        size = self._path.stat().st_size if self._path is not None else 0
+        return {
+            "tables": len(self._tables),
+            "documents": sum(table.rows for table in self._tables.values()),
+            "bytes": size,
+        }
+
+    # -- answering ----------------------------------------------------------------------
+
+    def answer(self, request: bytes, at: Timestamp) -> bytes:
+        """See `Follower.answer`: the request's kind, a line end, and its own words."""
+        kind, _, body = request.partition(b"\n")
+        with self.reading(at) as reading:
+            return self._handlers[kind.decode()](reading, body)
+
+    @contextmanager
+    def reading(self, at: Timestamp) -> Iterator[Reading]:
+        """The mirror as of a moment at or before its watermark."""
+        with self._lock:
+            connection = self._connection.cursor()
+            connection.begin()
+            # N.B. a transaction of DuckDB's begins with its first look.
+            connection.execute("SELECT json FROM store.state").fetchall()
+            tables = {
+                name: replace(self._tables[number])
+                for name, number in self.names.items()
+                if number in self._tables
+            }
+        try:
+            yield Reading(connection, at, tables)
+        finally:
+            connection.close()
+
+
+def view(reading: Reading, name: str) -> str:
+    """A statement that makes a table of the schema readable by its name."""
+    source = reading.source(reading.tables[name], reading.tables[name].fields())
+    return f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {source}"

@@ -1,0 +1,144 @@
+"""SQL over the mirror: one statement, as of one moment, as values or as Arrow.
+
+What DuckDB gives becomes Convex's values: whole numbers stay whole as long as they
+are exact, those beyond are int64; decimals are numbers; times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.value import MAX_EXACT_INT, Int64
+from convexlab.errors import InvalidQuery
+from convexlab.followers.columnar.mirror import view
+from convexlab.followers.columnar.statement import Statement, read_statement
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from convexlab.followers.columnar.mirror import Reading
+
+
+class SqlRequest(msgspec.Struct, frozen=True):
+    """A statement and its parameters.
+
+    Args:
+        text: the SQL.
+        params: the stored text of an array of them (`?`, `$1`) or of an object (`$name`).
+        arrow: whether the answer is an Arrow stream instead of values.
+    """
+
+    text: str
+    params: str = "[]"
+    arrow: bool = False
+
+
+class SqlAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """The tables that were read, and the rows: stored text, or an Arrow stream."""
+
+    tables: list[str]
+    rows: bytes
+
+
+def answer_sql(reading: Reading, body: bytes) -> bytes:
+    """Answer a SqlRequest with a SqlAnswer.
+
+    Raises:
+        InvalidQuery: DuckDB refuses it, in its words; or its result has no value.
+        NotFound: it names a table that is not there.
+        OutOfRetention: the mirror does not reach back so far.
+    """
+    request = msgspec.msgpack.decode(body, type=SqlRequest)
+    statement = read_statement(reading.connection, request.text, reading.tables)
+    found = _run(reading, statement, from_stored(request.params.encode()))
+    rows = _arrow_stream(found) if request.arrow else to_stored(_values(found))
+    return msgspec.msgpack.encode(SqlAnswer(list(statement.tables), rows))
+
+
+def _run(
+    reading: Reading, statement: Statement, params: Any
+) -> duckdb.DuckDBPyRelation:
+    import duckdb
+
+    try:
+        for name in statement.tables:
+            reading.connection.execute(view(reading, name)).fetchall()
+        return reading.connection.sql(statement.text, params=params)
+    except duckdb.Error as error:
+        raise InvalidQuery(f"SQL: {error}") from None
+
+
+# -- results ----------------------------------------------------------------------
+
+
+def _values(found: duckdb.DuckDBPyRelation) -> list[Any]:
+    import duckdb
+
+    columns = [(name, str(of)) for name, of, *_ in found.description]
+    _check_names([name for name, _ in columns])
+    try:
+        rows = found.fetchall()
+    except duckdb.Error as error:
+        raise InvalidQuery(f"SQL: {error}") from None
+    return [
+        {
+            name: _value(cell, name, of)
+            for cell, (name, of) in zip(row, columns, strict=True)
+        }
+        for row in rows
+    ]
+
+
+def _check_names(names: list[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InvalidQuery(
+            f"SQL: the result has more than one column `{min(twice)}`; name them with AS."
+        )
+
+
+def _value(cell: Any, name: str, of: str) -> Any:
+    match cell:
+        case None | bool() | float() | bytes():
+            return cell
+        case str():
+            return from_stored(cell.encode()) if of == "JSON" else cell
+        case int():
+            return _whole(cell)
+        case Decimal():
+            return float(cell)
+        case datetime():
+            moment = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
+            return moment.timestamp() * 1000
+        case list() | tuple():
+            return [_value(item, name, "") for item in cell]
+        case dict():
+            return {key: _value(item, name, "") for key, item in cell.items()}
+        case _:
+            raise InvalidQuery(
+                f"SQL: column `{name}` is {of}, which is not a Convex value; "
+                f"cast it, for example `CAST({name} AS VARCHAR)`."
+            )
+
+
+def _whole(number: int) -> int | float:
+    if abs(number) <= MAX_EXACT_INT:
+        return number
+    return Int64(number) if -(2**63) <= number < 2**63 else math.floor(number) * 1.0
+
+
+def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
+    import pyarrow as pa
+
+    table: pa.Table = found.to_arrow_table()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream

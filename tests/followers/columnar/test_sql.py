@@ -1,0 +1,160 @@
+"""SQL reads the documents as they are, or were, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.value import Int64
+from convexlab.errors import InvalidQuery, NotFound
+from convexlab.followers.columnar.mirror import Mirror
+from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest, answer_sql
+from convexlab.followers.following import Following
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convexlab.engine.committer import Committer
+    from convexlab.engine.persistence.contract import Persistence
+
+
+class Sql:
+    """The mirror of a store, asked in SQL."""
+
+    def __init__(self, persistence: Persistence) -> None:
+        self.mirror = Mirror(None, {"sql": answer_sql})
+        self.following = Following(persistence, self.mirror)
+
+    def answer(self, text: str, params: Any = (), **options: Any) -> SqlAnswer:
+        self.following.advance()
+        at = options.pop("at", self.mirror.watermark)
+        request = SqlRequest(text, to_stored(list(params)).decode(), **options)
+        told = self.mirror.answer(b"sql\n" + msgspec.msgpack.encode(request), at)
+        return msgspec.msgpack.decode(told, type=SqlAnswer)
+
+    def __call__(self, text: str, *params: Any, **options: Any) -> Any:
+        return from_stored(self.answer(text, params, **options).rows)
+
+
+@pytest.fixture
+def sql(persistence: Persistence, steps: Any) -> Iterator[Sql]:
+    steps(
+        lambda tx: tx.insert_many(
+            "messages",
+            [
+                {"channel": "a", "size": 3, "big": Int64(2**60)},
+                {"channel": "b", "size": 4, "tags": ["x", "y"]},
+                {"channel": "a", "size": 5, "mixed": {"deep": b"\0"}},
+            ],
+        )
+    )
+    steps(lambda tx: tx.insert("channels", {"name": "a", "title": "first"}))
+    sql = Sql(persistence)
+    yield sql
+    sql.mirror.close()
+
+
+def test_groups_joins_windows_and_parameters(sql: Sql):
+    assert sql(
+        "select channel, count(*) n, sum(size) total from messages"
+        " where size >= ? group by 1 order by 1",
+        3,
+    ) == [
+        {"channel": "a", "n": 2, "total": 8.0},
+        {"channel": "b", "n": 1, "total": 4.0},
+    ]
+    assert sql(
+        "with big as (select * from messages where size > 3)"
+        " select c.title, row_number() over (order by size) as place"
+        " from big join channels c on c.name = big.channel"
+    ) == [{"title": "first", "place": 1}]
+    assert sql("from channels select name") == [{"name": "a"}]
+
+
+def test_values_come_back_as_values(sql: Sql):
+    (row,) = sql(
+        "select big, tags, 1.5::decimal(4, 2) as d, 2::hugeint ** 70 as huge,"
+        " timestamp '2026-01-01' as t, null as n, {'a': [1]} as s"
+        " from messages where big is not null"
+    )
+    assert row == {
+        "big": Int64(2**60),
+        "tags": None,
+        "d": 1.5,
+        "huge": 2.0**70,
+        "t": 1_767_225_600_000.0,
+        "n": None,
+        "s": {"a": [1]},
+    }
+    assert isinstance(row["big"], Int64)
+
+
+def test_it_names_the_tables_that_it_read(sql: Sql):
+    text = (
+        "with messages as (select * from messages) select * from messages"
+        " where exists (select 1 from channels) or size in (select range from range(3))"
+    )
+    assert set(sql.answer(text).tables) == {"messages", "channels"}
+
+
+def test_as_of_then(sql: Sql, steps: Any, committer: Committer):
+    sql("select 1 as one")
+    steps(lambda tx: tx.insert("messages", {"channel": "c"}))
+    then = committer.ts
+    steps(lambda tx: tx.insert("messages", {"channel": "d"}))
+    count = "select count(*) as n from messages"
+    assert sql(count) == [{"n": 5}]
+    assert sql(count, at=then) == [{"n": 4}]
+
+
+def test_arrow(sql: Sql):
+    import pyarrow as pa
+
+    answer = sql.answer("select channel, size from messages order by size", arrow=True)
+    table = pa.ipc.open_stream(answer.rows).read_all()
+    assert table.to_pydict() == {"channel": ["a", "b", "a"], "size": [3.0, 4.0, 5.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("selec 1", r'syntax error at or near "selec" \(line 1, column 1\)'),
+        ("select 1\nfrom", r"line 2"),
+        ("delete from messages", "reads only: write one SELECT"),
+        ("select 1; select 2", "reads only: write one SELECT"),
+        ("copy messages to 'x'", "reads only"),
+        ("show tables", "reads only"),
+        ("pragma database_list", "reads only"),
+        ("select * from read_csv('/etc/passwd')", r"not `read_csv\(…\)`"),
+        ("select * from duckdb_settings()", "table functions are generate_series"),
+        ("select random()", "`random` changes by itself.*draw it in the function"),
+        ("select now()", "`now` changes by itself.*pass the time as a parameter"),
+        ("select current_date", "changes by itself"),
+        ("select nope from messages", 'SQL: .*"nope" not found'),
+        ("select size, size from messages", "more than one column `size`"),
+        ("select interval 1 day as later", "column `later` is INTERVAL.*CAST"),
+        ("select ?", "SQL: "),
+    ],
+)
+def test_what_is_refused_says_why(sql: Sql, text: str, message: str):
+    with pytest.raises(InvalidQuery, match=f"(?s){message}"):
+        sql(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("select * from nope", "no table `nope`. Tables: `channels`, `messages`"),
+        ("select * from store.state", r"no table `store.state`: name tables as in"),
+        ("select * from t10001", "no table `t10001`"),
+        ("select * from information_schema.tables", "no table `information_schema"),
+        ("select * from '/etc/passwd'", "no table `/etc/passwd`"),
+        ("select * from _modules", "no table `_modules`"),
+    ],
+)
+def test_only_the_schemas_tables_are_there(sql: Sql, text: str, message: str):
+    with pytest.raises(NotFound, match=message):
+        sql(text)
