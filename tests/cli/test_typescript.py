@@ -14,6 +14,7 @@ from convexlab.cli.typescript import Spec, generated, type_of
         (v.null(), "null"),
         (v.number(), "number"),
         (v.int64(), "bigint"),
+        (v.commit_ts(), "bigint"),
         (v.bytes(), "ArrayBuffer"),
         (v.any(), "any"),
         (v.literal("a"), '"a"'),

@@ -27,6 +27,7 @@ STRANGER = encode_id(10999, bytes(16))
         (v.float64(), {"type": "number"}, "float64", "v.float64()"),
         (v.int64(), {"type": "bigint"}, "int64", "v.int64()"),
         (v.bigint(), {"type": "bigint"}, "int64", "v.int64()"),
+        (v.commit_ts(), {"type": "commitTs"}, "commitTs", "v.commit_ts()"),
         (v.boolean(), {"type": "boolean"}, "boolean", "v.boolean()"),
         (v.string(), {"type": "string"}, "string", "v.string()"),
         (v.bytes(), {"type": "bytes"}, "bytes", "v.bytes()"),
@@ -120,6 +121,7 @@ def test_optional_is_part_of_what_a_validator_is():
     [
         (v.number(), [1, 1.5, float("nan"), -0.0], [Int64(1), True, None, "1"]),
         (v.int64(), [Int64(1)], [1, 1.0, True]),
+        (v.commit_ts(), [Int64(1)], [1, 1.0, None]),
         (v.boolean(), [True, False], [0, 1, None]),
         (v.string(), ["", "é"], [b"", None, 1]),
         (v.bytes(), [b""], [""]),

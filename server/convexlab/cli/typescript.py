@@ -195,6 +195,8 @@ def type_of(validator: Mapping[str, Any]) -> str:
     match validator["type"]:
         case "null" | "number" | "bigint" | "boolean" | "string" | "any" as plain:
             return str(plain)
+        case "commitTs":
+            return "bigint"
         case "bytes":
             return "ArrayBuffer"
         case "literal":

@@ -20,6 +20,7 @@ from convexlab.documents.validators import (
     AnyValidator,
     BooleanValidator,
     BytesValidator,
+    CommitTsValidator,
     Float64Validator,
     IdValidator,
     Int64Validator,
@@ -54,6 +55,10 @@ class Builders:
     def bigint(self) -> Int64Validator:
         """The same as `v.int64()`."""
         return Int64Validator()
+
+    def commit_ts(self) -> CommitTsValidator:
+        """An `Int64`: the timestamp of a commit in ns, from `ctx.db.vars.commit_ts`."""
+        return CommitTsValidator()
 
     def boolean(self) -> BooleanValidator:
         """True or False."""

@@ -59,6 +59,18 @@ class Int64Validator(Validator):
 
 
 @final
+class CommitTsValidator(Validator):
+    """An Int64 that is the timestamp of a commit, in nanoseconds."""
+
+    kind = "commitTs"
+    wire = "commitTs"
+    python = frozenset({Int64})
+
+    def __str__(self) -> str:
+        return "v.commit_ts()"
+
+
+@final
 class BooleanValidator(Validator):
     """True or False."""
 
@@ -200,6 +212,7 @@ SCALARS: Final[Mapping[str, type[Validator]]] = {
         NullValidator,
         Float64Validator,
         Int64Validator,
+        CommitTsValidator,
         BooleanValidator,
         StringValidator,
         BytesValidator,
