@@ -44,3 +44,31 @@ def test_every_store_plays_the_script_as_written(
         path.write_text(f"{script}{_LINE}{came}\n", encoding="utf-8")
     else:
         assert came == expected.rstrip("\n")
+
+
+# As Adya's thesis and the papers after it call them; "P" of Berenson et al. (SQL).
+ANOMALIES = {
+    "G0 dirty write, P0": "dirty_write",
+    "P1 dirty read": "dirty_read",
+    "G1a aborted read": "aborted_read",
+    "G1b intermediate read": "intermediate_read",
+    "G1c circular information flow": "circular_information_flow",
+    "OTV observed transaction vanishes": "observed_transaction_vanishes",
+    "PMP predicate-many-preceders": "predicate_many_preceders",
+    "P2 fuzzy read": "fuzzy_read",
+    "P3 phantom": "phantom",
+    "P4 lost update": "lost_update",
+    "G-single read skew, A5A": "read_skew",
+    "G-single by predicates": "read_skew_on_predicate",
+    "G2-item write skew, A5B": "write_skew",
+    "G2 write skew on a predicate": "write_skew_on_predicate",
+    "read-only transaction anomaly": "read_only_transaction",
+    "long fork": "long_fork",
+    "causal violation": "causality",
+    "stale read: no linearizability": "stale_read",
+}
+
+
+def test_each_anomaly_of_the_literature_has_its_script():
+    names = {path.stem for path in SCRIPTS if path.stem.startswith("anomaly_")}
+    assert names == {f"anomaly_{name}" for name in ANOMALIES.values()}
