@@ -87,6 +87,8 @@ MAX_LOG_LINES: Final = 256
 # What Convex lets one page ask for, and one query chain.
 MAX_PAGE_ITEMS: Final = 32_000
 MAX_QUERY_OPERATORS: Final = 256
+# A longer filter is left out of the read set, which every result carries.
+MAX_RECORDED_FILTER_BYTES: Final = 16 << 10
 MAX_LOG_LINE_BYTES: Final = 32 << 10
 
 # Arguments of one scheduled function above this get a warning, as in Convex.
@@ -99,6 +101,10 @@ FINISHED_FUNCTION_SECONDS: Final = 7 * 24 * 3600
 # So many of them are forgotten in one transaction (about 2 ms).
 FORGOTTEN_AT_ONCE: Final = 200
 
+# Groups go on bringing a table's documents so long after its last filtered result.
+VERSIONS_SHOWN_SECONDS: Final = 10.0
+# A group with more than that brings none, and what was read through filters runs again.
+MAX_VERSIONS_BYTES: Final = 8 << 20
 # Results that nobody watches, kept for whoever asks next.
 RESULT_CACHE_BYTES: Final = 64 << 20
 # A result that looked at the clock: what is watched stays, new askers get a new run.

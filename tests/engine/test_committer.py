@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from convexlab import knobs
 from convexlab.documents.ids import decode_id
 from convexlab.engine.audit import audit
 from convexlab.engine.backfill import work_slice
@@ -127,8 +128,29 @@ def test_a_group_names_every_place_it_touched(steps: Any, committer: Committer):
     steps(lambda tx: tx.patch(document, {"n": 2}), settle=False)
     (group,) = committer.settle_all()
     table, internal_id = decode_id(document)
-    assert (table << 16, internal_id) in group.keys()  # noqa: SIM118
+    keys, versions = group.written()
+    assert (table << 16, internal_id) in keys
+    assert versions == []
     assert len(group) == 1
+
+
+def test_a_group_shows_the_documents_of_the_tables_that_are_asked_for(
+    steps: Any, committer: Committer, monkeypatch: pytest.MonkeyPatch
+):
+    document = steps(lambda tx: tx.insert("t", {"n": 1}))
+    for n in (2, 3):
+        steps(lambda tx, n=n: tx.patch(document, {"n": n}), settle=False)
+    other = steps(lambda tx: tx.insert("u", {}), settle=False)
+    (group,) = committer.settle_all()
+    (table, internal_id), (other_table, other_id) = map(decode_id, (document, other))
+    keys, (shown,) = group.written({table})
+    assert b'"n":1' in (shown.old or b"")
+    assert b'"n":3' in (shown.new or b"")
+    assert (table << 16, internal_id) in shown.new_keys
+    assert {index_id >> 16 for index_id, _ in keys}.isdisjoint({table})
+    assert (other_table << 16, other_id) in keys
+    monkeypatch.setattr(knobs, "MAX_VERSIONS_BYTES", 100)
+    assert group.written({table}) == group.written()
 
 
 def test_a_call_is_recorded_with_its_outcome(

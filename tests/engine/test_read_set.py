@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from convexlab.engine.interval import EVERYTHING, Interval
-from convexlab.engine.read_set import ReadSet
+from convexlab.engine.read_set import Read, ReadSet
 
 keys = st.binary(max_size=2)
 intervals = st.builds(Interval, keys, st.none() | keys)
@@ -50,8 +50,35 @@ def test_overlapping_reads_merge():
     reads.record(7, Interval(b"a", b"c"))
     reads.record(7, Interval(b"c", b"d"))
     reads.record_point(3, b"x")
-    assert reads.to_list() == [(3, b"x", b"x\0"), (7, b"a", b"d")]
+    assert reads.to_list() == [Read(3, b"x", b"x\0"), Read(7, b"a", b"d")]
     assert reads.count == 4
+
+
+def test_reads_through_a_filter_merge_among_themselves():
+    reads = ReadSet()
+    for where in (b"F", None, b"F", b"E"):
+        start = b"b" if where == b"E" else b"a"
+        reads.open_range(
+            7, Interval(start, b"c"), reverse=False, where=where
+        ).exhausted()
+    reads.open_range(7, Interval(b"c", None), reverse=False, where=b"F").reached(b"d")
+    assert reads.to_list() == [
+        Read(7, b"a", b"c"),
+        Read(7, b"b", b"c", b"E"),
+        Read(7, b"a", b"d\0", b"F"),
+    ]
+    other = ReadSet()
+    other.include(reads)
+    assert other.to_list() == reads.to_list()
+    assert reads.touched_by([(7, b"d")])
+
+
+def test_r3_filters_stop_counting_when_what_they_exclude_is_told():
+    reads = ReadSet()
+    reads.open_range(7, Interval(b"a", b"c"), reverse=False, where=b"F").exhausted()
+    reads.record(7, Interval(b"c", b"d"))
+    reads.count_all()
+    assert reads.to_list() == [Read(7, b"a", b"d")]
 
 
 @given(st.lists(intervals), st.lists(keys), keys)

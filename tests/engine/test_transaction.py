@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from convexlab.engine.catalog import TABLES, presence_of
 from convexlab.engine.definitions import activate_schema, create_index, declare_schema
 from convexlab.engine.interval import Interval
 from convexlab.engine.limits import Limits
+from convexlab.engine.read_set import Read
 from convexlab.engine.write_set import by_id_index, touched_keys
 from convexlab.errors import (
     InvalidValue,
@@ -225,12 +227,31 @@ def test_k2_an_absent_table_is_recorded(steps: Any, committer: Committer):
     tx = committer.begin(writable=False)
     assert tx.table("t") is None
     reads = tx.finish().read_set
-    assert reads.to_list() == [
-        (presence_of("t")[0], presence_of("t")[1].start, presence_of("t")[1].end)
-    ]
+    index_id, interval = presence_of("t")
+    assert reads.to_list() == [Read(index_id, interval.start, interval.end)]
     write = committer.begin()
     write.insert("t", {})
     assert reads.touched_by(touched_keys(write.finish().write_set))
+
+
+def test_a_limit_that_was_met_makes_what_filters_exclude_count(
+    steps: Any, committer: Committer
+):
+    """R3: a document less, and it would not have been met."""
+    steps(filled)
+    index = committer.catalog.tables["t"].by_creation_time
+
+    def read(limits: Limits) -> list[bytes | None]:
+        tx = committer.begin(writable=False, limits=limits)
+        with suppress(LimitExceeded):
+            list(tx.range(index, where=b"F"))
+        with suppress(LimitExceeded):
+            tx.documents(index, where=b"F")
+        return [read.where for read in tx.reads()]
+
+    assert read(Limits()) == [b"F"]
+    assert read(Limits(documents_read=7)) == [None]
+    assert read(Limits(bytes_read=1)) == [None]
 
 
 def test_an_empty_interval_has_no_rows(steps: Any, committer: Committer):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from convexlab.documents.expression import encode
+from convexlab.engine.read_set import Read
+from convexlab.engine.write_set import Versions
+from convexlab.followers.written import Written
 from convexlab.functions.cache import Findings, QueryToken, Results
 
 TOKENS = [
@@ -12,11 +16,23 @@ TOKENS = [
     QueryToken("m:g", b"{}"),
     QueryToken("m:f", b"{}", admin=True),
 ]
+DONE = encode(("eq", ("field", "done"), ("literal", True)))
 READS = {
-    token: [(1, bytes([number]), bytes([number + 2]))]
+    token: [
+        Read(1, bytes([number]), bytes([number + 2]), DONE if number == 2 else None)
+    ]
     for number, token in enumerate(TOKENS)
 }
 KEYS = st.lists(st.tuples(st.just(1), st.binary(min_size=1, max_size=1)), max_size=2)
+A_TO_B = Read(1, b"a", b"b")
+WRITTEN = KEYS.map(Written) | st.builds(
+    lambda old, new, key: Written(
+        versions=[Versions(old, new, ((1, key),), ((1, key),))]
+    ),
+    st.sampled_from([b"{}", b'{"done":true}']),
+    st.sampled_from([b"{}", b'{"done":true}']),
+    st.binary(min_size=1, max_size=1),
+)
 
 
 class Clock:
@@ -34,7 +50,7 @@ def keep(
     payload="x",
     *,
     identity=None,
-    reads=((1, b"a", b"b"),),
+    reads=(A_TO_B,),
     **findings,
 ):
     return results.keep(
@@ -80,22 +96,19 @@ class ResultsModel(RuleBasedStateMachine):
             self.results.watch(result, object())
         self.kept.append((token, result))
 
-    @rule(keys=KEYS, known=st.booleans(), gap=st.integers(0, 2))
-    def publish(self, keys, known, gap):
+    @rule(written=WRITTEN, known=st.booleans(), gap=st.integers(0, 2))
+    def publish(self, written, known, gap):
         previous, self.ts = self.ts, self.ts + gap
         if not gap:
-            keys, known = [], True
+            written, known = Written(), True
         counts = {
-            token: count
-            + any(
-                start <= key < end for _, key in keys for _, start, end in READS[token]
-            )
+            token: count + written.touches(READS[token])
             for token, count in self.history[previous].items()
         }
         self.history.update({self.ts: counts})
         for ts in range(previous + 1, self.ts):
             self.history[ts] = counts
-        ended = self.results.publish(previous, self.ts, keys if known else None)
+        ended = self.results.publish(previous, self.ts, written if known else None)
         assert all(not result.exact_at(self.ts) for result in ended)
 
     @rule(data=st.data())
@@ -141,7 +154,7 @@ def test_a_result_that_looked_at_its_caller_is_the_callers():
 def test_a_result_touched_while_it_was_read_is_good_at_its_snapshot_only():
     results: Results[str] = Results(clock=Clock())
     results.begin(5)
-    results.publish(5, 9, [(1, b"a")])
+    results.publish(5, 9, Written([(1, b"a")]))
     result = keep(results, TOKENS[0], 5)
     assert (result.since, result.until) == (5, 6)
     assert results.find(TOKENS[0], None, 9) is None
@@ -159,7 +172,7 @@ def test_a_result_that_looked_at_the_clock_ages():
     results.begin(1)
     new = keep(results, TOKENS[0], 1, "y", clock_read=True)
     assert results.find(TOKENS[0], None, 1) is new
-    assert set(results.publish(1, 2, [(1, b"a")])) == {old, new}
+    assert set(results.publish(1, 2, Written([(1, b"a")]))) == {old, new}
     results.check()
 
 

@@ -105,7 +105,7 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
         table = lab.committer.catalog.tables["t"]
         return [
             (sum(interval.contains(key) for key in keys), interval.end is None)
-            for interval in items.get(table.by_creation_time.id, [])
+            for interval in items.get((table.by_creation_time.id, None), [])
         ]
 
     table = lab.committer.catalog.tables["t"]

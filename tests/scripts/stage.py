@@ -13,7 +13,8 @@ outcome, after an arrow. The kinds of actors, told by their names' beginnings:
     schema     declare TABLE FIELD:TYPE, slice, activate, state
     mark       NAME: the newest commit, for `open at`
 
-Documents have names: `insert notes a n=1`, `get a`, `list notes by_n 1..3`.
+Documents have names: `insert notes a n=1`, `get a`, `list notes by_n 1..3`, and
+through a filter `list notes by_n 1..3 where m=1`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import ConvexlabError
-from convexlab.functions import runner
+from convexlab.followers.written import Written
+from convexlab.functions import filters, runner
 from convexlab.functions.cache import CachedResult, Findings, QueryToken, Results
 from convexlab.functions.modules import ModuleSet, ModuleSource
 
@@ -121,13 +123,27 @@ class Reading(Actor):
         return _shown(self.tx.get(*decode_id(self.stage.ids[name])))
 
     def list(
-        self, table: str, index: str = "by_creation_time", within: str = ""
+        self,
+        table: str,
+        index: str = "by_creation_time",
+        within: str = "",
+        *where: str,
     ) -> str:
         info = self.tx.table(table)
         if info is None:
             return "no table"
-        rows = self.tx.range(self.tx.index(info, index), _interval(within))
-        return ", ".join(_shown(document) for _, document in rows) or "none"
+        fields = _fields(where[1:])
+        only = filters.build(
+            lambda q: q.and_(*(q.eq(q.field(name), fields[name]) for name in fields))
+        )
+        rows = self.tx.range(
+            self.tx.index(info, index),
+            _interval(within),
+            where=filters.encode(only) if where else None,
+        )
+        matches = filters.predicate(only)
+        found = [_shown(document) for _, document in rows if matches(document)]
+        return ", ".join(found) or "none"
 
 
 class OfTransaction(Reading):
@@ -173,6 +189,10 @@ class OfWriter(Actor):
 
     _group: CommitGroup | None = None
 
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._shown: set[int] = set()  # tables that were ever read through a filter
+
     def apply(self) -> str:
         group = self.committer.apply()
         if group is None:
@@ -188,7 +208,10 @@ class OfWriter(Actor):
         group, self._group = self._group, None
         assert group is not None
         self.committer.durable(group)
-        ended = self.stage.results.publish(group.previous_ts, group.ts, group.keys())
+        results = self.stage.results
+        self._shown.update(results.filtered_tables)
+        written = Written(*group.written(self._shown))
+        ended = results.publish(group.previous_ts, group.ts, written)
         self.stage.published_ts = group.ts
         watching = sorted(str(w) for result in ended for w in result.watchers)
         return f"touches {', '.join(watching) or 'nobody'}"
@@ -242,7 +265,7 @@ class OfClient(Actor):
         with self._snapshot() as snapshot:
             reading.tx = _reading(snapshot)
             self._payload = str(getattr(reading, verb)(*words))
-            self._reads = reading.tx.read_set.to_list()
+            self._reads = reading.tx.reads()
         return self._payload
 
     def keep(self) -> str:

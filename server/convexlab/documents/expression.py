@@ -81,13 +81,11 @@ class Equalities:
 
     Attributes:
         paths: the fields.
-        keys: the values of all of them, as index keys.
-        is_all: whether a document that has one of them passes.
+        keys: values of all of them together, as index keys.
     """
 
     paths: tuple[FieldPath, ...]
     keys: tuple[bytes, ...]
-    is_all: bool
 
 
 def equalities(node: Node) -> Equalities | None:
@@ -97,21 +95,17 @@ def equalities(node: Node) -> Equalities | None:
     """
     found: dict[FieldPath, bytes] = {}
     choice: tuple[FieldPath, tuple[bytes, ...]] | None = None
-    is_all = True
     for part in _conjuncts(node):
         match _equality_of(part):
             case (path, (key,)) if path not in found:
                 found[path] = key
             case (path, keys) if choice is None and keys:
                 choice = path, keys
-            case _:
-                is_all = False
-                if not _never_fails(part):  # what comes later may not be judged at all
-                    break
+            case _ if not _never_fails(part):
+                break  # what comes later may not be judged at all
     if found:
-        joint = b"".join(found.values())
-        return Equalities(tuple(found), (joint,), is_all and choice is None)
-    return choice and Equalities((choice[0],), choice[1], is_all)
+        return Equalities(tuple(found), (b"".join(found.values()),))
+    return choice and Equalities((choice[0],), choice[1])
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:

@@ -40,16 +40,16 @@ from convexlab.engine.persistence.contract import CallRecord, Commit
 from convexlab.engine.snapshot import Snapshot
 from convexlab.engine.timestamp import Timestamp, TimestampSource
 from convexlab.engine.transaction import Transaction
-from convexlab.engine.write_set import touched_keys
+from convexlab.engine.write_set import net_versions, size_of, touched_keys
 from convexlab.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from convexlab.engine.limits import Limits
     from convexlab.engine.persistence.contract import Persistence
     from convexlab.engine.transaction import FinishedTransaction
-    from convexlab.engine.write_set import IndexKey
+    from convexlab.engine.write_set import IndexKey, Versions
 
 
 @dataclass(slots=True)
@@ -72,9 +72,22 @@ class CommitGroup:
         """Of the state after it."""
         return self.commits[-1].ts if self.commits else self.previous_ts
 
-    def keys(self) -> list[IndexKey]:
-        """Every place that its commits touch, old and new."""
-        return touched_keys(w for commit in self.commits for w in commit.writes)
+    def written(
+        self, shown: Collection[int] = ()
+    ) -> tuple[list[IndexKey], list[Versions]]:
+        """Every place that its commits touch, old and new.
+
+        Args:
+            shown: tables whose documents are wanted: their places come with what
+                was and is there.
+        """
+        writes = [write for commit in self.commits for write in commit.writes]
+        if not shown:
+            return touched_keys(writes), []
+        versions = net_versions(write for write in writes if write.table in shown)
+        if sum(map(size_of, versions)) > knobs.MAX_VERSIONS_BYTES:
+            return touched_keys(writes), []
+        return touched_keys(w for w in writes if w.table not in shown), versions
 
     def __len__(self) -> int:
         return len(self.commits)

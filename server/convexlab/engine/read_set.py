@@ -5,17 +5,21 @@ written document has a key inside one of these intervals; so what is *not* there
 counts as much as what is, and rows beyond the last one consumed do not count.
 
 A point is kept as a key (most reads are points), a range as a `RangeRead` that
-grows while its rows are consumed.
+grows while its rows are consumed. A range may be read through a filter: then a
+document that it excludes, before a write and after it, does not count. What the
+filter says is none of the engine's business.
 
 Invariants
     R1  A range covers from its beginning to the last row consumed, and all of
         it once the rows have run out.
     R2  Nothing is ever taken out: what a rolled back sub-transaction read stays.
+    R3  Filters count only while nothing else depends on what they exclude: a limit
+        that was met does, and so does a page that tells how much it read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convexlab.engine.interval import Interval, IntervalSet
 
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from convexlab.engine.write_set import IndexKey
+
+    # An index, and the filter through which it was read.
+    Source: TypeAlias = tuple[int, bytes | None]
 
 
 class Read(NamedTuple):
@@ -71,12 +78,13 @@ class RangeRead:
 class ReadSet:
     """What a transaction looked at."""
 
-    __slots__ = ("_count", "_points", "_ranges")
+    __slots__ = ("_count", "_counts_all", "_points", "_ranges")
 
     def __init__(self) -> None:
         self._points: dict[int, set[bytes]] = {}
-        self._ranges: dict[int, list[RangeRead]] = {}
+        self._ranges: dict[Source, list[RangeRead]] = {}
         self._count = 0
+        self._counts_all = False
 
     def record_point(self, index_id: int, key: bytes) -> None:
         """A look at one key."""
@@ -93,56 +101,83 @@ class ReadSet:
         self.open_range(index_id, interval, reverse=False).exhausted()
 
     def open_range(
-        self, index_id: int, interval: Interval, *, reverse: bool
+        self,
+        index_id: int,
+        interval: Interval,
+        *,
+        reverse: bool,
+        where: bytes | None = None,
     ) -> RangeRead:
-        """A look at an interval that begins now and goes as far as its rows do."""
+        """A look at an interval that begins now and goes as far as its rows do.
+
+        Args:
+            index_id: which index.
+            interval: which of its keys.
+            reverse: from the end.
+            where: the filter that decides which documents count.
+        """
         read = RangeRead(interval, reverse=reverse)
-        self._ranges.setdefault(index_id, []).append(read)
+        self._ranges.setdefault((index_id, where), []).append(read)
         self._count += 1
         return read
+
+    def count_all(self) -> None:
+        """From now on what filters exclude counts too: R3."""
+        self._counts_all = True
 
     @property
     def count(self) -> int:
         """How many looks were recorded, merged or not: no fewer than `merged`."""
         return self._count
 
-    def merged(self) -> dict[int, IntervalSet]:
-        """The same keys as the fewest intervals, by index."""
-        return {
-            index_id: IntervalSet(self._intervals(index_id))
-            for index_id in self._points.keys() | self._ranges.keys()
+    def merged(self) -> dict[Source, IntervalSet]:
+        """The same keys as the fewest intervals, by index and filter."""
+        found: dict[Source, list[Interval]] = {
+            (index_id, None): [*map(Interval.point, points)]
+            for index_id, points in self._points.items()
         }
+        for (index_id, where), reads in self._ranges.items():
+            source = (index_id, None if self._counts_all else where)
+            found.setdefault(source, []).extend(
+                [read.consumed for read in reads if read.consumed is not None]
+            )
+        return {source: IntervalSet(intervals) for source, intervals in found.items()}
 
-    def _intervals(self, index_id: int) -> Iterator[Interval]:
-        yield from map(Interval.point, self._points.get(index_id, ()))
-        for read in self._ranges.get(index_id, ()):
-            if read.consumed is not None:
-                yield read.consumed
-
-    def items(self) -> Iterator[tuple[int, Interval]]:
-        """Every (index, interval), the fewest that cover what was read."""
-        for index_id, intervals in sorted(self.merged().items()):
+    def items(self) -> Iterator[tuple[Source, Interval]]:
+        """Every (index and filter, interval), the fewest that cover what was read."""
+        for source, intervals in sorted(self.merged().items(), key=_order):
             for interval in intervals:
-                yield index_id, interval
+                yield source, interval
 
-    def to_list(self) -> list[tuple[int, bytes, bytes | None]]:
-        """`items` as plain tuples, to cross a process boundary."""
-        return [(i, interval.start, interval.end) for i, interval in self.items()]
+    def to_list(self) -> list[Read]:
+        """`items` as they cross a process boundary."""
+        return [
+            Read(index_id, interval.start, interval.end, where)
+            for (index_id, where), interval in self.items()
+        ]
 
     def touched_by(self, keys: Iterable[IndexKey]) -> bool:
-        """Whether a write with these old and new keys could change what was read."""
-        return any(self._holds(index_id, key) for index_id, key in keys)
+        """Whether a write with these old and new keys may change what was read.
 
-    def _holds(self, index_id: int, key: bytes) -> bool:
-        return key in self._points.get(index_id, ()) or any(
-            read.consumed is not None and read.consumed.contains(key)
-            for read in self._ranges.get(index_id, ())
+        Filters are not asked: there is no document to judge.
+        """
+        merged = self.merged()
+        return any(
+            intervals.contains(key)
+            for index_id, key in keys
+            for (read_id, _), intervals in merged.items()
+            if read_id == index_id
         )
 
     def include(self, other: ReadSet) -> None:
         """Cover what another read set covers."""
-        for index_id, interval in other.items():
-            self.record(index_id, interval)
+        for (index_id, where), interval in other.items():
+            self.open_range(index_id, interval, reverse=False, where=where).exhausted()
 
     def __bool__(self) -> bool:
         return self._count > 0
+
+
+def _order(item: tuple[Source, IntervalSet]) -> tuple[int, bytes]:
+    index_id, where = item[0]
+    return index_id, where or b""

@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from convexlab.engine.overlay import Body, Row
-    from convexlab.engine.read_set import RangeRead
+    from convexlab.engine.read_set import RangeRead, Read
     from convexlab.engine.snapshot import Snapshot
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Document, IndexKey, IndexKeys
@@ -252,6 +252,7 @@ class Transaction:
         *,
         reverse: bool = False,
         expect: int | None = None,
+        where: bytes | None = None,
     ) -> Iterator[tuple[bytes, Document]]:
         """The (key, document) pairs of an index range, in the order of keys.
 
@@ -263,8 +264,9 @@ class Transaction:
             interval: which of its keys.
             reverse: from the end.
             expect: how many rows will probably be asked for.
+            where: the filter that whoever asks will apply; it is recorded only.
         """
-        read = self._open_range(index, interval, reverse=reverse)
+        read = self._open_range(index, interval, reverse=reverse, where=where)
         reached, usage_read = read.reached, self.usage.read
         for key, body in self._follow(
             read_bodies, index.id, interval, reverse=reverse, expect=expect
@@ -281,12 +283,13 @@ class Transaction:
         *,
         reverse: bool = False,
         limit: int | None = None,
+        where: bytes | None = None,
     ) -> list[Document]:
         """The documents of an index range, up to `limit`: as `range`, in one go."""
         return [
             document
             for bodies in self._read_through(
-                index, interval, reverse=reverse, limit=limit
+                index, interval, reverse=reverse, limit=limit, where=where
             )
             for document in from_stored_each(bodies)
         ]
@@ -302,9 +305,10 @@ class Transaction:
         *,
         reverse: bool = False,
         limit: int | None = None,
+        where: bytes | None = None,
     ) -> Iterator[list[bytes]]:
         """The texts of a range, chunk by chunk, each recorded before it is given."""
-        read = self._open_range(index, interval, reverse=reverse)
+        read = self._open_range(index, interval, reverse=reverse, where=where)
         start, end, is_last = interval.start, interval.end, interval.is_empty()
         left = sys.maxsize if limit is None else limit
         while left and not is_last:
@@ -336,9 +340,16 @@ class Transaction:
         return list(bodies)
 
     def _open_range(
-        self, index: IndexInfo, interval: Interval, *, reverse: bool
+        self,
+        index: IndexInfo,
+        interval: Interval,
+        *,
+        reverse: bool,
+        where: bytes | None,
     ) -> RangeRead:
-        read = self.read_set.open_range(index.id, interval, reverse=reverse)
+        read = self.read_set.open_range(
+            index.id, interval, reverse=reverse, where=where
+        )
         if self.read_set.count > self._most_looks:
             self._recount_intervals()
         return read
@@ -398,6 +409,16 @@ class Transaction:
                     return
                 start, end = chunk.start, chunk.end
             limit *= 4
+
+    def reads(self) -> list[Read]:
+        """What it looked at, for whoever wants to hear when that changes."""
+        usage, limits = self.usage, self.usage.limits
+        if (
+            usage.documents_read > limits.documents_read
+            or usage.bytes_read > limits.bytes_read
+        ):
+            self.read_set.count_all()
+        return self.read_set.to_list()
 
     def _is_seen(self, table: TableInfo) -> bool:
         """Whether the documents of a table are there: not while it is being filled."""

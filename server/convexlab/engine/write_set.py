@@ -9,7 +9,7 @@ side lists its key in every index of the table, so that whoever follows the log
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from convexlab.documents.encoding import from_stored
 
@@ -105,6 +105,43 @@ class DocumentWrite:
             yield from self.new_keys
 
 
+class Versions(NamedTuple):
+    """What one document was before a group of commits and is after it, and where.
+
+    Attributes:
+        old: the stored text; None: there was no document.
+        new: None: there is none any more.
+        old_keys: its places before.
+        new_keys: and after.
+    """
+
+    old: bytes | None
+    new: bytes | None
+    old_keys: IndexKeys
+    new_keys: IndexKeys
+
+
 def touched_keys(writes: Iterable[DocumentWrite]) -> list[IndexKey]:
     """Every place that the writes touch, once."""
     return list(dict.fromkeys(key for write in writes for key in write.places()))
+
+
+def size_of(versions: Versions) -> int:
+    """How many bytes of text they are."""
+    return len(versions.old or b"") + len(versions.new or b"")
+
+
+def net_versions(writes: Iterable[DocumentWrite]) -> list[Versions]:
+    """Each document before the first of the writes and after the last."""
+    net: dict[tuple[int, bytes], Versions] = {}
+    for write in writes:
+        document = (write.table, write.id)
+        first = net.get(document)
+        old, old_keys = (
+            (write.old and write.old.body, write.old_keys)
+            if first is None
+            else (first.old, first.old_keys)
+        )
+        new = write.new and write.new.body
+        net[document] = Versions(old, new, old_keys, write.new_keys)
+    return list(net.values())

@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from convexlab import knobs
-from convexlab.followers.subscriptions import Subscriptions, overlaps
+from convexlab.followers.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
-    from convexlab.followers.subscriptions import ReadInterval, TouchedKey
+    from convexlab.engine.read_set import Read
+    from convexlab.followers.written import Written
 
 P = TypeVar("P")
 
@@ -53,7 +54,7 @@ class QueryToken(NamedTuple):
 class Findings:
     """What a run looked at, besides saying something."""
 
-    reads: Sequence[ReadInterval]
+    reads: Sequence[Read]
     identity_read: bool = False
     clock_read: bool = False
 
@@ -110,10 +111,15 @@ class Results(Generic[P]):
         self._idle_bytes = 0
         # Groups since the oldest run under way, which must be checked against them.
         self._running: Counter[int] = Counter()
-        self._recent: deque[tuple[int, int, Sequence[TouchedKey] | None]] = deque()
+        self._recent: deque[tuple[int, int, Written | None]] = deque()
 
     def __len__(self) -> int:
         return len(self._subscriptions)
+
+    @property
+    def filtered_tables(self) -> Collection[int]:
+        """The tables of which groups should bring the documents' versions."""
+        return self._subscriptions.filtered_tables
 
     def find(
         self, token: QueryToken, identity: bytes | None, ts: int
@@ -172,15 +178,15 @@ class Results(Generic[P]):
         return result
 
     def publish(
-        self, previous_ts: int, ts: int, keys: Sequence[TouchedKey] | None
+        self, previous_ts: int, ts: int, written: Written | None
     ) -> list[CachedResult[P]]:
         """End what a group touched (None: everything) and return it (R2)."""
         if self._running and ts > previous_ts:
-            self._recent.append((previous_ts, ts, keys))
+            self._recent.append((previous_ts, ts, written))
         touched: Iterable[CachedResult[P]] = (
             list(self._subscriptions.all())
-            if keys is None
-            else self._subscriptions.touched(keys)
+            if written is None
+            else self._subscriptions.touched(written)
         )
         ended = list(touched)
         for result in ended:
@@ -214,13 +220,13 @@ class Results(Generic[P]):
             assert result in self._subscriptions
         assert self._running or not self._recent
 
-    def _touched_since(self, ts: int, reads: Sequence[ReadInterval]) -> int | None:
-        for previous_ts, group_ts, keys in self._recent:
-            if group_ts > ts and (keys is None or overlaps(reads, keys)):
+    def _touched_since(self, ts: int, reads: Sequence[Read]) -> int | None:
+        for previous_ts, group_ts, written in self._recent:
+            if group_ts > ts and (written is None or written.touches(reads)):
                 return previous_ts + 1
         return None
 
-    def _enter(self, result: CachedResult[P], reads: Sequence[ReadInterval]) -> None:
+    def _enter(self, result: CachedResult[P], reads: Sequence[Read]) -> None:
         self._current[result.key] = result
         self._subscriptions.add(result, reads)
         self._rest(result)

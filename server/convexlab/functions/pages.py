@@ -7,10 +7,13 @@ read again with the end it had then covers the same keys, with more rows or fewe
 Invariants
     P1  isDone says that the end of the range was met, not that it may be near.
     P2  With an end cursor, or a journal that has one, the page ends exactly there.
+    P3  What the filters exclude counts as read only if the page tells of it: by its
+        status, or because it was told how much to read at most.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from convexlab import knobs
@@ -66,7 +69,8 @@ class PageReader:
         self._most_bytes = _budget(opts, "maximumBytesRead")
         self._bytes_before = execution.tx.usage.bytes_read
         self._page: list[dict[str, Any]] = []
-        self._keys: list[bytes] = []
+        self._keys: list[bytes] = []  # of all rows read
+        self._matches: list[bytes] = []  # of those that pass the filters
 
     def read(self) -> Result:
         """The page; its end goes to the journal."""
@@ -103,8 +107,8 @@ class PageReader:
     def _up_to(self, after: bytes | None, end: bytes | None) -> Result:
         """All of (after, end], whatever number of rows that is."""
         rows = self._plan.rows(self._execution.tx, within=self._within(after, end))
-        for _, document in self._plan.matching(self._noted(rows)):
-            self._page.append(document)
+        for key, document in self._plan.matching(self._noted(rows)):
+            self._take(key, document)
         return self._result(end, self._recommendation())
 
     def _noted(self, rows: Any) -> Any:
@@ -123,7 +127,7 @@ class PageReader:
             for key, document in rows:
                 self._keys.append(key)
                 if matches is None or matches(document):
-                    self._page.append(document)
+                    self._take(key, document)
                 if len(self._page) == wanted:
                     return self._result(key, self._recommendation())
                 if (
@@ -137,12 +141,20 @@ class PageReader:
             return self._result(self._keys[-1], "SplitRequired")
         return self._result(None, self._recommendation())  # P1
 
+    def _take(self, key: bytes, document: dict[str, Any]) -> None:
+        self._matches.append(key)
+        self._page.append(document)
+
     def _within(self, after: bytes | None, end: bytes | None) -> Interval:
         """The keys in (after, end], in the query's direction; None is no bound."""
         if self._plan.is_reversed:
             return Interval(end or b"", after)
         start = b"" if after is None else after + b"\0"
         return Interval(start, None if end is None else end + b"\0")
+
+    @property
+    def _has_budget(self) -> bool:
+        return math.isfinite(self._most_rows) or math.isfinite(self._most_bytes)
 
     def _bytes_read(self) -> int:
         return self._execution.tx.usage.bytes_read - self._bytes_before
@@ -159,7 +171,9 @@ class PageReader:
         return "SplitRecommended" if is_large else None
 
     def _result(self, end: bytes | None, status: Status) -> Result:
-        keys = self._keys
+        if status is not None or self._has_budget:  # P3
+            self._execution.tx.read_set.count_all()
+        keys = self._matches if status is None else self._keys
         return {
             "page": self._page,
             "isDone": end is None,
@@ -180,7 +194,7 @@ class PageReader:
 def _budget(opts: Mapping[str, Any], name: str) -> float:
     value = opts.get(name)
     if value is None:
-        return float("inf")
+        return math.inf
     if not isinstance(value, int | float) or value <= 0:
         raise InvalidQuery(
             f"paginate: `{name}` is a number above 0, not {value!r}.",

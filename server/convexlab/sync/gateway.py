@@ -33,6 +33,7 @@ from convexlab.errors import (
     OutOfRetention,
     RemoteProtocolError,
 )
+from convexlab.followers.written import Written
 from convexlab.functions.cache import QueryToken, Results
 from convexlab.protocol.messages import Authenticate, decode
 from convexlab.sync.backend import (
@@ -44,6 +45,7 @@ from convexlab.sync.backend import (
     MutationRun,
     QueryCall,
 )
+from convexlab.sync.interest import Interest
 from convexlab.sync.rounds import Rounds, closing
 from convexlab.sync.session import ClientSession, FollowedQuery
 from convexlab.sync.transition import Payload, payload_of, refusal, request_id
@@ -108,11 +110,13 @@ class Gateway:
         self._pause_seconds = pause_seconds
         self._ts = backend.ts
         self._results: Results[Payload] = Results(clock=clock)
+        self._interest = Interest(backend, clock)
         self._rounds = Rounds(
             backend,
             self._results,
             carry_out=self._carry_out,
             may_begin=lambda session: not self._sessions[session].is_congested,
+            interest=self._interest,
             round_seconds=round_seconds,
         )
         self._sessions: dict[ClientSession, Outbox] = {}
@@ -196,7 +200,13 @@ class Gateway:
     def published(self, group: Published) -> None:
         """Take in one group, in one step (G1)."""
         known = group.previous_ts <= self._ts
-        ended = self._results.publish(self._ts, group.ts, group.keys if known else None)
+        written = (
+            Written(group.keys, group.versions)
+            if known and group.keys is not None
+            else None
+        )
+        ended = self._results.publish(self._ts, group.ts, written)
+        self._interest.look(self._results.filtered_tables)
         self._ts = max(self._ts, group.ts)
         for result in ended:
             for query in result.watchers:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from convexlab.functions.cache import CachedResult, Results
     from convexlab.sync.backend import Backend, QueryRun
+    from convexlab.sync.interest import Interest
     from convexlab.sync.session import ClientSession, Flight, FollowedQuery
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Rounds:
         results: what is known.
         carry_out: does a session's work.
         may_begin: whether a session's socket takes another Transition.
+        interest: is told what results are read through.
         round_seconds: how long a round waits for its queries.
     """
 
@@ -89,12 +91,14 @@ class Rounds:
         *,
         carry_out: Callable[[ClientSession, Sequence[Work]], None],
         may_begin: Callable[[ClientSession], bool],
+        interest: Interest,
         round_seconds: float,
     ) -> None:
         self._backend = backend
         self._results = results
         self._carry_out = carry_out
         self._may_begin = may_begin
+        self._interest = interest
         self._round_seconds = round_seconds
         self._wanting: dict[ClientSession, None] = {}
         self._runs: dict[_RunKey, _Run] = {}
@@ -289,6 +293,7 @@ class Rounds:
             journal=said.journal,
             findings=Findings(said.reads, said.identity_read, said.clock_read),
         )
+        self._interest.follow(self._results.filtered_tables)
         self._tell(result, waiters)
 
     def _tell(self, result: CachedResult[Payload], waiters: list[_Waiter]) -> None:

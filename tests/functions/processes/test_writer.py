@@ -10,7 +10,7 @@ from convexlab.engine.audit import audit
 from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention
 from convexlab.errors import Unavailable
-from convexlab.functions.processes.messages import Import
+from convexlab.functions.processes.messages import Import, ShowVersions
 from tests import full_disk
 
 if TYPE_CHECKING:
@@ -58,6 +58,23 @@ def test_a_failure_leaves_its_neighbours_in_the_group_alone(writing: Writing):
     )
     assert "on purpose" in failed.failure.message
     assert (value_of(one), value_of(other)) == (["a"], ["a", "b"])
+
+
+def test_groups_bring_the_documents_of_the_tables_that_are_shown(writing: Writing):
+    writing.ask(add(writing, "a"))
+    notes = writing.writer.committer.catalog.tables["notes"].number
+    writing.gateway.send([ShowVersions([notes])])
+    writing.ask(add(writing, "b"))
+    group = writing.groups[-1]
+    (written,) = group.versions
+    assert (written.old, b'"text":"b"' in written.new) == (None, True)
+    assert {index_id >> 16 for index_id, _ in written.new_keys} == {notes}
+    assert not {index_id >> 16 for index_id, _ in group.touched} & {notes}
+    writing.gateway.send([ShowVersions([])])
+    writing.ask(add(writing, "c"))
+    group = writing.groups[-1]
+    assert group.versions == []
+    assert {index_id >> 16 for index_id, _ in group.touched} == {notes}
 
 
 # -- recovery --------------------------------------------------------------------

@@ -33,9 +33,10 @@ from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import Answer, Group, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convexlab.engine.committer import CommitGroup, Committer
+    from convexlab.engine.write_set import IndexKey, Versions
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.messages import FromProcess, ToProcess
 
@@ -62,6 +63,8 @@ class Flusher:
         fault: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.lock = threading.RLock()
+        # Tables whose documents' versions are published; *set by* the writer.
+        self.shown: frozenset[int] = frozenset()
         self._gave_up = gave_up
         self._fault = fault
         self._committer = committer
@@ -184,12 +187,14 @@ class Flusher:
         self,
         previous: int,
         ts: int,
-        touched: list[tuple[int, bytes]],
+        touched: list[IndexKey],
         messages: list[Outgoing],
+        versions: Sequence[Versions] = (),
     ) -> None:
         replies = [m for m in messages if isinstance(m, Reply)]
         answers = [m for m in messages if isinstance(m, Answer)]
-        self._channel.send([Group(previous, ts, touched, replies), *answers])
+        group = Group(previous, ts, touched, replies, list(versions))
+        self._channel.send([group, *answers])
 
     # -- the flusher's thread -----------------------------------------------------------
 
@@ -211,7 +216,7 @@ class Flusher:
     def _flush(self) -> None:
         group, messages = self._sealed, self._outgoing
         assert group is not None
-        touched = group.keys()
+        touched, versions = group.written(self.shown)
         try:
             self._committer.flush(group)
         except Unavailable as error:
@@ -223,7 +228,7 @@ class Flusher:
             os.write(self._ring, b"\0")
             return
         self._fault("flusher.flushed")
-        self._publish(group.previous_ts, group.ts, touched, messages)  # F2
+        self._publish(group.previous_ts, group.ts, touched, messages, versions)  # F2
         self._fault("flusher.published")
         with self.lock:
             self._is_flushed = True

@@ -15,6 +15,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from convexlab.engine.read_set import Read
+from convexlab.engine.write_set import Versions
+
 
 class Message(
     msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False, kw_only=False
@@ -105,6 +108,12 @@ class RaiseClock(Message, frozen=True):
     """Every commit from now on is after `ts`."""
 
     ts: int
+
+
+class ShowVersions(Message, frozen=True):
+    """Let groups bring the versions of documents of these tables, and of no others."""
+
+    tables: list[int]
 
 
 class Recover(Message, frozen=True):
@@ -245,6 +254,7 @@ ToProcess: TypeAlias = (
     | RunQuery
     | RunMutation
     | RaiseClock
+    | ShowVersions
     | Recover
     | Analyze
     | Preload
@@ -281,7 +291,7 @@ class QueryDone(Message, frozen=True):
     failure: Failure | None
     log_lines: list[str]
     journal: str | None
-    read_set: list[tuple[int, bytes, bytes | None]]
+    read_set: list[Read]
     identity_read: bool
     clock_read: bool
     seconds: float
@@ -307,12 +317,15 @@ class Group(Message, frozen=True):
         ts: the newest timestamp of the group.
         touched: (index, key), old and new, of every document written.
         replies: the group's outcomes, in the order in which they ran.
+        versions: the documents before and after, of tables of which they were asked
+            for; their places are not in `touched`.
     """
 
     previous: int
     ts: int
     touched: list[tuple[int, bytes]] | None
     replies: list[Reply]
+    versions: list[Versions] = []
 
 
 class Answer(Message, frozen=True):

@@ -168,7 +168,7 @@ class Reader:
             failure=failure_of(outcome),
             log_lines=outcome.log_lines,
             journal=outcome.journal,
-            read_set=tx.read_set.to_list(),
+            read_set=tx.reads(),
             identity_read=outcome.identity_read,
             clock_read=outcome.clock_read,
             seconds=time.perf_counter() - began,

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from convexlab import knobs
+from convexlab.engine.read_set import Read
 from convexlab.errors import (
     Closing,
     ConvexlabError,
@@ -52,11 +53,12 @@ from convexlab.functions.processes.messages import (
     Reply,
     RunMutation,
     RunQuery,
+    ShowVersions,
 )
 from convexlab.functions.processes.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 Awaited: TypeAlias = "asyncio.Future[Any]"
@@ -125,6 +127,7 @@ class Supervisor:
         self._writer: Worker | None = None
         self._writer_calls: dict[int, _Call] = {}
         self._least_ts = 0  # every later commit is after it
+        self._shown: list[int] = []  # tables whose versions groups bring
         self._deaths = 0  # of writers, since one answered a call
         self._readers: list[_Reader] = []
         self._analysts: dict[Worker, dict[int, _Call]] = {}
@@ -235,6 +238,12 @@ class Supervisor:
         self._least_ts = max(self._least_ts, ts)
         if self._writer is not None:
             self._writer.send(RaiseClock(ts))
+
+    def show_versions(self, tables: Collection[int]) -> None:
+        """Let groups bring the versions of these tables' documents, from some on."""
+        self._shown = sorted(tables)
+        if self._writer is not None:
+            self._writer.send(ShowVersions(self._shown))
 
     def _to_writer(self, call: _Call) -> None:
         self._writer_calls[call.message.number] = call
@@ -451,7 +460,7 @@ class Supervisor:
             case RunQuery(path=path, at=at):
                 # Data does not wake it: it looked at its module only.
                 index, interval = module_presence(path)
-                reads = [(index, interval.start, interval.end)]
+                reads = [Read(index, interval.start, interval.end)]
                 _succeed(
                     call,
                     QueryDone(
@@ -489,6 +498,7 @@ class Supervisor:
         ]
         writer.send(Recover(since=self.ts, calls=mutations))
         writer.send(RaiseClock(self._least_ts))
+        writer.send(ShowVersions(self._shown))
         for number in waiting:  # the writer passes over what it found recorded
             writer.send(self._writer_calls[number].message)
 

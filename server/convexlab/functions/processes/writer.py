@@ -53,6 +53,7 @@ from convexlab.functions.processes.messages import (
     Recover,
     Reply,
     RunMutation,
+    ShowVersions,
     Stop,
     ToProcess,
 )
@@ -237,6 +238,8 @@ class Writer:
                 self._run_mutation(message)
             case RaiseClock(ts=ts):
                 self.committer.raise_clock(ts)
+            case ShowVersions(tables=tables):
+                self._flusher.shown = frozenset(tables)
             case Recover():
                 self._recover(message)
             case Stop():
