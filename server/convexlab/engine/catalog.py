@@ -304,6 +304,7 @@ def presence_of(name: str) -> tuple[int, Interval]:
     return TABLES_BY_NAME, Interval.prefix(encode_key(name))
 
 
+@lru_cache(maxsize=4096)
 def index_presence(table: TableNumber, name: str) -> tuple[int, Interval]:
     """Where in `_indexes` an index of that name is, or would be: K2."""
     return INDEXES_BY_TABLE, Interval.prefix(encode_key(table, name))

@@ -11,8 +11,9 @@ Invariants
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from msgspec.structs import replace
 
 from convexlab import knobs
 from convexlab.errors import InvalidQuery, InvalidValue, NotAllowed, NotFound
@@ -60,12 +61,17 @@ class Query:
         self._check_is_first("with_index")
         plan = self._plan
         index = self._find_index(name)
-        sourced = replace(plan, index=index, source=name, is_sourced=True)
+        intervals = plan.intervals
         if index is not None and (ranges or equals):
             by_name = {wire_name(field): value for field, value in equals.items()}
             found = intervals_of(f"{plan.name}.{name}", index, ranges, by_name)
-            sourced = replace(sourced, intervals=tuple(found))
-        return Query(self._execution, sourced)
+            intervals = tuple(found)
+        return Query(
+            self._execution,
+            replace(
+                plan, index=index, source=name, intervals=intervals, is_sourced=True
+            ),
+        )
 
     def _find_index(self, name: str) -> IndexInfo | None:
         plan, execution = self._plan, self._execution

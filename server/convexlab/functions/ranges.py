@@ -10,7 +10,6 @@ whatever sorts behind or before it, of any type.
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from convexlab.documents.ids import decode_id
@@ -106,35 +105,31 @@ class IndexRange:
 
     def intervals(self, index: IndexInfo) -> list[Interval]:
         """What it comes to in an index; empty intervals left out."""
-        fields = key_fields(index)
-        bounds = self._bounds()
-        used = [*self._equals, *{bound.field for bound in bounds}]
+        fields, bounds = key_fields(index), self._bounds()
+        prefix = fields[: len(self._equals)]
+        if self._equals.keys() != set(prefix) or (
+            bounds and bounds[0].field not in fields[len(prefix) : len(prefix) + 1]
+        ):
+            raise self._misused(fields, [*self._equals, *{b.field for b in bounds}])
+        starts = [b""]
+        for name in prefix:
+            parts = [_part(index, name, value) for value in self._equals[name]]
+            starts = [start + part for start in starts for part in parts if part]
+        intervals = [self._interval(index, start) for start in starts]
+        return [interval for interval in intervals if not interval.is_empty()]
+
+    def _misused(self, fields: tuple[str, ...], used: list[str]) -> InvalidQuery:
         for field in used:
             if field not in fields:
-                raise InvalidQuery(
+                return InvalidQuery(
                     f"The index range uses `{field}`, which is not a field of index {self._index} (its fields: {', '.join(fields)}).",
                     kind="FieldNotInIndex",
                 )
-        prefix, last = fields[: len(self._equals)], fields[len(used) - 1 : len(used)]
-        if set(prefix) != self._equals.keys() or (
-            bounds and [bounds[0].field] != list(last)
-        ):
-            raise InvalidQuery(
-                f"The index range did not use the fields of index {self._index} in order. Its fields: {', '.join(fields)}. "
-                f"Used: {', '.join(used)}. First equalities on the first fields, then bounds on the next one.",
-                kind="InvalidIndexRange",
-            )
-        intervals = (
-            self._interval(index, b"".join(filter(None, parts)))
-            for parts in product(
-                *(
-                    [_part(index, name, value) for value in self._equals[name]]
-                    for name in prefix
-                )
-            )
-            if None not in parts
+        return InvalidQuery(
+            f"The index range did not use the fields of index {self._index} in order. Its fields: {', '.join(fields)}. "
+            f"Used: {', '.join(used)}. First equalities on the first fields, then bounds on the next one.",
+            kind="InvalidIndexRange",
         )
-        return [interval for interval in intervals if not interval.is_empty()]
 
     def _interval(self, index: IndexInfo, prefix: bytes) -> Interval:
         start, end = prefix, after_prefix(prefix) if prefix else None
@@ -218,6 +213,8 @@ def _everything(builder: IndexRange) -> IndexRange:
 
 def merged(intervals: list[Interval]) -> list[Interval]:
     """The same keys in sorted, disjoint intervals."""
+    if len(intervals) < 2:
+        return intervals
     out: list[Interval] = []
     for interval in sorted(intervals, key=_start):
         if out and (out[-1].end is None or interval.start <= out[-1].end):
