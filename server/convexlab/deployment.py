@@ -28,6 +28,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.auth.tokens import Tokens
 from convexlab.errors import ConvexlabError, Unavailable
+from convexlab.sync.asks import Asks
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.web.admin import Admin
@@ -176,6 +177,7 @@ class Deployment:
         self._closing = contextlib.AsyncExitStack()
         self.backend: ProcessBackend
         self.gateway: Gateway
+        self.asks: Asks
         self.url = ""
 
     async def open(self) -> None:
@@ -192,6 +194,8 @@ class Deployment:
         deployed = await backend.open()
         self.backend = backend
         self.gateway = gateway = Gateway(backend)
+        self.asks = Asks(gateway)
+        backend.supervisor.runners.answer = self.asks.answer
         origins = set(options.origins)
         tokens = Tokens(keys.admin_key, deployed.providers)
         self._closing.push_async_callback(tokens.close)
@@ -205,7 +209,7 @@ class Deployment:
         )
 
         async def learn(pushed: PushResult) -> None:
-            backend.learn(pushed.functions)
+            backend.learn(pushed.functions, pushed.plain)
             if tokens.believe(pushed.providers):
                 await door.recheck()
 

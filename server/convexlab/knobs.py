@@ -270,3 +270,24 @@ FOLLOWER_ANSWER_SECONDS: Final = 1.0
 FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.
 FOLLOWER_IDLE_SECONDS: Final = 2.0
+
+# -- actions ----------------------------------------------------------------------
+
+# Convex's for its Node actions; module loading and waiting for other functions included.
+ACTION_SECONDS: Final = 10 * 60.0
+# How long a cancelled action may take to put things in order.
+CANCEL_SECONDS: Final = 2.0
+# Convex's bound on what one action has under way.
+MAX_ACTION_CALLS: Final = 1000
+# Plain actions that run at once, each in a process (about 60 MB); more wait. Those
+# that a plain action calls come on top, since it waits for them: together so many.
+PLAIN_RUNNERS: Final = 16
+MAX_PLAIN_RUNNERS: Final = 64
+# Actions may call actions so deep.
+MAX_NESTED_ACTIONS: Final = 8
+# A runner that had nothing to do for so long ends; the last one stays warm.
+RUNNER_IDLE_SECONDS: Final = 60.0
+# How often a shared runner says that its event loop turns, and how long it may not
+# until new actions are given to another.
+RUNNER_BEAT_SECONDS: Final = 0.25
+RUNNER_STALL_SECONDS: Final = 1.0

@@ -16,7 +16,6 @@ from a seed, and nobody ends a function that runs for too long.
 from __future__ import annotations
 
 import random
-import re
 import textwrap
 import time
 from collections.abc import Mapping
@@ -26,16 +25,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from convexlab.documents.encoding import from_stored, from_wire, to_stored
+from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine import backfill
 from convexlab.engine.committer import Committer
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import (
-    ConvexError,
     ConvexlabError,
-    FunctionFailed,
     InvalidArguments,
     NotAuthenticated,
     NotFound,
@@ -47,7 +44,7 @@ from convexlab.functions.definition import reference_path
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.identity import Identity
 from convexlab.functions.modules import ModuleSet, ModuleSource, analyze, module_path
-from convexlab.functions.processes.failures import error_from
+from convexlab.functions.processes.failures import error_from, raised_from
 from convexlab.functions.processes.messages import (
     AbortPush,
     BeginPush,
@@ -62,12 +59,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from convexlab.engine.transaction import Transaction
-    from convexlab.functions.runner import FunctionError
 
 T = TypeVar("T")
 Modules = str | Path | Mapping[str, str]
 
-_FRAMES: Final = re.compile(rf'^  File "{determinism.USER_FILES}', re.MULTILINE)
 _CALL_NS: Final = 1_000_000
 _CURSOR_SECRET: Final = b"the cursors of a test"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -265,7 +260,8 @@ class _Core:
         for line in outcome.log_lines:
             print(f"{path} {line}")  # noqa: T201 - a function's log belongs to its caller
         if outcome.error is not None:
-            raise _raised(outcome.error)
+            error = outcome.error
+            raise raised_from(Failure(error.message, error.code, error.data))
         if kind == "mutation":
             self._commit(tx)
         assert outcome.value is not None, "a call has a value or an error"
@@ -392,22 +388,3 @@ def _sources(modules: Modules) -> list[ModuleSource]:
         for file in sorted(folder.rglob("*.py"))
         if (path := module_path(file.relative_to(folder).as_posix())) is not None
     ]
-
-
-def _raised(error: FunctionError) -> ConvexlabError:
-    """A call's error as `db` raises it."""
-    found = _FRAMES.search(error.message)
-    at = len(error.message) if found is None else found.start()
-    sentence, traceback = error.message[:at].rstrip(), error.message[at:]
-    raised: ConvexlabError
-    if error.data is not None:
-        raised = ConvexError(from_wire(error.data))
-    elif sentence.startswith("Uncaught "):
-        raised = FunctionFailed(sentence.removeprefix("Uncaught "), traceback=traceback)
-    elif sentence.startswith("Trying to execute"):  # there is none of this kind
-        raised = NotFound(sentence)
-    else:
-        raised = error_from(Failure(sentence, error.code))
-    if traceback:
-        raised.add_note(f"In the deployment:\n{traceback}")
-    return raised

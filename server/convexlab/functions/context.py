@@ -25,6 +25,7 @@ from convexlab.functions.scheduler import Scheduler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convexlab.documents.validator import TableNumbers
     from convexlab.documents.value import Value
     from convexlab.functions.definition import Reference
     from convexlab.functions.execution import Execution
@@ -182,14 +183,6 @@ class MutationCtx(QueryCtx):
         return Scheduler(self._execution)
 
 
-class ActionCtx:
-    """What an `async def` action is given; actions do not run in this release."""
-
-
-class SyncActionCtx:
-    """What a plain `def` action is given; actions do not run in this release."""
-
-
 _ELSEWHERE = {
     "run_mutation": "only mutations and actions call mutations",
     "scheduler": "only mutations and actions schedule functions",
@@ -225,18 +218,30 @@ def call(
 
     User code has the floor before and after.
     """
-    signature = definition.signature
     tables = execution.tx.catalog.table_numbers
-    try:
-        arguments = signature.bind(values, tables)
-    except (ValueMismatch, InvalidArguments) as error:
-        raise InvalidArguments(f"ArgumentValidationError: {error}") from None
+    arguments = bound(definition, values, tables)
     assert definition.module is not None, f"M1: {definition} was found in no module"
     execution.entered.add(definition.module)
     result = definition.handler(ctx, **arguments)
     if inspect.iscoroutine(result):
         result = finished(result, definition)
-    return checked_result(definition, result, execution)
+    return checked_result(definition, result, tables)
+
+
+def bound(
+    definition: FunctionDefinition[..., Any],
+    values: dict[str, Any],
+    tables: TableNumbers,
+) -> dict[str, Any]:
+    """The arguments, checked, as the handler takes them.
+
+    Raises:
+        InvalidArguments: as Convex words it.
+    """
+    try:
+        return definition.signature.bind(values, tables)
+    except (ValueMismatch, InvalidArguments) as error:
+        raise InvalidArguments(f"ArgumentValidationError: {error}") from None
 
 
 def finished(coroutine: Any, definition: FunctionDefinition[..., Any]) -> Any:
@@ -252,7 +257,7 @@ def finished(coroutine: Any, definition: FunctionDefinition[..., Any]) -> Any:
 
 
 def checked_result(
-    definition: FunctionDefinition[..., Any], result: object, execution: Execution
+    definition: FunctionDefinition[..., Any], result: object, tables: TableNumbers
 ) -> Value:
     """The result as a value, checked against `returns`."""
     if isinstance(result, Query):
@@ -268,7 +273,7 @@ def checked_result(
     signature = definition.signature
     if signature.returns is not None:
         try:
-            signature.check_result(value, execution.tx.catalog.table_numbers)
+            signature.check_result(value, tables)
         except ValueMismatch as error:
             raise InvalidArguments(f"ReturnsValidationError: {error}") from None
     return value

@@ -11,6 +11,7 @@ A reference says which function is meant: the definition itself, `api.tasks.crea
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 from contextvars import ContextVar
@@ -125,6 +126,16 @@ class FunctionDefinition(Generic[P, R]):
                 f'for instance "tasks:{shown}", or push the module it is in.'
             )
         return f"{self.module}:{self.name}"
+
+    @functools.cached_property
+    def is_async(self) -> bool:
+        """Whether it is an `async def`, also under decorators that keep it."""
+        function: Any = self.handler
+        while function is not None:
+            if inspect.iscoroutinefunction(function):
+                return True
+            function = getattr(function, "__wrapped__", None)
+        return False
 
     @property
     def kind_name(self) -> str:

@@ -90,6 +90,7 @@ class FunctionSpec:
         description: its docstring.
         line: where it is defined.
         route: method and path, for what an HTTP router leads to.
+        is_async: whether it is an `async def`.
     """
 
     module: str
@@ -101,6 +102,7 @@ class FunctionSpec:
     description: str | None = None
     line: int | None = None
     route: tuple[str, str] | None = None
+    is_async: bool = False
 
     @property
     def path(self) -> str:
@@ -343,6 +345,10 @@ class ModuleSet:
             self._found[path] = found
         return found
 
+    def knows(self, path: str) -> bool:
+        """Whether `function` answers at once, without loading anything."""
+        return path in self._found
+
     def load(self, path: str) -> LoadedModule:
         """A module, run if it has not been.
 
@@ -581,6 +587,11 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
     return functions
 
 
+def plain_actions(functions: Iterable[FunctionSpec]) -> list[str]:
+    """The paths of the actions that need a process to themselves."""
+    return [f.path for f in functions if f.kind == "action" and not f.is_async]
+
+
 def _line_and_name(spec: FunctionSpec) -> tuple[int, str]:
     return spec.line or 0, spec.name
 
@@ -656,6 +667,7 @@ def _spec(
         returns,
         description=inspect.getdoc(function.handler),
         line=node.lineno if node is not None else code.co_firstlineno,
+        is_async=function.is_async,
     )
 
 

@@ -14,7 +14,11 @@ class LogLines:
         self.lines: list[str] = []
 
     def add(self, level: str, *parts: object) -> None:
-        """Appends one line, cut to the documented length; past the last one nothing."""
+        """Appends one line of values, as Convex shows them; past the last one nothing."""
+        self.add_text(level, " ".join(map(repr, parts)))
+
+    def add_text(self, level: str, text: str) -> None:
+        """Appends one line as it is, cut to the documented length."""
         count = len(self.lines)
         if count > knobs.MAX_LOG_LINES:
             return
@@ -23,7 +27,7 @@ class LogLines:
                 f"[ERROR] Log overflow (maximum {count}). Remaining log lines omitted."
             )
             return
-        line = f"[{level}] {' '.join(map(repr, parts))}"
+        line = f"[{level}] {text}"
         encoded = line.encode("utf-8", "replace")
         if len(encoded) > knobs.MAX_LOG_LINE_BYTES:
             kept = encoded[: knobs.MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")

@@ -16,7 +16,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_stored, to_wire
-from convexlab.documents.value import normalize, size_of
+from convexlab.documents.value import normalize
 from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
 from convexlab.functions import determinism
 from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
@@ -124,12 +124,12 @@ def run(
     )
     tx.read_set.record(*module_presence(path))
     try:
-        definition = _find(modules, path, kind, admin=admin)
-        values = _arguments(args_json)
+        definition = find(modules, path, kind, admin=admin)
+        values = arguments_of(args_json)
         if journal is not None:
             execution.incoming = _journal(journal)
     except CallerError as error:
-        outcome.error = _refused(error)
+        outcome.error = refused(error)
         return outcome
     token = determinism.begin(run_)
     clock.enter()
@@ -137,13 +137,13 @@ def run(
         ctx = MutationCtx(execution) if kind == "mutation" else QueryCtx(execution)
         outcome.result = call(definition, values, ctx, execution)
         run_.active = False
-        outcome.value = _encoded(outcome.result, stored=stored)
+        outcome.value = encoded(outcome.result, stored=stored)
     except BaseException as error:
         run_.active = False
-        if _is_signal(error):
+        if is_signal(error):
             raise
         outcome.result = None
-        outcome.error = _failed(error, modules)
+        outcome.error = failed(error, modules)
     finally:
         clock.leave()
         determinism.end(token)
@@ -157,7 +157,7 @@ def run(
     return outcome
 
 
-def _is_signal(error: BaseException) -> bool:
+def is_signal(error: BaseException) -> bool:
     """Whether it is meant for the process, and is no error of user code."""
     if isinstance(error, Exception | SystemExit):
         return False
@@ -165,9 +165,15 @@ def _is_signal(error: BaseException) -> bool:
     return ours or isinstance(error, KeyboardInterrupt)
 
 
-def _find(
+def find(
     modules: ModuleSet, path: str, kind: str, *, admin: bool
 ) -> FunctionDefinition[..., Any]:
+    """The function that is called, if who calls may.
+
+    Raises:
+        NotFound: there is none; an internal one is none to others than admins.
+        NotAllowed: it is of another kind.
+    """
     try:
         definition = modules.function(path)
     except NotFound:
@@ -187,7 +193,13 @@ def _shown(path: str) -> str:
     return f"{module.removesuffix('.js')}{colon}{name}"
 
 
-def _arguments(args_json: bytes) -> dict[str, Any]:
+def arguments_of(args_json: bytes) -> dict[str, Any]:
+    """The arguments' JSON: one object, or an array that holds one.
+
+    Raises:
+        InvalidArguments: it is too large, or anything else.
+        InvalidValue: it holds what is no value.
+    """
     if len(args_json) > knobs.MAX_VALUE_BYTES:
         raise InvalidArguments(
             f"Arguments are too large ({len(args_json)} bytes, at most {knobs.MAX_VALUE_BYTES})."
@@ -211,23 +223,27 @@ def _journal(journal: str) -> list[str]:
         raise InvalidArguments("InvalidCursor: the journal cannot be read.") from None
 
 
-def _encoded(value: Value, *, stored: bool) -> bytes:
+def encoded(value: Value, *, stored: bool) -> bytes:
+    """A result's JSON.
+
+    Raises:
+        InvalidArguments: it is too large.
+    """
     encoded = to_stored(value) if stored else to_wire(value)
-    limit = knobs.MAX_VALUE_BYTES
-    # N.B. no value is larger than nine times its JSON: a number is `1`, or 9 bytes.
-    if 9 * len(encoded) > limit and (size := size_of(value)) > limit:
+    if len(encoded) > knobs.MAX_VALUE_BYTES:
         raise InvalidArguments(
-            f"The result is too large ({size} bytes, at most {limit})."
+            f"The result is too large ({len(encoded)} bytes, at most {knobs.MAX_VALUE_BYTES})."
         )
     return encoded
 
 
-def _refused(error: CallerError) -> FunctionError:
+def refused(error: CallerError) -> FunctionError:
     """An error before user code began: it says itself what is wrong."""
     return FunctionError(str(error), code=error.code)
 
 
-def _failed(error: BaseException, modules: ModuleSet) -> FunctionError:
+def failed(error: BaseException, modules: ModuleSet) -> FunctionError:
+    """An error of user code, with the user's own frames."""
     code = error.code if isinstance(error, CallerError) else "FunctionFailed"
     if isinstance(error, ConvexError):
         return _application_error(error, modules)

@@ -17,7 +17,7 @@ Order, which everything else rests on
         calls `published(group)` in one step, without an await between or inside.
         `group.previous_ts` is the `ts` before.
     B2  A group is durable before it is published, and everything committed in
-        `(previous_ts, ts]` is in its `keys` or its `versions`.
+        `(previous_ts, ts]` is in its `keys`.
     B3  Every submitted mutation is answered exactly once, in the `replies` of some
         group, by a `Reply` that holds the very object that was submitted: a fresh
         commit in the group that carries it (`previous_ts < run.ts <= ts`), a failure
@@ -37,13 +37,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Sequence
+    from collections.abc import Awaitable, Sequence
 
-    from convexlab.engine.read_set import Read
-    from convexlab.engine.write_set import IndexKey, Versions
     from convexlab.errors import ConvexlabError
+    from convexlab.functions.processes.runners import Run
 
 FunctionKind = Literal["query", "mutation", "action"]
+
+# (index id, start, end): the keys in [start, end); None is after every key.
+ReadInterval = tuple[int, bytes, bytes | None]
+# (index id, key): an index entry that appeared, changed or went.
+TouchedKey = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,14 @@ class MutationCall:
 
 @dataclass(frozen=True, slots=True)
 class ActionCall:
-    """One run of an action."""
+    """One run of an action; `within` is the run of the action that calls it."""
 
     call_id: str
     path: str
     args: bytes
     caller: Caller = ANONYMOUS
     stored: bool = False
+    within: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class QueryRun:
     error: RunError | None = None
     log_lines: tuple[str, ...] = ()
     journal: str | None = None
-    reads: Sequence[Read] = ()
+    reads: Sequence[ReadInterval] = ()
     identity_read: bool = False
     clock_read: bool = False
 
@@ -147,11 +152,12 @@ class MutationRun:
 
 @dataclass(frozen=True, slots=True)
 class ActionRun:
-    """What an action said."""
+    """What an action said; `ts` is the newest commit of its mutations, 0 for none."""
 
     value: bytes | None = None
     error: RunError | None = None
     log_lines: tuple[str, ...] = ()
+    ts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +176,13 @@ class Reply:
 class Published:
     """One group, durable: the timestamp before, what it touched, who is answered.
 
-    `keys` are the index entries that appeared, changed or went; None means unknown
-    (after a gap): every result ends. `versions` are documents before and after, with
-    their own keys, for filters to judge.
+    `keys` None means unknown (after a gap): every result ends.
     """
 
     previous_ts: int
     ts: int
-    keys: Sequence[IndexKey] | None = ()
+    keys: Sequence[TouchedKey] | None = ()
     replies: Sequence[Reply] = field(default=())
-    versions: Sequence[Versions] = ()
 
 
 class Listener(Protocol):
@@ -215,16 +218,10 @@ class Backend(Protocol):
         """
 
     def run_action(self, call: ActionCall) -> Awaitable[ActionRun]:
-        """Run an action.
+        """Run an action, once; that its process died is in the outcome.
 
         Raises:
-            Unavailable: no runner could run it; it may or may not have begun.
-        """
-
-    def show_versions(self, tables: Collection[int]) -> None:
-        """Let groups bring the versions of documents of these tables, and no others.
-
-        From some group on; until then their keys come without.
+            Unavailable: no runner could take it; it has not begun.
         """
 
     def kind(self, path: str) -> FunctionKind | None:

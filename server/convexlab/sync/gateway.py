@@ -64,6 +64,7 @@ from convexlab.sync.work import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convexlab.functions.processes.runners import Run
     from convexlab.sync.backend import Backend, Published, Reply
 
 
@@ -379,15 +380,23 @@ class Gateway:
         caller: Caller = ANONYMOUS,
         *,
         stored: bool = False,
+        within: Run | None = None,
     ) -> ActionRun:
-        """Run an action.
+        """Run an action, once.
+
+        Args:
+            path: the function.
+            args: JSON of its arguments.
+            caller: who is asking.
+            stored: numbers in the result as they are stored.
+            within: the run of the action that calls it.
 
         Raises:
-            RetryError: it may or may not have run.
+            RetryError: it has not begun.
         """
         self.last_active = self._clock()
         return await self.backend.run_action(
-            ActionCall(self._new_call_id(), path, args, caller, stored)
+            ActionCall(self._new_call_id(), path, args, caller, stored, within)
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from convexlab.errors import ConvexlabError
+from convexlab.errors import ConvexlabError, NotAllowed, NotFound
+from convexlab.functions.definition import camel_case
 from convexlab.functions.processes import messages
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.push import Pusher
@@ -24,7 +25,7 @@ from convexlab.sync.backend import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from convexlab.functions.processes.push import Deployed
@@ -43,24 +44,41 @@ class ProcessBackend:
         self.supervisor = Supervisor(folder, secret, log, self._published)
         self.pusher = Pusher(self.supervisor)
         self.ts = 0
+        # The deployment's variables, as actions see them.
+        self.environment: Callable[[], Mapping[str, str]] = dict
         self._listener: Listener | None = None
         self._kinds: dict[str, FunctionKind] = {}
+        self._internal: set[str] = set()
+        self._plain: set[str] = set()
 
     async def open(self) -> Deployed:
         """Start the processes; what is deployed."""
         await self.supervisor.open()
         self.ts = self.supervisor.ts
         deployed = await self.pusher.describe(counts=False)
-        self.learn(deployed.functions)
+        self.learn(deployed.functions, deployed.plain)
         return deployed
 
-    def learn(self, functions: Sequence[dict[str, Any]]) -> None:
-        """Take in what is deployed, for `kind`."""
-        self._kinds = {
-            item["identifier"].replace(".js:", ":"): item["functionType"].lower()
+    def learn(self, functions: Sequence[dict[str, Any]], plain: Sequence[str]) -> None:
+        """Take in what is deployed.
+
+        Args:
+            functions: function-spec items.
+            plain: the paths of the actions that are plain `def`s.
+        """
+        named = {
+            path: item
             for item in functions
             if "identifier" in item
+            for path in _spellings(item["identifier"])
         }
+        self._kinds = {p: item["functionType"].lower() for p, item in named.items()}
+        self._internal = {
+            path
+            for path, item in named.items()
+            if item["visibility"]["kind"] == "internal"
+        }
+        self._plain = {spelling for path in plain for spelling in _spellings(path)}
 
     def listen(self, listener: Listener) -> None:
         """See `Backend.listen`."""
@@ -110,21 +128,48 @@ class ProcessBackend:
         )
 
     async def run_action(self, call: ActionCall) -> ActionRun:
-        """See `Backend.run_action`; actions come with a later release."""
-        message = (
-            f"`{call.path}` is an action; this release runs queries and mutations."
-            if self.kind(call.path) == "action"
-            else f"Could not find public function for '{call.path}'."
+        """See `Backend.run_action`."""
+        refused = self._refused(call)
+        if refused is not None:
+            return ActionRun(error=refused)
+        message = messages.RunAction(
+            self.supervisor.next_number(),
+            call.path,
+            call.args,
+            call.caller.identity,
+            call.caller.admin,
+            call.stored,
+            dict(self.environment()),
         )
-        return ActionRun(error=RunError(message))
+        run = self.supervisor.runners.run(
+            message, is_plain=call.path in self._plain, caller=call.within
+        )
+        done = await run.done
+        if call.within is not None:
+            call.within.committed(run.newest_ts)
+        return ActionRun(
+            done.value, _run_error(done.failure), tuple(done.log_lines), run.newest_ts
+        )
+
+    def _refused(self, call: ActionCall) -> RunError | None:
+        """What no runner need be asked for: there is no such action."""
+        kind, admin = self.kind(call.path), call.caller.admin
+        if kind is None or (call.path in self._internal and not admin):
+            public = "" if admin else "public "
+            text = f"Could not find {public}function for '{call.path}'."
+            return RunError(text, code=NotFound.code)
+        if kind != "action":
+            module, _, name = call.path.partition(":")
+            text = (
+                f"Trying to execute {module}.js:{name} as Action, "
+                f"but it is defined as {kind.capitalize()}."
+            )
+            return RunError(text, code=NotAllowed.code)
+        return None
 
     def kind(self, path: str) -> FunctionKind | None:
         """See `Backend.kind`."""
         return self._kinds.get(path if ":" in path else f"{path}:default")
-
-    def show_versions(self, tables: Collection[int]) -> None:
-        """See `Backend.show_versions`."""
-        self.supervisor.show_versions(tables)
 
     def raise_clock(self, ts: int) -> None:
         """See `Backend.raise_clock`."""
@@ -136,10 +181,15 @@ class ProcessBackend:
         if self._listener is not None:
             replies = [Reply(call, _outcome(reply)) for call, reply in answered if call]
             self._listener.published(
-                Published(
-                    group.previous, group.ts, group.touched, replies, group.versions
-                )
+                Published(group.previous, group.ts, group.touched, replies)
             )
+
+
+def _spellings(identifier: str) -> set[str]:
+    """How clients may name a function: as it is, and as JavaScript spells it."""
+    path = identifier.replace(".js:", ":")
+    module, _, name = path.partition(":")
+    return {path, f"{module}:{camel_case(name)}"}
 
 
 def _outcome(reply: messages.Reply | ConvexlabError) -> MutationRun | ConvexlabError:

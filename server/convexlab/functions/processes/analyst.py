@@ -18,7 +18,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot
 from convexlab.errors import ConvexlabError, SchemaViolation
-from convexlab.functions.modules import analyze
+from convexlab.functions.modules import analyze, plain_actions
 from convexlab.functions.processes.deployed import to_modules
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import (
@@ -77,6 +77,7 @@ def _analyze(message: Analyze) -> bytes:
             "warnings": [str(warned) for warned in analysis.missing],
             "schema": schema.to_json() if schema else None,
             "providers": analysis.providers,
+            "plain": plain_actions(analysis.functions),
         }
     )
 

@@ -51,6 +51,10 @@ class _Frames:
             del buffer[:start]
         return frames
 
+    def rest(self) -> bytes:
+        """What has come of the next frame."""
+        return bytes(self._buffer)
+
 
 class SyncChannel(Generic[In, Out]):
     """The blocking end. Any thread may send; one thread receives.
@@ -73,6 +77,10 @@ class SyncChannel(Generic[In, Out]):
     def fileno(self) -> int:
         """The descriptor, for select."""
         return self._socket.fileno()
+
+    def hand_over(self) -> tuple[socket.socket, bytes]:
+        """The socket, for another end of the channel, and what is left of a frame."""
+        return self._socket, self._frames.rest()
 
     def send(self, messages: Sequence[Out]) -> None:
         """Send one batch, whole, before any other thread's."""

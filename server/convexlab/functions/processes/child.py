@@ -20,7 +20,7 @@ import sys
 import threading
 
 from convexlab import knobs
-from convexlab.functions.processes import analyst, reader, writer
+from convexlab.functions.processes import action_runner, analyst, reader, writer
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.messages import (
     Become,
@@ -33,7 +33,13 @@ from convexlab.functions.processes.recorder import FlightRecorder
 # Of prctl(2): the signal that comes when the parent is gone.
 _PR_SET_PDEATHSIG = 1
 
-ROLES = {"writer": writer.run, "reader": reader.run, "analyst": analyst.run}
+ROLES = {
+    "writer": writer.run,
+    "reader": reader.run,
+    "analyst": analyst.run,
+    "shared_runner": action_runner.run_shared,
+    "plain_runner": action_runner.run_alone,
+}
 
 
 def end_with_parent(sock: socket.socket) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from convexlab.errors import ConvexlabError, PushFailed
+from convexlab.documents.encoding import from_wire
+from convexlab.errors import (
+    ConvexError,
+    ConvexlabError,
+    FunctionFailed,
+    NotFound,
+    PushFailed,
+)
+from convexlab.functions.determinism import USER_FILES
 from convexlab.functions.processes.messages import Failure
 
 if TYPE_CHECKING:
     from convexlab.functions.runner import Outcome
+
+
+_FRAMES: Final = re.compile(rf'^  File "{USER_FILES}', re.MULTILINE)
 
 
 def failure_of(outcome: Outcome) -> Failure | None:
@@ -45,6 +57,25 @@ def error_from(failure: Failure) -> ConvexlabError:
         if kind.code == failure.code:
             return kind(failure.message)
     return ConvexlabError(failure.message)
+
+
+def raised_from(failure: Failure) -> ConvexlabError:
+    """The error of a function, as its caller in Python gets it."""
+    found = _FRAMES.search(failure.message)
+    at = len(failure.message) if found is None else found.start()
+    sentence, traceback = failure.message[:at].rstrip(), failure.message[at:]
+    raised: ConvexlabError
+    if failure.data is not None:
+        raised = ConvexError(from_wire(failure.data))
+    elif sentence.startswith("Uncaught "):
+        raised = FunctionFailed(sentence.removeprefix("Uncaught "), traceback=traceback)
+    elif sentence.startswith("Trying to execute"):  # there is none of this kind
+        raised = NotFound(sentence)
+    else:
+        raised = error_from(Failure(sentence, failure.code))
+    if traceback:
+        raised.add_note(f"In the deployment:\n{traceback}")
+    return raised
 
 
 def _kinds(base: type[ConvexlabError]) -> list[type[ConvexlabError]]:

@@ -92,6 +92,7 @@ class PushResult(msgspec.Struct, frozen=True):
         removed: the module paths that are gone.
         tables: the schema's tables.
         providers: whose tokens are believed.
+        plain: the paths of the actions that are plain `def`s.
     """
 
     functions: list[dict[str, Any]]
@@ -100,6 +101,7 @@ class PushResult(msgspec.Struct, frozen=True):
     removed: list[str]
     tables: list[str]
     providers: list[Provider] = []
+    plain: list[str] = []
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -110,6 +112,7 @@ class Deployed(msgspec.Struct, frozen=True):
     functions: list[dict[str, Any]]
     tables: list[dict[str, Any]]
     providers: list[Provider] = []
+    plain: list[str] = []
     descriptions: dict[str, str] = {}
     schema: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -123,6 +126,7 @@ class Analyzed(msgspec.Struct, frozen=True):
     warnings: list[str]
     schema: msgspec.Raw = msgspec.Raw(b"null")
     providers: list[Provider] = []
+    plain: list[str] = []
 
 
 class Pusher:
@@ -201,6 +205,7 @@ class Pusher:
             removed=removed,
             tables=analyzed.tables,
             providers=analyzed.providers,
+            plain=analyzed.plain,
         )
         if request.dry_run:
             _body(await ask(analyst, CheckDocuments(number(), schema)))

@@ -23,7 +23,7 @@ from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import ConvexlabError, OutOfRetention
 from convexlab.functions.auth_config import auth_providers
-from convexlab.functions.modules import function_specs
+from convexlab.functions.modules import function_specs, plain_actions
 from convexlab.functions.processes.deployed import (
     Deployed,
     identity_of,
@@ -240,6 +240,7 @@ class Reader:
                     "modules": modules,
                     "functions": [spec.to_json() for spec in functions],
                     "providers": auth_providers(known),
+                    "plain": plain_actions(functions),
                     "descriptions": {
                         spec.path: spec.description
                         for spec in functions

@@ -1,4 +1,4 @@
-"""The flight recorder: three numbers in shared memory that outlive the process.
+"""The flight recorder: a few numbers in shared memory that outlive the process.
 
 A function process notes in it which call it runs and until when it may; the
 supervisor reads it at any time without asking, also after a death. That is how a
@@ -8,6 +8,7 @@ is told from its neighbours.
     slot 0   the call's number, 0 between two calls
     slot 1   until when the user's own code may run (monotonic ns), 0 outside of it
     slot 2   until when the whole call may take, store included; 0 between calls
+    slot 3   when the event loop of a shared runner last turned (monotonic ns)
 """
 
 from __future__ import annotations
@@ -90,7 +91,15 @@ class FlightRecorder:
         self._slots[1] = 0
         self._remaining -= monotonic_ns() - self._entered
 
+    def beat(self) -> None:
+        """The event loop turns."""
+        self._slots[3] = monotonic_ns()
+
     # -- the supervisor's end ---------------------------------------------------
+
+    def silent_seconds(self) -> float:
+        """How long there was no beat."""
+        return (monotonic_ns() - self._slots[3]) / _NS
 
     @property
     def call(self) -> int:

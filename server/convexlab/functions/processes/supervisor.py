@@ -9,6 +9,7 @@ that passes it is killed and a warm spare takes its role.
              again, except the one that was running when the old writer died.
     readers  a shared queue, short batches each. Queries known to be slow, and
              those not known yet, run alone; slow ones only on the last reader.
+    runners  of actions, started when there are any (`runners`).
     keeper   started when somebody asks for a derived index (`keeping`).
     spare    started when the others are up; analyses a push, or replaces.
 
@@ -41,10 +42,13 @@ from convexlab.errors import (
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.processes.keeping import Keeping
 from convexlab.functions.processes.messages import (
+    ActionDone,
     Answer,
+    Ask,
     Failure,
     FromProcess,
     Group,
+    Misplaced,
     Note,
     QueryDone,
     RaiseClock,
@@ -55,6 +59,7 @@ from convexlab.functions.processes.messages import (
     RunQuery,
     ShowVersions,
 )
+from convexlab.functions.processes.runners import Runners
 from convexlab.functions.processes.worker import Worker
 
 if TYPE_CHECKING:
@@ -136,6 +141,7 @@ class Supervisor:
         self._pace = _Pace()
         self._tasks: set[asyncio.Task[None]] = set()
         self.keeping = Keeping(folder, log)
+        self.runners = Runners(self._fresh, self._own)
         self._closing = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -171,6 +177,7 @@ class Supervisor:
         workers += [w for w in (self._spare, self._writer, *self._analysts) if w]
         await asyncio.gather(
             self.keeping.close(),
+            self.runners.close(),
             *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers),
         )
         for call in [*self._writer_calls.values(), *(c for _, c in self._queries)]:
@@ -179,6 +186,7 @@ class Supervisor:
     def processes(self) -> list[dict[str, Any]]:
         """Role and pid of each, for the status."""
         workers = [self._writer, *(r.worker for r in self._readers), self._spare]
+        workers += self.runners.workers
         found = [{"role": w.role, "pid": w.pid} for w in workers if w is not None]
         if self.keeping.pid is not None:
             found.append({"role": "index_keeper", "pid": self.keeping.pid})
@@ -189,10 +197,20 @@ class Supervisor:
         await worker.connect()
         return worker
 
+    async def _fresh(self, role: str) -> Worker:
+        """A process in a role.
+
+        Raises:
+            ProcessDied: it did not come up.
+        """
+        worker = self._take_spare() or await self._start()
+        await worker.become(role, self.folder, self._secret)
+        return worker
+
     def _go_on(self, name: str, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
-            work, name=name
-        )
+        self._own(asyncio.get_running_loop().create_task(work, name=name))
+
+    def _own(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -339,6 +357,8 @@ class Supervisor:
                 self._publish(message)
             case Answer():
                 self._answered(worker, message)
+            case ActionDone() | Misplaced() | Ask():
+                self.runners.received(worker, message)
             case Ready() | Note():
                 raise InternalError(f"the worker handles {type(message).__name__}")
 
@@ -414,6 +434,8 @@ class Supervisor:
                 self._give_up(f"{self._deaths} writers died in a row: {reason}")
             elif not self._closing:
                 self._go_on("new writer", self._replace_writer())
+        elif worker in self.runners:
+            self.runners.lost(worker)
         elif worker in self._analysts:
             for call in self._analysts.pop(worker).values():
                 self._fail(call, ProcessDied(reason))

@@ -1,0 +1,445 @@
+"""What actions are given as `ctx`: calls that leave the process and come back.
+
+An action has no transaction. Whatever it asks of the deployment goes to the gateway
+as a kind, a path and a body (`Ask`), and comes back as a body or an error:
+
+    ctx.run_mutation(ref, …) ─▶ ask("mutation", path, arguments) ─▶ value
+
+In an `async def` every call is awaited (`ActionCtx`), in a plain `def` the same
+calls block (`SyncActionCtx`). A call that nobody awaits has not been made, so the
+run keeps count of them and fails rather than lose one in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import ContextVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NoReturn,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
+
+from convexlab import knobs
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.errors import NotAllowed
+from convexlab.functions.calls import call_arguments
+from convexlab.functions.definition import (
+    FunctionDefinition,
+    reference_path,
+    split_path,
+)
+from convexlab.functions.determinism import USER_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from convexlab.functions.definition import Reference
+    from convexlab.functions.identity import Identity
+    from convexlab.functions.run_log import LogLines
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+# (kind, path, body) to the body of the answer; raises what the answer says.
+AsyncAsk: TypeAlias = Callable[[str, str, bytes], Awaitable[bytes]]
+PlainAsk: TypeAlias = Callable[[str, str, bytes], bytes]
+
+# N.B. the clock itself, before anything replaces it.
+_now_ns = time.time_ns
+
+
+# -- calls that are awaited -------------------------------------------------------
+
+
+class Call(Coroutine[Any, Any, T]):
+    """A call on `ctx` or `request` of an `async def`: made when it is awaited.
+
+    A coroutine, so `gather`, `create_task` and `wait_for` take it.
+
+    Args:
+        shown: how it was written, for messages.
+        make: makes it.
+        calls: keeps count.
+    """
+
+    __slots__ = ("_calls", "_coroutine", "_make", "place", "shown")
+
+    def __init__(
+        self, shown: str, make: Callable[[], Coroutine[Any, Any, T]], calls: AsyncCalls
+    ) -> None:
+        self.shown = shown
+        self.place = _users_place(sys._getframe(1))  # noqa: SLF001 - who wrote it
+        self._make = make
+        self._calls = calls
+        self._coroutine: Coroutine[Any, Any, T] | None = None
+        calls.unmade[self] = None
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._made().__await__()
+
+    def send(self, value: Any, /) -> Any:
+        """Go on."""
+        return self._made().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an error."""
+        return self._made().throw(*error)
+
+    def close(self) -> None:
+        """Give it up."""
+        self._calls.unmade.pop(self, None)
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def _made(self) -> Coroutine[Any, Any, T]:
+        if self._coroutine is None:
+            self._calls.unmade.pop(self, None)
+            self._coroutine = self._make()
+        return self._coroutine
+
+
+class AsyncCalls:
+    """The calls and tasks of one run of an `async def`.
+
+    Args:
+        ask: asks the gateway.
+        log: the run's log.
+    """
+
+    def __init__(self, ask: AsyncAsk, log: LogLines) -> None:
+        self.ask = ask
+        self.unmade: dict[Call[Any], None] = {}
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._log = log
+
+    def call(self, shown: str, make: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
+        """A call that waits to be awaited."""
+        return Call(shown, make, self)
+
+    def expect_all_made(self) -> None:
+        """Raises if a call was left without its `await`.
+
+        Raises:
+            NotAllowed: names the first.
+        """
+        for call in self.unmade:
+            where = f" ({call.place})" if call.place else ""
+            raise NotAllowed(
+                f"`{call.shown}(…)`{where} was called without `await`, so it was not "
+                f"made: write `await {call.shown}(…)`. In a plain `def` it needs none."
+            )
+
+    async def end_tasks(self) -> None:
+        """Cancel what the function started and did not wait for."""
+        left = [task for task in self.tasks if task is not asyncio.current_task()]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        self._log.add_text(
+            "WARN",
+            f"{len(left)} unawaited tasks were still running when the function "
+            "returned, and were cancelled. Await them: `asyncio.gather`, a TaskGroup.",
+        )
+        await asyncio.wait(left, timeout=knobs.CANCEL_SECONDS)
+
+
+_of_context: Final[ContextVar[AsyncCalls | None]] = ContextVar(
+    "convexlab_calls", default=None
+)
+begin: Final = _of_context.set
+
+
+def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Have every task of this loop known to the run that started it."""
+
+    def started(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        calls = _of_context.get()
+        if calls is not None:
+            calls.tasks.add(task)
+            task.add_done_callback(calls.tasks.discard)
+        return task
+
+    loop.set_task_factory(started)
+
+
+def _users_place(frame: FrameType | None) -> str:
+    """The line of a user module that is being run."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(USER_FILES):
+            return f"{file}, line {frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+# -- contexts ---------------------------------------------------------------------
+
+
+class AsyncAuth:
+    """`ctx.auth` of an `async def` action."""
+
+    __slots__ = ("_calls", "_identity")
+
+    def __init__(self, identity: Identity | None, calls: AsyncCalls) -> None:
+        self._identity = identity
+        self._calls = calls
+
+    def get_user_identity(self) -> Call[dict[str, Any] | None]:
+        """Who is asking, or None."""
+        identity = self._identity
+        return self._calls.call(
+            "ctx.auth.get_user_identity", lambda: _said(_value_of(identity))
+        )
+
+
+class SyncAuth:
+    """`ctx.auth` of a plain action."""
+
+    __slots__ = ("_identity",)
+
+    def __init__(self, identity: Identity | None) -> None:
+        self._identity = identity
+
+    def get_user_identity(self) -> dict[str, Any] | None:
+        """Who is asking, or None."""
+        return _value_of(self._identity)
+
+
+def _value_of(identity: Identity | None) -> dict[str, Any] | None:
+    return None if identity is None else identity.to_value()
+
+
+async def _said(value: T) -> T:
+    return value
+
+
+class _Context:
+    """What both kinds say in the same way."""
+
+    __slots__ = ()
+
+    @property
+    def storage(self) -> NoReturn:
+        """Files."""
+        raise NotAllowed("`ctx.storage` is not in this release.")
+
+    @property
+    def scheduler(self) -> NoReturn:
+        """Functions run later."""
+        raise NotAllowed("`ctx.scheduler` is not in this release.")
+
+    def vector_search(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """The documents whose vectors are nearest."""
+        raise NotAllowed("`ctx.vector_search` is not in this release.")
+
+    def embed(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """The embedding of a text."""
+        raise NotAllowed("`ctx.embed` is not in this release.")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "db":
+            raise NotAllowed(
+                "`ctx.db` in an action: an action has no transaction. Read with "
+                "`ctx.run_query(…)`, write with `ctx.run_mutation(…)`."
+            )
+        raise AttributeError(f"`ctx` has no `{name}`")
+
+
+class ActionCtx(_Context):
+    """What an `async def` action is given; every call is awaited."""
+
+    __slots__ = ("_calls", "_identity")
+
+    def __init__(self, calls: AsyncCalls, identity: Identity | None = None) -> None:
+        self._calls = calls
+        self._identity = identity
+
+    @property
+    def auth(self) -> AsyncAuth:
+        """Who is asking."""
+        return AsyncAuth(self._identity, self._calls)
+
+    def now(self) -> Call[int]:
+        """The time in ms since 1970."""
+        return self._calls.call("ctx.now", lambda: _said(_now_ns() // 1_000_000))
+
+    @overload
+    def run_query(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Call[R]: ...
+
+    @overload
+    def run_query(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> Call[R]: ...
+
+    @overload
+    def run_query(
+        self, ref: str | Reference, /, *args: Any, **kwargs: Any
+    ) -> Call[Any]: ...
+
+    def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Call[Any]:
+        """Calls a query, as of this moment.
+
+        Args:
+            ref: the decorated function, `api.…`, `internal.…` or a path.
+            args: one dict may stand in place of the arguments.
+            kwargs: the arguments.
+        """
+        return self._function("query", ref, args, kwargs)
+
+    @overload
+    def run_mutation(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Call[R]: ...
+
+    @overload
+    def run_mutation(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> Call[R]: ...
+
+    @overload
+    def run_mutation(
+        self, ref: str | Reference, /, *args: Any, **kwargs: Any
+    ) -> Call[Any]: ...
+
+    def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Call[Any]:
+        """Calls a mutation: a transaction of its own, durable when it returns."""
+        return self._function("mutation", ref, args, kwargs)
+
+    @overload
+    def run_action(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Call[R]: ...
+
+    @overload
+    def run_action(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> Call[R]: ...
+
+    @overload
+    def run_action(
+        self, ref: str | Reference, /, *args: Any, **kwargs: Any
+    ) -> Call[Any]: ...
+
+    def run_action(self, ref: Any, /, *args: Any, **kwargs: Any) -> Call[Any]:
+        """Calls another action; it is never run twice."""
+        return self._function("action", ref, args, kwargs)
+
+    def _function(
+        self, kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call[Any]:
+        path, body = _request(kind, ref, args, kwargs)
+
+        async def made() -> Any:
+            return from_stored(await self._calls.ask(kind, path, body))
+
+        return self._calls.call(f"ctx.run_{kind}", made)
+
+
+class SyncActionCtx(_Context):
+    """What a plain `def` action is given; every call blocks. Any thread may call."""
+
+    __slots__ = ("_ask", "_identity")
+
+    def __init__(self, ask: PlainAsk, identity: Identity | None = None) -> None:
+        self._ask = ask
+        self._identity = identity
+
+    @property
+    def auth(self) -> SyncAuth:
+        """Who is asking."""
+        return SyncAuth(self._identity)
+
+    def now(self) -> int:
+        """The time in ms since 1970."""
+        return _now_ns() // 1_000_000
+
+    @overload
+    def run_query(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def run_query(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> R: ...
+
+    @overload
+    def run_query(self, ref: str | Reference, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def run_query(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a query, as of this moment.
+
+        Args:
+            ref: the decorated function, `api.…`, `internal.…` or a path.
+            args: one dict may stand in place of the arguments.
+            kwargs: the arguments.
+        """
+        return self._function("query", ref, args, kwargs)
+
+    @overload
+    def run_mutation(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def run_mutation(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> R: ...
+
+    @overload
+    def run_mutation(
+        self, ref: str | Reference, /, *args: Any, **kwargs: Any
+    ) -> Any: ...
+
+    def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a mutation: a transaction of its own, durable when it returns."""
+        return self._function("mutation", ref, args, kwargs)
+
+    @overload
+    def run_action(
+        self, ref: FunctionDefinition[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def run_action(
+        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+    ) -> R: ...
+
+    @overload
+    def run_action(self, ref: str | Reference, /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def run_action(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls another action; it is never run twice."""
+        return self._function("action", ref, args, kwargs)
+
+    def _function(
+        self, kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        path, body = _request(kind, ref, args, kwargs)
+        return from_stored(self._ask(kind, path, body))
+
+
+def _request(
+    kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str, bytes]:
+    """A call of a function as the gateway takes it: its path and arguments."""
+    values = call_arguments(f"ctx.run_{kind}", args, kwargs)
+    module, name = split_path(reference_path(ref))
+    return f"{module}:{name}", to_stored(values)
