@@ -170,6 +170,23 @@ def test_a_call_is_recorded_with_its_outcome(
         assert snapshot.call("s:1") == record
 
 
+def test_the_gateways_own_calls_are_known_again_after_what_it_has_heard_of(
+    steps: Any, committer: Committer, persistence: Persistence, clock: Any
+):
+    steps(lambda tx: tx.insert("t", {}), call_id="g1")
+    heard = committer.ts
+    steps(lambda tx: tx.insert("t", {}), call_id="g2")
+    steps(lambda tx: tx.insert("t", {}), call_id="g3", settle=False)
+    assert committer.lookup_call("g3") == CallRecord(committer.ts, b"ok")
+    committer.settle_all()
+    assert committer.lookup_call("g3") is None  # it is told, and not asked for again
+    another = Committer(persistence, now_ns=clock)
+    another.recover(heard)
+    assert another.lookup_call("g1") is None
+    assert another.lookup_call("g2") is not None
+    assert another.lookup_call("g3") == CallRecord(committer.ts, b"ok")
+
+
 def test_a_call_that_writes_nothing_is_recorded_at_the_same_timestamp(
     steps: Any, committer: Committer
 ):

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ from convexlab.engine.snapshot import Snapshot
 from convexlab.engine.timestamp import Timestamp, TimestampSource
 from convexlab.engine.transaction import Transaction
 from convexlab.engine.write_set import net_versions, size_of, touched_keys
-from convexlab.errors import Unavailable
+from convexlab.errors import OutOfRetention, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -120,6 +121,7 @@ class Committer:
         self._modules_ts = meta.modules_ts
         self._accepted = 0
         self._given_up = (0, "")  # what began before saw what never was; and why
+        self._untold: dict[str, CallRecord] = {}  # *set by* recover
         self._cache = RevisionCache(
             knobs.CACHED_DOCUMENTS, largest=knobs.CACHED_DOCUMENT_BYTES
         )
@@ -241,12 +243,24 @@ class Committer:
             assert finished.catalog is not None
             self.catalog = replace(finished.catalog, ts=commit.ts)
 
+    def recover(self, since: Timestamp) -> None:
+        """Know the gateway's own calls that committed after what it has heard of.
+
+        Its calls have no index: whatever it still waits for is the end of the log.
+        """
+        with suppress(OutOfRetention):  # none that was not told of is so old
+            self._untold = self.persistence.head().calls_after(since)
+
     def lookup_call(self, call_id: str) -> CallRecord | None:
-        """The outcome of a call that was accepted, durable or not."""
+        """The outcome of a call that was accepted, durable or not.
+
+        One of the gateway's own is known until its group is durable, and after
+        `recover`.
+        """
         for group in (self._gathering, self._in_flight):
             if group is not None and call_id in group.calls:
                 return group.calls[call_id]
-        return self.persistence.head().call(call_id)
+        return self._untold.get(call_id) or self.persistence.head().call(call_id)
 
     # -- making durable -------------------------------------------------------
 

@@ -207,6 +207,24 @@ def test_calls_are_kept_with_their_outcome(persistence: Persistence):
     assert not is_session_call("g1")
 
 
+def test_the_gateways_own_calls_are_in_the_log(persistence: Persistence):
+    a = Document("a")
+    for ts in (10, 20, 30):
+        commit(persistence, a.to(b"x", ts), ts=ts, call_id=f"g{ts}", outcome=b"o")
+    commit(persistence, a.to(b"y", 40), ts=40, call_id="s:1", outcome=b"s")
+    with persistence.snapshot() as snapshot:
+        assert snapshot.calls_after(Timestamp(10)) == {
+            "g20": CallRecord(Timestamp(20), b"o"),
+            "g30": CallRecord(Timestamp(30), b"o"),
+        }
+        assert snapshot.call("g30") is None
+    persistence.trim(TrimPlan(Timestamp(20), BEGINNING, BEGINNING, limit=10))
+    with persistence.snapshot() as snapshot:
+        assert snapshot.calls_after(Timestamp(20)).keys() == {"g30"}
+        with pytest.raises(OutOfRetention):
+            snapshot.calls_after(Timestamp(10))
+
+
 def test_entries_can_be_added_and_swept(persistence: Persistence):
     a = Document("a")
     write = a.to(b"m", 1)
@@ -225,8 +243,8 @@ def test_entries_can_be_added_and_swept(persistence: Persistence):
 def test_trimming_moves_the_horizons(persistence: Persistence):
     a = Document("a")
     for ts in (10, 20, 30, 40):
-        commit(persistence, a.to(b"%d" % ts, ts), ts=ts, call_id=f"g{ts}")
-    plan = TrimPlan(Timestamp(20), Timestamp(20), BEGINNING, limit=10)
+        commit(persistence, a.to(b"%d" % ts, ts), ts=ts, call_id=f"s:{ts}")
+    plan = TrimPlan(Timestamp(20), Timestamp(20), Timestamp(20), limit=10)
     trimmed = persistence.trim(plan)
     assert (trimmed.log, trimmed.history, trimmed.calls) == (2, 1, 2)
     with persistence.snapshot() as snapshot:

@@ -103,10 +103,13 @@ def test_a_batch_asked_for_again_is_answered_from_its_record(
     committer: Committer,
 ) -> None:
     batch = Import(1, "g-again", "flights", [b'{"n": 1}'], 1, "append")
+    heard_of = committer.ts
     first = insert(committer, batch)
     committer.settle_all()
-    assert insert(committer, batch) == first
-    assert stored(committer) == [1]
+    next_one = Committer(committer.persistence)
+    next_one.recover(heard_of)
+    assert insert(next_one, batch) == first
+    assert stored(next_one) == [1]
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ def main(folder: Path, point: str, times: int) -> None:
     fault.is_armed = True
     for number in count():
         name = f"s:1:{number}"
-        print("asks", name, flush=True)
+        print(f"asks {name}", flush=True)
         reply = writing.ask(writing.mutation("m:add", text=name, call_id=name))
-        print("told", name, reply.ts, writing.store.wal_bytes, flush=True)
+        # N.B. one text: a line that is printed in parts may be cut short by the end.
+        print(f"told {name} {reply.ts} {writing.store.wal_bytes}", flush=True)
 
 
 if __name__ == "__main__":

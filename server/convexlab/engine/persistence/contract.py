@@ -72,7 +72,8 @@ class Commit:
     Attributes:
         ts: its place in the order; without writes, that of the state it saw.
         writes: what it changes.
-        call_id: the call that made it, to be recorded with its `outcome`.
+        call_id: the call that made it, to be recorded with its `outcome`; one of
+            the gateway's own only if there are writes.
         added_entries: index entries of documents it does not write (a new index
             being filled).
         changes_catalog: whether tables, indexes or schemas are among the writes.
@@ -96,7 +97,7 @@ class TrimPlan:
         log_before: log entries up to and including this timestamp go.
         history_before: revisions superseded up to and including it go.
         calls_before: records of sessions' calls up to and including it go; those
-            of the gateway's own go with the log.
+            of the gateway's own are in the log.
         limit: at most so many rows of each kind.
     """
 
@@ -177,7 +178,14 @@ class PersistenceSnapshot(Protocol):
         """The next log entries after `ts`; OutOfRetention if some were trimmed."""
 
     def call(self, call_id: str) -> CallRecord | None:
-        """The record of a call."""
+        """The record of a session's call."""
+
+    def calls_after(self, ts: Timestamp) -> dict[str, CallRecord]:
+        """The records of the gateway's own calls that committed after `ts`.
+
+        Raises:
+            OutOfRetention: some of them were trimmed with the log.
+        """
 
     def count(self, index_id: int) -> int:
         """How many entries an index has."""
@@ -244,7 +252,8 @@ class Persistence(PersistenceReader, Protocol):
 def is_session_call(call_id: str) -> bool:
     """Whether a client made the id: it may ask again after days.
 
-    Ids that begin with `g` are the gateway's own, for calls in flight.
+    Ids that begin with `g` are the gateway's own. It asks again only for those whose
+    group it never heard of, which makes them the newest of the log.
     """
     return not call_id.startswith("g")
 

@@ -52,6 +52,7 @@ class MemoryPersistence:
         self._places: dict[int, dict[bytes, list[_Superseded]]] = {}
         self._log: list[LogEntry] = []
         self._calls: dict[str, CallRecord] = {}
+        self._own_calls: dict[str, CallRecord] = {}  # the gateway's, kept as the log
         self._applied: list[Commit] | None = None
         self._rows = 0
 
@@ -97,8 +98,7 @@ class MemoryPersistence:
             meta = self._write(write, commit.ts, meta)
         for (index_id, key), revision in commit.added_entries:
             self._index(index_id).put(key, revision)
-        if commit.call_id is not None:
-            self._calls[commit.call_id] = CallRecord(commit.ts, commit.outcome)
+        self._record(commit)
         if not commit.writes:
             return meta
         self._log.append(LogEntry(commit.ts, log_writes(commit.writes)))
@@ -108,6 +108,15 @@ class MemoryPersistence:
             catalog_ts=commit.ts if commit.changes_catalog else meta.catalog_ts,
             modules_ts=commit.ts if commit.changes_modules else meta.modules_ts,
         )
+
+    def _record(self, commit: Commit) -> None:
+        if commit.call_id is None:
+            return
+        record = CallRecord(commit.ts, commit.outcome)
+        if is_session_call(commit.call_id):
+            self._calls[commit.call_id] = record
+        elif commit.writes:
+            self._own_calls[commit.call_id] = record
 
     def _write(self, write: DocumentWrite, ts: Timestamp, meta: Meta) -> Meta:
         for index_id, key in write.old_keys:
@@ -137,6 +146,7 @@ class MemoryPersistence:
         if gone:
             self._log = self._log[len(gone) :]
             self._meta = replace(self._meta, log_from=gone[-1].ts)
+            self._own_calls = self.calls_after(gone[-1].ts)
         superseded = [s for s in self._history if s.to_ts <= plan.history_before]
         superseded = superseded[: plan.limit]
         for one in superseded:
@@ -144,7 +154,7 @@ class MemoryPersistence:
         calls = [
             call_id
             for call_id, record in self._calls.items()
-            if record.ts <= _calls_limit(call_id, plan)
+            if record.ts <= plan.calls_before
         ][: plan.limit]
         for call_id in calls:
             del self._calls[call_id]
@@ -203,12 +213,16 @@ class MemoryPersistence:
 
     @property
     def calls(self) -> dict[str, CallRecord]:
-        """All records kept."""
+        """All records of sessions' calls."""
         return self._calls
 
-
-def _calls_limit(call_id: str, plan: TrimPlan) -> Timestamp:
-    return plan.calls_before if is_session_call(call_id) else plan.log_before
+    def calls_after(self, ts: Timestamp) -> dict[str, CallRecord]:
+        """The gateway's own calls that committed after `ts`."""
+        return {
+            call_id: record
+            for call_id, record in self._own_calls.items()
+            if record.ts > ts
+        }
 
 
 class MemorySnapshot:
@@ -315,8 +329,13 @@ class MemorySnapshot:
         return entries[:limit]
 
     def call(self, call_id: str) -> CallRecord | None:
-        """The record of a call."""
+        """The record of a session's call."""
         return self._store.calls.get(call_id)
+
+    def calls_after(self, ts: Timestamp) -> dict[str, CallRecord]:
+        """The records of the gateway's own newest calls."""
+        require_log(self.meta, ts)
+        return self._store.calls_after(ts)
 
     def count(self, index_id: int) -> int:
         """How many entries an index has."""

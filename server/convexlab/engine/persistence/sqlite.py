@@ -289,15 +289,12 @@ class SqlitePersistence:
         return len(rows)
 
     def _trim_calls(self, plan: TrimPlan) -> int:
-        count = 0
-        for is_session, before in (0, plan.log_before), (1, plan.calls_before):
-            self._write.execute(
-                "DELETE FROM calls WHERE id IN (SELECT id FROM calls"
-                " WHERE is_session = ? AND ts <= ? ORDER BY ts LIMIT ?)",
-                (is_session, before, plan.limit),
-            )
-            count += self._write.changes()
-        return count
+        self._write.execute(
+            "DELETE FROM calls WHERE id IN (SELECT id FROM calls"
+            " WHERE ts <= ? ORDER BY ts LIMIT ?)",
+            (plan.calls_before, plan.limit),
+        )
+        return self._write.changes()
 
     def sweep_entries(self, index_id: int, *, limit: int) -> int:
         """Some entries of a dropped index."""

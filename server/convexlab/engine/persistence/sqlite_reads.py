@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import IndexKey
 
 STORE_FILE = "store.sqlite3"
-FORMAT = 1
+FORMAT = 2
 
 encode_keys = msgspec.msgpack.Encoder().encode
 decode_keys = msgspec.msgpack.Decoder(tuple[tuple[int, bytes], ...]).decode
@@ -286,11 +286,24 @@ class SqliteSnapshot:
         ]
 
     def call(self, call_id: str) -> CallRecord | None:
-        """The record of a call."""
+        """The record of a session's call."""
         rows = fetch(
             self._connection, "SELECT ts, outcome FROM calls WHERE id = ?", (call_id,)
         )
         return CallRecord(Timestamp(rows[0][0]), rows[0][1]) if rows else None
+
+    def calls_after(self, ts: Timestamp) -> dict[str, CallRecord]:
+        """The records of the gateway's own newest calls."""
+        require_log(self.meta, ts)
+        return {
+            call_id: CallRecord(Timestamp(at), outcome)
+            for at, call_id, outcome in fetch(
+                self._connection,
+                "SELECT ts, call_id, outcome FROM log"
+                " WHERE ts > ? AND call_id IS NOT NULL",
+                (ts,),
+            )
+        }
 
     def count(self, index_id: int) -> int:
         """How many entries an index has."""

@@ -36,8 +36,8 @@ class GroupRows:
         self._history: list[tuple[int, int, bytes, int, int, bytes, bytes]] = []
         self._left: list[tuple[int, bytes, int]] = []
         self._history_bytes = 0
-        self._log: list[tuple[int, bytes]] = []
-        self._calls: list[tuple[str, int, bytes, bool]] = []
+        self._log: list[tuple[int, bytes, str | None, bytes | None]] = []
+        self._calls: list[tuple[str, int, bytes]] = []
         self._last = self._catalog = self._modules = 0
 
     def add(self, commit: Commit) -> None:
@@ -47,12 +47,15 @@ class GroupRows:
             self._add_write(write, ts)
         for place, revision in commit.added_entries:
             self._point((place,), revision.row)
-        if commit.call_id is not None:
-            self._calls.append(
-                (commit.call_id, ts, commit.outcome, is_session_call(commit.call_id))
-            )
+        call_id, outcome = commit.call_id, None
+        if call_id is not None:
+            if is_session_call(call_id):
+                self._calls.append((call_id, ts, commit.outcome))
+                call_id = None
+            else:
+                outcome = commit.outcome
         if commit.writes:
-            self._log.append((ts, encode_writes(commit.writes)))
+            self._log.append((ts, encode_writes(commit.writes), call_id, outcome))
             self._last = ts
             self._catalog = ts if commit.changes_catalog else self._catalog
             self._modules = ts if commit.changes_modules else self._modules
@@ -104,10 +107,9 @@ class GroupRows:
         self._write_documents(connection)
         self._write_entries(connection)
         self._write_history(connection)
-        run_many(connection, "INSERT INTO log VALUES (?, ?)", self._log)
-        run_many(
-            connection, "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?)", self._calls
-        )
+        run_many(connection, "INSERT INTO log VALUES (?, ?, ?, ?)", self._log)
+        # N.B. "OR REPLACE" would cost a journal for each row.
+        run_many(connection, "INSERT INTO calls VALUES (?, ?, ?)", self._calls)
         connection.execute(
             "UPDATE meta SET last_ts = max(last_ts, ?),"
             " catalog_ts = max(catalog_ts, ?), modules_ts = max(modules_ts, ?),"

@@ -51,17 +51,19 @@ CREATE TABLE IF NOT EXISTS left_entries (
     PRIMARY KEY (index_id, key, to_ts)
 ) WITHOUT ROWID;
 
--- Commits in order; `writes` (MessagePack) is the list of engine/log.py.
+-- Commits in order; `writes` (MessagePack) is the list of engine/log.py. The
+-- gateway's own calls are recorded here: only the newest are ever asked for.
 CREATE TABLE IF NOT EXISTS log (
-    ts     INTEGER PRIMARY KEY,
-    writes BLOB NOT NULL
+    ts      INTEGER PRIMARY KEY,
+    writes  BLOB NOT NULL,
+    call_id TEXT,
+    outcome BLOB
 );
 
--- Outcomes of calls, written in the transaction of their effects.
+-- Outcomes of sessions' calls, written in the transaction of their effects.
 CREATE TABLE IF NOT EXISTS calls (
-    id         TEXT PRIMARY KEY,
-    ts         INTEGER NOT NULL,
-    outcome    BLOB NOT NULL,
-    is_session INTEGER NOT NULL
+    id      TEXT PRIMARY KEY,
+    ts      INTEGER NOT NULL,
+    outcome BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS calls_by_ts ON calls (is_session, ts);
+CREATE INDEX IF NOT EXISTS calls_by_ts ON calls (ts);

@@ -312,10 +312,10 @@ class Writer:
 
     def _recover(self, message: Recover) -> None:
         """Take over from a writer that died: tell what it could not tell."""
-        head = self.committer.persistence.head()
+        self.committer.recover(Timestamp(message.since))
         replies = []
         for number, call_id in message.calls:
-            record = head.call(call_id)
+            record = self.committer.lookup_call(call_id)
             if record is not None:
                 self._recovered.add(number)
                 outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
