@@ -16,7 +16,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_stored, to_wire
-from convexlab.documents.value import normalize
+from convexlab.documents.value import normalize, size_of
 from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
 from convexlab.functions import determinism
 from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
@@ -230,9 +230,11 @@ def encoded(value: Value, *, stored: bool) -> bytes:
         InvalidArguments: it is too large.
     """
     encoded = to_stored(value) if stored else to_wire(value)
-    if len(encoded) > knobs.MAX_VALUE_BYTES:
+    limit = knobs.MAX_VALUE_BYTES
+    # N.B. no value is larger than nine times its JSON: a number is `1`, or 9 bytes.
+    if 9 * len(encoded) > limit and (size := size_of(value)) > limit:
         raise InvalidArguments(
-            f"The result is too large ({len(encoded)} bytes, at most {knobs.MAX_VALUE_BYTES})."
+            f"The result is too large ({size} bytes, at most {limit})."
         )
     return encoded
 

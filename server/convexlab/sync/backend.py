@@ -17,7 +17,7 @@ Order, which everything else rests on
         calls `published(group)` in one step, without an await between or inside.
         `group.previous_ts` is the `ts` before.
     B2  A group is durable before it is published, and everything committed in
-        `(previous_ts, ts]` is in its `keys`.
+        `(previous_ts, ts]` is in its `keys` or its `versions`.
     B3  Every submitted mutation is answered exactly once, in the `replies` of some
         group, by a `Reply` that holds the very object that was submitted: a fresh
         commit in the group that carries it (`previous_ts < run.ts <= ts`), a failure
@@ -37,17 +37,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Collection, Sequence
 
+    from convexlab.engine.read_set import Read
+    from convexlab.engine.write_set import IndexKey, Versions
     from convexlab.errors import ConvexlabError
     from convexlab.functions.processes.runners import Run
 
 FunctionKind = Literal["query", "mutation", "action"]
-
-# (index id, start, end): the keys in [start, end); None is after every key.
-ReadInterval = tuple[int, bytes, bytes | None]
-# (index id, key): an index entry that appeared, changed or went.
-TouchedKey = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ class QueryRun:
     error: RunError | None = None
     log_lines: tuple[str, ...] = ()
     journal: str | None = None
-    reads: Sequence[ReadInterval] = ()
+    reads: Sequence[Read] = ()
     identity_read: bool = False
     clock_read: bool = False
 
@@ -176,13 +173,16 @@ class Reply:
 class Published:
     """One group, durable: the timestamp before, what it touched, who is answered.
 
-    `keys` None means unknown (after a gap): every result ends.
+    `keys` are the index entries that appeared, changed or went; None means unknown
+    (after a gap): every result ends. `versions` are documents before and after, with
+    their own keys, for filters to judge.
     """
 
     previous_ts: int
     ts: int
-    keys: Sequence[TouchedKey] | None = ()
+    keys: Sequence[IndexKey] | None = ()
     replies: Sequence[Reply] = field(default=())
+    versions: Sequence[Versions] = ()
 
 
 class Listener(Protocol):
@@ -222,6 +222,12 @@ class Backend(Protocol):
 
         Raises:
             Unavailable: no runner could take it; it has not begun.
+        """
+
+    def show_versions(self, tables: Collection[int]) -> None:
+        """Let groups bring the versions of documents of these tables, and no others.
+
+        From some group on; until then their keys come without.
         """
 
     def kind(self, path: str) -> FunctionKind | None:

@@ -25,7 +25,7 @@ from convexlab.sync.backend import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from convexlab.functions.processes.push import Deployed
@@ -171,6 +171,10 @@ class ProcessBackend:
         """See `Backend.kind`."""
         return self._kinds.get(path if ":" in path else f"{path}:default")
 
+    def show_versions(self, tables: Collection[int]) -> None:
+        """See `Backend.show_versions`."""
+        self.supervisor.show_versions(tables)
+
     def raise_clock(self, ts: int) -> None:
         """See `Backend.raise_clock`."""
         self.supervisor.raise_clock(ts)
@@ -181,7 +185,9 @@ class ProcessBackend:
         if self._listener is not None:
             replies = [Reply(call, _outcome(reply)) for call, reply in answered if call]
             self._listener.published(
-                Published(group.previous, group.ts, group.touched, replies)
+                Published(
+                    group.previous, group.ts, group.touched, replies, group.versions
+                )
             )
 
 
