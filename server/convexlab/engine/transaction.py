@@ -88,6 +88,7 @@ from convexlab.engine.write_set import (
 )
 from convexlab.errors import (
     InvalidValue,
+    LimitExceeded,
     NotAllowed,
     NotFound,
 )
@@ -446,6 +447,9 @@ class Transaction:
         usage.limits, self._most_looks = limits, 0
         try:
             yield
+        except LimitExceeded:
+            self.read_set.count_all()  # that it was met depends on all that was read
+            raise
         finally:
             usage.limits, self._most_looks = before, 0
 
@@ -660,9 +664,7 @@ class Transaction:
 
     def _may_write_in(self, table: TableInfo) -> bool:
         """The system also fills and clears."""
-        return table.state == "active" or (
-            table.state != "deleted" and self.is_system
-        )
+        return table.state == "active" or (table.state != "deleted" and self.is_system)
 
     def _require_writable(self) -> None:
         if not self.is_writable:
