@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 from convexlab.errors import CallerError
 from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
-from convexlab.functions.context import bound, checked_result
+from convexlab.functions.context import bound
 from convexlab.functions.runner import (
     FunctionError,
     Outcome,
     arguments_of,
-    encoded,
     failed,
     find,
     is_signal,
     refused,
+    result_text,
 )
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ class Prepared:
 
     def conclude(self, outcome: Outcome, result: Any) -> None:
         """Take the handler's result in."""
-        value = checked_result(self.definition, result, self.world.tables)
-        outcome.value = encoded(value, stored=self.asked.stored)
+        outcome.value = result_text(
+            self.definition, result, self.world.tables, stored=self.asked.stored
+        )
 
 
 def prepare(world: World, asked: Asked) -> Prepared | Outcome:

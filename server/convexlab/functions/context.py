@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, overload
 
 from convexlab import knobs
-from convexlab.documents.value import normalize
+from convexlab.documents.value import UNDEFINED, normalize
 from convexlab.errors import (
     InvalidArguments,
     InvalidValue,
@@ -218,14 +218,24 @@ def call(
 
     User code has the floor before and after.
     """
-    tables = execution.tx.catalog.table_numbers
-    arguments = bound(definition, values, tables)
+    result = invoke(definition, values, ctx, execution)
+    return checked_result(definition, result, execution.tx.catalog.table_numbers)
+
+
+def invoke(
+    definition: FunctionDefinition[..., Any],
+    values: dict[str, Any],
+    ctx: QueryCtx,
+    execution: Execution,
+) -> object:
+    """Checks the arguments and runs the handler; what it returned, as it is."""
+    arguments = bound(definition, values, execution.tx.catalog.table_numbers)
     assert definition.module is not None, f"M1: {definition} was found in no module"
     execution.entered.add(definition.module)
     result = definition.handler(ctx, **arguments)
     if inspect.iscoroutine(result):
         result = finished(result, definition)
-    return checked_result(definition, result, tables)
+    return result
 
 
 def bound(
@@ -269,11 +279,22 @@ def checked_result(
         raise InvalidValue(
             f"`{definition.path}` returns a coroutine: an `async def` was called without `await`."
         )
-    value = normalize(result, "the result")
+    value = None if result is UNDEFINED else normalize(result, "the result")
+    check_returns(definition, value, tables)
+    return value
+
+
+def check_returns(
+    definition: FunctionDefinition[..., Any], value: Value, tables: TableNumbers
+) -> None:
+    """Checks a result that is a value against `returns`.
+
+    Raises:
+        InvalidArguments: as Convex words it.
+    """
     signature = definition.signature
     if signature.returns is not None:
         try:
             signature.check_result(value, tables)
         except ValueMismatch as error:
             raise InvalidArguments(f"ReturnsValidationError: {error}") from None
-    return value

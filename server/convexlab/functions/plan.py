@@ -16,7 +16,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import IndexInfo, TableInfo  # noqa: TC001 - a Struct's
+from convexlab.engine.catalog import IndexInfo, TableInfo
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.functions import cursors, filters
 

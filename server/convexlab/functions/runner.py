@@ -10,22 +10,31 @@ transaction is the caller's: it is finished or forgotten there.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_wire, to_stored, to_wire
+from convexlab.documents.encoding import from_wire, to_wire
+from convexlab.documents.one_pass import text_as_it_stands
 from convexlab.documents.value import normalize, size_of
 from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
 from convexlab.functions import determinism
-from convexlab.functions.context import MutationCtx, QueryCtx, call, check_kind
+from convexlab.functions.context import (
+    MutationCtx,
+    QueryCtx,
+    check_kind,
+    check_returns,
+    checked_result,
+    invoke,
+)
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.scheduled import NOWHERE
 from convexlab.functions.tracebacks import format_error, user_frames
 
 if TYPE_CHECKING:
+    from convexlab.documents.validator import TableNumbers
     from convexlab.documents.value import Value
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.definition import FunctionDefinition
@@ -64,7 +73,6 @@ class Outcome:
         journal: the page ends it reached, for the rerun; None without pages.
         identity_read: whether the result depends on who asked.
         clock_read: whether it depends on when.
-        result: the result as a value, for other encodings.
     """
 
     value: bytes | None = None
@@ -73,7 +81,6 @@ class Outcome:
     journal: str | None = None
     identity_read: bool = False
     clock_read: bool = False
-    result: Value = None
 
 
 def run(
@@ -135,14 +142,14 @@ def run(
     clock.enter()
     try:
         ctx = MutationCtx(execution) if kind == "mutation" else QueryCtx(execution)
-        outcome.result = call(definition, values, ctx, execution)
+        result = invoke(definition, values, ctx, execution)
+        tables = tx.catalog.table_numbers
+        outcome.value = result_text(definition, result, tables, stored=stored)
         run_.active = False
-        outcome.value = encoded(outcome.result, stored=stored)
     except BaseException as error:
         run_.active = False
         if is_signal(error):
             raise
-        outcome.result = None
         outcome.error = failed(error, modules)
     finally:
         clock.leave()
@@ -223,20 +230,34 @@ def _journal(journal: str) -> list[str]:
         raise InvalidArguments("InvalidCursor: the journal cannot be read.") from None
 
 
-def encoded(value: Value, *, stored: bool) -> bytes:
-    """A result's JSON.
+def result_text(
+    definition: FunctionDefinition[..., Any],
+    result: object,
+    tables: TableNumbers,
+    *,
+    stored: bool,
+) -> bytes:
+    """The JSON of what a handler returned, checked.
 
     Raises:
-        InvalidArguments: it is too large.
+        InvalidArguments: not what it says it returns, or too large.
+        InvalidValue: not a value.
     """
-    encoded = to_stored(value) if stored else to_wire(value)
+    text = text_as_it_stands(result, stored=stored)
+    if text is None:
+        value = checked_result(definition, result, tables)
+        text = text_as_it_stands(value, stored=stored)
+        assert text is not None, f"a value is said as it stands: {value!r}"
+    else:
+        value = cast("Value", result)
+        check_returns(definition, value, tables)
     limit = knobs.MAX_VALUE_BYTES
     # N.B. no value is larger than nine times its JSON: a number is `1`, or 9 bytes.
-    if 9 * len(encoded) > limit and (size := size_of(value)) > limit:
+    if 9 * len(text) > limit and (size := size_of(value)) > limit:
         raise InvalidArguments(
             f"The result is too large ({size} bytes, at most {limit})."
         )
-    return encoded
+    return text
 
 
 def refused(error: CallerError) -> FunctionError:
