@@ -7,7 +7,10 @@ from tests.documents.strategies import TABLES
 
 from convexlab.documents.ids import encode_id
 from convexlab.documents.v import v
-from convexlab.documents.validator import compile as compile_validator
+from convexlab.documents.validator import (
+    NumbersOfTables,
+    compile as compile_validator,
+)
 from convexlab.documents.value import Int64
 from convexlab.errors import ValueMismatch
 
@@ -167,3 +170,13 @@ def test_tables_are_looked_up_anew_for_each_value():
         check(USER)
     tables["users"] = TABLES["users"]
     check(USER)
+
+
+def test_ids_of_an_emptied_table_are_still_its_ids():
+    tables = NumbersOfTables({"users": 10005}, {10001: 10005, 10003: 10005})
+    fits = v.id("users").fits(tables)
+    assert [fits(encode_id(n, bytes(16))) for n in (10001, 10003, 10005)] == [True] * 3
+    assert not fits(TASK)
+    assert not v.id("tasks").fits(tables)(TASK)
+    assert not v.id("tasks").fits(tables)(USER)
+    v.id("users").check(USER, tables)

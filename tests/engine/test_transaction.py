@@ -10,7 +10,7 @@ from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
-from convexlab.documents.value import UNDEFINED
+from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine.catalog import TABLES, presence_of
 from convexlab.engine.definitions import activate_schema, create_index, declare_schema
 from convexlab.engine.interval import Interval
@@ -345,6 +345,115 @@ def test_too_many_writes(committer: Committer):
     with pytest.raises(LimitExceeded) as raised:
         filled(tx)
     assert raised.value.kind == "TooManyWrites"
+
+
+def test_many_looks_are_fine_as_long_as_they_merge(steps: Any, committer: Committer):
+    """The limit is met by exactly one interval too many, however many looks there were."""
+    ids = steps(lambda tx: filled(tx, 12))
+    tx = committer.begin(limits=Limits(read_intervals=10))
+    for _ in range(5):
+        for document in ids[:10]:
+            get(tx, document)
+    assert tx.intervals_read() == 10
+    with pytest.raises(LimitExceeded):
+        get(tx, ids[10])
+
+
+def test_what_the_system_looks_up_is_no_read_of_the_users(
+    steps: Any, committer: Committer
+):
+    steps(lambda tx: create_index(tx, "t", "by_n", ["n"]), system=True)
+    tx = committer.begin(limits=Limits(read_intervals=1))
+    for name in ("t", "u", "v"):
+        tx.table(name)
+    info = tx.table("t")
+    assert info is not None
+    list(tx.range(tx.index(info, "by_n")))
+    assert tx.intervals_read() == 1
+
+
+def test_tighter_limits_hold_for_a_while(steps: Any, committer: Committer):
+    steps(filled)
+    tx = committer.begin(limits=Limits(documents_read=8, read_intervals=9))
+    info = tx.table("t")
+    assert info is not None
+    with pytest.raises(LimitExceeded), tx.limited(Limits(documents_read=2)):
+        list(tx.range(info.by_creation_time))
+    assert tx.usage.documents_read == 3
+    assert len(list(tx.range(info.by_creation_time))) == 5
+    with pytest.raises(LimitExceeded):
+        list(tx.range(info.by_creation_time))
+
+
+def test_tighter_limits_count_the_looks_before(steps: Any, committer: Committer):
+    ids = steps(lambda tx: filled(tx, 12))
+    tx = committer.begin()
+    for document in ids[:6]:
+        get(tx, document)
+    with tx.limited(Limits(read_intervals=7)):
+        get(tx, ids[6])
+        with pytest.raises(LimitExceeded):
+            get(tx, ids[7])
+    get(tx, ids[8])
+
+
+# -- the commit's timestamp, and what was there at the beginning -------------------
+
+
+def test_x5_a_transaction_knows_its_commits_timestamp(steps: Any, committer: Committer):
+    told = []
+    for _ in range(3):
+        tx = committer.begin()
+        told.append(tx.commit_ts())
+        assert tx.commit_ts() == told[-1]
+        tx.insert("t", {"at": Int64(told[-1])})
+        assert committer.accept(tx.finish()).ts == told[-1] == committer.ts
+    assert told == sorted(set(told))
+    steps(filled)
+    assert committer.ts > told[-1]
+
+
+def test_x5_a_promise_that_is_not_kept_is_given_to_nobody_else(
+    steps: Any, committer: Committer
+):
+    given_up = committer.begin().commit_ts()
+    steps(filled)
+    assert committer.ts > given_up
+
+
+def test_x4_x5_what_is_created_after_the_promise_is_not_after_the_commit(
+    committer: Committer, clock: Any
+):
+    """Else a clock set back would let later documents be created earlier."""
+    tx = committer.begin()
+    promised = tx.commit_ts()
+    last = tx.insert_many("t", [{}] * 16_000)[-1]
+    created = get(tx, last)["_creationTime"]
+    committer.accept(tx.finish())
+    assert created * 1e6 < promised
+    clock.now -= 3_600_000_000_000
+    later = committer.begin()
+    assert get(later, later.insert("t", {}))["_creationTime"] > created
+
+
+def test_a_reader_is_promised_nothing(committer: Committer):
+    with pytest.raises(NotAllowed):
+        committer.begin(writable=False).commit_ts()
+
+
+def test_at_its_beginning_there_are_no_own_writes(steps: Any, committer: Committer):
+    ids = steps(filled)
+    tx = committer.begin()
+    tx.patch(ids[0], {"n": 100})
+    tx.delete(ids[1])
+    tx.insert("new", {})
+    before = tx.at_its_beginning()
+    assert [get(before, document)["n"] for document in ids] == [0, 1, 2, 3, 4]
+    assert before.table("new") is None
+    assert not tx.read_set.touched_by([(by_id_index(10001), decode_id(ids[3])[1])])
+    assert tx.usage.documents_read == 5
+    with pytest.raises(NotAllowed):
+        before.insert("t", {})
 
 
 # -- schemas and unique indexes --------------------------------------------------

@@ -48,8 +48,8 @@ class NumbersOfTables(dict[str, int]):
 def belongs(number: int, table: str, tables: TableNumbers) -> bool:
     """Whether ids with this number are ids of the table, now or before it was emptied."""
     wanted = tables.get(table)
-    if number == wanted:
-        return True
+    if wanted is None or number == wanted:
+        return wanted is not None
     return isinstance(tables, NumbersOfTables) and tables.former.get(number) == wanted
 
 
