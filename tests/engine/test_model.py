@@ -397,7 +397,7 @@ def _same_in_one_go(
         usage = tx.usage.documents_read, tx.usage.bytes_read
         found = step()
         used = tx.usage.documents_read - usage[0], tx.usage.bytes_read - usage[1]
-        consumed = tx.read_set._ranges[index.id][-1].consumed
+        consumed = tx.read_set._ranges[index.id, None][-1].consumed
         seen.append((found, consumed, used))
     one, other = seen
     assert all(map(values_equal, one[0], other[0]))

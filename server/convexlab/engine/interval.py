@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+# The two ends of an interval, where there are many of them.
+Span: TypeAlias = tuple[bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,34 @@ def later_end(one: bytes | None, other: bytes | None) -> bytes | None:
     return None if one is None or other is None else max(one, other)
 
 
+def fewest(spans: Collection[Span]) -> Collection[Span]:
+    """The fewest spans that cover these keys: I2."""
+    if len(spans) == 1:
+        return [span for span in spans if span[1] is None or span[0] < span[1]]
+    merged: list[Span] = []
+    for start, end in sorted(spans, key=_start):
+        if end is not None and end <= start:
+            continue
+        if merged and ((last := merged[-1])[1] is None or start <= last[1]):
+            merged[-1] = last[0], later_end(last[1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _start(span: Span) -> bytes:
+    return span[0]
+
+
 class IntervalSet:
     """A set of keys, kept as the fewest intervals that cover it."""
 
     __slots__ = ("_ends", "_starts")
 
     def __init__(self, intervals: Iterable[Interval] = ()) -> None:
-        self._starts: list[bytes] = []
-        self._ends: list[bytes | None] = []
-        for interval in sorted(intervals, key=_by_start):
-            self._append(interval)
-
-    def _append(self, interval: Interval) -> None:
-        if interval.is_empty():
-            return
-        if self._ends and _reaches(self._ends[-1], interval.start):
-            self._ends[-1] = later_end(self._ends[-1], interval.end)
-        else:
-            self._starts.append(interval.start)
-            self._ends.append(interval.end)
+        spans = fewest([(interval.start, interval.end) for interval in intervals])
+        self._starts = [start for start, _ in spans]
+        self._ends = [end for _, end in spans]
 
     def add(self, interval: Interval) -> None:
         """Cover `interval` too."""
@@ -131,11 +143,3 @@ class IntervalSet:
         for end, start in zip(self._ends, self._starts[1:], strict=False):
             assert end is not None, start
             assert end < start, (end, start)
-
-
-def _by_start(interval: Interval) -> bytes:
-    return interval.start
-
-
-def _reaches(end: bytes | None, start: bytes) -> bool:
-    return end is None or start <= end

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from convexlab.engine.interval import Interval, IntervalSet
+from convexlab.engine.interval import Interval, IntervalSet, fewest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from convexlab.engine.interval import Span
     from convexlab.engine.write_set import IndexKey
 
     # An index, and the filter through which it was read.
@@ -64,15 +65,14 @@ class RangeRead:
         self._is_exhausted = True
 
     @property
-    def consumed(self) -> Interval | None:
-        """What counts as read; None when no row was asked for."""
+    def consumed(self) -> Span:
+        """What counts as read; an empty span when no row was asked for."""
+        start, end = self._interval.start, self._interval.end
         if self._is_exhausted:
-            return self._interval
+            return start, end
         if self._last is None:
-            return None
-        if self._reverse:
-            return Interval(self._last, self._interval.end)
-        return Interval(self._interval.start, self._last + b"\0")
+            return start, start
+        return (self._last, end) if self._reverse else (start, self._last + b"\0")
 
 
 class ReadSet:
@@ -132,28 +132,27 @@ class ReadSet:
 
     def merged(self) -> dict[Source, IntervalSet]:
         """The same keys as the fewest intervals, by index and filter."""
-        found: dict[Source, list[Interval]] = {
-            (index_id, None): [*map(Interval.point, points)]
+        return {
+            source: IntervalSet([Interval(*span) for span in spans])
+            for source, spans in self._spans().items()
+        }
+
+    def _spans(self) -> dict[Source, list[Span]]:
+        found: dict[Source, list[Span]] = {
+            (index_id, None): [(key, key + b"\0") for key in points]
             for index_id, points in self._points.items()
         }
         for (index_id, where), reads in self._ranges.items():
             source = (index_id, None if self._counts_all else where)
-            found.setdefault(source, []).extend(
-                [read.consumed for read in reads if read.consumed is not None]
-            )
-        return {source: IntervalSet(intervals) for source, intervals in found.items()}
-
-    def items(self) -> Iterator[tuple[Source, Interval]]:
-        """Every (index and filter, interval), the fewest that cover what was read."""
-        for source, intervals in sorted(self.merged().items(), key=_order):
-            for interval in intervals:
-                yield source, interval
+            found.setdefault(source, []).extend([read.consumed for read in reads])
+        return found
 
     def to_list(self) -> list[Read]:
-        """`items` as they cross a process boundary."""
+        """The fewest intervals that cover what was read, by index and filter."""
         return [
-            Read(index_id, interval.start, interval.end, where)
-            for (index_id, where), interval in self.items()
+            Read(index_id, start, end, where)
+            for (index_id, where), spans in sorted(self._spans().items(), key=_order)
+            for start, end in fewest(spans)
         ]
 
     def touched_by(self, keys: Iterable[IndexKey]) -> bool:
@@ -171,13 +170,15 @@ class ReadSet:
 
     def include(self, other: ReadSet) -> None:
         """Cover what another read set covers."""
-        for (index_id, where), interval in other.items():
-            self.open_range(index_id, interval, reverse=False, where=where).exhausted()
+        for index_id, start, end, where in other.to_list():
+            self.open_range(
+                index_id, Interval(start, end), reverse=False, where=where
+            ).exhausted()
 
     def __bool__(self) -> bool:
         return self._count > 0
 
 
-def _order(item: tuple[Source, IntervalSet]) -> tuple[int, bytes]:
+def _order(item: tuple[Source, list[Span]]) -> tuple[int, bytes]:
     index_id, where = item[0]
     return index_id, where or b""
