@@ -191,6 +191,17 @@ const scenarios = {
     return { n, http: await new ConvexHttpClient(url).query(counter.get, {}) };
   },
 
+  // Asked twice, a consistent query does not see what was written between.
+  async consistent() {
+    const http = new ConvexHttpClient(url);
+    return {
+      first: await http.consistentQuery(counter.get, {}),
+      written: await http.mutation(counter.inc, {}),
+      consistent: await http.consistentQuery(counter.get, {}),
+      now: await http.query(counter.get, {}),
+    };
+  },
+
   // Queries come and go in one burst; what is left at the end.
   async burst(client) {
     const values = [];
@@ -339,6 +350,12 @@ const scenarios = {
     await Promise.all(done);
     await Promise.all(clients.map((one) => one.close()));
     return { count };
+  },
+
+  // Follows what nobody changes.
+  async idle(client) {
+    client.onUpdate(anyApi.dir.deep.get, {}, (value) => say({ value }));
+    await told();
   },
 
   // Follows until told to stop; each value on a line.

@@ -87,6 +87,18 @@ def watch() -> None:
             return
 
 
+def idle() -> None:
+    for value in connect().subscribe("dir/deep:get"):
+        say(value=value)
+
+
+def cut() -> None:
+    """Messages one after another, whatever happens to the connection."""
+    client = connect()
+    sent = range(int(os.environ["COUNT"]))
+    say(ids=[client.mutation("messages:send", {"body": f"python {n}"}) for n in sent])
+
+
 def values() -> None:
     client = connect()
     http = ConvexHttpClient(URL)

@@ -97,12 +97,29 @@ def echo(ctx, value):
     return value
 """,
     "users": """
-from convexlab import query
+from convexlab import mutation, query
+
+
+@query
+def identity(ctx):
+    return ctx.auth.get_user_identity()
 
 
 @query
 def me(ctx):
-    return (ctx.auth.get_user_identity() or {}).get("subject")
+    return (identity.handler(ctx) or {}).get("subject")
+
+
+@mutation
+def claim(ctx):
+    who = me.handler(ctx)
+    ctx.db.insert("claims", {"by": who})
+    return who
+
+
+@query
+def claims(ctx):
+    return ctx.db.query("claims").count()
 """,
     "log": """
 from convexlab import query

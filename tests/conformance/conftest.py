@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.auth.issuer import AUDIENCE, serving
+from tests.compat.clients import node, python
+from tests.conformance.aside import aside
 from tests.conformance.functions import MODULES
+from tests.conformance.idlers import idling
 from tests.deployments import deployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.auth.issuer import Issuer
+    from tests.conformance.idlers import Idler
     from tests.deployments import Deployment
 
 _names = itertools.count()
@@ -25,19 +27,7 @@ _names = itertools.count()
 @pytest.fixture(scope="package")
 def issuer() -> Iterator[Issuer]:
     """Whose tokens the deployment believes; it answers on a thread of its own."""
-    with asyncio.Runner() as runner, ExitStack() as stack:
-        loop = runner.get_loop()
-        server = serving()
-        one = loop.run_until_complete(server.__aenter__())
-        thread = threading.Thread(target=loop.run_forever, name="issuer")
-        thread.start()
-
-        def end() -> None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.run_until_complete(server.__aexit__(None, None, None))
-
-        stack.callback(end)
+    with aside(serving()) as one:
         yield one
 
 
@@ -62,3 +52,28 @@ def name() -> str:
 @pytest.fixture
 def url(running: Deployment) -> str:
     return running.url
+
+
+# -- point 6: what takes long goes on beside the rest ------------------------------
+
+
+@pytest.fixture(scope="package")
+def idle(running: Deployment) -> Iterator[dict[str, Idler]]:
+    """An official client of each kind that follows what nobody changes."""
+    programs = {"npm": node("idle"), "python": python("idle")}
+    with ExitStack() as stack:
+        yield {
+            who: stack.enter_context(aside(idling(program, running.url)))
+            for who, program in programs.items()
+        }
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _begin_to_idle(request: pytest.FixtureRequest) -> None:
+    if any("idle" in getattr(one, "fixturenames", ()) for one in request.session.items):
+        request.getfixturevalue("idle")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever waits for the idle clients waits last."""
+    items.sort(key=lambda item: "idle" in getattr(item, "fixturenames", ()))

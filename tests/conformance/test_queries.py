@@ -15,10 +15,10 @@ DEFAULTS = ("messages", "messages:default", "messages.js", "messages.js:default"
 
 async def test_point_17_every_spelling_of_a_path_is_the_same_function(url):
     async with wire(url) as client:
-        for path in (*LISTS, *DEFAULTS, "dir/deep:get", "dir/deep.js:get"):
-            client.follow(path)
+        paths = (*LISTS, *DEFAULTS, "dir/deep:get", "dir/deep.js:get")
+        queries = [client.follow(path) for path in paths]
         await client.confirmed()
-        lists, *rest = client.results.values()
+        lists, *rest = [client.results[query] for query in queries]
         assert isinstance(lists, list)
         assert rest == [lists, *["default"] * len(DEFAULTS), "deep", "deep"]
 

@@ -33,6 +33,7 @@ class Conversation:
         self.messages: list[dict[str, Any]] = []
         self.updates: list[tuple[int, Any]] = []
         self.unanswered: list[int] = []
+        self.idle: set[int] = set()  # those that write nothing
         self.responses: dict[int, dict[str, Any]] = {}
         self.covers = 0
         self.owed = False
@@ -79,10 +80,20 @@ class Conversation:
         self.removed[query_id] = self.query_set + 1
         self.modify({"type": "Remove", "queryId": query_id})
 
-    def mutate(self, path: str, args: Any = None, request: int | None = None) -> int:
+    def mutate(
+        self,
+        path: str,
+        args: Any = None,
+        request: int | None = None,
+        *,
+        writes: bool = True,
+    ) -> int:
+        """Send a mutation; one that writes nothing is as of a commit before it."""
         if request is None:
             request, self.requests = self.requests, self.requests + 1
         self.unanswered.append(request)
+        if not writes:
+            self.idle.add(request)
         self.say("Mutation", requestId=request, udfPath=path, args=[args or {}])
         return request
 
@@ -134,7 +145,7 @@ class Conversation:
         self.responses[message["requestId"]] = message
         if message["success"]:
             ts = decode_ts(message["ts"])
-            fresh = ts > self.covers
+            fresh = ts > self.covers and message["requestId"] not in self.idle
             assert not fresh or self.version.ts < ts or self.replayed(ts), "O1"
             self.covers = max(self.covers, ts)
         self.owed = True
