@@ -95,31 +95,52 @@ validators = st.recursive(
 )
 
 
-def fitting(validator: Validator) -> st.SearchStrategy[object]:
-    """Values that `validator` accepts, said independently of its own judgement."""
+# By the wire's name of a validator's type.
+ATOMS: dict[str, st.SearchStrategy[object]] = {
+    "null": st.none(),
+    "number": numbers,
+    "bigint": int64s,
+    "commitTs": int64s,
+    "boolean": st.booleans(),
+    "string": texts,
+    "bytes": blobs,
+    "any": values,
+}
+
+
+def fitting(
+    validator: Validator, atoms: dict[str, st.SearchStrategy[object]] = ATOMS
+) -> st.SearchStrategy[object]:
+    """Values that `validator` accepts, said independently of its own judgement.
+
+    Args:
+        validator: what they fit.
+        atoms: what its smallest parts are.
+    """
+    inside = partial(fitting, atoms=atoms)
     match validator.json():
         case {"type": "object"}:
             required = {
-                n: fitting(p) for n, p in validator.fields.items() if not p.is_optional
+                n: inside(p) for n, p in validator.fields.items() if not p.is_optional
             }
             optional = {
-                n: fitting(p) for n, p in validator.fields.items() if p.is_optional
+                n: inside(p) for n, p in validator.fields.items() if p.is_optional
             }
             optional = {n: part for n, part in optional.items() if not part.is_empty}
             return st.fixed_dictionaries(required, optional=optional)
         case {"type": "array"}:
-            return _several(st.lists, fitting(validator.element))
+            return _several(st.lists, inside(validator.element))
         case {"type": "record", "keys": {"type": "string"}}:
             return _several(
-                partial(st.dictionaries, field_names), fitting(validator.value)
+                partial(st.dictionaries, field_names), inside(validator.value)
             )
         case {"type": "record"}:
             return _several(
-                partial(st.dictionaries, fitting(validator.key)),
-                fitting(validator.value),
+                partial(st.dictionaries, inside(validator.key)),
+                inside(validator.value),
             )
         case {"type": "union"}:
-            return st.one_of([fitting(member) for member in validator.members])
+            return st.one_of([inside(member) for member in validator.members])
         case {"type": "literal"}:
             return st.just(validator.value)
         case {"type": "id", "tableName": table}:
@@ -129,16 +150,7 @@ def fitting(validator: Validator) -> st.SearchStrategy[object]:
                 lambda i: encode_id(TABLES[table], i)
             )
         case {"type": kind}:
-            return {
-                "null": st.none(),
-                "number": numbers,
-                "bigint": int64s,
-                "commitTs": int64s,
-                "boolean": st.booleans(),
-                "string": texts,
-                "bytes": blobs,
-                "any": values,
-            }[kind]
+            return atoms[kind]
     raise AssertionError(validator)
 
 
