@@ -3,7 +3,9 @@
 ConvexlabError
 ├─ CallerError          asking again changes nothing
 │  ├─ NotFound          a function, table, index or document that is not there
+│  │  └─ StorageIdNotFound · FileNotFound   a file that is not there
 │  ├─ InvalidArguments  arguments that the function's validator refuses
+│  │  └─ InvalidStoragePath · Sha256Mismatch   an address, or bytes, of no file
 │  ├─ InvalidValue      something that is not a Convex value
 │  │  └─ ValueMismatch  a value that a validator refuses
 │  ├─ InvalidQuery      a range, filter, cursor or page that cannot be
@@ -11,6 +13,7 @@ ConvexlabError
 │  ├─ NotAllowed        who is asking may not, or not here
 │  │  └─ BadAdminKey    a key that is not this deployment's
 │  ├─ NotAuthenticated  a token that does not say who is asking
+│  │  └─ StorageTokenInvalid · StorageTokenExpired   an upload URL that does not hold
 │  ├─ LimitExceeded     a documented limit
 │  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
 │  ├─ ConvexError       raised by user code on purpose; its data reaches the client
@@ -59,10 +62,34 @@ class NotFound(CallerError):
     http_status = 404
 
 
+class StorageIdNotFound(NotFound):
+    """A file's id that is nobody's."""
+
+    code = "StorageIdNotFound"
+
+
+class FileNotFound(NotFound):
+    """A file's address whose file is gone, or never was."""
+
+    code = "FileNotFound"
+
+
 class InvalidArguments(CallerError):
     """Arguments, or a result, that the function's validator refuses."""
 
     code = "ArgumentValidationError"
+
+
+class InvalidStoragePath(InvalidArguments):
+    """The end of a file's address that is no UUID."""
+
+    code = "InvalidStoragePath"
+
+
+class Sha256Mismatch(InvalidArguments):
+    """Bytes that have another digest than was said."""
+
+    code = "Sha256Mismatch"
 
 
 class InvalidValue(CallerError):
@@ -123,6 +150,18 @@ class NotAuthenticated(CallerError):
 
     code = "Unauthenticated"
     http_status = 401
+
+
+class StorageTokenInvalid(NotAuthenticated):
+    """An upload URL that this deployment did not make."""
+
+    code = "StorageTokenInvalid"
+
+
+class StorageTokenExpired(NotAuthenticated):
+    """An upload URL that held until earlier."""
+
+    code = "StorageTokenExpired"
 
 
 class LimitExceeded(CallerError):

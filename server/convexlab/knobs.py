@@ -50,10 +50,10 @@ RANGE_FIRST_ROWS: Final = 16
 RANGE_CHUNK_ROWS: Final = 256
 # Up to so many later commits a reader undoes; beyond, it reads history instead.
 UNDO_COMMITS: Final = 500
-# Backfilling and checking go in slices of so many documents (about 2 ms).
-SLICE_DOCUMENTS: Final = 200
 # What came of a push that failed, or was replaced, is told for so long: Convex's.
 SCHEMA_RECORD_SECONDS: Final = 3600
+# Backfilling and checking go in slices of so many documents (about 2 ms).
+SLICE_DOCUMENTS: Final = 200
 # Retention trims so many rows at a time, so that no mutation waits long for it.
 TRIM_ROWS: Final = 250
 HISTORY_RETENTION_BYTES: Final = 1 << 30
@@ -100,6 +100,12 @@ SCHEDULE_WINDOW_DAYS: Final = 5 * 366
 FINISHED_FUNCTION_SECONDS: Final = 7 * 24 * 3600
 # So many of them are forgotten in one transaction (about 2 ms).
 FORGOTTEN_AT_ONCE: Final = 200
+# A cron whose schedule is changed by a push keeps a run that is due so soon.
+CRON_SOON_SECONDS: Final = 30
+# What `_cron_jobs` tells of each cron's last runs.
+CRON_RUNS_KEPT: Final = 5
+CRON_LOG_LINES: Final = 50
+CRON_LOG_CHARS: Final = 1000
 
 # Groups go on bringing a table's documents so long after its last filtered result.
 VERSIONS_SHOWN_SECONDS: Final = 10.0
@@ -121,6 +127,22 @@ MAX_UNSENT_TRANSITIONS: Final = 2
 # npm's client repeats its mutations right after its queries when it comes back: they
 # are answered first, so that no optimistic update is shown over its own effect.
 RECONNECT_PAUSE_SECONDS: Final = 0.020
+# Scheduled mutations that the writer is given at once: enough to fill its groups.
+SCHEDULED_MUTATIONS: Final = 64
+# Scheduled actions that run at once, as in a Convex of one's own.
+SCHEDULED_ACTIONS: Final = 8
+# What is due is read so many at a time; so many actions may wait for their turn.
+DUE_AT_ONCE: Final = 256
+MAX_DUE_ACTIONS: Final = 10_000
+# A clock that was set, or a machine that slept, is noticed so soon.
+CLOCK_LOOK_SECONDS: Final = 1.0
+# After a failure that is not the function's: at first, and at most.
+SCHEDULER_RETRY_SECONDS: Final = 0.5
+SCHEDULER_RETRY_MOST_SECONDS: Final = 2 * 3600.0
+# A mutation whose writer died under it so often is taken for the cause.
+SCHEDULED_DEATHS: Final = 5
+# How often what has been over for `FINISHED_FUNCTION_SECONDS` is looked for.
+FORGET_SECONDS: Final = 3600.0
 # How far a client may push our clock with a timestamp that it claims to have seen.
 MAX_CLOCK_RAISE_SECONDS: Final = 300.0
 # Sessions served in one go, before the loop looks at its sockets again.
@@ -245,6 +267,8 @@ WRITER_SWITCH_SECONDS: Final = 0.0005
 TURNS_BETWEEN_LOOKS: Final = 16
 # A mutation known to be quicker than this may gather with a group kept open for it.
 QUICK_MUTATION_SECONDS: Final = 0.002
+# What is due by the clock is run when nobody waits, and after so many calls in any case.
+CALLS_BEFORE_DUE: Final = 8
 # How often the writer looks for what is past retention, and how long its chores
 # rest after the disk had no room.
 CHORES_SECONDS: Final = 5.0
@@ -291,3 +315,25 @@ RUNNER_IDLE_SECONDS: Final = 60.0
 # until new actions are given to another.
 RUNNER_BEAT_SECONDS: Final = 0.25
 RUNNER_STALL_SECONDS: Final = 1.0
+# Convex's, for requests and for responses of HTTP actions.
+HTTP_ACTION_BYTES: Final = 20 << 20
+# Of a body between two processes: in such parts, and so much on the way.
+HTTP_PART_BYTES: Final = 64 << 10
+HTTP_WINDOW_BYTES: Final = 256 << 10
+# A client that is told nothing is looked after so often.
+HTTP_LOOK_SECONDS: Final = 0.5
+MAX_FORM_FIELDS: Final = 1000
+
+# -- files ------------------------------------------------------------------------
+
+# An upload URL holds so long; Convex's.
+UPLOAD_URL_SECONDS: Final = 3600.0
+# How long clients may keep what they have of a file; Convex's.
+FILE_MAX_AGE_SECONDS: Final = 2_592_000
+# Bytes that are moved between socket and disk at once.
+FILE_BLOCK_BYTES: Final = 1 << 20
+# Bytes that no document refers to stay so long: a document comes after its bytes.
+FILE_GRACE_SECONDS: Final = 600.0
+# How often they are looked for, and how many of them at once.
+FILE_SWEEP_SECONDS: Final = 600.0
+FILE_SWEEP_FILES: Final = 1000

@@ -178,9 +178,6 @@ def test_identity_is_read_only_when_asked_for() -> None:
 
 def test_what_is_elsewhere_says_so() -> None:
     lab = lab_of(OTHERS)
-    assert (
-        "`ctx.storage` is not in this release" in lab.query_error("m:storage").message
-    )
     said = lab.query_error("m:schedule").message
     assert "only mutations and actions schedule functions" in said
     assert "only actions call actions" in lab.query_error("m:action").message

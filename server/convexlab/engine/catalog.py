@@ -280,7 +280,7 @@ _BUILT_IN: Final[
         (("by_state", ("state.kind", "nextTime"), False), ("by_name", ("name",), True)),
         True,
     ),
-    "_storage": (STORAGE, (("by_storage_id", ("storageId",), False),), True),
+    "_storage": (STORAGE, (("by_sha256", ("sha256",), False),), True),
     "_environment_variables": (
         ENVIRONMENT_VARIABLES,
         (("by_name", ("name",), True),),

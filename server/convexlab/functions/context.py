@@ -21,6 +21,7 @@ from convexlab.functions.definition import FunctionDefinition, reference_path
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.query import Query
 from convexlab.functions.scheduler import Scheduler
+from convexlab.functions.storage import StorageReader, StorageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,9 +97,9 @@ class QueryCtx:
         return self._nested("query", ref, args, kwargs)
 
     @property
-    def storage(self) -> NoReturn:
+    def storage(self) -> StorageReader:
         """Files."""
-        raise NotAllowed("`ctx.storage` is not in this release.")
+        return StorageReader(self._execution)
 
     def _nested(
         self, kind: Any, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -176,6 +177,11 @@ class MutationCtx(QueryCtx):
     def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a mutation as a sub-transaction: if it raises, its writes are gone."""
         return self._nested("mutation", ref, args, kwargs)
+
+    @property
+    def storage(self) -> StorageWriter:
+        """Files."""
+        return StorageWriter(self._execution)
 
     @property
     def scheduler(self) -> Scheduler:

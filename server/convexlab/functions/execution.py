@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.scheduled import NOWHERE
 
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.determinism import Run
+    from convexlab.functions.file_addresses import FileAddresses
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
     from convexlab.functions.scheduled import Origin
@@ -86,6 +88,11 @@ class Execution:
         self.entered: set[str] = set()
         self.secret = secret
         self.origin = origin
+
+    @property
+    def addresses(self) -> FileAddresses:
+        """Where files are served."""
+        return addresses_of(self.secret)
 
     def enter(self) -> None:
         """User code has the floor."""

@@ -1,0 +1,1 @@
+"""What the deployment asks of `_storage`."""
