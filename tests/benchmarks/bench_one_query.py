@@ -1,8 +1,9 @@
 """What does one query cost: a point get, and a range of 50 rows?
 
-Over HTTP with other arguments each time (a run in a reader), over HTTP with the same
-arguments (the kept result), and in process, without a server. The reference is the
-bare SQL of the same rows, one connection after the other.
+From outside to inside: over HTTP with other arguments each time (a run in a reader),
+over HTTP with the same arguments (the kept result), what the reader does for it, the
+run alone with its snapshot open, and one such call among others inside of a run. The
+reference is the same rows in SQL, each document's JSON decoded.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import itertools
 import random
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import msgspec
 from tests.benchmarks import wire
 from tests.benchmarks.deployments import Deployment, Watch, call, deployment
-from tests.benchmarks.figures import Options, Row, Table, percentile, rate, repeat
-from tests.benchmarks.in_process import InProcess
+from tests.benchmarks.figures import Options, Row, Table, alternate, percentile, rate
+from tests.benchmarks.in_process import InProcess, settle_garbage
 from tests.benchmarks.raw_store import RawStore
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = 50
+# How often a function that measures one call of `ctx.db` makes it.
+TIMES = 100
 
 SCHEMA = """
 from convexlab import define_schema, define_table, v
@@ -49,14 +53,48 @@ def group(ctx: QueryCtx, name: str, salt: int) -> list[Doc]:
 
 @query
 def ids(ctx: QueryCtx) -> list[str]:
-    return [item["_id"] for item in ctx.db.query("items").take(200)]
+    return [item["_id"] for item in ctx.db.query("items").take(4000)]
+
+
+@query
+def nothing(ctx: QueryCtx):
+    return None
+
+
+@query
+def one_unsaid(ctx: QueryCtx, id: Id.items, salt: int):
+    ctx.db.get(id)
+
+
+@query
+def group_unsaid(ctx: QueryCtx, name: str, salt: int):
+    ctx.db.query("items").with_index("by_group", group=name).order("desc").take(50)
+
+
+@query
+def many_ones(ctx: QueryCtx, ids: list[str]):
+    for id in ids:
+        ctx.db.get(id)
+
+
+@query
+def many_groups(ctx: QueryCtx, names: list[str]):
+    for name in names:
+        ctx.db.query("items").with_index("by_group", group=name).order("desc").take(50)
+
+
+@query
+def arguments(ctx: QueryCtx, id: Id.items, salt: int):
+    return None
 """
 
 Asked = tuple[str, dict[str, Any]]
+Works = dict[str, "Callable[[], object]"]
+DECODED = "bare SQL, JSON decoded"
 
 
 def run(options: Options) -> Iterator[Table]:
-    seconds = options.seconds(5) / 4
+    seconds = options.seconds(5) / 8
     items = _items(options.count(20_000, 500))
     raw = _Raw(options.folder / "raw", items)
     modules = {"schema": SCHEMA, "items": ITEMS}
@@ -66,44 +104,58 @@ def run(options: Options) -> Iterator[Table]:
     ):
         served.insert("items", items)
         http = _Http(served)
-        inside = InProcess(options.folder / "inside", modules)
-        inside.insert("items", items)
+        inside = _Inside(options.folder / "inside", modules, items)
+        settle_garbage()
         yield _table(
-            "a point get in a query; ratio to bare SQL (medians)",
+            "a point get in a query",
             {
                 "POST /api/query, new arguments": lambda: http.ask(_one(http.ids)),
                 "POST /api/query, the same again": lambda: http.ask(_same(http.ids)),
-                "in process, no server": _asking(inside, _one),
-                "bare SQL": raw.one,
+                **inside.works(_one, "items:one"),
+                DECODED: lambda: msgspec.json.decode(raw.one()),
+                "bare SQL, as text": raw.one,
             },
+            {"ctx.db.get, one of 100 in a run": inside.gets},
             seconds,
             watch,
         )
         yield _table(
-            f"a range of {ROWS} rows in a query; ratio to bare SQL (medians)",
+            f"a range of {ROWS} rows in a query",
             {
                 "POST /api/query, new arguments": lambda: http.ask(_group(http.ids)),
                 "POST /api/query, the same again": lambda: http.ask(
                     ("items:group", SAME)
                 ),
-                "in process, no server": _asking(inside, _group),
-                "bare SQL": raw.group,
+                **inside.works(_group, "items:group"),
+                DECODED: lambda: [msgspec.json.decode(body) for body in raw.group()],
+                "bare SQL, as text": raw.group,
             },
+            {"ctx.db.query … take(50), one of 100 in a run": inside.takes},
             seconds,
             watch,
         )
+        yield inside.parts(seconds)
         inside.close()
         http.close()
     raw.close()
 
 
 def _table(
-    title: str, works: dict[str, Callable[[], object]], seconds: float, watch: Watch
+    title: str, works: Works, among: Works, seconds: float, watch: Watch
 ) -> Table:
-    took = {
-        what: repeat(work, seconds=seconds, at_least=20) for what, work in works.items()
-    }
-    base = percentile(took["bare SQL"], 50)
+    """One question's answer.
+
+    Args:
+        title: the question.
+        works: what is repeated.
+        among: the same, where one call in it does the thing TIMES times.
+        seconds: how long each is repeated.
+        watch: of the deployment.
+    """
+    took = alternate(works | among, seconds=seconds, at_least=20)
+    for what in among:
+        took[what] = [each / TIMES for each in took[what]]
+    base = percentile(took[DECODED], 50)
     rows = [
         Row(
             what,
@@ -112,9 +164,11 @@ def _table(
             memory=watch.peak_memory if "POST" in what else None,
             ratio=percentile(each, 50) / base,
         )
-        for what, each in took.items()
+        for what, each in sorted(
+            took.items(), key=lambda item: -sum(item[1]) / len(item[1])
+        )
     ]
-    return Table(title, "query", rows)
+    return Table(f"{title}; ratio to {DECODED} (medians)", "query", rows)
 
 
 def _items(count: int) -> list[dict[str, Any]]:
@@ -139,20 +193,76 @@ def _same(ids: list[str]) -> Asked:
     return "items:one", {"id": ids[0], "salt": -1}
 
 
+def _name() -> str:
+    return f"g{CHANCE.randrange(5)}"
+
+
 def _group(_: list[str]) -> Asked:
-    return "items:group", {"name": f"g{CHANCE.randrange(5)}", "salt": next(SALT)}
+    return "items:group", {"name": _name(), "salt": next(SALT)}
 
 
-def _asking(
-    inside: InProcess, ask: Callable[[list[str]], Asked]
-) -> Callable[[], object]:
-    ids = inside.query("items:ids", {})
+class _Inside:
+    """The same store and functions, without a server."""
 
-    def work() -> object:
-        path, args = ask(ids)
-        return inside.query_text(path, msgspec.json.encode(args))
+    def __init__(
+        self, folder: Path, modules: dict[str, str], items: list[dict[str, Any]]
+    ) -> None:
+        self._functions = InProcess(folder, modules)
+        self._functions.insert("items", items)
+        self.ids: list[str] = self._functions.query("items:ids", {})
+        self.close = self._functions.close
 
-    return work
+    def works(self, ask: Callable[[list[str]], Asked], path: str) -> Works:
+        def args() -> bytes:
+            return msgspec.json.encode(ask(self.ids)[1])
+
+        return {
+            "in the reader, snapshot and message included": lambda: (
+                self._functions.answer(path, args())
+            ),
+            "the run alone": lambda: self._functions.run(path, args()),
+        }
+
+    def gets(self) -> None:
+        ids = CHANCE.choices(self.ids, k=TIMES)
+        self._functions.run("items:many_ones", msgspec.json.encode({"ids": ids}))
+
+    def takes(self) -> None:
+        names = [_name() for _ in range(TIMES)]
+        self._functions.run("items:many_groups", msgspec.json.encode({"names": names}))
+
+    def parts(self, seconds: float) -> Table:
+        """Where the time of a run goes: each line does a little more."""
+        run, ids = self._functions.run, self.ids
+        works: Works = {
+            "a function that does nothing": lambda: run("items:nothing", b"{}"),
+            "+ two arguments, one of them an id": lambda: run(
+                "items:arguments", msgspec.json.encode(_one(ids)[1])
+            ),
+            "+ ctx.db.get": lambda: run(
+                "items:one_unsaid", msgspec.json.encode(_one(ids)[1])
+            ),
+            "+ the document returned": lambda: run(
+                "items:one", msgspec.json.encode(_one(ids)[1])
+            ),
+            "50 documents read": lambda: run(
+                "items:group_unsaid", msgspec.json.encode(_group(ids)[1])
+            ),
+            "+ the documents returned": lambda: run(
+                "items:group", msgspec.json.encode(_group(ids)[1])
+            ),
+        }
+        took = alternate(works, seconds=seconds, at_least=20)
+        base = percentile(took["a function that does nothing"], 50)
+        rows = [
+            Row(what, rate(each), each, ratio=percentile(each, 50) / base)
+            for what, each in took.items()
+        ]
+        return Table(
+            "where the time of a run goes; ratio to a function that does nothing (medians)",
+            "run",
+            rows,
+        )
 
 
 class _Http:
@@ -175,16 +285,18 @@ class _Raw:
 
     def __init__(self, folder: Path, items: list[dict[str, Any]]) -> None:
         self._store = RawStore(folder)
+        # As ours does: a statement is planned once, whatever values it is given.
+        self._store.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         id_and_time = {"_id": "j" * 32, "_creationTime": 1.0}
         bodies = [msgspec.json.encode(item | id_and_time) for item in items]
         self._store.insert_many(
             bodies, [f"{item['group']}\0".encode() for item in items]
         )
-        self._rows = range(1, len(items) + 1)
+        self._rows = range(1, min(len(items), 4000) + 1)
         self.close = self._store.close
 
     def one(self) -> bytes:
         return self._store.get(CHANCE.choice(self._rows))
 
     def group(self) -> list[bytes]:
-        return self._store.range(f"g{CHANCE.randrange(5)}\0".encode(), ROWS)
+        return self._store.range(f"{_name()}\0".encode(), ROWS)

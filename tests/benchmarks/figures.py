@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -117,6 +117,33 @@ def repeat(
     while (began := clock()) < end or len(took) < at_least:
         work()
         took.append((clock() - began) * 1e3)
+    return took
+
+
+def alternate(
+    works: Mapping[str, Callable[[], object]],
+    *,
+    seconds: float,
+    turn: float = 0.02,
+    at_least: int = 3,
+) -> dict[str, list[float]]:
+    """Do several things in turns, so that each meets the same weather.
+
+    Args:
+        works: what is done again and again, by name.
+        seconds: for each of them, all turns together.
+        turn: how long one of them goes on before the next has its turn, in seconds.
+        at_least: how often each is done.
+
+    Returns:
+        Each time's milliseconds, by name.
+    """
+    took: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(max(1, round(seconds / turn))):
+        for name, work in works.items():
+            took[name] += repeat(work, seconds=turn, at_least=1)
+    for name, work in works.items():
+        took[name] += repeat(work, seconds=0, at_least=at_least - len(took[name]))
     return took
 
 

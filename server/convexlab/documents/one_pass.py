@@ -28,7 +28,7 @@ from convexlab.documents.rules import Refusal, check_array, check_object
 from convexlab.documents.value import MAX_EXACT_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from convexlab.documents.encoding import Tags
 
@@ -66,10 +66,12 @@ def _value(x: Any, depth: int, tags: Tags) -> Any:
         return _array(x, depth, tags)
     if kind in _PLAIN:
         return x
-    if kind is int:
-        return _whole([x], tags)[0]
     if kind is float:
         return tag_float(math.nan if math.isnan(x) else x)
+    if kind is int:
+        if not -MAX_EXACT_INT <= x <= MAX_EXACT_INT:
+            raise Refusal("is beyond what a number holds exactly")
+        return x + 0.0 if int in tags else x
     tag = tags.get(kind)
     if tag is None:
         raise Refusal("is no value yet")
@@ -77,7 +79,9 @@ def _value(x: Any, depth: int, tags: Tags) -> Any:
 
 
 def _object(x: dict[Any, Any], depth: int, tags: Tags) -> dict[str, Any]:
-    _check_names(x, x, depth)
+    if not _STR_ONLY.issuperset(map(type, x)):
+        raise Refusal("has keys that are no strings yet")
+    check_object(x, depth)
     said = x
     for name, item in x.items():
         kind = type(item)
@@ -90,12 +94,6 @@ def _object(x: dict[Any, Any], depth: int, tags: Tags) -> dict[str, Any]:
             said = x.copy() if said is x else said
             said[name] = new
     return said
-
-
-def _check_names(x: dict[Any, Any], names: Iterable[object], depth: int) -> None:
-    if not _STR_ONLY.issuperset(map(type, names)):
-        raise Refusal("has keys that are no strings yet")
-    check_object(x, depth)
 
 
 def _array(x: list[Any], depth: int, tags: Tags) -> Sequence[Any]:
@@ -127,7 +125,9 @@ def _rows_of_several_shapes(
 
 def _rows(rows: list[dict[Any, Any]], depth: int, tags: Tags) -> list[dict[str, Any]]:
     """Objects with the same fields in the same order."""
-    _check_names(rows[0], chain.from_iterable(rows), depth)
+    if not _STR_ONLY.issuperset(map(type, chain.from_iterable(rows))):
+        raise Refusal("has keys that are no strings yet")
+    check_object(rows[0], depth)
     changed = {}
     for name, column in zip(
         rows[0], zip(*map(dict.values, rows), strict=True), strict=True
