@@ -105,10 +105,14 @@ class PageReader:
         return wanted
 
     def _up_to(self, after: bytes | None, end: bytes | None) -> Result:
-        """All of (after, end], whatever number of rows that is."""
+        """All of (after, end]; if that is too much to be read, what must be split."""
         rows = self._plan.rows(self._execution.tx, within=self._within(after, end))
-        for key, document in self._plan.matching(self._noted(rows)):
-            self._take(key, document)
+        try:
+            for key, document in self._plan.matching(self._noted(rows)):
+                self._take(key, document)
+        except LimitExceeded as error:
+            self._require_progress(error)
+            return self._result(end, "SplitRequired")  # P2
         return self._result(end, self._recommendation())
 
     def _noted(self, rows: Any) -> Any:
@@ -136,10 +140,14 @@ class PageReader:
                 ):
                     return self._result(key, "SplitRequired")
         except LimitExceeded as error:
-            if error.kind not in _READ_LIMITS or not self._keys:
-                raise
+            self._require_progress(error)
             return self._result(self._keys[-1], "SplitRequired")
         return self._result(None, self._recommendation())  # P1
+
+    def _require_progress(self, error: LimitExceeded) -> None:
+        """A page may end at a limit on reading, unless it has not even begun."""
+        if error.kind not in _READ_LIMITS or not self._keys:
+            raise error
 
     def _take(self, key: bytes, document: dict[str, Any]) -> None:
         self._matches.append(key)
