@@ -31,6 +31,7 @@ from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.sync.asks import Asks
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
+from convexlab.sync.scheduling import SchedulerClock
 from convexlab.web.admin import Admin
 from convexlab.web.server import Door, Served, serve as serve_app
 from convexlab.web.socket import AS_USUAL, SocketOptions
@@ -178,7 +179,9 @@ class Deployment:
         self.backend: ProcessBackend
         self.gateway: Gateway
         self.asks: Asks
+        self.clock: SchedulerClock
         self.url = ""
+        self._ticking: asyncio.Task[None]
 
     async def open(self) -> None:
         """Open everything, in the order of the data's path.
@@ -222,7 +225,16 @@ class Deployment:
         self.url = f"http://{_host_in_url(options.host)}:{port}"
         secret = keys.path if options.secret_gate else ""
         self.folder.announce(self.url, port, secret=secret)
+        self._start_clock()
         settle_garbage()
+
+    def _start_clock(self) -> None:
+        self.clock = clock = SchedulerClock(self.gateway)
+        self.gateway.tell(clock.published)
+        self._ticking = asyncio.get_running_loop().create_task(
+            clock.run(), name="scheduler"
+        )
+        self._closing.callback(self._ticking.cancel)
 
     async def close(self) -> None:
         """Close everything, in reverse."""
@@ -241,6 +253,7 @@ class Deployment:
         waits: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(stop.wait()),
             self.backend.supervisor.failed,
+            self._ticking,
         ]
         if self.options.idle_exit_seconds is not None:
             waits.append(
@@ -263,7 +276,8 @@ class Deployment:
         while True:
             await asyncio.sleep(min(seconds, knobs.IDLE_LOOK_SECONDS))
             idle = time.monotonic() - self.gateway.last_active
-            if self.gateway.session_count == 0 and idle >= seconds:
+            is_used = self.gateway.session_count or self.clock.is_busy
+            if not is_used and idle >= seconds:
                 return
 
 

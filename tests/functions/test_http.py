@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from convexlab.errors import InvalidArguments, PushFailed
+from convexlab.errors import InvalidArguments
 from convexlab.functions.definition import http_action, query
 from convexlab.functions.http import Response, http_router
-from convexlab.functions.modules import ModuleSource, analyze
 
 
 def test_routes_are_kept_in_order() -> None:
@@ -58,15 +57,3 @@ def test_a_response_has_defaults_and_a_json_form() -> None:
     made = Response.json({"a": [1, None]}, status=201)
     assert (made.body, made.status) == (b'{"a":[1.0,null]}', 201)
     assert made.headers == {"content-type": "application/json"}
-
-
-def test_crons_say_that_they_are_not_there() -> None:
-    with pytest.raises(PushFailed, match="not in this release") as caught:
-        analyze(
-            [
-                ModuleSource(
-                    "crons", "from convexlab import cron_jobs\ncrons = cron_jobs()"
-                )
-            ]
-        )
-    assert (caught.value.path, caught.value.line) == ("crons", 2)

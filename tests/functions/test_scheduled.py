@@ -12,7 +12,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.functions import scheduled
-from convexlab.functions.scheduled import Origin, Task
+from convexlab.functions.scheduled import Ended, Origin, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +64,8 @@ def test_only_what_is_pending_begins(store: Store):
 def test_what_has_ended_says_how_and_when(store: Store):
     good, bad = store.do(add), store.do(add)
     store.now_ns += HOUR_NS
-    store.do(scheduled.complete, good, None, [])
-    store.do(scheduled.complete, bad, "ValueError: no", [])
+    store.do(scheduled.complete, good, Ended())
+    store.do(scheduled.complete, bad, Ended("ValueError: no"))
     assert store.state(good) == {"kind": "success"}
     assert store.state(bad) == {"kind": "failed", "error": "ValueError: no"}
     document = store.document(good)
@@ -78,7 +78,7 @@ def test_what_was_canceled_stays_so_when_its_run_ends(store: Store, error: str |
     entry = store.do(add)
     store.do(scheduled.begin, entry, 0)
     store.do(scheduled.cancel, entry)
-    store.do(scheduled.complete, entry, error, [])
+    store.do(scheduled.complete, entry, Ended(error))
     assert store.state(entry) == {"kind": "canceled"}
     assert store.do(scheduled.begin, entry, 0) is None
 
@@ -97,7 +97,7 @@ def test_what_a_canceled_run_schedules_is_born_canceled(store: Store):
 def test_j2_what_was_in_progress_in_an_earlier_life_has_failed(store: Store):
     pending, running, over = store.do(add), store.do(add), store.do(add)
     store.do(scheduled.begin, running, 0)
-    store.do(scheduled.complete, over, None, [])
+    store.do(scheduled.complete, over, Ended())
     assert store.do(scheduled.interrupt) == 1
     assert store.state(running) == {
         "kind": "failed",
@@ -114,7 +114,7 @@ def test_what_is_over_is_forgotten_after_a_week_and_nothing_else(store: Store):
     store.do(scheduled.cancel, old)
     store.now_ns += knobs.FINISHED_FUNCTION_SECONDS * 1_000_000_000 - HOUR_NS
     young = store.do(add)
-    store.do(scheduled.complete, young, None, [])
+    store.do(scheduled.complete, young, Ended())
     store.do(scheduled.forget)
     assert store.state(old)
     store.now_ns += 2 * HOUR_NS
@@ -130,7 +130,7 @@ def test_what_is_over_is_forgotten_after_a_week_and_nothing_else(store: Store):
 def test_they_are_forgotten_some_at_a_time(store: Store):
     def add_many(tx: Transaction) -> None:
         for _ in range(knobs.FORGOTTEN_AT_ONCE + 10):
-            scheduled.complete(tx, add(tx), None, [])
+            scheduled.complete(tx, add(tx), Ended())
 
     store.do(add_many)
     store.now_ns += 8 * DAY_NS

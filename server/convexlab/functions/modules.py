@@ -34,6 +34,7 @@ from convexlab.errors import CallerError, NotFound, PushFailed
 from convexlab.functions import determinism, replacements
 from convexlab.functions.annotations import BadAnnotation
 from convexlab.functions.auth_config import auth_providers
+from convexlab.functions.crons import CronJobs, crons_of
 from convexlab.functions.definition import (
     KIND_NAMES,
     FunctionDefinition,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from convexlab.functions.auth_config import Provider
+    from convexlab.functions.crons import CronSpec
     from convexlab.functions.definition import Kind, Visibility
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -148,6 +150,7 @@ class Analysis:
         log_lines: what the modules printed while loading.
         modules: the loaded set.
         providers: whose tokens are believed, of the module `auth_config`.
+        crons: what runs by the clock, of the module `crons`.
     """
 
     functions: list[FunctionSpec]
@@ -157,6 +160,7 @@ class Analysis:
     log_lines: list[str]
     modules: ModuleSet
     providers: list[Provider]
+    crons: list[CronSpec]
 
 
 def module_path(file: str) -> str | None:
@@ -557,6 +561,7 @@ def analyze(
         log_lines,
         modules,
         auth_providers(modules),
+        crons_of(modules),
     )
 
 
@@ -625,7 +630,7 @@ def _check_special(loaded: LoadedModule) -> None:
     made_by = {
         "schema": (Schema, "define_schema({…})"),
         "http": (HttpRouter, "http_router()"),
-        "crons": (object, "cron_jobs()"),
+        "crons": (CronJobs, "cron_jobs()"),
         "auth_config": (dict, '{"providers": […]}'),
     }.get(path)
     if made_by is not None and (value is None or not isinstance(value, made_by[0])):

@@ -34,6 +34,8 @@ from convexlab.engine.interval import Interval
 from convexlab.errors import InvalidArguments, LimitExceeded, NotAllowed, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convexlab.engine.transaction import Transaction
 
 TABLE: Final = "_scheduled_functions"
@@ -67,6 +69,21 @@ class Origin:
 
 
 NOWHERE: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        error: why it failed; None if it went well.
+        value: JSON of what it returned.
+        log_lines: what it printed.
+    """
+
+    error: str | None = None
+    value: bytes | None = None
+    log_lines: Sequence[str] = ()
 
 
 def schedule(
@@ -141,6 +158,12 @@ def cancel(tx: Transaction, entry: str, origin: Origin = NOWHERE) -> None:
 # -- what the deployment does with them ------------------------------------------
 
 
+def function_of(document: dict[str, Any]) -> str:
+    """The function that an entry runs."""
+    name: str = document["name"]
+    return name
+
+
 def begin(tx: Transaction, entry: str, slot_ms: float) -> Task | None:  # noqa: ARG001 - for crons
     """Let a pending entry be in progress; None if it is not pending any more."""
     document = _document(tx, entry)
@@ -150,22 +173,17 @@ def begin(tx: Transaction, entry: str, slot_ms: float) -> Task | None:  # noqa: 
     return Task(document["name"], document["args"][0])
 
 
-def complete(
-    tx: Transaction,
-    entry: str,
-    error: str | None,
-    log_lines: list[str],  # noqa: ARG001 - for crons
-) -> None:
+def complete(tx: Transaction, entry: str, ended: Ended) -> None:
     """The run of an entry is over; one that was canceled meanwhile stays so: J3.
 
     Args:
         tx: the mutation's own transaction if it went well; else one of its own.
         entry: which.
-        error: why it failed; None if it went well.
-        log_lines: what it printed.
+        ended: how.
     """
     if _kind_of(tx, entry) in ("pending", "inProgress"):
-        _write(tx, entry, _over(tx, "success" if error is None else "failed", error))
+        kind = "success" if ended.error is None else "failed"
+        _write(tx, entry, _over(tx, kind, ended.error))
 
 
 def interrupt(tx: Transaction) -> int:
@@ -179,7 +197,7 @@ def interrupt(tx: Transaction) -> int:
         for _, revision in tx.rows(SCHEDULED_BY_STATE, IN_PROGRESS)
     ]
     for entry in left:
-        complete(tx, entry, INTERRUPTED, [])
+        complete(tx, entry, Ended(INTERRUPTED))
     return len(left)
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import IndexKey, Versions
     from convexlab.errors import ConvexlabError
     from convexlab.functions.processes.runners import Run
+    from convexlab.functions.timetable import DuePage
 
 FunctionKind = Literal["query", "mutation", "action"]
 
@@ -87,7 +88,9 @@ class MutationCall:
 
     `call_id` names the call for ever: `<session>:<request>` for a session's, so that
     a replay is recognized, `g…` for one that the gateway named itself. `args` are as
-    the client wrote them.
+    the client wrote them. With `entry` it is what is due on the timetable at
+    `slot_ms`: that entry's function, with its arguments; `path` is for show, and the
+    value a `timetable.Verdict`. `parent` is the scheduled function whose action calls.
     """
 
     call_id: str
@@ -95,11 +98,18 @@ class MutationCall:
     args: bytes
     caller: Caller = ANONYMOUS
     stored: bool = False
+    entry: str = ""
+    slot_ms: float = 0.0
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionCall:
-    """One run of an action; `within` is the run of the action that calls it."""
+    """One run of an action.
+
+    `within` is the run of the action that calls it, `entry` what on the timetable has
+    it run.
+    """
 
     call_id: str
     path: str
@@ -107,6 +117,7 @@ class ActionCall:
     caller: Caller = ANONYMOUS
     stored: bool = False
     within: Run | None = None
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +239,17 @@ class Backend(Protocol):
         """Let groups bring the versions of documents of these tables, and no others.
 
         From some group on; until then their keys come without.
+        """
+
+    def read_due(
+        self, index: int, start: bytes, until_ms: float, limit: int
+    ) -> Awaitable[DuePage]:
+        """What is due in an index of the timetable, from a key on, until a time.
+
+        Of a snapshot that is at least as new as what was published before the call.
+
+        Raises:
+            Unavailable: no reader could look; another time may do.
         """
 
     def kind(self, path: str) -> FunctionKind | None:

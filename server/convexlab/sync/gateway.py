@@ -125,6 +125,7 @@ class Gateway:
         # under way twice, once from before a reconnect.
         self._submitted: dict[MutationCall, Callable[[Reply], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: list[Callable[[Written | None], None]] = []
         # Names rise with time, so the store appends them instead of sorting them in.
         self._call_names = f"g{now_ns():016x}{secrets.token_hex(2)}"
         self._calls_named = itertools.count()
@@ -142,7 +143,7 @@ class Gateway:
         """A socket opened; `locked` sessions must authenticate as admin first."""
         session = ClientSession(
             ts=self.backend.ts,
-            new_call_id=self._new_call_id,
+            new_call_id=self.new_call_id,
             now_ns=self._now_ns,
             locked=locked,
         )
@@ -215,8 +216,14 @@ class Gateway:
                 query.session.invalidate(query)
                 self._rounds.want(query.session)
             result.watchers.clear()
+        for listener in self._listeners:
+            listener(written)
         for reply in group.replies:
             self._submitted.pop(reply.call)(reply)
+
+    def tell(self, listener: Callable[[Written | None], None]) -> None:
+        """Have `listener` hear what each group wrote; None: nobody knows."""
+        self._listeners.append(listener)
 
     def _answered(self, session: ClientSession, reply: Reply) -> None:
         if session.closed:
@@ -239,7 +246,7 @@ class Gateway:
                 case Send():
                     outbox.send(work.text, is_transition=work.is_transition)
                 case Submit():
-                    self._submit(work.call, partial(self._answered, session))
+                    self.submit(work.call, partial(self._answered, session))
                 case Start():
                     self._start_action(session, work)
                 case Unfollow():
@@ -262,7 +269,13 @@ class Gateway:
         session.resumed()
         self._rounds.want(session)
 
-    def _submit(self, call: MutationCall, hear: Callable[[Reply], None]) -> None:
+    def submit(self, call: MutationCall, hear: Callable[[Reply], None]) -> None:
+        """Hand a mutation to the writer.
+
+        Args:
+            call: under a name that no other has.
+            hear: told of its answer, in the step that takes in its group.
+        """
         self._submitted[call] = hear
         self.backend.submit(call)
 
@@ -293,7 +306,7 @@ class Gateway:
         if query.result is not None:
             self._results.unwatch(query.result, query)
 
-    def _new_call_id(self) -> str:
+    def new_call_id(self) -> str:
         """A name for a call that no client named."""
         return f"{self._call_names}{next(self._calls_named):010x}"
 
@@ -367,8 +380,8 @@ class Gateway:
         """
         self.last_active = self._clock()
         answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
-        self._submit(
-            MutationCall(self._new_call_id(), path, args, caller, stored),
+        self.submit(
+            MutationCall(self.new_call_id(), path, args, caller, stored),
             partial(_settle, answer),
         )
         return await answer
@@ -396,7 +409,7 @@ class Gateway:
         """
         self.last_active = self._clock()
         return await self.backend.run_action(
-            ActionCall(self._new_call_id(), path, args, caller, stored, within)
+            ActionCall(self.new_call_id(), path, args, caller, stored, within)
         )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from convexlab.errors import ConvexlabError, NotAllowed, NotFound
 from convexlab.functions.definition import camel_case
 from convexlab.functions.processes import messages
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.push import Pusher
 from convexlab.functions.processes.supervisor import Answered, Supervisor
+from convexlab.functions.timetable import DuePage
 from convexlab.sync.backend import (
     ActionCall,
     ActionRun,
@@ -123,9 +126,24 @@ class ProcessBackend:
                 call.caller.identity,
                 call.caller.admin,
                 call.stored,
+                call.entry,
+                call.slot_ms,
+                call.parent,
             ),
             call,
         )
+
+    async def read_due(
+        self, index: int, start: bytes, until_ms: float, limit: int
+    ) -> DuePage:
+        """See `Backend.read_due`."""
+        number = self.supervisor.next_number()
+        answer: messages.Answer = await self.supervisor.read(
+            messages.ReadDue(number, index, start, until_ms, limit)
+        )
+        if answer.failure is not None:
+            raise error_from(answer.failure)
+        return msgspec.msgpack.decode(answer.body, type=DuePage)
 
     async def run_action(self, call: ActionCall) -> ActionRun:
         """See `Backend.run_action`."""

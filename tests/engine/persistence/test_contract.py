@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from convexlab.engine.interval import Interval
 from convexlab.engine.persistence.contract import (
     CallRecord,
     Commit,
@@ -94,6 +95,8 @@ def test_ranges_go_both_ways_and_stop_at_their_limit(persistence: Persistence):
         assert found(snapshot, b"", b"c", reverse=True, limit=1) == [b"b"]
         assert found(snapshot, limit=3) == [b"a", b"b", b"c"]
         assert snapshot.count(BY_X) == 4
+        assert snapshot.count(BY_X, Interval(b"b")) == 3
+        assert snapshot.count(BY_X, Interval(b"b", b"d")) == 2
 
 
 def test_p1_a_group_is_unseen_until_it_is_flushed(persistence: Persistence):

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from convexlab.engine.interval import Interval
     from convexlab.engine.log import LogEntry
     from convexlab.engine.overlay import Body, Row
     from convexlab.engine.timestamp import Timestamp
@@ -187,8 +189,8 @@ class PersistenceSnapshot(Protocol):
             OutOfRetention: some of them were trimmed with the log.
         """
 
-    def count(self, index_id: int) -> int:
-        """How many entries an index has."""
+    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
+        """How many entries an index has in an interval."""
 
     def close(self) -> None:
         """Let go of the snapshot."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.log import LogEntry, log_writes
 from convexlab.engine.overlay import Body, KeyMap, Row
 from convexlab.engine.persistence.contract import (
@@ -24,6 +25,7 @@ from convexlab.engine.write_set import FIRST_USER_SLOT, Revision, by_id_index
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convexlab.engine.interval import Interval
     from convexlab.engine.persistence.contract import Commit, TrimPlan
     from convexlab.engine.write_set import DocumentWrite, IndexKeys
 
@@ -337,9 +339,11 @@ class MemorySnapshot:
         require_log(self.meta, ts)
         return self._store.calls_after(ts)
 
-    def count(self, index_id: int) -> int:
-        """How many entries an index has."""
-        rows = self.range(index_id, b"", None, reverse=False, limit=1 << 62)
+    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
+        """How many entries an index has in an interval."""
+        rows = self.range(
+            index_id, interval.start, interval.end, reverse=False, limit=1 << 62
+        )
         return len(rows)
 
     def close(self) -> None:

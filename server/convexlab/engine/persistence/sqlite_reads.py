@@ -13,6 +13,7 @@ import apsw
 import msgspec
 
 from convexlab import knobs
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.log import LogEntry, decode_entry
 from convexlab.engine.persistence.contract import CallRecord, Meta, require_log
 from convexlab.engine.timestamp import Timestamp
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from convexlab.engine.interval import Interval
     from convexlab.engine.overlay import Body, Row
     from convexlab.engine.write_set import IndexKey
 
@@ -49,6 +51,8 @@ _BODIES = """
     FROM index_entries e CROSS JOIN documents d ON d.row = e.document
     WHERE e.index_id = ?1 AND e.key >= ?2 {bound}
     ORDER BY e.key {order} LIMIT ?4"""
+_COUNT = "SELECT count(*) FROM index_entries WHERE index_id = ?1 AND key >= ?2"
+_COUNTS = {False: _COUNT, True: f"{_COUNT} AND key < ?3"}
 _LEFT = """
     SELECT DISTINCT e.key FROM left_entries e
     WHERE e.index_id = ?1 AND e.key >= ?2 {bound} AND e.to_ts > ?5
@@ -305,12 +309,13 @@ class SqliteSnapshot:
             )
         }
 
-    def count(self, index_id: int) -> int:
-        """How many entries an index has."""
+    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
+        """How many entries an index has in an interval."""
+        bindings: tuple[Any, ...] = (index_id, interval.start)
+        if interval.end is not None:
+            bindings = (*bindings, interval.end)
         counted: int = scalar(
-            self._connection,
-            "SELECT count(*) FROM index_entries WHERE index_id = ?",
-            (index_id,),
+            self._connection, _COUNTS[interval.end is not None], bindings
         )
         return counted
 

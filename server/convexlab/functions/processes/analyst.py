@@ -77,6 +77,7 @@ def _analyze(message: Analyze) -> bytes:
             "warnings": [str(warned) for warned in analysis.missing],
             "schema": schema.to_json() if schema else None,
             "providers": analysis.providers,
+            "crons": analysis.crons,
             "plain": plain_actions(analysis.functions),
         }
     )

@@ -93,7 +93,20 @@ class RunQuery(Message, frozen=True):
 
 
 class RunMutation(Message, frozen=True):
-    """Run a mutation; `call_id` names its outcome in the store."""
+    """Run a mutation; `call_id` names its outcome in the store.
+
+    Args:
+        number: of the call.
+        call_id: names it for ever.
+        path: the function.
+        args: JSON of its arguments.
+        identity: JSON of who is asking, if anybody.
+        admin: internal functions may be called too.
+        stored: numbers in the result as they are stored.
+        entry: what is due on the timetable: its function is run, with its arguments.
+        slot_ms: when it was due.
+        parent: the scheduled function whose action calls.
+    """
 
     number: int
     call_id: str
@@ -102,6 +115,9 @@ class RunMutation(Message, frozen=True):
     identity: bytes | None
     admin: bool
     stored: bool
+    entry: str = ""
+    slot_ms: float = 0.0
+    parent: str = ""
 
 
 class RaiseClock(Message, frozen=True):
@@ -153,6 +169,16 @@ class ReadHistory(Message, frozen=True):
     id: str
 
 
+class ReadDue(Message, frozen=True):
+    """What is due: of one index of the timetable, from a key on, until a time."""
+
+    number: int
+    index: int
+    start: bytes
+    until_ms: float
+    limit: int
+
+
 class Import(Message, frozen=True):
     """Insert one batch of documents, given as lines of JSON, in one transaction.
 
@@ -183,11 +209,15 @@ class CheckDocuments(Message, frozen=True):
 
 
 class FinishPush(Message, frozen=True):
-    """Switch schema, indexes and modules in one transaction."""
+    """Switch schema, indexes, modules and crons in one transaction.
+
+    `crons` is JSON of what the module `crons` declares.
+    """
 
     number: int
     schema: bytes
     sources: list[Source]
+    crons: bytes = b"[]"
 
 
 class AbortPush(Message, frozen=True):
@@ -260,6 +290,7 @@ ToProcess: TypeAlias = (
     | Preload
     | Describe
     | ReadHistory
+    | ReadDue
     | Import
     | BeginPush
     | CheckDocuments

@@ -126,6 +126,7 @@ class Analyzed(msgspec.Struct, frozen=True):
     warnings: list[str]
     schema: msgspec.Raw = msgspec.Raw(b"null")
     providers: list[Provider] = []
+    crons: msgspec.Raw = msgspec.Raw(b"[]")
     plain: list[str] = []
 
 
@@ -215,7 +216,8 @@ class Pusher:
         try:
             _body(await self._supervisor.write(BeginPush(number(), schema)))
             _body(await ask(analyst, CheckDocuments(number(), schema)))
-            finish = FinishPush(number(), schema, versioned)
+            crons = bytes(analyzed.crons)
+            finish = FinishPush(number(), schema, versioned, crons)
             _body(await self._supervisor.write(finish))
         except ConvexlabError:
             _body(await self._supervisor.write(AbortPush(number())))

@@ -37,6 +37,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Preload,
     QueryDone,
+    ReadDue,
     ReadHistory,
     Ready,
     RunQuery,
@@ -44,6 +45,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
 )
 from convexlab.functions.runner import run as run_function
+from convexlab.functions.timetable import read_due
 
 if TYPE_CHECKING:
     from convexlab.engine.persistence.contract import (
@@ -129,6 +131,8 @@ class Reader:
                     return Answer(message.number, b"{}")
                 case Describe():
                     return Answer(message.number, self._describe(message))
+                case ReadDue():
+                    return Answer(message.number, self._due(message))
                 case ReadHistory():
                     return Answer(message.number, self._history(message))
                 case _:
@@ -186,6 +190,18 @@ class Reader:
                 raise
             self._base = base
         return self._snapshot
+
+    def _due(self, message: ReadDue) -> bytes:
+        self._let_go()  # it may come between queries, and there is one at a time
+        with newest_snapshot(self._store.snapshot()) as snapshot:
+            page = read_due(
+                snapshot,
+                message.index,
+                message.start,
+                until_ms=message.until_ms,
+                limit=message.limit,
+            )
+        return msgspec.msgpack.encode(page)
 
     def _history(self, message: ReadHistory) -> bytes:
         base = self._store.snapshot()

@@ -2,7 +2,7 @@
 
 begin ─▶ declared: tables, a pending schema, indexes that every commit keeps up
      ─▶ filling, in slices between groups ─▶ answered
-finish ─▶ one transaction: schema, indexes, modules
+finish ─▶ one transaction: schema, indexes, modules, crons
 abort ─▶ the pending schema has failed, the new indexes go
 """
 
@@ -18,6 +18,8 @@ from convexlab.engine import backfill, definitions
 from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import Interval
 from convexlab.errors import SchemaViolation
+from convexlab.functions import cron_runs
+from convexlab.functions.crons import CronSpec
 from convexlab.functions.processes.deployed import write_sources
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import (
@@ -29,7 +31,7 @@ from convexlab.functions.processes.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from convexlab.documents.indexes import IndexDefinition
     from convexlab.engine.catalog import IndexInfo, TableInfo
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from convexlab.errors import Unavailable
 
 _FAILED: Final = Interval.prefix(encode_key("failed"))
+_decode_crons: Final = msgspec.json.Decoder(list[CronSpec]).decode
 
 
 class SchemaPush:
@@ -45,10 +48,17 @@ class SchemaPush:
 
     Args:
         committer: through which it commits.
+        splay: how many seconds after the clock's slot each cron runs.
     """
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        *,
+        splay: Callable[[CronSpec], int] = cron_runs.splay_of,
+    ) -> None:
         self._committer = committer
+        self._splay = splay
         self._waiting: int | None = None  # a BeginPush whose indexes fill
         self._schema = Schema()  # of that push
         self._work_is_due = True  # what an earlier writer left unfinished
@@ -110,6 +120,7 @@ class SchemaPush:
         if tx.catalog.pending_id is not None:
             definitions.activate_schema(tx)
         write_sources(tx, message.sources)
+        cron_runs.switch(tx, _decode_crons(message.crons), splay=self._splay)
         self._committer.accept(tx.finish())
         self._work_is_due = True
 

@@ -40,6 +40,7 @@ from convexlab.errors import (
     ProcessDied,
 )
 from convexlab.functions.module_presence import module_presence
+from convexlab.functions.processes.deployed import SYSTEM
 from convexlab.functions.processes.keeping import Keeping
 from convexlab.functions.processes.messages import (
     ActionDone,
@@ -52,6 +53,7 @@ from convexlab.functions.processes.messages import (
     Note,
     QueryDone,
     RaiseClock,
+    ReadDue,
     Ready,
     Recover,
     Reply,
@@ -332,7 +334,9 @@ class Supervisor:
                 reader.worker.send(call.message)
 
     def _is_quick(self, message: Any) -> bool:
-        return isinstance(message, RunQuery) and self._pace.is_quick(message.path)
+        return isinstance(message, ReadDue) or (
+            isinstance(message, RunQuery) and self._pace.is_quick(message.path)
+        )
 
     def _reader_for(self, message: Any) -> _Reader | None:
         readers = self._readers
@@ -425,6 +429,8 @@ class Supervisor:
             )
         if worker is self._writer:
             self._writer = None
+            if worker.reason is None:
+                self._give_back_the_clocks(culprit, reason)
             self._fail_culprit(
                 self._writer_calls, culprit, reason, worker.users_stack()
             )
@@ -444,6 +450,12 @@ class Supervisor:
         else:
             self._reader_lost(worker, culprit, reason)
         worker.recorder.close()
+
+    def _give_back_the_clocks(self, culprit: int, reason: str) -> None:
+        """S2 is for what somebody waits for: the clock decides what it tries again."""
+        call = self._writer_calls.get(culprit)
+        if call is not None and _is_the_clocks(call.message):
+            self._fail(self._writer_calls.pop(culprit), ProcessDied(reason))
 
     def _reader_lost(self, worker: Worker, culprit: int, reason: str) -> None:
         for reader in [r for r in self._readers if r.worker is worker]:
@@ -566,6 +578,13 @@ class Supervisor:
     def _give_up(self, reason: str) -> None:
         if not self.failed.done():
             self.failed.set_exception(InternalError(reason))
+
+
+def _is_the_clocks(message: Any) -> bool:
+    """Whether nobody but the deployment itself waits for it."""
+    return isinstance(message, RunMutation) and bool(
+        message.entry or message.path.startswith(SYSTEM)
+    )
 
 
 def _succeed(call: _Call, result: Any) -> None:

@@ -24,7 +24,6 @@ from __future__ import annotations
 import select
 import sys
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,9 +36,10 @@ from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, OutOfRetention, Unavailable
 from convexlab.functions.processes import importing, schema_push
-from convexlab.functions.processes.deployed import Deployed, identity_of
-from convexlab.functions.processes.failures import failure_from, failure_of
+from convexlab.functions.processes.deployed import Deployed
+from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.flusher import Flusher
+from convexlab.functions.processes.inbox import Inbox
 from convexlab.functions.processes.messages import (
     Answer,
     Become,
@@ -57,13 +57,15 @@ from convexlab.functions.processes.messages import (
     Stop,
     ToProcess,
 )
-from convexlab.functions.runner import Outcome, run as run_function
+from convexlab.functions.processes.mutations import Mutations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convexlab.engine.transaction import Transaction
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.flusher import Outgoing
+    from convexlab.functions.processes.mutations import Done
     from convexlab.functions.processes.recorder import FlightRecorder
 
 # Gateway-made call ids begin so; only sessions ask again for theirs.
@@ -142,13 +144,15 @@ class Writer:
         fault: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.committer = Committer(persistence)
-        self.inbox: deque[ToProcess] = deque()
+        self.inbox = Inbox()
         self._channel = channel
         self._recorder = recorder
-        self._secret = secret
         self._deployed = Deployed()
         self._flusher = Flusher(
             self.committer, channel, gave_up=self._group_was_given_up, fault=fault
+        )
+        self._mutations = Mutations(
+            self.committer, self._begin, self._deployed, recorder, secret=secret
         )
         self._pushes = schema_push.SchemaPush(self.committer)
         self._retention = retention or Retention()
@@ -226,6 +230,7 @@ class Writer:
 
     def _group_was_given_up(self, error: Unavailable) -> list[Outgoing]:
         self._let_chores_rest()
+        self._mutations.pending.recount()
         return [*self._pushes.give_up(error)]
 
     def _let_chores_rest(self) -> None:
@@ -255,48 +260,35 @@ class Writer:
             return
         if not call.call_id.startswith(_GATEWAY_CALL) and self._replay(call):
             return
-        with self._flusher.lock:
-            tx = self.committer.begin()
         began = time.monotonic()
         self._recorder.start(call.number)
-        modules = self._deployed.modules(tx.snapshot)
-        outcome = run_function(
-            modules,
-            call.path,
-            call.args,
-            tx,
-            kind="mutation",
-            identity=identity_of(call.identity),
-            admin=call.admin,
-            seed=self.committer.random_bytes(32),
-            now_ms=tx.now_ms,
-            journal=None,
-            clock=self._recorder,
-            secret=self._secret,
-            stored=call.stored,
-        )
+        done = self._mutations.run(call)
         self._recorder.end()
         self._pace.note(call.path, time.monotonic() - began)
-        if outcome.error is not None:
-            self._flusher.add(_failed(call.number, outcome))
-            return
-        value = outcome.value
-        assert value is not None
-        finished = tx.finish()
-        record = _encode(Recorded(value, outcome.log_lines))
+        with self._flusher.lock:  # no group is sealed between the two
+            self._flusher.add(self._accepted(call, done))
+
+    def _begin(self) -> Transaction:
         with self._flusher.lock:
-            try:
-                commit = self.committer.accept(
-                    finished,
-                    call_id=call.call_id if finished.write_set else None,
-                    outcome=record,
-                )
-            except Unavailable as error:
-                failure = failure_from(error)
-                reply = Reply(call.number, None, None, failure, outcome.log_lines)
-            else:
-                reply = Reply(call.number, commit.ts, value, None, outcome.log_lines)
-            self._flusher.add(reply)
+            return self.committer.begin()
+
+    def _accepted(self, call: RunMutation, done: Done) -> Reply:
+        """What is told of a call, whose transaction is the next one if it did well."""
+        if done.finished is None:
+            return Reply(call.number, None, None, done.failure, done.log_lines)
+        assert done.value is not None, "it has a value or a failure"
+        writes = done.finished.write_set
+        try:
+            commit = self.committer.accept(
+                done.finished,
+                call_id=call.call_id if writes else None,
+                outcome=_encode(Recorded(done.value, done.log_lines)),
+            )
+        except Unavailable as error:
+            failure = failure_from(error)
+            return Reply(call.number, None, None, failure, done.log_lines)
+        self._mutations.pending.follow(writes)
+        return Reply(call.number, commit.ts, done.value, None, done.log_lines)
 
     def _replay(self, call: RunMutation) -> bool:
         """W3."""
@@ -373,10 +365,6 @@ class Writer:
                 return b"{}"
             case _:
                 return self._pushes.take(message)
-
-
-def _failed(number: int, outcome: Outcome) -> Reply:
-    return Reply(number, None, None, failure_of(outcome), outcome.log_lines)
 
 
 def _answer(number: int, error: ConvexlabError) -> Answer:

@@ -1,0 +1,50 @@
+"""In which order the writer runs what has arrived."""
+
+from __future__ import annotations
+
+from convexlab import knobs
+from convexlab.functions.processes.inbox import Inbox
+from convexlab.functions.processes.messages import RaiseClock, RunMutation
+
+
+def call(number: int) -> RunMutation:
+    return RunMutation(number, f"g{number}", "m:f", b"{}", None, False, False)
+
+
+def due(number: int) -> RunMutation:
+    return RunMutation(
+        number, f"g{number}", "m:f", b"", None, True, False, entry="x", slot_ms=1.0
+    )
+
+
+def taken(inbox: Inbox) -> list[int]:
+    numbers = []
+    while inbox:
+        message = inbox.popleft()
+        assert isinstance(message, RunMutation)
+        numbers.append(message.number)
+    return numbers
+
+
+def test_what_somebody_waits_for_is_run_before_what_is_due():
+    inbox = Inbox()
+    inbox.extend([due(1), call(2), due(3), call(4)])
+    assert taken(inbox) == [2, 4, 1, 3]
+
+
+def test_n2_what_is_due_has_its_turn_however_many_call():
+    inbox = Inbox()
+    every = knobs.CALLS_BEFORE_DUE
+    inbox.extend([due(-1), due(-2), *(call(n) for n in range(3 * every))])
+    order = taken(inbox)
+    assert order.index(-1) == every
+    assert order.index(-2) == 2 * every + 1
+    assert [n for n in order if n >= 0] == list(range(3 * every))  # N1
+
+
+def test_what_the_gateway_says_otherwise_keeps_its_place_among_calls():
+    inbox = Inbox()
+    inbox.extend([due(1), call(2), RaiseClock(7), call(3)])
+    assert inbox.popleft() == call(2)
+    assert inbox.popleft() == RaiseClock(7)
+    assert taken(inbox) == [3, 1]
