@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.functions.processes.writing import Writing, value_of
 
-from convexlab import knobs
+from convexlab.functions.processes.messages import RunMutation
 from convexlab.functions.processes.recorder import FlightRecorder
+from convexlab.functions.processes.writer import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from convexlab.functions.processes.messages import Group
+    from convexlab.functions.processes.messages import Group, ToProcess
 
 MODULE = """
 from convexlab import mutation
@@ -33,37 +36,58 @@ def think(ctx, text):
 
 
 class Holding(FlightRecorder):
-    """Keeps a call from going on until all that gathered before it is applied."""
+    """Keeps a call from going on, in the middle of what it reads, until let go."""
 
-    writing: Writing
-    held = 0
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.held = 0
+        self.let_go = threading.Event()
+
+    def hold(self, call: int) -> None:
+        self.held = call
+        self.let_go.clear()
 
     def leave(self) -> None:
         super().leave()
         if self.call == self.held:
-            flusher = self.writing.writer._flusher
-            with flusher.lock:
-                flusher._changed.wait_for(lambda: not flusher._gathering, timeout=10)
+            assert self.let_go.wait(timeout=60), "nobody let it go"
 
 
 def group_of(writing: Writing, number: int) -> Group:
     return next(g for g in writing.groups for r in g.replies if r.number == number)
 
 
-def test_f3_a_long_mutation_reads_one_state_while_others_become_durable(
-    tmp_path: Path,
+class Known(Pace):
+    """Mutations known to be quick, however long they take, and some to be slow."""
+
+    def __init__(self, slow: list[str]) -> None:
+        super().__init__()
+        self._slow = slow
+
+    def is_quick(self, message: ToProcess) -> bool:
+        return isinstance(message, RunMutation) and message.path not in self._slow
+
+
+# With what is known to be quick a group is kept open, or gathers during a flush.
+@pytest.mark.parametrize("slow", [[], ["m:think"], ["m:add"]])
+def test_f3_nobody_waits_for_a_mutation_that_runs_long(
+    tmp_path: Path, slow: list[str]
 ):
     recorder = Holding.create()
     with Writing(tmp_path, module=MODULE, recorder=recorder) as writing:
-        recorder.writing = writing
+        writing.writer._pace = Known(slow)
+        flusher = writing.writer._flusher
         for turn in range(3):
             adds = [writing.mutation("m:add", text=f"{turn}{n}") for n in range(3)]
             long = writing.mutation("m:think", text=f"{turn}t")
             after = writing.mutation("m:add", text=f"{turn}z")
-            recorder.held = long.number
-            # N.B. with what is known to be quick, a group is kept open.
-            writing.writer._pace.note("m:think", knobs.QUICK_MUTATION_SECONDS)
-            *_, thought, _ = writing.ask_all(*adds, long, after)
+            recorder.hold(long.number)
+            with flusher.lock:
+                flusher._changed.wait_for(lambda: not flusher.is_busy)
+            writing.gateway.send([*adds, long, after])
+            writing.hear(*(add.number for add in adds))  # while it is held
+            recorder.let_go.set()
+            thought = writing.hear(long.number, after.number)[long.number]
             expected = [f"{t}{n}" for t in range(turn) for n in "012tz"]
             assert value_of(thought) == [*expected, *(f"{turn}{n}" for n in range(3))]
             assert group_of(writing, adds[-1].number).ts < thought.ts

@@ -1,7 +1,7 @@
 """The store on SQLite: one file, written by one connection, read by many.
 
-The writer holds three connections: one writes, one reads while a flush is on its
-way in another thread, one checkpoints; none ever waits for a reader. A group is one
+The writer holds three connections: one writes, one is what mutations read from, one
+checkpoints; none ever waits for a reader, nor a mutation for a group. A group is one
 SQLite transaction: `apply` runs its statements where the mutations run, `flush` is
 the COMMIT with its fsync, alone worth a second thread. Readers, here or in other
 processes, open the file read-only and see a group whole or not at all.
@@ -13,7 +13,7 @@ between two groups, so that the next group begins the WAL anew.
 Invariants
     Q1  Statements of a group run between BEGIN IMMEDIATE and the COMMIT of its
         flush, on the writing connection alone.
-    Q2  From `apply` to `settled` nobody else uses the writing connection.
+    Q2  Only groups, and what goes between two of them, use the writing connection.
     Q3  What the disk has no room for, or another program locks out, is taken back
         whole, and the store goes on.
 """
@@ -102,8 +102,7 @@ class SqlitePersistence:
         self._write = connect(path, flags=readwrite | apsw.SQLITE_OPEN_CREATE)
         self._prepare_writer(path)
         self._read = connect(path, flags=apsw.SQLITE_OPEN_READONLY)
-        self._writing_head = SqliteSnapshot(self._write, pinned=False)
-        self._reading_head = SqliteSnapshot(self._read, pinned=False)
+        self._head = SqliteSnapshot(self._read, pinned=False)
         self._is_applied = False
         self._next_row = 1 + (
             scalar(self._write, "SELECT max(row) FROM documents") or 0
@@ -143,8 +142,8 @@ class SqlitePersistence:
         return OwnSnapshot.begin(connection)
 
     def head(self) -> SqliteSnapshot:
-        """The writing connection, or the reading one while a flush has that: Q2."""
-        return self._reading_head if self._is_applied else self._writing_head
+        """What is flushed, or will be in a moment; whatever a group is at: Q2."""
+        return self._head
 
     def close(self) -> None:
         """Close the connections, checkpoint, and let the folder go."""

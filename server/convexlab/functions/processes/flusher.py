@@ -6,13 +6,15 @@
 Applying a group is many small statements, which two threads would only fight
 over; waiting for the disk is one call without the interpreter's lock. So the main
 thread applies and this one waits. Only when the main thread stays in one mutation
-for long does this one apply what had gathered before it.
+for long does this one apply what had gathered before it: so nobody's finished
+mutation waits for somebody's long one.
 
 Invariants
     F1  One group at a time; the next gathers meanwhile.
     F2  Published after its flush, before anything that came later (C2, W1, W2).
-    F3  This thread applies only while the running mutation reads from the other
-        connection, that is, if it began during a flush.
+    F3  A group that could go waits for the running mutation no longer than
+        `GROUP_HELD_SECONDS`. The mutation reads on as before: from the other
+        connection, with the group in an overlay.
     F4  When a group finds no room on the disk, what it tells and what gathered on
         top of it is refused in one message (C5), and the next group is tried anew.
 """
@@ -71,6 +73,10 @@ class Flusher:
         self._channel = channel
         self._gathering: list[Outgoing] = []
         self._since = 0.0  # when the first of them was added
+        self._flushed_at = 0.0
+        # Whether this thread looks after them; *set by* it, or by `seal`, which wakes
+        # it; *cleared by* _seal.
+        self._is_watched = False
         # *set by* seal, *cleared by* _settle once its flush has come back
         self._sealed: CommitGroup | None = None
         self._outgoing: list[Outgoing] = []
@@ -117,12 +123,13 @@ class Flusher:
             return
         with self.lock:
             self._settle()
-            if (
-                self._gathering
-                and not self.is_busy
-                and (even_if_young or self._is_due())
-            ):
+            if not self._gathering or self.is_busy:
+                return
+            if even_if_young or self._is_due():
                 self._seal()
+            elif not self._is_watched:
+                self._is_watched = True
+                self._changed.notify_all()
 
     def settle(self) -> None:
         """See that nothing is in flight that has come back; under the lock."""
@@ -162,6 +169,7 @@ class Flusher:
     def _seal(self) -> None:
         """Apply what has gathered; F1."""
         messages, self._gathering = self._gathering, []
+        self._is_watched = False
         try:
             group = self._committer.apply()
         except Unavailable as error:
@@ -202,16 +210,28 @@ class Flusher:
         try:
             while self._await_sealed():
                 self._flush()
-                self._apply_for_a_busy_main_thread()
         except BaseException:  # noqa: BLE001 - a store that fails ends the writer
             traceback.print_exc()
             os._exit(1)
 
     def _await_sealed(self) -> bool:
+        """Wait for a group; seal the one for which the main thread has no time: F3."""
         with self.lock:
             while self._is_open and not self.is_busy:
-                self._changed.wait()
+                if not self._gathering:
+                    self._changed.wait()
+                elif (seconds := self._patience_seconds()) > 0:
+                    self._is_watched = True
+                    self._changed.wait(seconds)
+                else:
+                    self._settle()
+                    self._seal()
             return self._is_open
+
+    def _patience_seconds(self) -> float:
+        """How much longer a group that could go may be held."""
+        could_go = max(self._since, self._flushed_at)
+        return could_go + knobs.GROUP_HELD_SECONDS - time.monotonic()
 
     def _flush(self) -> None:
         group, messages = self._sealed, self._outgoing
@@ -232,20 +252,9 @@ class Flusher:
         self._fault("flusher.published")
         with self.lock:
             self._is_flushed = True
+            self._flushed_at = time.monotonic()
             self._changed.notify_all()
         os.write(self._ring, b"\0")
-
-    def _apply_for_a_busy_main_thread(self) -> None:
-        """F3: what runs now began during the flush that has just come back."""
-        with self.lock:
-            if not self._gathering:
-                return
-            self._changed.wait_for(
-                lambda: not self._is_flushed, timeout=knobs.GROUP_HELD_SECONDS
-            )
-            if self._is_flushed and self._gathering:
-                self._settle()
-                self._seal()
 
 
 def _refused(message: Outgoing, error: Unavailable) -> Outgoing:
