@@ -70,9 +70,7 @@ class Known(Pace):
 
 # With what is known to be quick a group is kept open, or gathers during a flush.
 @pytest.mark.parametrize("slow", [[], ["m:think"], ["m:add"]])
-def test_f3_nobody_waits_for_a_mutation_that_runs_long(
-    tmp_path: Path, slow: list[str]
-):
+def test_f3_nobody_waits_for_a_mutation_that_runs_long(tmp_path: Path, slow: list[str]):
     recorder = Holding.create()
     with Writing(tmp_path, module=MODULE, recorder=recorder) as writing:
         writing.writer._pace = Known(slow)
