@@ -12,7 +12,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.functions import scheduled
-from convexlab.functions.scheduled import Ended, Origin, Task
+from convexlab.functions.scheduled import Ended, Scheduling, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +50,8 @@ def store() -> Store:
     return Store()
 
 
-def add(tx: Transaction, origin: Origin = scheduled.NOWHERE) -> str:
-    return scheduled.schedule(tx, "m.js:work", {"n": 1}, tx.now_ms, origin)
+def add(tx: Transaction, scheduling: Scheduling = scheduled.UNSCHEDULED) -> str:
+    return scheduled.schedule(tx, "m.js:work", {"n": 1}, tx.now_ms, scheduling)
 
 
 def test_only_what_is_pending_begins(store: Store):
@@ -86,9 +86,9 @@ def test_what_was_canceled_stays_so_when_its_run_ends(store: Store, error: str |
 def test_what_a_canceled_run_schedules_is_born_canceled(store: Store):
     parent = store.do(add)
     store.do(scheduled.begin, parent, 0)
-    before = store.do(add, Origin(parent=parent))
+    before = store.do(add, Scheduling(parent=parent))
     store.do(scheduled.cancel, parent)
-    after = store.do(add, Origin(parent=parent))
+    after = store.do(add, Scheduling(parent=parent))
     assert store.state(before) == {"kind": "pending"}
     assert store.state(after) == {"kind": "canceled"}
     assert store.do(scheduled.begin, after, 0) is None
@@ -140,7 +140,7 @@ def test_they_are_forgotten_some_at_a_time(store: Store):
 
 
 def test_a_million_may_wait_and_no_more(store: Store):
-    full = Origin(pending=knobs.MAX_PENDING_FUNCTIONS)
-    store.do(add, Origin(pending=knobs.MAX_PENDING_FUNCTIONS - 1))
+    full = Scheduling(pending=knobs.MAX_PENDING_FUNCTIONS)
+    store.do(add, Scheduling(pending=knobs.MAX_PENDING_FUNCTIONS - 1))
     with pytest.raises(Exception, match="1000000 scheduled functions are waiting"):
         store.do(add, full)

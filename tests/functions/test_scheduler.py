@@ -9,7 +9,7 @@ import pytest
 from tests.functions.lab import NOW_MS, Lab, lab_of
 
 from convexlab import knobs
-from convexlab.functions.scheduled import Origin, cancel
+from convexlab.functions.scheduled import Scheduling, cancel
 
 FUNCTIONS = """
 from datetime import UTC, datetime, timedelta, timezone
@@ -243,8 +243,8 @@ def test_a_mutation_cannot_cancel_itself(lab: Lab):
     document = later(lab, "ctx.scheduler.run_after(0, work)")
     tx = lab.committer.begin()
     with pytest.raises(Exception, match="cannot cancel itself"):
-        cancel(tx, document["_id"], Origin(entry=document["_id"]))
-    cancel(tx, document["_id"], Origin(parent=document["_id"]))
+        cancel(tx, document["_id"], Scheduling(entry=document["_id"]))
+    cancel(tx, document["_id"], Scheduling(parent=document["_id"]))
 
 
 def test_documents_say_when_in_milliseconds_since_1970(lab: Lab):

@@ -11,7 +11,7 @@ from convexlab.documents.encoding import to_stored
 from convexlab.errors import CallerError, NotFound
 from convexlab.functions import cron_runs, scheduled, system_mutations
 from convexlab.functions.modules import ModuleSet, ModuleSource
-from convexlab.functions.scheduled import Origin
+from convexlab.functions.scheduled import Scheduling
 
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
@@ -27,10 +27,12 @@ def store() -> Store:
     return Store()
 
 
-def do(store: Store, path: str, /, *, origin: Origin | None = None, **args: Any) -> Any:
+def do(
+    store: Store, path: str, /, *, scheduling: Scheduling | None = None, **args: Any
+) -> Any:
     def run(tx: Transaction) -> Any:
         return system_mutations.run(
-            path, to_stored(args), tx, MODULES, origin or scheduled.NOWHERE
+            path, to_stored(args), tx, MODULES, scheduling or scheduled.UNSCHEDULED
         )
 
     return store.do(run)
@@ -49,8 +51,8 @@ def test_what_a_canceled_action_schedules_is_canceled(store: Store):
     args = {"path": "m:f", "args": {}, "time": NOW_MS}
     parent = do(store, system_mutations.SCHEDULE, **args)
     do(store, system_mutations.CANCEL, id=parent)
-    origin = Origin(parent=parent)
-    child = do(store, system_mutations.SCHEDULE, origin=origin, **args)
+    scheduling = Scheduling(parent=parent)
+    child = do(store, system_mutations.SCHEDULE, scheduling=scheduling, **args)
     assert store.state(child) == {"kind": "canceled"}
 
 

@@ -12,7 +12,7 @@ from tests.functions.lab import Lab, lab_of
 from convexlab.engine.catalog import CRON_JOBS_BY_STATE, SCHEDULED_BY_STATE
 from convexlab.functions import cron_runs, runner, scheduled, timetable
 from convexlab.functions.crons import CronSpec
-from convexlab.functions.scheduled import Ended, Origin
+from convexlab.functions.scheduled import Ended, Scheduling
 from convexlab.functions.schedules import Every
 from convexlab.functions.timetable import Due, Played, Verdict, play, read_due
 
@@ -97,7 +97,7 @@ class Clock(Lab):
                 seed=self.seed,
                 now_ms=tx.now_ms,
                 stored=True,
-                origin=Origin(entry=entry),
+                scheduling=Scheduling(entry=entry),
             ),
         )
         self.committer.accept(played.finished)

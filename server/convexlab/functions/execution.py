@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from convexlab.functions.file_addresses import addresses_of
-from convexlab.functions.scheduled import NOWHERE
+from convexlab.functions.scheduled import UNSCHEDULED
 
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convexlab.functions.file_addresses import FileAddresses
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
-    from convexlab.functions.scheduled import Origin
+    from convexlab.functions.scheduled import Scheduling
 
 
 class UserClock(Protocol):
@@ -46,7 +46,7 @@ class Execution:
         identity_read: *set by* the first look at `ctx.auth`.
         depth: how many calls are nested at the moment.
         entered: the modules whose functions ran.
-        origin: which scheduled function it runs, or runs for.
+        scheduling: which scheduled function it runs, or runs for.
     """
 
     __slots__ = (
@@ -57,9 +57,9 @@ class Execution:
         "identity_read",
         "incoming",
         "modules",
-        "origin",
         "outgoing",
         "run",
+        "scheduling",
         "secret",
         "tx",
     )
@@ -74,7 +74,7 @@ class Execution:
         identity: Identity | None = None,
         incoming: list[str] | None = None,
         secret: bytes = b"",
-        origin: Origin = NOWHERE,
+        scheduling: Scheduling = UNSCHEDULED,
     ) -> None:
         self.modules = modules
         self.tx = tx
@@ -87,7 +87,7 @@ class Execution:
         self.depth = 0
         self.entered: set[str] = set()
         self.secret = secret
-        self.origin = origin
+        self.scheduling = scheduling
 
     @property
     def addresses(self) -> FileAddresses:

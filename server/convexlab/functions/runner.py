@@ -30,7 +30,7 @@ from convexlab.functions.context import (
 )
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.module_presence import module_presence
-from convexlab.functions.scheduled import NOWHERE
+from convexlab.functions.scheduled import UNSCHEDULED
 from convexlab.functions.tracebacks import format_error, user_frames
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from convexlab.functions.execution import UserClock
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
-    from convexlab.functions.scheduled import Origin
+    from convexlab.functions.scheduled import Scheduling
 
 _NO_CLOCK: Final = NoClock()
 _decode_journal: Final = msgspec.json.Decoder(list[str]).decode
@@ -98,7 +98,7 @@ def run(
     clock: UserClock = _NO_CLOCK,
     secret: bytes = b"",
     stored: bool = False,
-    origin: Origin = NOWHERE,
+    scheduling: Scheduling = UNSCHEDULED,
 ) -> Outcome:
     """Runs one call in a transaction; raises only when the system is at fault.
 
@@ -116,7 +116,7 @@ def run(
         clock: measures the user's own time.
         secret: what cursors are sealed with.
         stored: encode the result as the store does, so that `1` stays `1`.
-        origin: which scheduled function it runs, or runs for.
+        scheduling: which scheduled function it runs, or runs for.
     """
     outcome = Outcome()
     run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
@@ -127,7 +127,7 @@ def run(
         clock=clock,
         identity=identity,
         secret=secret,
-        origin=origin,
+        scheduling=scheduling,
     )
     tx.read_set.record(*module_presence(path))
     try:

@@ -54,7 +54,7 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Scheduling:
     """Where a run comes from, as far as its own schedule calls mind.
 
     Attributes:
@@ -68,7 +68,7 @@ class Origin:
     pending: int = 0
 
 
-NOWHERE: Final = Origin()
+UNSCHEDULED: Final = Scheduling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def schedule(
     name: str,
     args: dict[str, Any],
     time_ms: float,
-    origin: Origin = NOWHERE,
+    scheduling: Scheduling = UNSCHEDULED,
 ) -> str:
     """Add an entry; returns its id.
 
@@ -100,7 +100,7 @@ def schedule(
         name: the function, as `messages.js:destruct`.
         args: values.
         time_ms: when it is due.
-        origin: what schedules it; if that was canceled, so is the entry.
+        scheduling: what schedules it; if that was canceled, so is the entry.
 
     Raises:
         LimitExceeded: too many, or too large.
@@ -113,7 +113,7 @@ def schedule(
             kind="ScheduledFunctionsArgumentsTooLarge",
         )
     tx.usage.scheduled(size)
-    if origin.pending + tx.usage.functions_scheduled > knobs.MAX_PENDING_FUNCTIONS:
+    if scheduling.pending + tx.usage.functions_scheduled > knobs.MAX_PENDING_FUNCTIONS:
         raise LimitExceeded(
             f"{knobs.MAX_PENDING_FUNCTIONS} scheduled functions are waiting, no more "
             "are allowed: cancel some, or let one function do the work of many.",
@@ -125,13 +125,13 @@ def schedule(
         "scheduledTime": float(time_ms),
         "state": {"kind": "pending"},
     }
-    if origin.parent is not None and _kind_of(tx, origin.parent) == "canceled":
+    if scheduling.parent is not None and _kind_of(tx, scheduling.parent) == "canceled":
         document |= _over(tx, "canceled")
     with tx.as_system():
         return tx.insert_plain(TABLE, document)
 
 
-def cancel(tx: Transaction, entry: str, origin: Origin = NOWHERE) -> None:
+def cancel(tx: Transaction, entry: str, scheduling: Scheduling = UNSCHEDULED) -> None:
     """Cancel an entry that is not over.
 
     Raises:
@@ -143,7 +143,7 @@ def cancel(tx: Transaction, entry: str, origin: Origin = NOWHERE) -> None:
             f'`ctx.scheduler.cancel` takes an Id<"{TABLE}">, and {entry} is of '
             "another table."
         )
-    if entry == origin.entry:
+    if entry == scheduling.entry:
         raise NotAllowed("A mutation cannot cancel itself.")
     kind = _kind_of(tx, entry)
     if kind is None:

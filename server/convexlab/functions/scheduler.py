@@ -134,7 +134,7 @@ class Scheduler:
         execution = self._execution
         execution.leave()
         try:
-            scheduled.cancel(execution.tx, _checked_id(id), execution.origin)
+            scheduled.cancel(execution.tx, _checked_id(id), execution.scheduling)
         finally:
             execution.enter()
 
@@ -154,7 +154,9 @@ class Scheduler:
         name = canonical_name(path, execution.modules)
         if warning := warning_of_size(name, values):
             execution.run.log.add("WARN", warning)
-        return scheduled.schedule(execution.tx, name, values, due_ms, execution.origin)
+        return scheduled.schedule(
+            execution.tx, name, values, due_ms, execution.scheduling
+        )
 
 
 # -- what is checked ---------------------------------------------------------------

@@ -193,7 +193,7 @@ def play(
         slot_ms: when it was due; a cron's run is for one slot only.
         begin: a transaction on top of all that was accepted.
         modules: those of a transaction's snapshot.
-        run: runs a mutation, from the arguments' JSON, whose origin is the entry.
+        run: runs a mutation, from the arguments' JSON.
     """
     tx = begin()
     book = book_of(entry)

@@ -19,7 +19,7 @@ from convexlab.functions import system_mutations, timetable
 from convexlab.functions.processes.deployed import identity_of
 from convexlab.functions.processes.failures import failure_from, failure_of
 from convexlab.functions.runner import run as run_function
-from convexlab.functions.scheduled import Origin
+from convexlab.functions.scheduled import Scheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,7 +103,7 @@ class Mutations:
         modules = self._deployed.modules(tx.snapshot)
         try:
             value = system_mutations.run(
-                call.path, call.args, tx, modules, self._origin(call)
+                call.path, call.args, tx, modules, self._scheduling(call)
             )
         except CallerError as error:
             return Done(failure=failure_from(error))
@@ -131,11 +131,11 @@ class Mutations:
             clock=self._clock,
             secret=self._secret,
             stored=call.stored,
-            origin=self._origin(call),
+            scheduling=self._scheduling(call),
         )
 
-    def _origin(self, call: RunMutation) -> Origin:
-        return Origin(call.entry or None, call.parent or None, self.pending.count)
+    def _scheduling(self, call: RunMutation) -> Scheduling:
+        return Scheduling(call.entry or None, call.parent or None, self.pending.count)
 
 
 class Pending:
