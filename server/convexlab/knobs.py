@@ -111,7 +111,8 @@ CRON_LOG_CHARS: Final = 1000
 VERSIONS_SHOWN_SECONDS: Final = 10.0
 # A group with more than that brings none, and what was read through filters runs again.
 MAX_VERSIONS_BYTES: Final = 8 << 20
-# Results that nobody watches, kept for whoever asks next.
+# Encoded results, kept for whoever asks next. Beyond, the hash of what each client has
+# stays, so that equal results are not told again.
 RESULT_CACHE_BYTES: Final = 64 << 20
 # A result that looked at the clock: what is watched stays, new askers get a new run.
 CLOCK_READ_RESULT_SECONDS: Final = 5.0

@@ -50,10 +50,11 @@ def keep(
     payload="x",
     *,
     identity=None,
+    watcher=None,
     reads=(A_TO_B,),
     **findings,
 ):
-    return results.keep(
+    result = results.keep(
         token,
         identity,
         ts,
@@ -62,6 +63,10 @@ def keep(
         journal=None,
         findings=Findings(reads, **findings),
     )
+    if watcher is not None and result.until is None:
+        results.watch(result, watcher)
+    results.release(result)
+    return result
 
 
 class ResultsModel(RuleBasedStateMachine):
@@ -70,7 +75,7 @@ class ResultsModel(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.ts = 1
-        self.results: Results[str] = Results(clock=Clock(), idle_bytes=3)
+        self.results: Results[str] = Results(clock=Clock(), payload_bytes=3)
         self.history: dict[int, dict[QueryToken, int]] = {1: dict.fromkeys(TOKENS, 0)}
         self.running: list[tuple[QueryToken, int]] = []
         self.kept: list = []
@@ -88,12 +93,12 @@ class ResultsModel(RuleBasedStateMachine):
         if not self.running:
             return
         token, ts = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        said = self.truth(token, ts)
+        watcher = object() if watched else None
         result = keep(
-            self.results, token, ts, self.truth(token, ts), reads=READS[token]
+            self.results, token, ts, said, reads=READS[token], watcher=watcher
         )
         assert result.exact_at(ts)
-        if watched and result.until is None:
-            self.results.watch(result, object())
         self.kept.append((token, result))
 
     @rule(written=WRITTEN, known=st.booleans(), gap=st.integers(0, 2))
@@ -128,7 +133,7 @@ class ResultsModel(RuleBasedStateMachine):
         for token, result in self.kept:
             for ts in range(result.since, self.ts + 1):
                 if result.exact_at(ts):
-                    assert result.payload == self.truth(token, ts)
+                    assert result.payload in (None, self.truth(token, ts))
 
 
 TestResults = ResultsModel.TestCase
@@ -164,8 +169,7 @@ def test_a_result_that_looked_at_the_clock_ages():
     clock = Clock()
     results: Results[str] = Results(clock=clock)
     results.begin(1)
-    old = keep(results, TOKENS[0], 1, clock_read=True)
-    results.watch(old, "watcher")
+    old = keep(results, TOKENS[0], 1, clock_read=True, watcher="watcher")
     assert results.find(TOKENS[0], None, 1) is old
     clock.now = 6.0
     assert results.find(TOKENS[0], None, 1) is None
@@ -176,14 +180,51 @@ def test_a_result_that_looked_at_the_clock_ages():
     results.check()
 
 
-def test_watched_results_stay_when_the_cache_is_full():
-    """R3."""
-    results: Results[str] = Results(clock=Clock(), idle_bytes=10)
-    for number, token in enumerate(TOKENS):
+def test_payloads_that_nobody_asked_for_longest_go_first():
+    """R4; those that somebody watches keep everything else (R3)."""
+    results: Results[str] = Results(clock=Clock(), payload_bytes=10)
+    for token, watcher in zip(TOKENS, ("watcher", None, None), strict=True):
         results.begin(1)
-        result = keep(results, token, 1, "12345678")
-        if number == 0:
-            results.watch(result, "watcher")
-    assert results.find(TOKENS[0], None, 1)
-    assert results.find(TOKENS[1], None, 1) is None
+        keep(results, token, 1, "1234", watcher=watcher)
+    results.check()
+    assert results.find(TOKENS[0], None, 1) is None
+    assert results.find(TOKENS[1], None, 1)
     assert results.find(TOKENS[2], None, 1)
+    results.begin(1)
+    again = keep(results, TOKENS[0], 1, "1234")
+    assert again.watchers == {"watcher"}
+    assert results.find(TOKENS[0], None, 1) is again
+    assert results.find(TOKENS[1], None, 1) is None
+    results.check()
+    (ended, _) = results.publish(1, 2, Written([(1, b"a")]))
+    assert ended.payload is None
+
+
+def test_a_payload_that_is_too_large_is_told_and_not_kept():
+    results: Results[str] = Results(clock=Clock(), payload_bytes=10)
+    for watcher in ("watcher", None):
+        results.begin(1)
+        result = keep(results, TOKENS[0], 1, "x" * 11, watcher=watcher)
+        assert (result.payload, len(results)) == (None, 1)
+        results.check()
+    results.unwatch(result, "watcher")
+    assert len(results) == 0
+    results.begin(1)
+    keep(results, TOKENS[0], 1, "x" * 11)
+    assert len(results) == 0
+
+
+def test_a_result_is_held_until_all_who_waited_have_heard():
+    results: Results[str] = Results(clock=Clock(), payload_bytes=4)
+    results.begin(1)
+    findings = Findings([A_TO_B])
+    result = results.keep(
+        TOKENS[0], None, 1, "1234", size=4, journal=None, findings=findings
+    )
+    results.begin(1)
+    keep(results, TOKENS[1], 1, "1234")
+    assert result.payload is None
+    results.watch(result, "late")
+    results.release(result)
+    results.check()
+    assert result in results.publish(1, 2, Written([(1, b"a")]))

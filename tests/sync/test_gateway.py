@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -16,6 +17,7 @@ from convexlab import knobs
 from convexlab.errors import Overloaded, Unavailable
 from convexlab.sync.backend import Caller
 from convexlab.sync.gateway import Gateway
+from convexlab.sync.transition import Payload
 
 # -- queries ------------------------------------------------------------------
 
@@ -107,6 +109,38 @@ async def test_after_a_gap_everything_is_asked_again(page, backend):
     backend.write(other=1)
     await settle()
     assert page.value == 7.0
+
+
+async def test_beyond_the_cache_only_the_hash_of_what_was_told_is_kept(backend):
+    """Equal results are not told again, and nobody holds the values."""
+    gateway = Gateway(backend, round_seconds=0, pause_seconds=0, result_bytes=20_000)
+    pages = [Page(gateway, truth(backend)) for _ in range(40)]
+    for number, page in enumerate(pages):
+        page.follow("values:padded", {"key": float(number)})
+        page.follow("values:padded", {"key": -1.0})
+    await settle()
+
+    def held() -> int:
+        gc.collect()
+        payloads = [one for one in gc.get_objects() if type(one) is Payload]
+        return sum(len(payload.value or b"") for payload in payloads)
+
+    assert len(gateway._results) == 41
+    assert 0 < held() <= 20_000
+    told, runs = [len(page.messages) for page in pages], backend.runs.total()
+    backend.write(n=-5)
+    await settle()
+    assert backend.runs.total() == runs + 41
+    assert [len(page.messages) for page in pages] == told
+    backend.write(n=5)
+    await settle()
+    assert all(value[1] for page in pages for value in page.results.values())
+    assert held() <= 20_000
+    late = Page(gateway, truth(backend))
+    late.follow("values:padded", {"key": 0.0})
+    await settle()
+    assert backend.runs.total() == runs + 2 * 41 + 1
+    gateway._results.check()
 
 
 # -- identities ---------------------------------------------------------------

@@ -8,6 +8,7 @@ from tests.sync.conftest import ANN, BOB, settle, truth
 from tests.sync.page import Page
 
 from convexlab.errors import Overloaded
+from convexlab.sync.backend import Caller
 
 
 async def test_sessions_share_one_run_and_one_encoding(gateway, backend):
@@ -141,6 +142,39 @@ async def test_a_single_question_does_not_hold_a_round_up(gateway, page, backend
     assert page.value == 0.0
     backend.release("slow:get")
     assert (await answer).value == b"0.0"
+
+
+async def test_a_thousand_users_share_one_run_of_what_never_asks_who_they_are(
+    gateway, backend
+):
+    pages = [Page(gateway) for _ in range(1000)]
+    for number, page in enumerate(pages):
+        page.authenticate(Caller(b'{"subject":"user%d"}' % number))
+        page.follow("counter:get")
+    await settle(60)
+    assert backend.runs == {"counter:get": 1}
+    backend.write(n=1)
+    await settle(60)
+    assert backend.runs == {"counter:get": 2}
+    assert all(page.value == 1.0 for page in pages)
+
+
+async def test_a_function_that_stopped_looking_at_its_caller_is_shared_again(
+    gateway, backend
+):
+    pages = [Page(gateway) for _ in range(3)]
+    for page, caller in zip(pages, (ANN, BOB, Caller()), strict=True):
+        page.authenticate(caller)
+        page.follow("users:me")
+    await settle()
+    assert backend.runs["users:me"] == 3
+    backend.push(users__me=lambda ctx, args: ctx.get("n"))
+    await settle()
+    backend.runs.clear()
+    backend.write(n=1)
+    await settle()
+    assert [page.value for page in pages] == [1.0] * 3
+    assert backend.runs["users:me"] == 1
 
 
 async def test_a_question_is_never_answered_from_before_it_was_asked(gateway, backend):

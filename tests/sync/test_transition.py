@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,7 @@ RUN = QueryRun(5, b"[1.0]", log_lines=("[LOG] 'x'",), journal="j")
 
 
 def test_a_value_is_told_with_its_logs_and_journal():
-    assert json.loads(payload_of(RUN, "r").modification(4)) == {
+    assert json.loads(b"".join(payload_of(RUN, "r").modification(4))) == {
         "type": "QueryUpdated",
         "queryId": 4,
         "value": [1.0],
@@ -36,7 +37,7 @@ def test_a_value_is_told_with_its_logs_and_journal():
 )
 def test_error_data_is_there_for_application_errors_only(data, told):
     payload = payload_of(QueryRun(5, error=RunError("boom", data)), "00ff")
-    message = json.loads(payload.modification(1))
+    message = json.loads(b"".join(payload.modification(1)))
     assert message["type"] == "QueryFailed"
     assert message["errorMessage"] == "[Request ID: 00ff] Server Error\nboom"
     assert message["journal"] is None
@@ -44,10 +45,26 @@ def test_error_data_is_there_for_application_errors_only(data, told):
 
 
 def test_payloads_are_the_same_when_clients_would_see_the_same():
-    assert payload_of(RUN, "r").same_as(payload_of(RUN, "r"))
-    assert not payload_of(RUN, "r").same_as(None)
-    assert not payload_of(RUN, "r").same_as(payload_of(QueryRun(5, b"[1.0]"), "r"))
-    assert not payload_of(RUN, "r").same_as(refusal("no", "r"))
+    digest = payload_of(RUN, "r").digest
+    assert payload_of(replace(RUN, ts=6), "other").digest == digest
+    others = [payload_of(QueryRun(5, b"[1.0]"), "r"), refusal("no", "r")]
+    assert len({digest, *(other.digest for other in others)}) == 3
+
+
+def test_a_value_is_never_taken_for_an_error():
+    """Though a value may be spelled as an error is."""
+    error = refusal("no", "r")
+    (text,) = error.parts
+    value = payload_of(QueryRun(5, text), "r")
+    assert value.digest != error.digest
+
+
+def test_a_result_without_a_value_is_null():
+    assert b'"value":null' in b"".join(payload_of(QueryRun(5), "r").modification(1))
+
+
+def test_a_payload_says_about_how_large_it_is():
+    assert payload_of(QueryRun(5, b"x" * 10_000), "r").size > 10_000
 
 
 def test_a_transition_is_from_one_version_to_the_next():
@@ -64,6 +81,9 @@ def test_a_transition_is_from_one_version_to_the_next():
         "serverTs": 5,
     }
     assert "serverTs" not in json.loads(transition(start, end, []))
+    several = [payload_of(RUN, "r").modification(n) for n in range(3)]
+    told = json.loads(transition(start, end, several))["modifications"]
+    assert [modification["queryId"] for modification in told] == [0, 1, 2]
 
 
 def test_a_transition_never_goes_back():

@@ -277,6 +277,11 @@ def send(ctx: Ctx, args: Any) -> Any:
     return f"m/{count:04}"
 
 
+def padded(ctx: Ctx, args: Any) -> Any:
+    """Long, and the same for all numbers of one sign."""
+    return [args["key"], (ctx.get("n") or 0) > 0, "x" * 5_000]
+
+
 def pages(ctx: Ctx, args: Any) -> Any:
     """A page whose end the journal holds still."""
     keys = ctx.range("m/", "m0")
@@ -298,6 +303,7 @@ def tiny(**options: Any) -> Tiny:
             "messages:pages": pages,
             "dir/deep:get": lambda ctx, args: "deep",
             "values:same": lambda ctx, args: args.get("value"),
+            "values:padded": padded,
             "values:big": lambda ctx, args: "x" * int(args["size"]),
             "users:me": whoami,
             "fail:query": fail,

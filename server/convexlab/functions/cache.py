@@ -12,10 +12,15 @@ Whoever asks the same question in between gets the same object, already encoded.
 A token names its identity only where the run looked at it: a result that never
 looked is everyone's (of the same visibility).
 
+Payloads are kept for whoever asks next, up to a number of bytes; those that nobody
+asked for longest go first. Who watches a result goes on hearing of its end without.
+
 Invariants
-    R1  A current result equals what a run at the newest published timestamp says.
+    R1  A current result equals what a run at the newest published timestamp says
+        (within limits: what a filter excludes may meanwhile be too much to read).
     R2  A result that a publish touched answers nobody at or after that publish.
-    R3  Results that somebody watches are not evicted.
+    R3  Results that somebody watches are not evicted, their payloads may be.
+    R4  The payloads kept hold no more bytes than they may.
 """
 
 from __future__ import annotations
@@ -62,11 +67,16 @@ class Findings:
 class CachedResult(Generic[P]):
     """One run's payload and the timestamps at which it is exact: [since, until).
 
-    `until` is None while it is current; *set by* the publish that touches it.
+    Attributes:
+        until: None while it is current; *set by* the publish that touches it.
+        payload: what to tell; *cleared by* eviction (R4) and with the end, *set by*
+            the next run.
+        holders: runs that are still being told of.
     """
 
     __slots__ = (
         "expires",
+        "holders",
         "journal",
         "key",
         "payload",
@@ -78,13 +88,19 @@ class CachedResult(Generic[P]):
 
     def __init__(self, key: _Key, payload: P, journal: str | None, since: int) -> None:
         self.key = key
-        self.payload = payload
+        self.payload: P | None = payload
         self.journal = journal
         self.since = since
         self.until: int | None = None
         self.watchers: set[Hashable] = set()
+        self.holders = 0
         self.size = 0
         self.expires: float | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody is to hear of its end, or is about to watch it."""
+        return bool(self.watchers) or self.holders > 0
 
     def exact_at(self, ts: int) -> bool:
         """Say whether a run at `ts` would say the same."""
@@ -101,14 +117,15 @@ class Results(Generic[P]):
         self,
         *,
         clock: Callable[[], float],
-        idle_bytes: int = knobs.RESULT_CACHE_BYTES,
+        payload_bytes: int = knobs.RESULT_CACHE_BYTES,
     ) -> None:
         self._clock = clock
-        self._limit = idle_bytes
+        self._limit = payload_bytes
         self._current: dict[_Key, CachedResult[P]] = {}
         self._subscriptions: Subscriptions[CachedResult[P]] = Subscriptions()
-        self._idle: OrderedDict[CachedResult[P], None] = OrderedDict()
-        self._idle_bytes = 0
+        # Those with payloads, longest not asked for first.
+        self._kept: OrderedDict[CachedResult[P], None] = OrderedDict()
+        self._kept_bytes = 0
         # Groups since the oldest run under way, which must be checked against them.
         self._running: Counter[int] = Counter()
         self._recent: deque[tuple[int, int, Written | None]] = deque()
@@ -124,14 +141,13 @@ class Results(Generic[P]):
     def find(
         self, token: QueryToken, identity: bytes | None, ts: int
     ) -> CachedResult[P] | None:
-        """Return what is known to be exact at `ts`, or None."""
+        """Return what is known to be exact at `ts`, with its payload, or None."""
         result = self._current.get(token) or self._current.get((token, identity))
-        if result is None or not result.exact_at(ts):
+        if result is None or result.payload is None or not result.exact_at(ts):
             return None
         if result.expires is not None and self._clock() > result.expires:
             return None
-        if result in self._idle:
-            self._idle.move_to_end(result)
+        self._kept.move_to_end(result)
         return result
 
     def begin(self, ts: int) -> None:
@@ -158,23 +174,33 @@ class Results(Generic[P]):
         journal: str | None,
         findings: Findings,
     ) -> CachedResult[P]:
-        """A run that began at `ts` said `payload`; return the result to use (R1)."""
+        """A run that began at `ts` said `payload`; return the result to use (R1).
+
+        It is held until `release`, so that those who waited for it can watch it. Its
+        own payload, if it has one, is the one to tell.
+        """
         until = self._touched_since(ts, findings.reads)
         self.abandon(ts)
         key: _Key = (token, identity) if findings.identity_read else token
-        result = CachedResult(key, payload, journal, ts)
-        result.size = size
-        if findings.clock_read:
-            result.expires = self._clock() + knobs.CLOCK_READ_RESULT_SECONDS
-        if until is not None:
-            result.until = until
-            return result
         known = self._current.get(key)
-        if known is not None and known.expires is None:
+        if until is None and known is not None and known.expires is None:
             # Two runs on either side of nothing: the same result, known for longer.
             known.since = min(known.since, ts)
+            known.holders += 1
+            if known.payload is None:
+                known.payload, known.size = payload, size
+                self._keep(known)
             return known
-        self._enter(result, findings.reads)
+        result = CachedResult(key, payload, journal, ts)
+        result.size = size
+        result.until = until
+        result.holders = 1
+        if findings.clock_read:
+            result.expires = self._clock() + knobs.CLOCK_READ_RESULT_SECONDS
+        if until is None:
+            self._current[key] = result
+            self._subscriptions.add(result, findings.reads)
+            self._keep(result)
         return result
 
     def publish(
@@ -197,26 +223,27 @@ class Results(Generic[P]):
     def watch(self, result: CachedResult[P], watcher: Hashable) -> None:
         """`watcher` depends on `result`: it stays, and the watcher hears of its end."""
         result.watchers.add(watcher)
-        self._unrest(result)
 
     def unwatch(self, result: CachedResult[P], watcher: Hashable) -> None:
         """`watcher` depends on `result` no more."""
         result.watchers.discard(watcher)
-        if (
-            not result.watchers
-            and result in self._subscriptions
-            and result not in self._idle
-        ):
-            self._rest(result)
+        self._leave_if_useless(result)
+
+    def release(self, result: CachedResult[P]) -> None:
+        """All who waited for a run have heard of `result`."""
+        result.holders -= 1
+        self._leave_if_useless(result)
 
     def check(self) -> None:
-        """Assert R2, R3 and the accounts."""
+        """Assert R2, R3, R4 and the accounts."""
         self._subscriptions.check()
-        assert self._idle_bytes == sum(result.size for result in self._idle)
+        assert self._kept_bytes == sum(result.size for result in self._kept)
+        assert self._kept_bytes <= self._limit, "R4"
         for result in self._subscriptions.all():
-            assert result.until is None, f"ended at {result.until}, yet kept"
-            assert bool(result.watchers) != (result in self._idle)
-        for result in self._current.values():
+            assert result.until is None, f"ended at {result.until}, yet followed"
+            assert (result.payload is not None) == (result in self._kept)
+            assert result.is_awaited or result in self._kept, "nobody cares for it"
+        for result in [*self._current.values(), *self._kept]:
             assert result in self._subscriptions
         assert self._running or not self._recent
 
@@ -226,24 +253,29 @@ class Results(Generic[P]):
                 return previous_ts + 1
         return None
 
-    def _enter(self, result: CachedResult[P], reads: Sequence[Read]) -> None:
-        self._current[result.key] = result
-        self._subscriptions.add(result, reads)
-        self._rest(result)
+    def _keep(self, result: CachedResult[P]) -> None:
+        """Keep a payload, and let others go for it: R4."""
+        self._kept[result] = None
+        self._kept_bytes += result.size
+        while self._kept_bytes > self._limit:
+            oldest = next(iter(self._kept))
+            if oldest.is_awaited:
+                self._drop_payload(oldest)
+            else:
+                self._leave(oldest)
 
-    def _rest(self, result: CachedResult[P]) -> None:
-        self._idle[result] = None
-        self._idle_bytes += result.size
-        while self._idle_bytes > self._limit and len(self._idle) > 1:
-            self._leave(next(iter(self._idle)))
+    def _leave_if_useless(self, result: CachedResult[P]) -> None:
+        if result.payload is None and not result.is_awaited:
+            self._leave(result)
 
     def _leave(self, result: CachedResult[P]) -> None:
         self._subscriptions.remove(result)
         if self._current.get(result.key) is result:
             del self._current[result.key]
-        self._unrest(result)
+        self._drop_payload(result)
 
-    def _unrest(self, result: CachedResult[P]) -> None:
-        if result in self._idle:
-            del self._idle[result]
-            self._idle_bytes -= result.size
+    def _drop_payload(self, result: CachedResult[P]) -> None:
+        if result in self._kept:
+            del self._kept[result]
+            self._kept_bytes -= result.size
+        result.payload = None

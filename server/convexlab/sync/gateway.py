@@ -94,6 +94,7 @@ class Gateway:
         now_ns: the wall clock.
         round_seconds: how long a round waits for its queries.
         pause_seconds: how long a client that came back is heard out.
+        result_bytes: how many bytes of results are kept for whoever asks next.
     """
 
     def __init__(
@@ -104,13 +105,16 @@ class Gateway:
         now_ns: Callable[[], int] = time.time_ns,
         round_seconds: float = knobs.ROUND_SECONDS,
         pause_seconds: float = knobs.RECONNECT_PAUSE_SECONDS,
+        result_bytes: int = knobs.RESULT_CACHE_BYTES,
     ) -> None:
         self.backend = backend
         self._now_ns = now_ns
         self._clock = clock
         self._pause_seconds = pause_seconds
         self._ts = backend.ts
-        self._results: Results[Payload] = Results(clock=clock)
+        self._results: Results[Payload] = Results(
+            clock=clock, payload_bytes=result_bytes
+        )
         self._interest = Interest(backend, clock)
         self._rounds = Rounds(
             backend,

@@ -18,7 +18,7 @@ until that run has ended.
 
 What a run did not look at is not part of the question: sessions of different users
 share a run until one turns out to have looked at its caller; from then on that
-function is asked for each of them.
+function is asked for each of them, until a run did not look.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ class Rounds:
             if query not in flight.waiting:
                 continue  # refused for good
             if result is not None:
-                self._provide(session, query, result)
+                assert result.payload is not None, "found without its payload"
+                self._provide(session, query, result, result.payload)
             else:
                 run = self._run(query.token, caller, ts)
                 run.waiters.append(_Waiter(caller, session, flight, query))
@@ -194,9 +195,10 @@ class Rounds:
         session: ClientSession,
         query: FollowedQuery,
         result: CachedResult[Payload],
+        payload: Payload,
     ) -> None:
         before = query.result
-        session.provide(query, result)
+        session.provide(query, result, payload)
         if before is not None and before is not result:
             self._results.unwatch(before, query)
         if result.until is None:
@@ -211,7 +213,7 @@ class Rounds:
         ts = self._backend.ts
         answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
         result = self._results.find(token, caller.identity, ts)
-        if result is not None:
+        if result is not None and result.payload is not None:
             answer.set_result(result.payload)
         else:
             self._run(token, caller, ts).waiters.append(_Waiter(caller, answer=answer))
@@ -274,7 +276,9 @@ class Rounds:
         assert said.ts == run.call.at, f"ran at {said.ts}, asked for {run.call.at}"
         caller = run.call.caller
         waiters = run.waiters
-        if said.identity_read:
+        if not said.identity_read:
+            self._personal.discard(run.token.path)
+        else:
             self._personal.add(run.token.path)
             waiters = [w for w in run.waiters if w.caller.identity == caller.identity]
             for waiter in run.waiters:
@@ -294,25 +298,34 @@ class Rounds:
             findings=Findings(said.reads, said.identity_read, said.clock_read),
         )
         self._interest.follow(self._results.filtered_tables)
-        self._tell(result, waiters)
+        self._tell(result, result.payload or payload, waiters)
 
-    def _tell(self, result: CachedResult[Payload], waiters: list[_Waiter]) -> None:
+    def _tell(
+        self,
+        result: CachedResult[Payload],
+        payload: Payload,
+        waiters: list[_Waiter],
+    ) -> None:
         """Give a result to those who wait, some of them now and the rest soon."""
         step = knobs.SESSIONS_PER_STEP
         for waiter in waiters[:step]:
-            self._tell_one(result, waiter)
+            self._tell_one(result, payload, waiter)
         if len(waiters) > step:
             loop = asyncio.get_running_loop()
-            loop.call_soon(self._tell, result, waiters[step:])
+            loop.call_soon(self._tell, result, payload, waiters[step:])
+        else:
+            self._results.release(result)
 
-    def _tell_one(self, result: CachedResult[Payload], waiter: _Waiter) -> None:
+    def _tell_one(
+        self, result: CachedResult[Payload], payload: Payload, waiter: _Waiter
+    ) -> None:
         session, flight, query = waiter.session, waiter.flight, waiter.query
         if waiter.answer is not None:
             if not waiter.answer.done():
-                waiter.answer.set_result(result.payload)
+                waiter.answer.set_result(payload)
         elif session is not None and query is not None and _still_waits(waiter):
             assert flight is not None
-            self._provide(session, query, result)
+            self._provide(session, query, result, payload)
             self.land_if_ready(session)
 
     def _failed(self, run: _Run, error: BaseException) -> None:

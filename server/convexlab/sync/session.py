@@ -120,7 +120,7 @@ class FollowedQuery:
         self.token = token
         self.refused = refused
         self.result: CachedResult[Payload] | None = None
-        self.sent: Payload | None = None
+        self.sent: bytes | None = None  # the digest of what the client has
 
 
 @dataclass(slots=True)
@@ -458,15 +458,17 @@ class ClientSession:
         self._owed = False
         return flight
 
-    def provide(self, query: FollowedQuery, result: CachedResult[Payload]) -> None:
-        """`query` says `result` as of the flight's timestamp."""
+    def provide(
+        self, query: FollowedQuery, result: CachedResult[Payload], payload: Payload
+    ) -> None:
+        """`query` says `payload` as of the flight's timestamp, and while `result` lasts."""
         flight = self.flight
         assert flight is not None, "no flight to provide for"
         assert result.exact_at(flight.ts), (
             f"{result.since} to {result.until}: not {flight.ts}"
         )
         flight.waiting.remove(query)
-        flight.said.append((query, result.payload))
+        flight.said.append((query, payload))
         query.result = result
         if result.journal is not None and result.journal != query.token.journal:
             query.token = query.token._replace(journal=result.journal)
@@ -494,15 +496,17 @@ class ClientSession:
             )
         return works + self._release()
 
-    def _modifications(self, flight: Flight) -> list[bytes]:
+    def _modifications(self, flight: Flight) -> list[tuple[bytes, ...]]:
         modifications = [query_removed(query_id) for query_id in flight.removed]
         for query, payload in flight.said:
-            if not payload.same_as(query.sent):
+            if payload.digest != query.sent:
                 modifications.append(payload.modification(query.query_id))
-            query.sent = payload
+                query.sent = payload.digest
         return modifications
 
-    def _transition(self, flight: Flight, modifications: list[bytes]) -> bytes:
+    def _transition(
+        self, flight: Flight, modifications: list[tuple[bytes, ...]]
+    ) -> bytes:
         start = self.current
         self.current = StateVersion(flight.query_set, flight.identity, flight.ts)
         if self.current.identity == start.identity and start.ts:

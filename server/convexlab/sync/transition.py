@@ -1,19 +1,23 @@
 """Transitions: what a client is told, as bytes.
 
-A query's result is encoded once, without the id that each session gave it, and
-every session's frame is that shared part between a short head and tail of its own:
+A query's result is encoded once, where it was run, and every session's text is put
+together around it, with one copy of the value:
 
-    {"type":"Transition","startVersion":…,"modifications":[
-      {"type":"QueryUpdated","queryId":4   ,"value":[…],"logLines":[],"journal":null}
-      └──────── the session's ──────────┘  └──────── `Payload.tail`, shared ───────┘
+    {"type":"Transition","startVersion":…,"endVersion":…,"modifications":[
+      {"type":"QueryUpdated","queryId":4   ,"value":   […]   ,"logLines":[],"journal":null}
+      └────────── the session's ────────┘ └─────────── `Payload.parts`, shared ──────────┘
     ],…}
+
+What a client has is remembered as a hash of that shared part, so that an equal result
+is not told again though nobody has kept the one before.
 
 Nothing here waits or remembers: a session (`sync/session.py`) says what to tell.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
+from functools import lru_cache
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Raw, UnsetType
@@ -34,7 +38,7 @@ from convexlab.protocol.versions import StateVersion, encode_ts
 from convexlab.sync.backend import MutationRun, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from convexlab.sync.backend import ActionRun, QueryRun
 
@@ -44,7 +48,15 @@ _NULL: Final = Raw(b"null")
 class Payload:
     """What a query said, encoded at most once for all who hear it."""
 
-    __slots__ = ("_tail", "error", "journal", "log_lines", "request_id", "value")
+    __slots__ = (
+        "_digest",
+        "_parts",
+        "error",
+        "journal",
+        "log_lines",
+        "request_id",
+        "value",
+    )
 
     def __init__(
         self,
@@ -60,39 +72,50 @@ class Payload:
         self.log_lines = log_lines
         self.journal = journal
         self.request_id = request_id
-        self._tail: bytes | None = None
+        self._parts: tuple[bytes, ...] | None = None
+        self._digest: bytes | None = None
 
     @property
-    def tail(self) -> bytes:
-        """All but the kind and the id of a QueryUpdated or QueryFailed."""
-        if self._tail is None:
-            self._tail = b"," + self._encode()[1:]
-        return self._tail
+    def parts(self) -> tuple[bytes, ...]:
+        """All but the kind and the id of a QueryUpdated or QueryFailed, in pieces."""
+        if self._parts is None:
+            self._parts = self._encode()
+        return self._parts
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for payloads that clients cannot tell apart."""
+        if self._digest is None:
+            digest = blake2b(digest_size=16, key=b"" if self.error is None else b"!")
+            for part in self.parts:
+                digest.update(part)
+            self._digest = digest.digest()
+        return self._digest
 
     @property
     def size(self) -> int:
         """About how many bytes it holds."""
-        return 200 + 2 * len(self.value or b"")
+        return 500 + len(self.value or b"") + sum(map(len, self.log_lines))
 
-    def same_as(self, other: Payload | None) -> bool:
-        """Say whether a client who heard `other` knows this already."""
-        return self is other or (
-            other is not None
-            and (self.error is None) == (other.error is None)
-            and self.tail == other.tail
-        )
+    def modification(self, query_id: int) -> tuple[bytes, ...]:
+        """The whole modification for one session's query, in pieces."""
+        return _head(query_id, failed=self.error is not None), *self.parts
 
-    def modification(self, query_id: int) -> bytes:
-        """The whole modification for one session's query."""
-        kind = QueryUpdated if self.error is None else QueryFailed
-        return encode(kind(query_id))[:-1] + self.tail
-
-    def _encode(self) -> bytes:
+    def _encode(self) -> tuple[bytes, ...]:
         if self.error is None:
-            return encode(QuerySaid(_raw(self.value), self.log_lines, self.journal))
+            said = encode(QuerySaid(_NULL, self.log_lines, self.journal))
+            before, after = said.split(b"null", 1)
+            return b"," + before[1:], self.value or b"null", after
         text = error_text(self.error, self.request_id)
         data = error_data(self.error)
-        return encode(QueryRefused(text, self.log_lines, self.journal, data))
+        refused = QueryRefused(text, self.log_lines, self.journal, data)
+        return (b"," + encode(refused)[1:],)
+
+
+@lru_cache(maxsize=1024)  # sessions count their queries from 0
+def _head(query_id: int, *, failed: bool) -> bytes:
+    kind = QueryFailed if failed else QueryUpdated
+    return encode(kind(query_id))[:-1]
 
 
 def payload_of(run: QueryRun, request_id: str) -> Payload:
@@ -132,15 +155,15 @@ def error_data(error: RunError) -> Raw | UnsetType:
     return UNSET if error.data is None else Raw(error.data)
 
 
-def query_removed(query_id: int) -> bytes:
+def query_removed(query_id: int) -> tuple[bytes, ...]:
     """The modification that ends a query."""
-    return encode(QueryRemoved(query_id))
+    return (encode(QueryRemoved(query_id)),)
 
 
 def transition(
     start: StateVersion,
     end: StateVersion,
-    modifications: Iterable[bytes],
+    modifications: Sequence[tuple[bytes, ...]],
     *,
     skew_ms: int | None = None,
     server_ns: int | None = None,
@@ -151,15 +174,32 @@ def transition(
     Transitions that confirm an identity; nobody reads them elsewhere.
     """
     assert end.reaches(start), f"{end} is behind {start}"
-    return encode(
-        Transition(
-            _version(start),
-            _version(end),
-            [Raw(modification) for modification in modifications],
-            UNSET if skew_ms is None else skew_ms,
-            UNSET if server_ns is None else server_ns,
-        )
+    before, after = _envelope(start, end, skew_ms, server_ns)
+    pieces = [before]
+    for number, modification in enumerate(modifications):
+        if number:
+            pieces.append(b",")
+        pieces += modification
+    pieces.append(after)
+    return b"".join(pieces)
+
+
+@lru_cache(
+    maxsize=256
+)  # a round's sessions often stand, and arrive, at the same version
+def _envelope(
+    start: StateVersion, end: StateVersion, skew_ms: int | None, server_ns: int | None
+) -> tuple[bytes, bytes]:
+    """A Transition's text before and after its modifications."""
+    empty = Transition(
+        _version(start),
+        _version(end),
+        [],
+        UNSET if skew_ms is None else skew_ms,
+        UNSET if server_ns is None else server_ns,
     )
+    before, after = encode(empty).split(b"[]", 1)
+    return before + b"[", b"]" + after
 
 
 def mutation_response(request: int, run: MutationRun, request_id: str) -> bytes:
