@@ -16,4 +16,5 @@ def default(
     componentId: str | None = None,  # noqa: ARG001 - there is one component
 ) -> Any:
     """One page."""
-    return ctx.db.query(table).order(order).paginate(paginationOpts)
+    tables = ctx.db.system if table.startswith("_") else ctx.db
+    return tables.query(table).order(order).paginate(paginationOpts)

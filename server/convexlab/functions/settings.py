@@ -1,0 +1,62 @@
+"""Settings: what a deployment knows of itself, kept as documents of `_settings`.
+
+cloudUrl, siteUrl                     where it answered when it was last opened
+canonicalCloudUrl, canonicalSiteUrl   where its owner says that it is reached
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convexlab.documents.ids import encode_id
+from convexlab.documents.ordering import encode_key
+from convexlab.engine.catalog import SETTINGS, SETTINGS_BY_NAME
+from convexlab.engine.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convexlab.documents.value import Value
+    from convexlab.engine.transaction import Transaction
+    from convexlab.engine.write_set import Revision
+
+CLOUD_URL: Final = "cloudUrl"
+SITE_URL: Final = "siteUrl"
+# Where the owner's word for an address is.
+CANONICAL: Final = {CLOUD_URL: "canonicalCloudUrl", SITE_URL: "canonicalSiteUrl"}
+
+
+def setting(tx: Transaction, name: str) -> Value:
+    """A setting; None if it was never set. That it was looked at is recorded."""
+    tx.read_set.record(SETTINGS_BY_NAME, _place(name))
+    found = _find(tx, name)
+    return None if found is None else found.document["value"]
+
+
+def address(tx: Transaction, name: str) -> Value:
+    """Where the deployment, or its site, is reached; the owner's word comes first."""
+    return setting(tx, CANONICAL[name]) or setting(tx, name)
+
+
+def set_settings(tx: Transaction, values: Mapping[str, Any]) -> None:
+    """Set some; None takes one away. What is so already is not written."""
+    with tx.as_system():
+        for name, value in values.items():
+            found = _find(tx, name)
+            if found is None:
+                if value is not None:
+                    tx.insert("_settings", {"name": name, "value": value})
+            elif value is None:
+                tx.delete(encode_id(SETTINGS, found.id))
+            else:
+                tx.patch(encode_id(SETTINGS, found.id), {"value": value})
+
+
+def _find(tx: Transaction, name: str) -> Revision | None:
+    for _, revision in tx.rows(SETTINGS_BY_NAME, _place(name)):
+        return revision
+    return None
+
+
+def _place(name: str) -> Interval:
+    return Interval.prefix(encode_key(name))
