@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from convexlab.documents.encoding import to_stored, to_wire
 from convexlab.engine.catalog import IndexLost
+from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.past import periods
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
-from convexlab.errors import ConvexlabError, OutOfRetention
+from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
+from convexlab.functions import system_queries
 from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.modules import function_specs, plain_actions
 from convexlab.functions.processes.deployed import (
@@ -34,6 +38,7 @@ from convexlab.functions.processes.messages import (
     Answer,
     Become,
     Describe,
+    Failure,
     FromProcess,
     Preload,
     QueryDone,
@@ -44,7 +49,8 @@ from convexlab.functions.processes.messages import (
     Stop,
     ToProcess,
 )
-from convexlab.functions.runner import run as run_function
+from convexlab.functions.runner import arguments_of, run as run_function
+from convexlab.functions.system_queries import Question
 from convexlab.functions.timetable import read_due
 
 if TYPE_CHECKING:
@@ -149,6 +155,8 @@ class Reader:
     def _run_query(self, call: RunQuery) -> QueryDone:
         began = time.perf_counter()
         snapshot = self._snapshot_at(Timestamp(call.at))
+        if call.admin and call.path in system_queries.QUERIES:
+            return self._answer_systems(call, snapshot)
         tx = Transaction(snapshot, self._deployed.catalog(snapshot, self._base))
         outcome = run_function(
             self._deployed.modules_for(call.path, snapshot),
@@ -176,6 +184,32 @@ class Reader:
             identity_read=outcome.identity_read,
             clock_read=outcome.clock_read,
             seconds=time.perf_counter() - began,
+        )
+
+    def _answer_systems(self, call: RunQuery, snapshot: Snapshot) -> QueryDone:
+        """One of the system's own queries: no user code, no limits."""
+        catalog = self._deployed.catalog(snapshot, self._base)
+        tx = Transaction(snapshot, catalog, limits=NO_LIMITS)
+        value: bytes | None = None
+        failure: Failure | None = None
+        try:
+            args = arguments_of(call.args)
+            modules = partial(self._deployed.modules, snapshot)
+            said = system_queries.answer(call.path, Question(tx, args, modules))
+            value = (to_stored if call.stored else to_wire)(said)
+        except CallerError as error:
+            failure = failure_from(error)
+        return QueryDone(
+            number=call.number,
+            ts=call.at,
+            value=value,
+            failure=failure,
+            log_lines=[],
+            journal=None,
+            read_set=tx.reads(),
+            identity_read=False,
+            clock_read=False,
+            seconds=0.0,
         )
 
     def _snapshot_at(self, ts: Timestamp) -> Snapshot:
