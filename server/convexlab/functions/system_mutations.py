@@ -106,7 +106,7 @@ def _delete(
     file_documents.delete(tx, args["id"])
 
 
-def _set(tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Minding) -> None:
+def _set(tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling) -> None:
     """Settings by name; None takes one away."""
     settings.set_settings(tx, args)
 
