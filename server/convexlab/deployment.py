@@ -31,6 +31,7 @@ from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.sync.asks import Asks
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
+from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
 from convexlab.web.admin import Admin
 from convexlab.web.server import Door, Served, serve as serve_app
@@ -198,6 +199,7 @@ class Deployment:
         self.backend = backend
         self.gateway = gateway = Gateway(backend)
         self.asks = Asks(gateway)
+        SchedulerAsks(gateway).add_to(self.asks)
         backend.supervisor.runners.answer = self.asks.answer
         origins = set(options.origins)
         tokens = Tokens(keys.admin_key, deployed.providers)

@@ -31,6 +31,7 @@ from typing import (
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import NotAllowed
+from convexlab.functions.action_scheduler import AsyncScheduler, SyncScheduler
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import (
     FunctionDefinition,
@@ -238,11 +239,6 @@ class _Context:
         """Files."""
         raise NotAllowed("`ctx.storage` is not in this release.")
 
-    @property
-    def scheduler(self) -> NoReturn:
-        """Functions run later."""
-        raise NotAllowed("`ctx.scheduler` is not in this release.")
-
     def vector_search(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """The documents whose vectors are nearest."""
         raise NotAllowed("`ctx.vector_search` is not in this release.")
@@ -273,6 +269,11 @@ class ActionCtx(_Context):
     def auth(self) -> AsyncAuth:
         """Who is asking."""
         return AsyncAuth(self._identity, self._calls)
+
+    @property
+    def scheduler(self) -> AsyncScheduler:
+        """Functions run later."""
+        return AsyncScheduler(self._calls)
 
     def now(self) -> Call[int]:
         """The time in ms since 1970."""
@@ -365,6 +366,11 @@ class SyncActionCtx(_Context):
     def auth(self) -> SyncAuth:
         """Who is asking."""
         return SyncAuth(self._identity)
+
+    @property
+    def scheduler(self) -> SyncScheduler:
+        """Functions run later."""
+        return SyncScheduler(self._ask)
 
     def now(self) -> int:
         """The time in ms since 1970."""

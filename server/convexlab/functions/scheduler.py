@@ -134,7 +134,7 @@ class Scheduler:
         execution = self._execution
         execution.leave()
         try:
-            scheduled.cancel(execution.tx, _checked_id(id), execution.scheduling)
+            scheduled.cancel(execution.tx, checked_id(id), execution.scheduling)
         finally:
             execution.enter()
 
@@ -253,7 +253,7 @@ def _number(value: object, rule: str) -> float:
     return found
 
 
-def _checked_id(entry: object) -> str:
+def checked_id(entry: object) -> str:
     if not isinstance(entry, str):
         raise InvalidArguments(
             f'`ctx.scheduler.cancel` takes an Id<"_scheduled_functions">, not {entry!r}.'

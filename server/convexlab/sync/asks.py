@@ -63,7 +63,7 @@ class Asks:
         return await self._answerers[question.kind](question)
 
     async def _query(self, question: Question) -> bytes | Failure:
-        return _said(
+        return said(
             await self._gateway.query(
                 question.path, question.body, caller_of(question), stored=True
             )
@@ -71,13 +71,17 @@ class Asks:
 
     async def _mutation(self, question: Question) -> bytes | Failure:
         run = await self._gateway.mutate(
-            question.path, question.body, caller_of(question), stored=True
+            question.path,
+            question.body,
+            caller_of(question),
+            stored=True,
+            parent=question.run.entry,
         )
         question.run.committed(run.ts or 0)
-        return _said(run)
+        return said(run)
 
     async def _action(self, question: Question) -> bytes | Failure:
-        return _said(
+        return said(
             await self._gateway.act(
                 question.path,
                 question.body,
@@ -93,7 +97,8 @@ def caller_of(question: Question) -> Caller:
     return Caller(question.run.message.identity, admin=True)
 
 
-def _said(run: Payload | MutationRun | ActionRun) -> bytes | Failure:
+def said(run: Payload | MutationRun | ActionRun) -> bytes | Failure:
+    """A run's outcome as the answer to a question."""
     if run.error is not None:
         return _failure(run.error)
     assert run.value is not None, "a run has a value or an error"

@@ -376,8 +376,16 @@ class Gateway:
         caller: Caller = ANONYMOUS,
         *,
         stored: bool = False,
+        parent: str = "",
     ) -> MutationRun:
         """Run a mutation; returns when its commit is published.
+
+        Args:
+            path: the function.
+            args: JSON of its arguments.
+            caller: who is asking.
+            stored: numbers in the result as they are stored.
+            parent: the scheduled function whose action calls it.
 
         Raises:
             RetryError: it did not run.
@@ -385,7 +393,7 @@ class Gateway:
         self.last_active = self._clock()
         answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
         self.submit(
-            MutationCall(self.new_call_id(), path, args, caller, stored),
+            MutationCall(self.new_call_id(), path, args, caller, stored, parent=parent),
             partial(_settle, answer),
         )
         return await answer

@@ -147,7 +147,8 @@ class ProcessBackend:
 
     async def run_action(self, call: ActionCall) -> ActionRun:
         """See `Backend.run_action`."""
-        refused = self._refused(call)
+        # N.B. what is due has just been found by the writer, whatever is known here.
+        refused = None if call.entry else self._refused(call)
         if refused is not None:
             return ActionRun(error=refused)
         message = messages.RunAction(
@@ -162,6 +163,7 @@ class ProcessBackend:
         run = self.supervisor.runners.run(
             message, is_plain=call.path in self._plain, caller=call.within
         )
+        run.entry = run.entry or call.entry
         done = await run.done
         if call.within is not None:
             call.within.committed(run.newest_ts)

@@ -62,6 +62,8 @@ class Run:
         newest_ts: of the commits that it made.
         deadline: in the loop's time; *set when* it is handed to a runner.
         questions: what it has asked and was not told yet.
+        entry: what on the timetable has it run, or the one that called it; "" if
+            nothing has.
     """
 
     message: RunAction
@@ -72,6 +74,11 @@ class Run:
     deadline: float = float("inf")
     timer: asyncio.TimerHandle | None = None
     questions: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    entry: str = ""
+
+    def __post_init__(self) -> None:
+        if self.caller is not None:
+            self.entry = self.caller.entry
 
     @property
     def number(self) -> int:
