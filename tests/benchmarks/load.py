@@ -21,16 +21,27 @@ import uvloop
 from tests.benchmarks import wire
 from tests.benchmarks.deployments import call
 from tests.benchmarks.figures import percentile
+from tests.benchmarks.popularity import Popularity
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Transfers between random accounts, each connection one after another."""
+    """Transfers between random accounts, each connection one after another.
+
+    Args:
+        url: the deployment's.
+        ids: of the accounts, the most popular first.
+        connections: how many.
+        seconds: how long.
+        exponent: of their popularity; see `popularity`.
+        seed: of what is random.
+    """
 
     url: str
     ids: list[str]
     connections: int
     seconds: float
+    exponent: float = 0.0
     seed: int = 7
 
 
@@ -75,9 +86,9 @@ def _by_wrk(load: Load) -> str:
         seconds = max(1, round(load.seconds))
         options = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "60s"]
         options += ["-s", str(script)]
-        rest = [file.name, f"{prefix}/api/mutation", str(load.seed)]
+        rest = [file.name, f"{prefix}/api/mutation", load.seed, load.exponent]
         said = subprocess.run(
-            ["wrk", *options, f"http://{host}:{port}", "--", *rest],
+            ["wrk", *options, f"http://{host}:{port}", "--", *map(str, rest)],
             check=True,
             capture_output=True,
             text=True,
@@ -103,6 +114,7 @@ def _by_ourselves(load: Load) -> str:
 class _Run:
     load: Load
     chance: random.Random
+    popularity: Popularity
     path: str
     sent: dict[wire.Caller, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
@@ -111,7 +123,8 @@ class _Run:
     last: float = 0.0
 
     def send(self, caller: wire.Caller) -> None:
-        source, target = self.chance.sample(self.load.ids, 2)
+        ids = self.load.ids
+        source, target = (ids[n] for n in self.popularity.pair(self.chance))
         amount = self.chance.randint(1, 10)
         body = call("accounts:transfer", source=source, target=target, amount=amount)
         self.sent[caller] = time.perf_counter()
@@ -133,7 +146,9 @@ class _Run:
 
 async def _run(load: Load) -> Outcome:
     host, port, prefix = wire.place_of(load.url)
-    run = _Run(load, random.Random(load.seed), f"{prefix}/api/mutation")
+    popularity = Popularity(len(load.ids), load.exponent)
+    path = f"{prefix}/api/mutation"
+    run = _Run(load, random.Random(load.seed), popularity, path)
     loop = asyncio.get_running_loop()
     callers = [
         (await loop.create_connection(lambda: wire.Caller(run.answered), host, port))[1]

@@ -1,4 +1,4 @@
--- wrk's side of the transfer benchmark: `wrk … -s transfers.lua URL -- IDS PATH SEED`.
+-- wrk's side of the transfer benchmark: `wrk … -s transfers.lua URL -- IDS PATH SEED EXPONENT`.
 -- Prints one line of JSON when done; a response that is not a success is counted.
 
 local ffi = require("ffi")
@@ -14,6 +14,17 @@ local function now()
 end
 
 local threads = {}
+local reached = {} -- by rank: the weights of all accounts up to it
+
+local function account()
+  local wanted = math.random() * reached[#ids]
+  local low, high = 1, #ids
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if reached[middle] > wanted then high = middle else low = middle + 1 end
+  end
+  return low
+end
 
 function setup(thread)
   table.insert(threads, thread)
@@ -24,6 +35,10 @@ function init(args)
   for line in io.lines(args[1]) do ids[#ids + 1] = line end
   path = args[2]
   math.randomseed(tonumber(args[3]))
+  reached[0] = 0
+  for rank = 1, #ids do
+    reached[rank] = reached[rank - 1] + rank ^ -tonumber(args[4])
+  end
   completed, failed, longest, last = 0, 0, 0, now()
   failure = ""
   wrk.method = "POST"
@@ -34,8 +49,9 @@ local body = '{"path":"accounts:transfer","format":"convex_encoded_json",'
   .. '"args":{"source":"%s","target":"%s","amount":%d}}'
 
 function request()
-  local source = math.random(#ids)
-  local target = (source + math.random(#ids - 1) - 1) % #ids + 1
+  local source = account()
+  local target = source
+  while target == source do target = account() end
   return wrk.format(nil, path, nil, body:format(ids[source], ids[target], math.random(10)))
 end
 
