@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from convexlab.documents.ids import decode_id
+from convexlab.documents.ids import TableNumber, decode_id
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
+from convexlab.engine.alterations import drop_table
+from convexlab.engine.backfill import clear_slice, work_all
 from convexlab.engine.definitions import (
     activate_schema,
     create_index,
@@ -18,10 +20,15 @@ from convexlab.engine.definitions import (
     set_index_state,
     set_table_state,
 )
+from convexlab.engine.past import past_catalog, periods
+from convexlab.engine.snapshot import snapshot_at
+from convexlab.engine.transaction import Transaction
 from convexlab.errors import NotFound, SchemaViolation
 
 if TYPE_CHECKING:
+    from convexlab.engine.catalog import TableInfo
     from convexlab.engine.committer import Committer
+    from convexlab.engine.persistence.contract import Persistence
 
 STRICT = define_schema({"t": define_table({"n": v.number()})})
 LOOSE = define_schema({"t": define_table({"n": v.any()})}, schema_validation=False)
@@ -112,3 +119,100 @@ def test_a_second_pending_schema_supersedes_the_first(steps: Any, committer: Com
     assert first != second == committer.catalog.pending_id
     states = [d["state"] for d in steps.documents("_schemas")]
     assert states == ["superseded", "pending"]
+
+
+# -- documents that come with their ids -----------------------------------------
+
+
+def bring(tx: Transaction, table: TableInfo, document_id: str, **fields: Any) -> str:
+    """Bring a document in under the id it had."""
+    _, internal_id = decode_id(document_id)
+    document = {**fields, "_id": document_id, "_creationTime": 1.0}
+    return tx.import_document(table, internal_id, document)
+
+
+def replaced(steps: Any, committer: Committer, document_id: str) -> TableInfo:
+    """`t` is replaced by a table that holds another version of one document."""
+    number = decode_id(document_id)[0]
+    hidden = steps(
+        lambda tx: create_table(tx, "t", hidden=True, id_number=number), system=True
+    )
+    new = committer.catalog.by_number[hidden]
+    steps(lambda tx: create_index(tx, new, "by_n", ["n"]), system=True)
+    steps(lambda tx: bring(tx, new, document_id, n="new"), system=True)
+    assert committer.begin().get(*decode_id(document_id))["n"] == "old"
+    old = committer.catalog.tables["t"]
+
+    def switch(tx: Transaction) -> None:
+        set_table_state(tx, old, "deleting")
+        set_table_state(tx, new, "active")
+
+    steps(switch, system=True)
+    return old
+
+
+def test_ids_that_are_brought_in_name_the_documents_brought_in(
+    steps: Any, committer: Committer
+):
+    one, two = steps(lambda tx: tx.insert_many("t", [{"n": "old"}, {"n": "gone"}]))
+    looked = committer.begin(writable=False)
+    assert looked.get(*decode_id(one))["n"] == "old"
+    old = replaced(steps, committer, one)
+    tx = committer.begin()
+    assert tx.get(*decode_id(one)) == {"n": "new", "_id": one, "_creationTime": 1.0}
+    assert tx.get(*decode_id(two)) is None
+    fresh = steps(lambda tx: tx.insert("t", {"n": "fresh"}))
+    assert decode_id(fresh)[0] == decode_id(one)[0], "ids go on with that number"
+    steps(lambda tx: tx.patch(one, {"n": "newer"}))
+    while not clear_slice(committer, old):
+        committer.settle_all()
+    committer.settle_all()
+    work_all(committer)
+    assert steps.documents("t", "by_n") == [{"n": "fresh"}, {"n": "newer"}]
+    steps(lambda tx: tx.delete(one))
+    assert steps.documents("t") == [{"n": "fresh"}]
+
+
+def test_who_looked_at_an_id_hears_of_what_is_brought_in(
+    steps: Any, committer: Committer
+):
+    one = steps(lambda tx: tx.insert("t", {"n": "old"}))
+    steps(lambda tx: drop_table(tx, "t"), system=True)
+    looked = committer.begin(writable=False)
+    assert looked.get(*decode_id(one)) is None
+    number = decode_id(one)[0]
+    tx = committer.begin(system=True)
+    create_table(tx, "t", id_number=number)
+    written = tx.finish().write_set
+    keys = [key for write in written for key in (*write.old_keys, *write.new_keys)]
+    assert looked.read_set.touched_by(keys)
+
+
+@pytest.mark.parametrize("number", [540, 20_000])
+def test_a_table_takes_the_number_of_the_ids_that_it_is_for(
+    steps: Any, committer: Committer, number: int
+):
+    made = steps(
+        lambda tx: create_table(tx, "t", id_number=TableNumber(number)), system=True
+    )
+    assert (made == number) == (number == 20_000), "small ones are the system's"
+    table = committer.catalog.tables["t"]
+    assert table.id_number == number
+    document = steps(lambda tx: tx.insert("t", {"n": 1}))
+    assert decode_id(document)[0] == number
+    assert committer.catalog.next_table > max(made, number)
+    assert steps.documents("t", "by_id") == [{"n": 1}]
+
+
+def test_the_past_and_the_present_of_one_id_may_be_in_two_tables(
+    steps: Any, committer: Committer, persistence: Persistence
+):
+    one = steps(lambda tx: tx.insert("t", {"n": "old"}))
+    then = committer.ts
+    replaced(steps, committer, one)
+    base = persistence.snapshot()
+    found = periods(base, committer.catalog, "t", one)
+    assert [period.revision.document["n"] for period in found] == ["old", "new"]
+    with snapshot_at(base, then) as past:
+        tx = Transaction(past, past_catalog(base, past))
+        assert tx.get(*decode_id(one))["n"] == "old"

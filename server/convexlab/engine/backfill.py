@@ -143,7 +143,7 @@ def clear_slice(committer: Committer, table: TableInfo) -> bool:
         islice(tx.rows(table.by_creation_time.id, Interval()), knobs.SLICE_DOCUMENTS)
     )
     for _, revision in rows:
-        tx.delete(encode_id(table.number, revision.id))
+        tx.clear(table, revision)
     if not rows:
         for index in (*table.indexes.values(), *table.others):
             if index.document_id and index.state != "dropping":

@@ -4,7 +4,8 @@ It is an immutable picture of four system tables, whose documents are documents
 like others, so that deploying is a transaction:
 
     _tables    name, number, state (active · hidden · deleting · deleted), nextSlot,
-               replacedBy (the number of the table that took its place when emptied)
+               idNumber (as in its ids, where that is another: documents that came
+               with ids), replacedBy (the number of what took its place when emptied)
     _indexes   table, name, slot, fields, unique, staged, state, enables, error
     _schemas   state (pending · active · failed · superseded), schema (JSON text)
     _modules   path, source, …       (functions/ keeps them; not pictured here)
@@ -60,6 +61,14 @@ TableState: TypeAlias = Literal["active", "hidden", "deleting", "deleted"]
 
 BY_ID_NAME: Final = "by_id"
 BY_CREATION_TIME_NAME: Final = "by_creation_time"
+_THE_SAME: Final = TableNumber(0)
+# Which of several tables an id is taken to be of: the one that comes last.
+_SEEN: Final[dict[TableState, int]] = {
+    "hidden": 0,
+    "deleted": 1,
+    "deleting": 1,
+    "active": 2,
+}
 
 
 class IndexLost(BaseException):
@@ -86,6 +95,7 @@ class IndexInfo:
         enables_itself: whether it may be used as soon as it is complete.
         error: why it failed.
         is_lost: of a past snapshot: it was dropped since and is no longer whole.
+        id_number: the number in the ids of its table; 0: the table's.
     """
 
     id: int
@@ -99,6 +109,11 @@ class IndexInfo:
     enables_itself: bool = True
     error: str | None = None
     is_lost: bool = False
+    id_number: int = 0
+
+    def is_of(self, id_number: int) -> bool:
+        """Whether ids with that number are ids of its table."""
+        return id_number == (self.id_number or self.table)
 
     @property
     def is_kept(self) -> bool:
@@ -122,7 +137,9 @@ class TableInfo:
 
     Attributes:
         name: as in functions.
-        number: as in ids.
+        number: where its documents are in the store.
+        id_number: as in its ids: the same, unless documents were brought in whose
+            ids have another.
         document_id: of its document in `_tables`; empty if built in.
         state: active; hidden from functions; deleting or deleted.
         indexes: the usable ones by name, `by_id` and `by_creation_time` included.
@@ -136,6 +153,7 @@ class TableInfo:
     number: TableNumber
     document_id: bytes
     presence: tuple[int, Interval]
+    id_number: TableNumber = _THE_SAME
     state: TableState = "active"
     indexes: dict[str, IndexInfo] = field(default_factory=dict)
     others: tuple[IndexInfo, ...] = ()
@@ -149,6 +167,7 @@ class TableInfo:
     _keyed_fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self.id_number = self.id_number or self.number
         kept = [i for i in (*self.indexes.values(), *self.others) if i.is_kept]
         kept.sort(key=_index_id)
         self._plan = tuple(
@@ -310,10 +329,12 @@ def index_presence(table: TableNumber, name: str) -> tuple[int, Interval]:
     return INDEXES_BY_TABLE, Interval.prefix(encode_key(table, name))
 
 
-def _ever_present(table: TableNumber) -> dict[str, IndexInfo]:
+def _ever_present(table: TableNumber, id_number: int = 0) -> dict[str, IndexInfo]:
     by_id = by_id_index(table)
     return {
-        BY_ID_NAME: IndexInfo(by_id | BY_ID, table, BY_ID_NAME, ("_id",)),
+        BY_ID_NAME: IndexInfo(
+            by_id | BY_ID, table, BY_ID_NAME, ("_id",), id_number=id_number
+        ),
         BY_CREATION_TIME_NAME: IndexInfo(
             by_id | BY_CREATION_TIME, table, BY_CREATION_TIME_NAME, ()
         ),
@@ -350,6 +371,7 @@ class Catalog:
         ts: the newest commit that changed any of them.
         tables: the active ones by name, system tables included.
         by_number: every one by number, in whatever state.
+        by_id_number: whose ids have a number: the active table, else the last one.
         table_numbers: name → number, for validators of ids; with the numbers that
             tables had before they were emptied.
         next_table: the number of the next table to be made: K1.
@@ -360,6 +382,7 @@ class Catalog:
     ts: int
     tables: Mapping[str, TableInfo]
     by_number: Mapping[int, TableInfo]
+    by_id_number: Mapping[int, TableInfo]
     table_numbers: NumbersOfTables
     next_table: TableNumber
     schema: Schema | None = None
@@ -411,18 +434,25 @@ def load_catalog(
     schema_id, schema = _schema(source, "active")
     pending_id, pending = _schema(source, "pending")
     documents = [(r.id, r.document) for _, r in _all(source, TABLES)]
+    id_numbers = {
+        document["number"]: document["idNumber"]
+        for _, document in documents
+        if "idNumber" in document
+    }
     indexes: dict[int, list[IndexInfo]] = {}
     for _, revision in _all(source, INDEXES):
-        index = _index(revision)
+        index = _index(revision, id_numbers)
         if revision.id in lost:
             index = replace(index, is_lost=True)
         indexes.setdefault(index.table, []).append(index)
     numbers = _numbers([document for _, document in documents])
     tables, by_number = dict(_SYSTEM_TABLES), _system_by_number()
+    by_id_number = _system_by_number()
     next_table = FIRST_USER_TABLE
     for document_id, document in documents:
         number = TableNumber(document["number"])
-        next_table = TableNumber(max(next_table, number + 1))
+        used = max(number, id_numbers.get(number, 0))
+        next_table = TableNumber(max(next_table, used + 1))
         is_active = document["state"] == "active"
         table = _table(
             document_id,
@@ -433,12 +463,16 @@ def load_catalog(
             numbers=numbers,
         )
         by_number[number] = table
+        rival = by_id_number.get(table.id_number)
+        if rival is None or _SEEN[table.state] >= _SEEN[rival.state]:
+            by_id_number[table.id_number] = table
         if is_active:
             tables[table.name] = table
     return Catalog(
         ts,
         tables,
         by_number,
+        by_id_number,
         numbers,
         next_table,
         schema,
@@ -449,15 +483,17 @@ def load_catalog(
 
 
 def _numbers(tables: list[Document]) -> NumbersOfTables:
-    """The number of each active table, and the former ones that lead to it."""
+    """The number in each active table's ids, and the former ones that lead to it."""
+    of_ids = {int(t["number"]): int(t.get("idNumber", t["number"])) for t in tables}
     numbers = {name: int(table.number) for name, table in _SYSTEM_TABLES.items()}
     former: dict[int, int] = {}
     for table in reversed(tables):  # what took its place was made later
-        number, replacement = int(table["number"]), table.get("replacedBy")
+        number = of_ids[int(table["number"])]
         if table["state"] == "active":
             numbers[table["name"]] = number
-        elif replacement is not None:
-            former[number] = former.get(int(replacement), int(replacement))
+        elif "replacedBy" in table:
+            newer = of_ids[int(table["replacedBy"])]
+            former[number] = former.get(newer, newer)
     return NumbersOfTables(numbers, former)
 
 
@@ -482,7 +518,7 @@ def _parse_schema(text: str) -> Schema:
     return Schema.from_json(json.loads(text))
 
 
-def _index(revision: Revision) -> IndexInfo:
+def _index(revision: Revision, id_numbers: Mapping[int, int]) -> IndexInfo:
     document = revision.document
     table = TableNumber(int(document["table"]))
     return IndexInfo(
@@ -496,6 +532,7 @@ def _index(revision: Revision) -> IndexInfo:
         document_id=revision.id,
         enables_itself=document["enables"],
         error=document["error"],
+        id_number=id_numbers.get(table, 0),
     )
 
 
@@ -509,13 +546,15 @@ def _table(
     numbers: TableNumbers,
 ) -> TableInfo:
     name, number = document["name"], TableNumber(int(document["number"]))
-    usable = _ever_present(number)
+    id_number = TableNumber(int(document.get("idNumber", 0)))
+    usable = _ever_present(number, id_number)
     usable.update({index.name: index for index in indexes if index.is_usable})
     return TableInfo(
         name,
         number,
         document_id,
         presence_of(name),
+        id_number=id_number,
         state=document["state"],
         indexes=usable,
         others=tuple(index for index in indexes if not index.is_usable),
@@ -537,6 +576,7 @@ def table_check(
 EMPTY_CATALOG: Final = Catalog(
     0,
     _SYSTEM_TABLES,
+    _system_by_number(),
     _system_by_number(),
     _numbers([]),
     FIRST_USER_TABLE,

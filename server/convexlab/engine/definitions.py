@@ -8,10 +8,10 @@ any timestamp. `catalog` is the picture of what is written here.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convexlab import knobs
-from convexlab.documents.ids import encode_id
+from convexlab.documents.ids import FIRST_USER_TABLE, TableNumber, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import check_table_name
 from convexlab.engine.catalog import (
@@ -30,18 +30,30 @@ from convexlab.errors import LimitExceeded, SchemaViolation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convexlab.documents.ids import TableNumber
     from convexlab.documents.schema import Schema
     from convexlab.engine.catalog import IndexState, TableInfo, TableState
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
 
 
-def create_table(tx: Transaction, name: str, *, hidden: bool = False) -> TableNumber:
+def create_table(
+    tx: Transaction,
+    name: str,
+    *,
+    hidden: bool = False,
+    id_number: TableNumber | None = None,
+) -> TableNumber:
     """Make a table, unless it is there; its number was never used before.
 
     A hidden one is always made: it is filled by number, out of sight, and takes
     the place of the active one of its name when both states are set.
+
+    Args:
+        tx: a transaction of the system.
+        name: the table's name.
+        hidden: whether it is one of those.
+        id_number: the number in the ids of documents that are brought in; the table
+            that has it now will have to go.
     """
     check_table_name(name)
     catalog = tx.catalog
@@ -52,17 +64,20 @@ def create_table(tx: Transaction, name: str, *, hidden: bool = False) -> TableNu
             f"There are {knobs.MAX_TABLES} tables, no more are allowed.",
             kind="TooManyTables",
         )
-    number = catalog.next_table
-    tx.insert(
-        "_tables",
-        {
-            "name": name,
-            "number": number,
-            "state": "hidden" if hidden else "active",
-            "nextSlot": FIRST_USER_SLOT,
-        },
-    )
-    return number
+    fields: dict[str, Any] = {
+        "name": name,
+        "number": catalog.next_table,
+        "state": "hidden" if hidden else "active",
+        "nextSlot": FIRST_USER_SLOT,
+    }
+    if id_number is not None:
+        is_used = id_number in catalog.by_number or id_number in catalog.by_id_number
+        if is_used or id_number < FIRST_USER_TABLE:
+            fields["idNumber"] = id_number
+        else:
+            fields["number"] = id_number
+    tx.insert("_tables", fields)
+    return TableNumber(fields["number"])
 
 
 def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> None:
@@ -79,7 +94,7 @@ def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> Non
 
 def create_index(
     tx: Transaction,
-    table: str,
+    table: str | TableInfo,
     name: str,
     fields: Sequence[str],
     *,
@@ -94,7 +109,7 @@ def create_index(
 
     Args:
         tx: a transaction of the system.
-        table: the table's name; made if missing.
+        table: the table, or its name; made if missing.
         name: the index's name.
         fields: field paths, without `_creationTime`.
         unique: whether equal documents are refused.
@@ -102,8 +117,8 @@ def create_index(
         enable: whether it may be used once complete; a push enables its indexes
             together at its end.
     """
-    number = create_table(tx, table)
-    info = tx.catalog.tables[table]
+    info = _table(tx, table)
+    number = info.number
     if name in (BY_ID_NAME, BY_CREATION_TIME_NAME) or name.startswith("_"):
         raise SchemaViolation(f"`{name}` is the name of a built-in index.")
     is_empty = next(tx.rows(by_id_index(number), EVERYTHING), None) is None
@@ -128,6 +143,11 @@ def create_index(
         },
     )
     return _declared(tx, number, slot)
+
+
+def _table(tx: Transaction, table: str | TableInfo) -> TableInfo:
+    number = create_table(tx, table) if isinstance(table, str) else table.number
+    return tx.catalog.by_number[number]
 
 
 def _declared(tx: Transaction, table: TableNumber, slot: int) -> IndexInfo:

@@ -62,7 +62,7 @@ def periods(
         NotFound: there is, and was, no such table.
     """
     number, internal_id = decode_id(document_id)
-    of = catalog.by_number.get(number)
+    of = catalog.by_id_number.get(number)
     if of is None or of.is_system or of.name != table:
         if not any(
             known.name == table and not known.is_system
@@ -73,10 +73,17 @@ def periods(
             f"{document_id} is not an id of `{table}`"
             + (f" but of `{of.name}`." if of is not None else ".")
         )
-    return [
+    found = [
         Period(revision, Timestamp(to_ts) if to_ts else None)
-        for revision, to_ts in base.revisions(number, internal_id)
+        for place in catalog.by_number.values()
+        if place.id_number == number
+        for revision, to_ts in base.revisions(place.number, internal_id)
     ]
+    return sorted(found, key=_beginning)
+
+
+def _beginning(period: Period) -> int:
+    return period.revision.ts
 
 
 def _lost(base: PersistenceSnapshot, past: Snapshot) -> Iterator[bytes]:

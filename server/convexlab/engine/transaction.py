@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, from_stored_each, to_stored
 from convexlab.documents.ids import (
-    FIRST_USER_TABLE,
     decode_id,
     encode_id,
     new_internal_id,
@@ -228,15 +227,18 @@ class Transaction:
             self.read_set.record(*index_presence(table.number, name))
         return table.index(name) if found is None else found
 
-    def get(self, table: int, internal_id: bytes) -> Document | None:
-        """A document, or None; a look at one point either way."""
-        self.read_set.record_point(table << INDEX_SLOT_BITS, internal_id)
-        info = self.catalog.by_number.get(table)
-        if info is None:
+    def get(self, id_number: int, internal_id: bytes) -> Document | None:
+        """A document by the two parts of its id, or None; looked at either way."""
+        info = self.catalog.by_id_number.get(id_number)
+        if info is None:  # N.B. a table may come whose ids have that number
+            self.read_set.record(TABLES << INDEX_SLOT_BITS, EVERYTHING)
             return None
+        table = info.number
+        self.read_set.record_point(table << INDEX_SLOT_BITS, internal_id)
         if info.document_id:
             self.read_set.record_point(TABLES << INDEX_SLOT_BITS, info.document_id)
             if not self._is_seen(info):
+                self.read_set.record(TABLES << INDEX_SLOT_BITS, EVERYTHING)
                 return None
         if self.read_set.count > self._most_looks:
             self._recount_intervals()
@@ -499,7 +501,7 @@ class Transaction:
                 f"Document {document['_id']} exists already in {info.name}."
             )
         self._write(info, None, self._revision(info, internal_id, document))
-        return encode_id(info.number, internal_id)
+        return encode_id(info.id_number, internal_id)
 
     def _insert(self, info: TableInfo, fields: Mapping[str, Any]) -> str:
         document: Any = normalize(fields)
@@ -514,7 +516,7 @@ class Transaction:
         internal_id = new_internal_id(self._random_bytes, self.now_ns)
         creation_time = self._creation_time
         document["_creationTime"] = creation_time
-        document["_id"] = document_id = encode_id(info.number, internal_id)
+        document["_id"] = document_id = encode_id(info.id_number, internal_id)
         self._write(info, None, self._revision(info, internal_id, document))
         self._creation_time = math.nextafter(creation_time, math.inf)
         return document_id
@@ -565,7 +567,14 @@ class Transaction:
 
     def delete(self, document_id: str) -> None:
         """Delete a document."""
-        info, old = self._document_to_write(document_id, "Delete on")
+        self._delete(*self._document_to_write(document_id, "Delete on"))
+
+    def clear(self, table: TableInfo, revision: Revision) -> None:
+        """Delete a document of a table in whatever state."""
+        self._require_system("clear a table")
+        self._delete(self.catalog.by_number[table.number], revision)
+
+    def _delete(self, info: TableInfo, old: Revision) -> None:
         self._count(0)
         self._originals.setdefault((info.number, old.id), old)
         self._put(info, info.keys_of(old), (), None)
@@ -653,14 +662,15 @@ class Transaction:
         self, document_id: str, what: str
     ) -> tuple[TableInfo, Revision]:
         self._require_writable()
-        table, internal_id = decode_id(document_id)
-        if table < FIRST_USER_TABLE and not self.is_system:
+        id_number, internal_id = decode_id(document_id)
+        info = self.catalog.by_id_number.get(id_number)
+        if info is not None and info.is_system and not self.is_system:
             raise NotAllowed("System tables (prefixed with `_`) are read-only.")
-        revision = self.revision(table, internal_id)
-        info = self.catalog.by_number.get(table)
-        if revision is None or info is None or not self._may_write_in(info):
-            raise NotFound(f"{what} nonexistent document ID {document_id}")
-        return info, revision
+        if info is not None and self._may_write_in(info):
+            revision = self.revision(info.number, internal_id)
+            if revision is not None:
+                return info, revision
+        raise NotFound(f"{what} nonexistent document ID {document_id}")
 
     def _may_write_in(self, table: TableInfo) -> bool:
         """The system also fills and clears."""

@@ -128,6 +128,11 @@ class _Reader:
     def _check_number(self, number: int) -> None:
         raise NotImplementedError
 
+    def _is_systems(self, number: int) -> bool:
+        """Whether ids with this number are of one of the system's tables."""
+        table = self._execution.tx.catalog.by_id_number.get(number)
+        return number < FIRST_USER_TABLE if table is None else table.is_system
+
 
 class SystemReader(_Reader):
     """`ctx.db.system`: the system tables that functions may read."""
@@ -148,7 +153,7 @@ class SystemReader(_Reader):
             )
 
     def _check_number(self, number: int) -> None:
-        if number >= FIRST_USER_TABLE:
+        if not self._is_systems(number):
             raise NotAllowed("User tables can only be accessed with db.")
         tables = self._execution.tx.catalog.table_numbers
         self._check_table(
@@ -181,7 +186,7 @@ class DatabaseReader(_Reader):
             )
 
     def _check_number(self, number: int) -> None:
-        if number < FIRST_USER_TABLE:
+        if self._is_systems(number):
             raise NotAllowed("System tables can only be accessed with db.system.")
 
     def __getattr__(self, name: str) -> NoReturn:

@@ -164,10 +164,10 @@ def _part(index: IndexInfo, field: str, value: Any) -> bytes | None:
     if field != "_id":
         return encode_key(value)
     try:
-        table, internal_id = decode_id(value)
+        id_number, internal_id = decode_id(value)
     except (InvalidValue, TypeError, AttributeError):
         return None
-    return internal_id if table == index.table else None
+    return internal_id if index.is_of(id_number) else None
 
 
 def _bound_part(index: IndexInfo, bound: _Bound) -> bytes:
