@@ -29,6 +29,7 @@ from convexlab.functions.modules import function_specs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convexlab.documents.schema import Schema
     from convexlab.documents.value import Value
     from convexlab.engine.catalog import TableInfo
     from convexlab.engine.transaction import Transaction
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 CLOUD_URL: Final = "_system/cli/convexUrl:cloudUrl"
 SITE_URL: Final = "_system/cli/convexUrl:siteUrl"
-_ROOT: Final = {
+_ROOT: Final[dict[str, Any]] = {
     "id": "",
     "name": None,
     "path": "",
@@ -88,7 +89,7 @@ def _tables(question: Question) -> Value:
     """The users' tables, as one page."""
     tx = question.tx
     tx.read_set.record(by_id_index(TABLES) | BY_CREATION_TIME, EVERYTHING)
-    page = [{"name": table.name} for table in tx.catalog.user_tables()]
+    page: list[Value] = [{"name": each.name} for each in tx.catalog.user_tables()]
     return {"page": page, "isDone": True, "continueCursor": "end"}
 
 
@@ -126,10 +127,11 @@ def _schemas(question: Question) -> Value:
     """The schema that holds, and the one being pushed: JSON texts."""
     question.tx.read_set.record(SCHEMAS_BY_STATE, EVERYTHING)
     catalog = question.tx.catalog
-    return {
-        "active": catalog.schema and json.dumps(catalog.schema.to_json()),
-        "inProgress": catalog.pending and json.dumps(catalog.pending.to_json()),
-    }
+    return {"active": _text(catalog.schema), "inProgress": _text(catalog.pending)}
+
+
+def _text(schema: Schema | None) -> str | None:
+    return None if schema is None else json.dumps(schema.to_json())
 
 
 def _components(_: Question) -> Value:
