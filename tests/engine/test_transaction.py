@@ -359,6 +359,19 @@ def test_many_looks_are_fine_as_long_as_they_merge(steps: Any, committer: Commit
         get(tx, ids[10])
 
 
+def test_one_range_too_many_is_one_too_many(steps: Any, committer: Committer):
+    steps(lambda tx: create_index(tx, "t", "by_n", ["n"]), system=True)
+    steps(lambda tx: filled(tx, 12))
+    tx = committer.begin(limits=Limits(read_intervals=5))
+    info = tx.table("t")
+    assert info is not None
+    by_n = tx.index(info, "by_n")
+    for n in (0, 2, 4, 6, 8, 0, 4):  # the last two are read again
+        list(tx.range(by_n, Interval.prefix(encode_key(n))))
+    with pytest.raises(LimitExceeded):
+        list(tx.range(by_n, Interval.prefix(encode_key(10))))
+
+
 def test_what_the_system_looks_up_is_no_read_of_the_users(
     steps: Any, committer: Committer
 ):

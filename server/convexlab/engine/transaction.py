@@ -354,7 +354,9 @@ class Transaction:
             index.id, interval, reverse=reverse, where=where
         )
         if self.read_set.count > self._most_looks:
+            read.exhausted()  # as if it were: what now begins counts too
             self._recount_intervals()
+            read.consumed = None
         return read
 
     def revision(self, table: int, internal_id: bytes) -> Revision | None:
