@@ -22,7 +22,6 @@ from tests.benchmarks.figures import Options, Row, Table, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 # What is promised of the 99th percentile: so many fsyncs and so many milliseconds.
 FSYNCS, MILLISECONDS = 5, 2.0
