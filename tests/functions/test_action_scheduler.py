@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,7 +39,7 @@ async def test_both_kinds_of_action_ask_for_the_same():
     await awaited.scheduler.cancel("x")
     plain.scheduler.cancel("x")
     due = when.timestamp() * 1000
-    question = {"path": "m:work", "args": {"n": 7}, "time": pytest.approx(due)}
+    question = {"path": "m:work", "args": {"n": 7}, "at": pytest.approx(due)}
     assert asked == [
         ("schedule", "m:work", question),
         ("schedule", "m:work", question),
@@ -49,15 +48,14 @@ async def test_both_kinds_of_action_ask_for_the_same():
     ]
 
 
-async def test_a_delay_is_from_now():
+async def test_a_delay_is_told_as_one():
+    """It is from the time of the transaction that schedules."""
     asked: Asked = []
     awaited, plain = contexts(asked)
-    before = time.time() * 1000
     await awaited.scheduler.run_after(timedelta(seconds=5), "m:work")
     plain.scheduler.run_after(5000, "m:work")
-    after = time.time() * 1000
-    for _, _, question in asked:
-        assert before + 5000 <= question["time"] <= after + 5000
+    question = {"path": "m:work", "args": {}, "after": 5000}
+    assert asked == [("schedule", "m:work", question)] * 2
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,6 @@ async def test_a_delay_is_from_now():
         ("run_after", (-1, "m:work"), "must be non-negative"),
         ("run_after", ("1", "m:work"), "a number of milliseconds or a timedelta"),
         ("run_at", (datetime(2026, 6, 1), "m:work"), "must name its time zone"),
-        ("run_at", (5, "m:work"), "more than 1830 days from now"),
         ("run_after", (0, 5), "5 names no function"),
         ("run_after", (0, "m:work", 5), "arguments go by name"),
         ("run_after", (0, "m:work", {"n": {1}}), "set"),

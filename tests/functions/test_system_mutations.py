@@ -39,7 +39,7 @@ def do(
 
 
 def test_an_action_schedules_and_cancels(store: Store):
-    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={"n": 1}, time=NOW_MS)
+    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={"n": 1}, at=NOW_MS)
     document = store.document(entry)
     assert document is not None
     assert (document["name"], document["args"]) == ("m.js:f", [{"n": 1}])
@@ -48,7 +48,7 @@ def test_an_action_schedules_and_cancels(store: Store):
 
 
 def test_what_a_canceled_action_schedules_is_canceled(store: Store):
-    args = {"path": "m:f", "args": {}, "time": NOW_MS}
+    args = {"path": "m:f", "args": {}, "at": NOW_MS}
     parent = do(store, system_mutations.SCHEDULE, **args)
     do(store, system_mutations.CANCEL, id=parent)
     scheduling = Scheduling(parent=parent)
@@ -58,11 +58,11 @@ def test_what_a_canceled_action_schedules_is_canceled(store: Store):
 
 def test_a_function_that_is_not_there_is_not_scheduled(store: Store):
     with pytest.raises(NotFound, match="does not exist: `m:g`"):
-        do(store, system_mutations.SCHEDULE, path="m:g", args={}, time=NOW_MS)
+        do(store, system_mutations.SCHEDULE, path="m:g", args={}, at=NOW_MS)
 
 
 def test_an_actions_end_is_noted(store: Store):
-    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, time=NOW_MS)
+    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, at=NOW_MS)
     store.do(scheduled.begin, entry, 0)
     do(
         store,
@@ -76,7 +76,7 @@ def test_an_actions_end_is_noted(store: Store):
 
 
 def test_at_the_beginning_what_was_in_progress_has_failed(store: Store):
-    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, time=NOW_MS)
+    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, at=NOW_MS)
     store.do(scheduled.begin, entry, 0)
     assert do(store, system_mutations.INTERRUPT) == 1
     assert store.state(entry)["error"] == scheduled.INTERRUPTED
@@ -84,7 +84,7 @@ def test_at_the_beginning_what_was_in_progress_has_failed(store: Store):
 
 
 def test_what_is_old_is_forgotten(store: Store):
-    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, time=NOW_MS)
+    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, at=NOW_MS)
     do(store, system_mutations.CANCEL, id=entry)
     store.now_ns += 8 * DAY_NS
     assert do(store, system_mutations.FORGET) is False
@@ -94,3 +94,29 @@ def test_what_is_old_is_forgotten(store: Store):
 def test_another_path_is_nothing(store: Store):
     with pytest.raises(CallerError, match="Could not find function for '_system/x:y'"):
         do(store, "_system/x:y")
+
+
+def test_a_delay_is_from_the_transactions_time(store: Store):
+    entry = do(store, system_mutations.SCHEDULE, path="m:f", args={}, after=500)
+    document = store.document(entry)
+    assert document is not None
+    assert document["scheduledTime"] == store.now_ns / 1e6 + 500
+
+
+def test_a_time_too_far_away_is_refused(store: Store):
+    with pytest.raises(CallerError, match="more than 1830 days from now"):
+        do(store, system_mutations.SCHEDULE, path="m:f", args={}, at=1e9)
+
+
+@pytest.mark.parametrize(
+    ("path", "args"),
+    [
+        (system_mutations.SCHEDULE, {}),
+        (system_mutations.SCHEDULE, {"path": "m:f", "args": 5, "at": NOW_MS}),
+        (system_mutations.CANCEL, {"id": 5}),
+        (system_mutations.COMPLETE, {"entry": "x"}),
+    ],
+)
+def test_arguments_by_hand_are_checked(store: Store, path: str, args: dict[str, Any]):
+    with pytest.raises(CallerError, match="ArgumentValidationError"):
+        do(store, path, **args)

@@ -1,12 +1,11 @@
 """`ctx.scheduler` in actions: what is scheduled is there at once.
 
-When and what is checked here, in the action's process; whether there is such a
-function, where the entry is written.
+What it is called with is checked here, in the action's process; whether there is
+such a function, and what time it is, where the entry is written.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, overload
 
 from convexlab.documents.encoding import from_stored, to_stored
@@ -14,7 +13,6 @@ from convexlab.functions import determinism
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path, split_path
 from convexlab.functions.scheduler import (
-    check_window,
     checked_id,
     delay_ms,
     time_ms,
@@ -33,9 +31,6 @@ P = ParamSpec("P")
 # The kinds of question that actions ask of the scheduler.
 SCHEDULE: Final = "schedule"
 CANCEL: Final = "cancel"
-
-# N.B. the clock itself, before anything replaces it.
-_now_ns: Final = time.time_ns
 
 
 class AsyncScheduler:
@@ -85,8 +80,8 @@ class AsyncScheduler:
         Returns:
             The id of its document in `_scheduled_functions`.
         """
-        due_ms = _now_ms() + delay_ms(delay)
-        return self._schedule("run_after", due_ms, ref, args, kwargs)
+        when = {"after": delay_ms(delay)}
+        return self._schedule("run_after", when, ref, args, kwargs)
 
     @overload
     def run_at(
@@ -120,7 +115,7 @@ class AsyncScheduler:
         Returns:
             The id of its document in `_scheduled_functions`.
         """
-        return self._schedule("run_at", time_ms(when), ref, args, kwargs)
+        return self._schedule("run_at", {"at": time_ms(when)}, ref, args, kwargs)
 
     def cancel(self, id: str, /) -> Call[None]:  # noqa: A002 - Convex's name
         """Cancels a scheduled function that has not ended."""
@@ -134,12 +129,12 @@ class AsyncScheduler:
     def _schedule(
         self,
         method: str,
-        due_ms: float,
+        when: dict[str, float],
         ref: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Call[str]:
-        path, body = _request(method, due_ms, ref, args, kwargs)
+        path, body = _request(method, when, ref, args, kwargs)
 
         async def made() -> str:
             return _entry(await self._calls.ask(SCHEDULE, path, body))
@@ -182,8 +177,8 @@ class SyncScheduler:
 
     def run_after(self, delay: Any, ref: Any, /, *args: Any, **kwargs: Any) -> str:
         """Runs a function once, after a delay; see `AsyncScheduler.run_after`."""
-        due_ms = _now_ms() + delay_ms(delay)
-        return self._schedule("run_after", due_ms, ref, args, kwargs)
+        when = {"after": delay_ms(delay)}
+        return self._schedule("run_after", when, ref, args, kwargs)
 
     @overload
     def run_at(
@@ -207,7 +202,7 @@ class SyncScheduler:
 
     def run_at(self, when: Any, ref: Any, /, *args: Any, **kwargs: Any) -> str:
         """Runs a function once, at a time; see `AsyncScheduler.run_at`."""
-        return self._schedule("run_at", time_ms(when), ref, args, kwargs)
+        return self._schedule("run_at", {"at": time_ms(when)}, ref, args, kwargs)
 
     def cancel(self, id: str, /) -> None:  # noqa: A002 - Convex's name
         """Cancels a scheduled function that has not ended."""
@@ -216,34 +211,29 @@ class SyncScheduler:
     def _schedule(
         self,
         method: str,
-        due_ms: float,
+        when: dict[str, float],
         ref: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> str:
-        path, body = _request(method, due_ms, ref, args, kwargs)
+        path, body = _request(method, when, ref, args, kwargs)
         return _entry(self._ask(SCHEDULE, path, body))
-
-
-def _now_ms() -> float:
-    return _now_ns() / 1e6
 
 
 def _request(
     method: str,
-    due_ms: float,
+    when: dict[str, float],
     ref: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> tuple[str, bytes]:
     """What the gateway is asked for: a function's path, and when with which arguments."""
     values = call_arguments(f"ctx.scheduler.{method}", args, kwargs)
-    check_window(due_ms, _now_ms())
     path = ":".join(split_path(reference_path(ref)))
     run = determinism.current()
     if run is not None and (warning := warning_of_size(path, values)):
         run.log.add("WARN", warning)
-    return path, to_stored({"path": path, "args": values, "time": due_ms})
+    return path, to_stored({"path": path, "args": values, **when})
 
 
 def _entry(answer: bytes) -> str:
