@@ -34,6 +34,7 @@ from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab.protocol.messages import encode
 from convexlab.protocol.versions import client_from_header, client_from_path
 from convexlab.web.api import Api, Refusal
+from convexlab.web.cors import cors
 from convexlab.web.socket import AS_USUAL, SocketOptions, Sockets
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ _log = logging.getLogger(__name__)
 
 _SLASHES: Final = re.compile("/{2,}")
 _SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
-_METHODS: Final = "GET,POST,OPTIONS,PATCH,DELETE,PUT"
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 AnswerRest = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
@@ -117,7 +117,7 @@ class Door:
         """Answer one request."""
         visit = self._visit(request)
         if visit.inside and request.method == "OPTIONS":
-            return web.Response(headers=_cors(request))
+            return web.Response(headers=cors(request))
         try:
             response = await self._answer(request, visit)
         except web.HTTPRequestEntityTooLarge:
@@ -130,7 +130,7 @@ class Door:
             _log.exception("%s %s failed", request.method, visit.path)
             response = _refused(500, "InternalServerError", "Your request failed.")
         if visit.inside and not response.prepared:
-            response.headers.update(_cors(request))
+            response.headers.update(cors(request))
         return response
 
     def _visit(self, request: web.BaseRequest) -> _Visit:
@@ -274,25 +274,6 @@ def _request(
         task.get_loop(),
         client_max_size=knobs.MAX_BODY_BYTES,
     )
-
-
-def _cors(request: web.BaseRequest) -> dict[str, str]:
-    """What lets a page of the asking origin read the answer."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return {}
-    asked = request.headers.get("Access-Control-Request-Headers")
-    headers = {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-    }
-    if request.method == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = _METHODS
-        headers["Access-Control-Max-Age"] = str(knobs.CORS_MAX_AGE_SECONDS)
-        if asked is not None:
-            headers["Access-Control-Allow-Headers"] = asked
-    return headers
 
 
 def _refused(status: int, code: str, message: str) -> web.Response:

@@ -18,8 +18,10 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 
 from convexlab import knobs
+from convexlab.functions import origin
 from convexlab.functions.processes import action_runner, analyst, reader, writer
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.messages import (
@@ -98,6 +100,7 @@ def main() -> None:
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
     role, *rest = first
     assert isinstance(role, Become), role
+    origin.look_in(Path(role.folder))
     ROLES[role.role](channel, recorder, role, rest)
 
 
