@@ -27,15 +27,21 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.auth.tokens import Tokens
+from convexlab.engine.files import open_files
 from convexlab.errors import ConvexlabError, Unavailable
+from convexlab.functions.file_addresses import FileAddresses
+from convexlab.functions.origin import origin_of
 from convexlab.sync.asks import Asks
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
 from convexlab.web.admin import Admin
+from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.server import Door, Served, serve as serve_app
 from convexlab.web.socket import AS_USUAL, SocketOptions
+from convexlab.web.storage import Storage
+from convexlab.web.storage_asks import StorageAsks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +160,7 @@ class Options:
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
+        files: where files are kept, as `fsspec` says it; None: in the folder.
         sockets: how WebSockets are served.
     """
 
@@ -162,6 +169,7 @@ class Options:
     secret_gate: bool = False
     idle_exit_seconds: float | None = None
     origins: tuple[str, ...] = ()
+    files: str | None = None
     sockets: SocketOptions = AS_USUAL
 
 
@@ -220,6 +228,7 @@ class Deployment:
 
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
+        self._add_files(door, cursor_secret)
         served = await self._listen(door)
         self._closing.push_async_callback(served.cleanup)
         port = served.port
@@ -229,6 +238,18 @@ class Deployment:
         self.folder.announce(self.url, port, secret=secret)
         self._start_clock()
         settle_garbage()
+
+    def _add_files(self, door: Door, secret: bytes) -> None:
+        keys, options = self.folder.keys, self.options
+        gate = keys.path if options.secret_gate else ""
+        addresses = FileAddresses(secret, lambda: origin_of(self.url, gate))
+        files = open_files(self.folder.path, options.files)
+        Storage(self.gateway, files, addresses).add_to(door)
+        StorageAsks(self.gateway, addresses).add_to(self.asks)
+        sweeping = asyncio.get_running_loop().create_task(
+            sweep_for_ever(self.gateway, files), name="file sweep"
+        )
+        self._closing.callback(sweeping.cancel)
 
     def _start_clock(self) -> None:
         self.clock = clock = SchedulerClock(self.gateway)
