@@ -484,15 +484,17 @@ def load_catalog(
 
 def _numbers(tables: list[Document]) -> NumbersOfTables:
     """The number in each active table's ids, and the former ones that lead to it."""
-    of_ids = {int(t["number"]): int(t.get("idNumber", t["number"])) for t in tables}
+    of_ids = {
+        t["number"]: t["idNumber" if "idNumber" in t else "number"] for t in tables
+    }
     numbers = {name: int(table.number) for name, table in _SYSTEM_TABLES.items()}
     former: dict[int, int] = {}
     for table in reversed(tables):  # what took its place was made later
-        number = of_ids[int(table["number"])]
+        number = int(of_ids[table["number"]])
         if table["state"] == "active":
             numbers[table["name"]] = number
         elif "replacedBy" in table:
-            newer = of_ids[int(table["replacedBy"])]
+            newer = int(of_ids[table["replacedBy"]])
             former[number] = former.get(newer, newer)
     return NumbersOfTables(numbers, former)
 
