@@ -64,6 +64,10 @@ class RangeRead:
         """There are no more rows: the whole interval counts, R1."""
         self._is_exhausted = True
 
+    def resumed(self) -> None:
+        """There are rows to come after all: what was handed out counts."""
+        self._is_exhausted = False
+
     @property
     def consumed(self) -> Span:
         """What counts as read; an empty span when no row was asked for."""

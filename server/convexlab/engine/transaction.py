@@ -356,7 +356,7 @@ class Transaction:
         if self.read_set.count > self._most_looks:
             read.exhausted()  # as if it were: what now begins counts too
             self._recount_intervals()
-            read.consumed = None
+            read.resumed()
         return read
 
     def revision(self, table: int, internal_id: bytes) -> Revision | None:
