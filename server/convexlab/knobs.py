@@ -35,6 +35,8 @@ MAX_READ_INTERVALS: Final = 4096
 MAX_WRITES: Final = 16_000
 MAX_BYTES_WRITTEN: Final = 16 << 20
 MAX_NESTED_CALLS: Final = 8
+# From this share of a limit on, a warning goes to the log of the call.
+WARN_AT_SHARE: Final = 0.8
 MAX_FUNCTIONS_SCHEDULED: Final = 1000
 MAX_SCHEDULED_BYTES: Final = 16 << 20
 

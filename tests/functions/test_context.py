@@ -182,3 +182,72 @@ def test_what_is_elsewhere_says_so() -> None:
     assert "only mutations and actions schedule functions" in said
     assert "only actions call actions" in lab.query_error("m:action").message
     assert "`ctx` has no `nope`" in lab.query_error("m:other").message
+
+
+STALE = """
+@query
+def total(ctx): return sum(d["n"] for d in ctx.db.query("t"))
+@query
+def ids(ctx): return [d["_id"] for d in ctx.db.query("t")]
+@mutation
+def writes(ctx, **options):
+    ctx.db.insert("t", {"n": 100})
+    stale = ctx.run_query(total, {}, use_stale_snapshot=True)
+    return [stale, ctx.run_query(total, {}), ctx.run_query(total)]
+@mutation
+def nested(ctx):
+    ctx.db.insert("t", {"n": 100})
+    return ctx.run_query(calls_total, {}, use_stale_snapshot=True)
+@query
+def calls_total(ctx): return ctx.run_query(total)
+@query
+def in_query(ctx): return ctx.run_query(total, {}, use_stale_snapshot=True)
+@mutation
+def of_mutation(ctx): return ctx.run_mutation(writes, {}, use_stale_snapshot=True)
+@mutation
+def unknown_option(ctx): return ctx.run_query(total, {}, stale=True)
+@query
+def named_so(ctx, use_stale_snapshot: bool, transaction_limits: int):
+    return [use_stale_snapshot, transaction_limits]
+@query
+def options_are_arguments(ctx):
+    return ctx.run_query(named_so, use_stale_snapshot=True, transaction_limits=3)
+@query
+def writes_in_stale(ctx): ctx.db.insert("t", {})
+"""
+
+
+def test_a_stale_query_sees_what_was_there_at_the_beginning() -> None:
+    lab = lab_of(STALE)
+    lab.insert("t", {"n": 1}, {"n": 2})
+    assert lab.mutation("m:writes") == [3, 103, 103]
+    assert lab.mutation("m:nested") == 103
+
+
+def test_nothing_depends_on_a_stale_query() -> None:
+    lab = lab_of(STALE)
+    lab.insert("t", {"n": 1})
+    lab.mutation("m:nested")
+    by_creation_time = lab.committer.catalog.tables["t"].by_creation_time.id
+    indexes = {read[0] for read in lab.last_tx.read_set.to_list()}
+    assert by_creation_time not in indexes
+    assert lab.last_tx.usage.documents_read == 1
+
+
+def test_options_stand_beside_a_dict_of_arguments_only() -> None:
+    lab = lab_of(STALE)
+    assert lab.query("m:options_are_arguments") == [True, 3]
+    error = lab.mutation_error("m:unknown_option").message
+    assert "stale=…" in error
+    assert "beside a dict there may be `transaction_limits=`" in error
+
+
+def test_only_a_mutations_queries_may_be_stale() -> None:
+    lab = lab_of(STALE)
+    assert "called by a query" in lab.query_error("m:in_query").message
+    assert "`m:writes` is a mutation" in lab.mutation_error("m:of_mutation").message
+
+
+def test_a_result_that_is_undefined_is_null() -> None:
+    lab = lab_of("@query\ndef nothing(ctx): return UNDEFINED\n")
+    assert lab.query("m:nothing") is None

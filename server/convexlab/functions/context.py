@@ -15,9 +15,11 @@ from convexlab.errors import (
     NotFound,
     ValueMismatch,
 )
-from convexlab.functions.calls import call_arguments
+from convexlab.functions.calls import call_arguments, nested_options
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
 from convexlab.functions.definition import FunctionDefinition, reference_path
+from convexlab.functions.meta import Meta
+from convexlab.functions.metrics import tightened
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.query import Query
 from convexlab.functions.scheduler import Scheduler
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
     from convexlab.documents.validator import TableNumbers
     from convexlab.documents.value import Value
+    from convexlab.functions.calls import NestedOptions
     from convexlab.functions.definition import Reference
     from convexlab.functions.execution import Execution
+    from convexlab.functions.metrics import TransactionLimits
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +84,13 @@ class QueryCtx:
 
     @overload
     def run_query(
-        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+        self,
+        ref: FunctionDefinition[..., R],
+        args: Mapping[str, Any],
+        /,
+        *,
+        transaction_limits: TransactionLimits = ...,
+        use_stale_snapshot: bool = ...,
     ) -> R: ...
 
     @overload
@@ -91,10 +101,19 @@ class QueryCtx:
 
         Args:
             ref: the decorated function, `api.…`, `internal.…` or a path.
-            args: one dict may stand in place of the arguments.
+            args: one dict may stand in place of the arguments. Then there may be
+                `transaction_limits=`, the most that this call may use on top of what
+                is used (`{"documentsRead": 100}`), and in a mutation
+                `use_stale_snapshot=True`: the query sees what was there when the
+                mutation began, not what it has written.
             kwargs: the arguments.
         """
         return self._nested("query", ref, args, kwargs)
+
+    @property
+    def meta(self) -> Meta:
+        """What there is to know of the function, its transaction and its deployment."""
+        return Meta(self._execution)
 
     @property
     def storage(self) -> StorageReader:
@@ -105,7 +124,8 @@ class QueryCtx:
         self, kind: Any, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         execution = self._execution
-        values = call_arguments(f"ctx.run_{kind}", args, kwargs)
+        options = nested_options(f"ctx.run_{kind}", args, kwargs)
+        values = call_arguments(f"ctx.run_{kind}", args, {} if options else kwargs)
         path = reference_path(ref)
         execution.leave()
         try:
@@ -123,18 +143,35 @@ class QueryCtx:
             )
         execution.depth += 1
         try:
-            return self._run_nested(definition, values)
+            limits = options.get("transaction_limits")
+            if limits is None:
+                return self._run_nested(definition, values, options)
+            with execution.tx.limited(tightened(execution.tx, limits)):
+                return self._run_nested(definition, values, options)
         finally:
             execution.depth -= 1
 
     def _run_nested(
-        self, definition: FunctionDefinition[..., Any], values: dict[str, Any]
+        self,
+        definition: FunctionDefinition[..., Any],
+        values: dict[str, Any],
+        options: NestedOptions,
     ) -> Any:
+        execution = self._execution
+        if options.get("use_stale_snapshot"):
+            self._check_may_be_stale(definition)
+            execution = execution.at_its_beginning()
         if definition.kind == "query":
-            return call(definition, values, QueryCtx(self._execution), self._execution)
-        with self._execution.tx.savepoint():
-            return call(
-                definition, values, MutationCtx(self._execution), self._execution
+            return call(definition, values, QueryCtx(execution), execution)
+        with execution.tx.savepoint():
+            return call(definition, values, MutationCtx(execution), execution)
+
+    def _check_may_be_stale(self, definition: FunctionDefinition[..., Any]) -> None:
+        if definition.kind != "query" or not self._execution.tx.is_writable:
+            raise InvalidArguments(
+                "`use_stale_snapshot` is for queries that a mutation calls: here "
+                f"`{definition.path}` is a {definition.kind}, called by a "
+                f"{'mutation' if self._execution.tx.is_writable else 'query'}."
             )
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -166,7 +203,12 @@ class MutationCtx(QueryCtx):
 
     @overload
     def run_mutation(
-        self, ref: FunctionDefinition[..., R], args: Mapping[str, Any], /
+        self,
+        ref: FunctionDefinition[..., R],
+        args: Mapping[str, Any],
+        /,
+        *,
+        transaction_limits: TransactionLimits = ...,
     ) -> R: ...
 
     @overload
@@ -175,7 +217,15 @@ class MutationCtx(QueryCtx):
     ) -> Any: ...
 
     def run_mutation(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls a mutation as a sub-transaction: if it raises, its writes are gone."""
+        """Calls a mutation as a sub-transaction: if it raises, its writes are gone.
+
+        Args:
+            ref: the decorated function, `api.…`, `internal.…` or a path.
+            args: one dict may stand in place of the arguments. Then there may be
+                `transaction_limits=`, the most that this call may use on top of what
+                is used (`{"documentsWritten": 100}`).
+            kwargs: the arguments.
+        """
         return self._nested("mutation", ref, args, kwargs)
 
     @property
@@ -238,10 +288,12 @@ def invoke(
     arguments = bound(definition, values, execution.tx.catalog.table_numbers)
     assert definition.module is not None, f"M1: {definition} was found in no module"
     execution.entered.add(definition.module)
-    result = definition.handler(ctx, **arguments)
-    if inspect.iscoroutine(result):
-        result = finished(result, definition)
-    return result
+    caller, execution.current = execution.current, definition
+    try:
+        result = definition.handler(ctx, **arguments)
+        return finished(result, definition) if inspect.iscoroutine(result) else result
+    finally:
+        execution.current = caller
 
 
 def bound(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
 from convexlab.documents.ids import FIRST_USER_TABLE, decode_id
 from convexlab.documents.validator import belongs
+from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
 from convexlab.functions.plan import Plan
 from convexlab.functions.query import Query
@@ -194,13 +195,38 @@ class DatabaseReader(_Reader):
             raise NotAllowed(
                 f"`ctx.db.{name}`: queries only read. Make the function a mutation."
             )
+        if name == "vars":
+            raise NotAllowed("`ctx.db.vars`: queries do not commit, only mutations do.")
         raise AttributeError(f"`ctx.db` has no `{name}`")
+
+
+class Vars:
+    """`ctx.db.vars`."""
+
+    __slots__ = ("_execution",)
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    @property
+    def commit_ts(self) -> Int64:
+        """The timestamp of this transaction's commit, in ns since 1970.
+
+        It is after that of every commit before, and before that of every later one,
+        whatever the clock says: unlike creation times it is the order of commits.
+        """
+        return Int64(self._execution.tx.commit_ts())
 
 
 class DatabaseWriter(DatabaseReader):
     """`ctx.db` in a mutation."""
 
     __slots__ = ()
+
+    @property
+    def vars(self) -> Vars:
+        """What is known of the commit to come."""
+        return Vars(self._execution)
 
     def insert(self, table: str, document: Mapping[str, Any], /) -> str:
         """Inserts a document; returns its id."""

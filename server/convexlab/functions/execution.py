@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.scheduled import UNSCHEDULED
 
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
+    from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.determinism import Run
     from convexlab.functions.file_addresses import FileAddresses
     from convexlab.functions.identity import Identity
@@ -47,10 +48,12 @@ class Execution:
         depth: how many calls are nested at the moment.
         entered: the modules whose functions ran.
         scheduling: which scheduled function it runs, or runs for.
+        current: the function whose handler runs; *set by* each call, nested or not.
     """
 
     __slots__ = (
         "clock",
+        "current",
         "depth",
         "entered",
         "identity",
@@ -88,6 +91,21 @@ class Execution:
         self.entered: set[str] = set()
         self.secret = secret
         self.scheduling = scheduling
+        self.current: FunctionDefinition[..., Any] | None = None
+
+    def at_its_beginning(self) -> Execution:
+        """For a nested query that sees what the transaction saw when it began."""
+        made = Execution(
+            self.modules,
+            self.tx.at_its_beginning(),
+            self.run,
+            clock=self.clock,
+            identity=self.identity,
+            secret=self.secret,
+            scheduling=self.scheduling,
+        )
+        made.depth, made.entered = self.depth, self.entered
+        return made
 
     @property
     def addresses(self) -> FileAddresses:

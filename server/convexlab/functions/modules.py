@@ -285,8 +285,11 @@ class ModuleSet:
     """
 
     def __init__(
+        deployment: the name of the one whose modules these are; *set by* who runs them.
         self,
         sources: Iterable[ModuleSource],
+    deployment = ""
+
         *,
         previous: ModuleSet | None = None,
         now_ms: float = 0.0,

@@ -19,7 +19,7 @@ from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.documents.one_pass import text_as_it_stands
 from convexlab.documents.value import normalize, size_of
 from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
-from convexlab.functions import determinism
+from convexlab.functions import determinism, metrics
 from convexlab.functions.context import (
     MutationCtx,
     QueryCtx,
@@ -156,6 +156,8 @@ def run(
         determinism.end(token)
         for entered in execution.entered:
             modules.restore(entered)
+    for warning in metrics.warnings(tx):
+        run_.log.add_text("WARN", warning)
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
@@ -207,11 +209,8 @@ def arguments_of(args_json: bytes) -> dict[str, Any]:
         InvalidArguments: it is too large, or anything else.
         InvalidValue: it holds what is no value.
     """
-    if len(args_json) > knobs.MAX_VALUE_BYTES:
-        raise InvalidArguments(
-            f"Arguments are too large ({len(args_json)} bytes, at most {knobs.MAX_VALUE_BYTES})."
-        )
     values = from_wire(args_json)
+    _check_size(values, len(args_json), "The arguments are")
     if isinstance(values, list):
         if len(values) > 1:
             raise InvalidArguments(
@@ -251,13 +250,18 @@ def result_text(
     else:
         value = cast("Value", result)
         check_returns(definition, value, tables)
+    _check_size(value, len(text), "The result is")
+    return text
+
+
+def _check_size(value: Value, text_bytes: int, what: str) -> None:
+    """Refuses arguments or a result above the limit, given the length of their JSON."""
     limit = knobs.MAX_VALUE_BYTES
     # N.B. no value is larger than nine times its JSON: a number is `1`, or 9 bytes.
-    if 9 * len(text) > limit and (size := size_of(value)) > limit:
+    if 9 * text_bytes > limit and (size := size_of(value)) > limit:
         raise InvalidArguments(
-            f"The result is too large ({size} bytes, at most {limit})."
+            f"{what} too large ({size} bytes > maximum size {limit} bytes)."
         )
-    return text
 
 
 def refused(error: CallerError) -> FunctionError:

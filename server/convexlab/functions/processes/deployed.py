@@ -124,9 +124,13 @@ class Deployed:
 
     Beside them one catalog and one set of modules of a past moment, so that a look
     back costs the calls that run now nothing.
+
+    Args:
+        name: the deployment's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._catalog: Catalog | None = None
         # As of when, and as of when it was known what has been lost since.
         self._past_catalog: tuple[tuple[int, int], Catalog] | None = None
@@ -163,17 +167,24 @@ class Deployed:
             return self._modules_before(snapshot, known[1])
         if known is None or known[0] != snapshot.modules_ts:
             previous = self._preloaded or (known and known[1])
-            loaded = module_set(read_sources(snapshot), previous)
-            self._modules = known = (snapshot.modules_ts, loaded)
+            self._modules = known = (
+                snapshot.modules_ts,
+                self._read(snapshot, previous),
+            )
         return known[1]
+
+    def _read(self, snapshot: Snapshot, previous: ModuleSet | None) -> ModuleSet:
+        modules = module_set(read_sources(snapshot), previous)
+        modules.deployment = self._name
+        return modules
 
     def _modules_before(self, snapshot: Snapshot, newer: ModuleSet) -> ModuleSet:
         """The modules of a snapshot from before the newest."""
         known = self._past_modules
         if known is None or known[0] != snapshot.modules_ts:
             previous = newer if known is None else known[1]
-            loaded = module_set(read_sources(snapshot), previous)
-            self._past_modules = known = (snapshot.modules_ts, loaded)
+            past = self._read(snapshot, previous)
+            self._past_modules = known = (snapshot.modules_ts, past)
         return known[1]
 
     def preload(self, sources: list[Source]) -> None:

@@ -73,7 +73,8 @@ def run(
     store = open_reader(Path(role.folder))
     with store.snapshot() as base:
         channel.send([Ready(base.meta.last_ts)])
-    reader = Reader(channel, recorder, store, secret=role.secret)
+    name = Path(role.folder).name
+    reader = Reader(channel, recorder, store, secret=role.secret, name=name)
     batch: list[ToProcess] | None = first
     while batch is not None:
         if not reader.run_batch(batch):
@@ -91,6 +92,7 @@ class Reader:
         store: opened for reading.
         secret: what cursors are sealed with.
     """
+        name: the deployment's.
 
     def __init__(
         self,
@@ -100,11 +102,13 @@ class Reader:
         *,
         secret: bytes,
     ) -> None:
+        name: str = "",
         self._channel = channel
         self._recorder = recorder
         self._store = store
         self._secret = secret
-        self._deployed = Deployed()
+        self._random_bytes = RandomPool(os.urandom)
+        self._deployed = Deployed(name)
         # Of this batch: what the store showed, and what is read of it.
         self._base: PersistenceSnapshot | None = None
         self._snapshot: Snapshot | None = None

@@ -93,7 +93,8 @@ def run(
     # N.B. after each flush its thread waits so long for the interpreter.
     sys.setswitchinterval(knobs.WRITER_SWITCH_SECONDS)
     persistence = SqlitePersistence(Path(role.folder))
-    writer = Writer(channel, recorder, persistence, secret=role.secret)
+    name = Path(role.folder).name
+    writer = Writer(channel, recorder, persistence, secret=role.secret, name=name)
     writer.inbox.extend(first)
     channel.send([Ready(writer.committer.durable_ts)])
     try:
@@ -129,6 +130,7 @@ class Writer:
         recorder: notes what runs.
         persistence: the store, held.
         secret: what cursors are sealed with.
+        name: the deployment's.
         retention: what is kept, and for how long.
         fault: called with the name of each point where a crash would matter.
     """
@@ -140,6 +142,7 @@ class Writer:
         persistence: SqlitePersistence,
         *,
         secret: bytes,
+        name: str = "",
         retention: Retention | None = None,
         fault: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -147,7 +150,7 @@ class Writer:
         self.inbox = Inbox()
         self._channel = channel
         self._recorder = recorder
-        self._deployed = Deployed()
+        self._deployed = Deployed(name)
         self._flusher = Flusher(
             self.committer, channel, gave_up=self._group_was_given_up, fault=fault
         )

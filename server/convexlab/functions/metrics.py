@@ -1,0 +1,154 @@
+"""Metrics: what a transaction has used, what is left, and what is said when little is.
+
+The names are Convex's, as `ctx.meta.get_transaction_metrics()` gives them and
+`transaction_limits=` takes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from convexlab import knobs
+from convexlab.errors import InvalidArguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from convexlab.engine.limits import Limits
+    from convexlab.engine.transaction import Transaction
+
+
+class TransactionMetric(TypedDict):
+    """How much of one limit is used, and how much is left."""
+
+    used: int
+    remaining: int
+
+
+class TransactionMetrics(TypedDict):
+    """What the transaction has used of each limit, nested calls included."""
+
+    bytesRead: TransactionMetric
+    bytesWritten: TransactionMetric
+    databaseQueries: TransactionMetric
+    documentsRead: TransactionMetric
+    documentsWritten: TransactionMetric
+    functionsScheduled: TransactionMetric
+    scheduledFunctionArgsBytes: TransactionMetric
+
+
+class TransactionLimits(TypedDict, total=False):
+    """The most that one nested call may use: `transaction_limits={"documentsRead": 100}`."""
+
+    bytesRead: int
+    bytesWritten: int
+    databaseQueries: int
+    documentsRead: int
+    documentsWritten: int
+    functionsScheduled: int
+    scheduledFunctionArgsBytes: int
+
+
+# Convex's name of a counter, to that of its limit, and how a warning begins.
+_COUNTERS: Final = {
+    "bytesRead": ("bytes_read", "Many bytes read"),
+    "bytesWritten": ("bytes_written", "Many bytes written"),
+    "databaseQueries": ("read_intervals", "Many reads"),
+    "documentsRead": ("documents_read", "Many documents read"),
+    "documentsWritten": ("writes", "Many writes"),
+    "functionsScheduled": ("functions_scheduled", "Many functions scheduled"),
+    "scheduledFunctionArgsBytes": (
+        "scheduled_bytes",
+        "Large arguments of scheduled functions",
+    ),
+}
+
+
+def transaction_metrics(tx: Transaction) -> TransactionMetrics:
+    """What a transaction has used of each limit, and what is left of it."""
+    limits = tx.usage.limits
+    metrics: Any = {
+        name: {"used": used, "remaining": max(0, _limit(limits, name) - used)}
+        for name, used in _used(tx).items()
+    }
+    found: TransactionMetrics = metrics
+    return found
+
+
+def tightened(tx: Transaction, asked: Mapping[str, Any]) -> Limits:
+    """The limits of a call that may use so much on top of what is used already.
+
+    They never exceed those of the transaction.
+
+    Raises:
+        InvalidArguments: there is no such limit, or it is no number.
+    """
+    limits, used = tx.usage.limits, _used(tx)
+    changed = {}
+    for name, most in asked.items():
+        if name not in _COUNTERS:
+            raise InvalidArguments(
+                f"`transaction_limits`: {name!r} is none of {', '.join(_COUNTERS)}."
+            )
+        least = used[name] + _whole_number(name, most)
+        changed[_COUNTERS[name][0]] = min(_limit(limits, name), least)
+    return replace(limits, **changed)
+
+
+def _whole_number(name: str, most: Any) -> int:
+    is_number = isinstance(most, int | float) and not isinstance(most, bool)
+    if not is_number or most < 0 or most % 1 != 0:
+        raise InvalidArguments(
+            f"`transaction_limits`: `{name}` takes a whole number that is not negative, "
+            f"not {most!r}."
+        )
+    return int(most)
+
+
+def warnings(tx: Transaction) -> Iterator[str]:
+    """A line for each limit of which most is used."""
+    if not _may_be_near(tx):
+        return
+    share, limits = knobs.WARN_AT_SHARE, tx.usage.limits
+    for name, used in _used(tx).items():
+        limit = _limit(limits, name)
+        if used > limit * share:
+            unit = " bytes" if "ytes" in name else ""
+            yield (
+                f"{_COUNTERS[name][1]} in a single function execution "
+                f"(actual: {used}{unit}, limit: {limit}{unit})."
+            )
+
+
+def _may_be_near(tx: Transaction) -> bool:
+    """N.B. asked after every call; counting the intervals is not for nothing."""
+    usage, share = tx.usage, knobs.WARN_AT_SHARE
+    limits = usage.limits
+    return (
+        usage.documents_read > limits.documents_read * share
+        or usage.bytes_read > limits.bytes_read * share
+        or usage.writes > limits.writes * share
+        or usage.bytes_written > limits.bytes_written * share
+        or tx.read_set.count > limits.read_intervals * share
+        or usage.functions_scheduled > limits.functions_scheduled * share
+        or usage.scheduled_bytes > limits.scheduled_bytes * share
+    )
+
+
+def _limit(limits: Limits, name: str) -> int:
+    limit: int = getattr(limits, _COUNTERS[name][0])
+    return limit
+
+
+def _used(tx: Transaction) -> dict[str, int]:
+    usage = tx.usage
+    return {
+        "bytesRead": usage.bytes_read,
+        "bytesWritten": usage.bytes_written,
+        "databaseQueries": tx.intervals_read(),
+        "documentsRead": usage.documents_read,
+        "documentsWritten": usage.writes,
+        "functionsScheduled": usage.functions_scheduled,
+        "scheduledFunctionArgsBytes": usage.scheduled_bytes,
+    }
