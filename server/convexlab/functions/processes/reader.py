@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from convexlab.documents.encoding import to_stored, to_wire
+from convexlab.documents.ids import RandomPool
 from convexlab.engine.catalog import IndexLost
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.past import periods
