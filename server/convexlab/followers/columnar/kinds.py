@@ -1,12 +1,15 @@
 """What a column holds: the kinds of value seen in a field, as one type of DuckDB.
 
     number  DOUBLE      int64   BIGINT     boolean BOOLEAN     string  VARCHAR
-    bytes   BLOB        array   LIST       object  STRUCT      anything else  JSON text
+    whole   BIGINT      bytes   BLOB       array   LIST        object  STRUCT
+    anything else  JSON text
 
 Columns are typed by what is in them, so a table without a schema is as typed as one
-with. A value that does not fit widens its column: two objects to the fields of both,
-any other two to JSON. The stored document stands beside its columns, so nothing is
-lost by any of this.
+with. Numbers that were all written as whole ones make a column of their own kind:
+functions see one kind of number, but people expect a year to be 2013, not 2013.0. A
+value that does not fit widens its column: whole numbers to numbers, two objects to
+the fields of both, any other two to JSON. The stored document stands beside its
+columns, so nothing is lost by any of this.
 
 Invariants
     K1  `join` is associative, commutative and idempotent; `Nothing` is its neutral,
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 # An object with more fields than this is a record: JSON.
 MOST_FIELDS: Final = 64
 
-ScalarName: TypeAlias = Literal["number", "int64", "boolean", "string", "bytes"]
+ScalarName: TypeAlias = Literal[
+    "number", "whole", "int64", "boolean", "string", "bytes"
+]
 
 
 class Nothing(msgspec.Struct, frozen=True, tag="nothing"):
@@ -61,10 +66,11 @@ Kind: TypeAlias = Nothing | Scalar | Array | Object | Anything
 NOTHING: Final = Nothing()
 ANYTHING: Final = Anything()
 NUMBER: Final = Scalar("number")
+WHOLE: Final = Scalar("whole")
 STRING: Final = Scalar("string")
 
 _SCALARS: Final[dict[type, Kind]] = {
-    int: NUMBER,
+    int: WHOLE,
     float: NUMBER,
     Int64: Scalar("int64"),
     bool: Scalar("boolean"),
@@ -76,6 +82,7 @@ _SCALARS: Final[dict[type, Kind]] = {
 
 _DUCKDB: Final[dict[ScalarName, str]] = {
     "number": "DOUBLE",
+    "whole": "BIGINT",
     "int64": "BIGINT",
     "boolean": "BOOLEAN",
     "string": "VARCHAR",
@@ -110,7 +117,7 @@ def _object(fields: dict[str, Kind]) -> Kind:
     """Objects with these fields, unless DuckDB could not tell the names apart."""
     if len({name.lower() for name in fields}) < len(fields):
         return ANYTHING
-    return Object(fields) if 0 < len(fields) <= MOST_FIELDS else ANYTHING
+    return Object(fields) if len(fields) <= MOST_FIELDS else ANYTHING
 
 
 def join(a: Kind, b: Kind) -> Kind:
@@ -120,6 +127,8 @@ def join(a: Kind, b: Kind) -> Kind:
             return a
         case (Nothing(), other) | (other, Nothing()):
             return other
+        case (Scalar("whole" | "number"), Scalar("whole" | "number")):
+            return NUMBER
         case Array(x), Array(y):
             return Array(join(x, y))
         case Object(x), Object(y):
@@ -141,10 +150,10 @@ def duckdb_type(kind: Kind) -> str:
             return _DUCKDB[name]
         case Array(items):
             return f"{duckdb_type(items)}[]"
-        case Object(fields):
+        case Object(fields) if fields:
             parts = [f"{quoted(name)} {duckdb_type(of)}" for name, of in fields.items()]
             return f"STRUCT({', '.join(parts)})"
-        case Nothing() | Anything():
+        case Nothing() | Object() | Anything():  # objects without any field, too
             return "JSON"
 
 

@@ -152,6 +152,8 @@ def arrow_array(kind: Kind, values: Sequence[Any]) -> pa.Array:
             return pa.ListArray.from_arrays(
                 pa.array(offsets, pa.int32()), arrow_array(items, flat)
             )
+        case Object(fields) if not fields:
+            return arrow_array(Anything(), values)
         case Object(fields):
             objects = [value if type(value) is dict else None for value in values]
             return pa.StructArray.from_arrays(
@@ -177,7 +179,7 @@ def arrow_type(kind: Scalar) -> pa.DataType:
     match kind.name:
         case "number":
             return pa.float64()
-        case "int64":
+        case "whole" | "int64":
             return pa.int64()
         case "boolean":
             return pa.bool_()
