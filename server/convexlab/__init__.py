@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from convexlab.documents.schema import define_schema, define_table
-    from convexlab.documents.v import v
+    from convexlab.documents.v import as_object_validator, v
     from convexlab.documents.value import (
         UNDEFINED,
         Int64,
@@ -41,17 +41,20 @@ if TYPE_CHECKING:
         PaginationOpts,
         PaginationResult,
         pagination_opts,
+        pagination_result,
     )
     from convexlab.functions.context import MutationCtx, QueryCtx
     from convexlab.functions.crons import cron_jobs
     from convexlab.functions.definition import (
         action,
         api,
+        get_function_name,
         http_action,
         internal,
         internal_action,
         internal_mutation,
         internal_query,
+        make_function_reference,
         mutation,
         query,
     )
@@ -82,6 +85,7 @@ __all__ = [
     "_jupyter_server_extension_points",
     "action",
     "api",
+    "as_object_validator",
     "avg",
     "connect",
     "count",
@@ -91,6 +95,7 @@ __all__ = [
     "from_ms",
     "get_convex_size",
     "get_document_size",
+    "get_function_name",
     "http_action",
     "http_router",
     "internal",
@@ -98,10 +103,12 @@ __all__ = [
     "internal_mutation",
     "internal_query",
     "load_ipython_extension",
+    "make_function_reference",
     "max_",
     "min_",
     "mutation",
     "pagination_opts",
+    "pagination_result",
     "query",
     "sum_",
     "to_ms",
@@ -111,6 +118,7 @@ __all__ = [
 
 _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.documents.schema": ("define_schema", "define_table"),
+    "convexlab.documents.v": ("as_object_validator",),
     "convexlab.documents.value": (
         "UNDEFINED",
         "Int64",
@@ -131,6 +139,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "PaginationOpts",
         "PaginationResult",
         "pagination_opts",
+        "pagination_result",
         "v",
     ),
     "convexlab.functions.action_context": ("ActionCtx", "SyncActionCtx"),
@@ -138,11 +147,13 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.functions.definition": (
         "action",
         "api",
+        "get_function_name",
         "http_action",
         "internal",
         "internal_action",
         "internal_mutation",
         "internal_query",
+        "make_function_reference",
         "mutation",
         "query",
     ),

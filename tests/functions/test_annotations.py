@@ -17,6 +17,7 @@ from convexlab import (
     PaginationOpts,
     PaginationResult,
     pagination_opts,
+    pagination_result,
     v,
 )
 from convexlab.errors import InvalidArguments
@@ -123,6 +124,15 @@ def test_pagination_results_are_objects_with_a_page() -> None:
         "type": "array",
         "value": {"type": "any"},
     }
+
+
+def test_a_page_of_what_a_validator_accepts() -> None:
+    page = pagination_result(v.object({"body": v.string()}))
+    assert page.fields["page"] == v.array(v.object({"body": v.string()}))  # type: ignore[attr-defined]
+    result = {"page": [{"body": "hi"}], "isDone": True, "continueCursor": "x"}
+    page.check(result, {})
+    page.check({**result, "splitCursor": None, "pageStatus": "SplitRequired"}, {})
+    assert not page.fits({})({**result, "page": [{"body": 1}]})
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from convexlab.errors import InvalidArguments, NotAllowed
 from convexlab.functions.definition import (
     api,
     camel_case,
+    get_function_name,
     internal,
     internal_mutation,
+    make_function_reference,
     mutation,
     query,
     reference_path,
@@ -72,6 +74,22 @@ def test_references_name_paths() -> None:
     assert reference_path("tasks:create") == "tasks:create"
     assert api.tasks.create == internal.tasks.create
     assert repr(api.tasks.create) == "api.tasks.create"
+
+
+def test_references_and_paths_lead_to_each_other() -> None:
+    for path in ("tasks:create", "admin/users:list", "tasks:default"):
+        assert get_function_name(make_function_reference(path)) == path
+    assert make_function_reference("tasks:create") == api.tasks.create
+    assert get_function_name(internal.logs.clear_old) == "logs:clear_old"
+    assert get_function_name("tasks.js:create") == "tasks:create"
+    assert get_function_name("tasks") == "tasks:default"
+    assert get_function_name(make_function_reference("tasks")) == "tasks:default"
+
+
+@pytest.mark.parametrize("path", ["", "tasks:", ":create", "a-b:c", "a:b:c", "/a:b"])
+def test_what_is_no_path_makes_no_reference(path) -> None:
+    with pytest.raises(InvalidArguments, match="is no function path"):
+        make_function_reference(path)
 
 
 def test_what_is_no_reference_is_refused() -> None:

@@ -612,3 +612,12 @@ v.read_annotations_with(validator_of)
 
 pagination_opts: Final = validator_of(PaginationOpts)
 """The validator of `paginationOpts`, for functions that spell `args=` out."""
+
+
+def pagination_result(item: Validator, /) -> Validator:
+    """The validator of what `.paginate(…)` returns, for `returns=`.
+
+    Args:
+        item: of each document of the page.
+    """
+    return validator_of(PaginationResult[Annotated[Any, item]])

@@ -313,3 +313,27 @@ def split_path(path: str) -> tuple[str, str]:
     """A path as module and name: `a/b.js:f` is (`a/b`, `f`), `a` is (`a`, `default`)."""
     module, colon, name = path.partition(":")
     return module.removesuffix(".js").removesuffix(".py"), name if colon else "default"
+def get_function_name(ref: str | Reference | FunctionDefinition[..., Any], /) -> str:
+    """The path that a reference stands for: `tasks:create`.
+
+    Args:
+        ref: a path, `api.…` or `internal.…`, or a decorated function.
+    """
+    module, name = split_path(reference_path(ref))
+    return f"{module}:{name}"
+
+
+def make_function_reference(name: str, /) -> Reference:
+    """A reference made of a path, where there is no `api` to spell it with.
+
+    Args:
+        name: `tasks:create`, `admin/users:list`; `tasks` is its function `default`.
+    """
+    module, function = split_path(name)
+    if not all(map(_FUNCTION_NAME.fullmatch, (*module.split("/"), function))):
+        raise InvalidArguments(
+            f"{name!r} is no function path, such as `tasks:create` or `admin/users:list`."
+        )
+    return Reference("api", (*module.split("/"), function))
+
+
