@@ -121,8 +121,9 @@ CLOCK_READ_RESULT_SECONDS: Final = 5.0
 
 # -- sync ---------------------------------------------------------------------
 
-# A round waits no longer for its queries before the next one may start.
-ROUND_SECONDS: Final = 0.050
+# A round waits no longer for its queries before the next one may start, and not at
+# all for queries that were seen to run for longer.
+ROUND_SECONDS: Final = 0.010
 # Convex's bound on a session's queue, for mutations and for actions.
 MAX_SESSION_CALLS: Final = 1000
 # A slow client gets no third Transition while two are unsent: the rest coalesce.

@@ -1,26 +1,13 @@
-"""Each query runs once for all who follow it, at one timestamp, never behind itself."""
+"""Every session shows one true moment after another, and none waits for ever."""
 
 from __future__ import annotations
 
 import asyncio
 
-from tests.sync.conftest import ANN, BOB, settle, truth
+from tests.sync.conftest import settle, truth
 from tests.sync.page import Page
 
-from convexlab.errors import Overloaded
-from convexlab.sync.backend import Caller
-
-
-async def test_sessions_share_one_run_and_one_encoding(gateway, backend):
-    pages = [Page(gateway, truth(backend)) for _ in range(250)]
-    for page in pages:
-        page.follow("counter:get")
-    await settle()
-    assert backend.runs["counter:get"] == 1
-    backend.write(n=1)
-    await settle()
-    assert backend.runs["counter:get"] == 2
-    assert all(page.value == 1.0 for page in pages)
+from convexlab import knobs
 
 
 async def test_a_slow_query_delays_only_the_sessions_that_follow_it(gateway, backend):
@@ -78,46 +65,6 @@ async def test_a_query_too_old_to_be_read_is_asked_at_a_newer_timestamp(page, ba
     assert page.value == 4.0
 
 
-async def test_a_query_that_nothing_can_run_closes_the_socket_to_try_again(
-    page, backend
-):
-    backend.failing = Overloaded("busy")
-    page.follow("counter:get")
-    await settle()
-    assert page.closed == (1013, "Overloaded")
-
-
-async def test_a_broken_backend_closes_the_socket_as_our_fault(page, backend, caplog):
-    backend.failing = RuntimeError("no such thing")
-    page.follow("counter:get")
-    await settle()
-    assert page.closed == (1011, "InternalServerError")
-    assert "could not be run" in caplog.text
-
-
-async def test_users_share_what_did_not_look_at_them(gateway, backend):
-    ann, bob = Page(gateway), Page(gateway)
-    for page, caller in ((ann, ANN), (bob, BOB)):
-        page.authenticate(caller)
-        page.follow("counter:get")
-        page.follow("users:me")
-    await settle()
-    assert (ann.results[1], bob.results[1]) == ("ann", "bob")
-    assert backend.runs["counter:get"] == 1
-    assert backend.runs["users:me"] == 2
-
-
-async def test_a_query_asked_once_is_shared_and_fresh(gateway, backend):
-    first, second = (
-        gateway.query("counter:get", b"{}"),
-        gateway.query("counter:get", b"{}"),
-    )
-    assert (await first).value == (await second).value == b"0.0"
-    assert backend.runs["counter:get"] == 1
-    backend.write(n=3)
-    assert (await gateway.query("counter:get", b"{}")).value == b"3.0"
-
-
 async def test_a_congested_page_gets_the_last_state_when_it_is_relieved(
     page, gateway, backend
 ):
@@ -144,64 +91,82 @@ async def test_a_single_question_does_not_hold_a_round_up(gateway, page, backend
     assert (await answer).value == b"0.0"
 
 
-async def test_a_thousand_users_share_one_run_of_what_never_asks_who_they_are(
+# -- fairness ---------------------------------------------------------------------
+
+
+async def keeps_writing(backend, *, released, turns=12):
+    """Writes without a pause, while slow queries end one after the other."""
+    for _ in range(turns):
+        for path in released:
+            backend.write(n=backend.ts)
+            await settle()
+            backend.let_one_through(path)
+            await settle()
+
+
+async def test_two_slow_queries_that_others_keep_running_do_not_starve_a_session(
     gateway, backend
 ):
-    pages = [Page(gateway) for _ in range(1000)]
-    for number, page in enumerate(pages):
-        page.authenticate(Caller(b'{"subject":"user%d"}' % number))
-        page.follow("counter:get")
-    await settle(60)
-    assert backend.runs == {"counter:get": 1}
-    backend.write(n=1)
-    await settle(60)
-    assert backend.runs == {"counter:get": 2}
-    assert all(page.value == 1.0 for page in pages)
+    """Whenever one of them ends, the other is under way for somebody else."""
+    slow = ("slow:get", "slow:double")
+    one, other, both = (Page(gateway, truth(backend)) for _ in range(3))
+    one.follow(slow[0])
+    other.follow(slow[1])
+    for path in (*slow, "counter:get"):
+        both.follow(path)
+    await settle()
+    for path in slow:
+        backend.hold(path)
+    told = [len(page.messages) for page in (one, other, both)]
+    await keeps_writing(backend, released=slow)
+    now = [len(page.messages) for page in (one, other, both)]
+    assert all(after >= before + 4 for before, after in zip(told, now, strict=True))
+    for path in slow:
+        backend.release(path)
+    await settle()
+    last = backend._states[backend.ts]["n"]
+    assert one.value == last
+    assert both.results == {0: last, 1: 2 * last, 2: last}
 
 
-async def test_a_function_that_stopped_looking_at_its_caller_is_shared_again(
+async def test_writes_to_one_query_hold_up_neither_other_queries_nor_other_sessions(
     gateway, backend
 ):
-    pages = [Page(gateway) for _ in range(3)]
-    for page, caller in zip(pages, (ANN, BOB, Caller()), strict=True):
-        page.authenticate(caller)
-        page.follow("users:me")
+    """One query of a session is touched by every write, and slower than they come."""
+    busy, quick = Page(gateway, truth(backend)), Page(gateway, truth(backend))
+    busy.follow("slow:get")
+    busy.follow("messages:list")
+    quick.follow("messages:list")
     await settle()
-    assert backend.runs["users:me"] == 3
-    backend.push(users__me=lambda ctx, args: ctx.get("n"))
-    await settle()
-    backend.runs.clear()
-    backend.write(n=1)
-    await settle()
-    assert [page.value for page in pages] == [1.0] * 3
-    assert backend.runs["users:me"] == 1
-
-
-async def test_a_question_is_never_answered_from_before_it_was_asked(gateway, backend):
     backend.hold("slow:get")
-    early = gateway.query("slow:get", b"{}")
-    await settle()
-    backend.write(n=1)
-    late = gateway.query("slow:get", b"{}")
-    await settle()
+    for number in range(10):
+        backend.write(**{"n": number, f"m/{number:04}": number})
+        await settle()
+        assert len(quick.results[0]) == number + 1, "it waits for another's query"
+        backend.let_one_through("slow:get")
+        await settle()
+        assert len(busy.results[1]) >= number
     backend.release("slow:get")
-    assert (await early).value == b"0.0"
-    assert (await late).value == b"1.0"
-
-
-async def test_a_question_that_nothing_can_run_raises(gateway, backend):
-    backend.failing = Overloaded("busy")
-    answer = gateway.query("counter:get", b"{}")
-    (raised,) = await asyncio.gather(answer, return_exceptions=True)
-    assert isinstance(raised, Overloaded)
-
-
-async def test_each_user_hears_their_own_answer_in_one_round(gateway, backend):
-    """The run that they shared turned out to look at its caller."""
-    pages = [Page(gateway) for _ in range(2)]
-    for one, caller in zip(pages, (ANN, BOB), strict=True):
-        one.authenticate(caller)
-        one.follow("users:me")
     await settle()
-    assert [one.value for one in pages] == ["ann", "bob"]
-    assert len({one.version.ts for one in pages}) == 1
+    assert busy.results == {0: 9.0, 1: [float(n) for n in range(10)]}
+
+
+async def test_a_commit_answered_while_a_round_begins_is_not_behind_its_flight(
+    gateway, backend
+):
+    """O2: the round's sessions begin in steps, and one of them hears of a commit."""
+    pages = [Page(gateway, truth(backend)) for _ in range(knobs.SESSIONS_PER_STEP + 1)]
+    for page in pages:
+        page.follow("counter:get")
+    await settle()
+    backend.auto = False
+    backend.hold("counter:get")
+    backend.write(n=5)
+    await asyncio.sleep(0)  # the first step
+    (late,) = [page for page in pages if page.session.flight is None]
+    late.mutate("counter:inc")
+    backend.pump()
+    backend.release("counter:get")
+    await settle()
+    assert [value for _, value in late.updates] == [0.0, 6.0]
+    assert all(page.value == 6.0 for page in pages)

@@ -108,6 +108,11 @@ class Tiny:
     def release(self, path: str) -> None:
         self._gates.pop(path).set()
 
+    def let_one_through(self, path: str) -> None:
+        """Let the runs that wait end, and the next ones wait."""
+        self.release(path)
+        self.hold(path)
+
     def write(self, **values: Any) -> None:
         """Commit and publish, as some other client would."""
         previous = self._newest
@@ -298,6 +303,7 @@ def tiny(**options: Any) -> Tiny:
             "counter:double": lambda ctx, args: 2 * (ctx.get("n") or 0),
             "counter:sign": lambda ctx, args: (ctx.get("n") or 0) > 0,
             "slow:get": lambda ctx, args: ctx.get("n") or 0,
+            "slow:double": lambda ctx, args: 2 * (ctx.get("n") or 0),
             "messages:list": lambda ctx, args: list(ctx.range("m/", "m0").values()),
             "messages:default": lambda ctx, args: "default",
             "messages:pages": pages,

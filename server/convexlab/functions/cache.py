@@ -227,12 +227,14 @@ class Results(Generic[P]):
     def unwatch(self, result: CachedResult[P], watcher: Hashable) -> None:
         """`watcher` depends on `result` no more."""
         result.watchers.discard(watcher)
-        self._leave_if_useless(result)
+        if result.until is None:
+            self._leave_if_useless(result)
 
     def release(self, result: CachedResult[P]) -> None:
         """All who waited for a run have heard of `result`."""
         result.holders -= 1
-        self._leave_if_useless(result)
+        if result.until is None:
+            self._leave_if_useless(result)
 
     def check(self) -> None:
         """Assert R2, R3, R4 and the accounts."""

@@ -15,7 +15,7 @@ import struct
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from convexlab.errors import RemoteProtocolError
 
@@ -48,8 +48,7 @@ def decode_ts(text: str) -> int:
     return int(ts)
 
 
-@dataclass(frozen=True, slots=True)
-class StateVersion:
+class StateVersion(NamedTuple):
     """Where a client stands on its connection."""
 
     query_set: int = 0

@@ -136,7 +136,10 @@ class RunError:
 
 @dataclass(frozen=True, slots=True)
 class QueryRun:
-    """What a query said at `ts`, and what it looked at. One of `value`, `error`."""
+    """What a query said at `ts`, and what it looked at. One of `value`, `error`.
+
+    `seconds` is how long it ran, without its waiting for a reader.
+    """
 
     ts: int
     value: bytes | None = None
@@ -146,6 +149,7 @@ class QueryRun:
     reads: Sequence[Read] = ()
     identity_read: bool = False
     clock_read: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

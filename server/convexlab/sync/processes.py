@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -87,33 +89,27 @@ class ProcessBackend:
         """See `Backend.listen`."""
         self._listener = listener
 
-    async def run_query(self, call: QueryCall) -> QueryRun:
+    def run_query(self, call: QueryCall) -> asyncio.Future[QueryRun]:
         """See `Backend.run_query`."""
-        done: messages.QueryDone | messages.Answer = await self.supervisor.read(
-            messages.RunQuery(
-                self.supervisor.next_number(),
-                call.path,
-                call.args,
-                call.caller.identity,
-                call.caller.admin,
-                call.at,
-                call.journal,
-                call.stored,
-            )
+        message = messages.RunQuery(
+            self.supervisor.next_number(),
+            call.path,
+            call.args,
+            call.caller.identity,
+            call.caller.admin,
+            call.at,
+            call.journal,
+            call.stored,
         )
-        if isinstance(done, messages.Answer):  # it could not be run as of then
-            assert done.failure is not None, "a query is answered by what it says"
-            raise error_from(done.failure)
-        return QueryRun(
-            ts=done.ts,
-            value=done.value,
-            error=_run_error(done.failure),
-            log_lines=tuple(done.log_lines),
-            journal=done.journal,
-            reads=done.read_set,
-            identity_read=done.identity_read,
-            clock_read=done.clock_read,
-        )
+        said: asyncio.Future[QueryRun] = asyncio.get_running_loop().create_future()
+        # N.B. sent off at once: as a coroutine it would wait for a turn of the loop.
+        try:
+            asked = self.supervisor.read(message)
+        except ConvexlabError as error:
+            said.set_exception(error)
+        else:
+            asked.add_done_callback(partial(_pass_on, said))
+        return said
 
     def submit(self, call: MutationCall) -> None:
         """See `Backend.submit`."""
@@ -226,6 +222,40 @@ def _outcome(reply: messages.Reply | ConvexlabError) -> MutationRun | ConvexlabE
         value=reply.value,
         error=_run_error(reply.failure),
         log_lines=tuple(reply.log_lines),
+    )
+
+
+def _pass_on(
+    said: asyncio.Future[QueryRun],
+    asked: asyncio.Future[messages.QueryDone | messages.Answer],
+) -> None:
+    """Answer a query with what the reader answered, if anybody still waits."""
+    if said.done():
+        return
+    if asked.cancelled():
+        said.cancel()
+    elif (error := asked.exception()) is not None:
+        said.set_exception(error)
+    else:
+        done = asked.result()
+        if isinstance(done, messages.Answer):  # it could not be run as of then
+            assert done.failure is not None, "a query is answered by what it says"
+            said.set_exception(error_from(done.failure))
+        else:
+            said.set_result(_query_run(done))
+
+
+def _query_run(done: messages.QueryDone) -> QueryRun:
+    return QueryRun(
+        ts=done.ts,
+        value=done.value,
+        error=_run_error(done.failure),
+        log_lines=tuple(done.log_lines),
+        journal=done.journal,
+        reads=done.read_set,
+        identity_read=done.identity_read,
+        clock_read=done.clock_read,
+        seconds=done.seconds,
     )
 
 

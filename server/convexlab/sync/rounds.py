@@ -2,78 +2,50 @@
 
 A round takes the newest published timestamp R and lets every session that has
 something to tell begin its flight to R. Queries that no current result answers run
-at R, each once for all sessions that follow it; a session lands when it has all
-that it needs.
+at R, each once for all sessions that follow it (`runs.py`); a session lands when it
+has all that it needs.
 
     publish ──▶ want(session) ─┐
     publish ──▶ want(session) ─┼─▶ round at R ──▶ runs at R ──▶ sessions land
     message ──▶ want(session) ─┘        └─ over when its quick runs have ended, or
-                                           after 50 ms; then the next one may start
+                                           after 10 ms; then the next one may start
 
 So a query that writes keep touching is asked again as often as the readers manage,
-never more than once at a time, and always once more after the last write. A slow
-query delays the sessions that follow it and nobody else: its runs are not waited
-for, and a session that needs it while it still runs at an older timestamp is parked
-until that run has ended.
+one run after the other, and always once more after the last write. A slow query
+delays the sessions that follow it and nobody else: rounds do not wait for it, and a
+session that needs it while it still runs at an older timestamp is parked until that
+run has ended.
 
-What a run did not look at is not part of the question: sessions of different users
-share a run until one turns out to have looked at its caller; from then on that
-function is asked for each of them, until a run did not look.
+Invariants
+    F1  A session is parked once for each flight: what was under way when it came is
+        waited for, what others start meanwhile is not. So sessions that keep two slow
+        queries running in turns do not keep a third one from ever having both.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from dataclasses import dataclass, field
-from functools import partial
+from collections import deque
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
-from convexlab.errors import Closing, ConvexlabError, OutOfRetention
-from convexlab.functions.cache import Findings, QueryToken
-from convexlab.sync.backend import Caller, QueryCall
-from convexlab.sync.transition import Payload, payload_of, request_id
+from convexlab.errors import ConvexlabError, OutOfRetention
+from convexlab.sync.runs import Runs, Waiter
 from convexlab.sync.work import BROKEN, TRY_AGAIN, Close, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from convexlab.functions.cache import CachedResult, Results
-    from convexlab.sync.backend import Backend, QueryRun
+    from convexlab.functions.cache import CachedResult, QueryToken, Results
+    from convexlab.sync.backend import Backend, Caller
     from convexlab.sync.interest import Interest
-    from convexlab.sync.session import ClientSession, Flight, FollowedQuery
-
-_log = logging.getLogger(__name__)
-
-_RunKey = tuple[QueryToken, bytes | None]
-
-
-@dataclass(slots=True)
-class _Waiter:
-    """A session's flight that needs a run, or (without a query) a single asker."""
-
-    caller: Caller
-    session: ClientSession | None = None
-    flight: Flight | None = None
-    query: FollowedQuery | None = None
-    answer: asyncio.Future[Payload] | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """One run of a query under way, and who waits for it."""
-
-    key: _RunKey
-    call: QueryCall
-    token: QueryToken
-    started: float
-    waiters: list[_Waiter] = field(default_factory=list)
-    parked: list[ClientSession] = field(default_factory=list)
+    from convexlab.sync.runs import Run
+    from convexlab.sync.session import ClientSession, FollowedQuery
+    from convexlab.sync.transition import Payload
 
 
 class Rounds:
-    """Which queries run when, and which sessions land by them.
+    """Which sessions begin a Transition when, and land by which runs.
 
     Args:
         backend: runs queries.
@@ -98,18 +70,27 @@ class Rounds:
         self._results = results
         self._carry_out = carry_out
         self._may_begin = may_begin
-        self._interest = interest
         self._round_seconds = round_seconds
+        self._runs = Runs(
+            backend,
+            results,
+            interest,
+            tell=self._tell,
+            fail=self._fail,
+            ended=self._ended,
+        )
         self._wanting: dict[ClientSession, None] = {}
-        self._runs: dict[_RunKey, _Run] = {}
-        self._tasks: set[asyncio.Future[QueryRun]] = set()
-        self._pending: set[_Run] = set()
+        self._beginning: deque[ClientSession] = deque()
+        # F1: what a session waits for, and who waits for a run.
+        self._parked: dict[ClientSession, set[Run]] = {}
+        self._waiting_for: dict[Run, dict[ClientSession, None]] = {}
+        self._has_waited: set[ClientSession] = set()
+        self._slow: set[str] = set()  # paths of queries that rounds do not wait for
+        # The round under way.
+        self._ts: int | None = None
+        self._pending: set[Run] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._armed = False
-        self._open = False  # a round is under way
-        # Functions that were seen to look at their caller, and slow ones.
-        self._personal: set[str] = set()
-        self._slow: set[str] = set()
 
     # -- sessions -----------------------------------------------------------------
 
@@ -122,6 +103,7 @@ class Rounds:
     def forget(self, session: ClientSession) -> None:
         """`session` is gone."""
         self._wanting.pop(session, None)
+        self._unpark(session)
 
     def land_if_ready(self, session: ClientSession) -> None:
         """Let `session` land if nothing is missing any more."""
@@ -129,19 +111,32 @@ class Rounds:
             self._carry_out(session, session.finish())
             self.want(session)
 
+    def ask(self, token: QueryToken, caller: Caller) -> asyncio.Future[Payload]:
+        """What `token` says now: once, for somebody who does not follow it."""
+        return self._runs.ask(token, caller)
+
+    # -- a round ------------------------------------------------------------------
+
     def _arm(self) -> None:
-        if self._wanting and not self._open and not self._armed:
+        if self._wanting and self._ts is None and not self._armed:
             self._armed = True
             # N.B. not at once: a burst of messages shares one round.
             asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
         self._armed = False
-        self._open = True
-        ts = self._backend.ts
-        for session in list(self._wanting):
-            self._begin(session, ts)
-        if self._pending:
+        self._ts = self._backend.ts
+        self._beginning.extend(self._wanting)
+        self._wanting.clear()
+        self._begin_some(self._ts)
+
+    def _begin_some(self, ts: int) -> None:
+        """Let some sessions begin now, and the rest soon: meanwhile their runs go off."""
+        for _ in range(min(len(self._beginning), knobs.SESSIONS_PER_STEP)):
+            self._begin(self._beginning.popleft(), ts)
+        if self._beginning:
+            asyncio.get_running_loop().call_soon(self._begin_some, ts)
+        elif self._pending:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._round_seconds, self._over)
         else:
@@ -152,12 +147,11 @@ class Rounds:
             self._timer.cancel()
             self._timer = None
         self._pending.clear()
-        self._open = False
+        self._ts = None
         self._arm()
 
     def _begin(self, session: ClientSession, ts: int) -> None:
         """Let one session begin its flight to `ts`, unless it must wait."""
-        del self._wanting[session]
         if (
             session.closed
             or not session.wants_transition
@@ -166,27 +160,35 @@ class Rounds:
             return
         if session.has_expired:
             self._carry_out(session, session.expired())
+        elif session.least_ts > ts:  # it has heard of a commit since the round began
+            self.want(session)
+        else:
+            self._begin_with(session, ts, self._known(session, ts))
+
+    def _known(
+        self, session: ClientSession, ts: int
+    ) -> list[tuple[FollowedQuery, CachedResult[Payload] | None]]:
+        find, identity = self._results.find, session.caller.identity
+        return [(query, find(query.token, identity, ts)) for query in session.stale]
+
+    def _begin_with(
+        self,
+        session: ClientSession,
+        ts: int,
+        known: list[tuple[FollowedQuery, CachedResult[Payload] | None]],
+    ) -> None:
+        missing = [query for query, result in known if result is None]
+        if missing and self._must_wait(session, missing, ts):
             return
-        caller = session.caller
-        answers: list[tuple[FollowedQuery, CachedResult[Payload] | None]] = []
-        for query in session.stale:
-            result = self._results.find(query.token, caller.identity, ts)
-            if result is None:
-                run = self._runs.get(self._key(query.token, caller))
-                if run is not None and run.call.at != ts:
-                    run.parked.append(session)
-                    return
-            answers.append((query, result))
+        self._unpark(session)
         flight = session.begin(ts)
-        for query, result in answers:
-            if query not in flight.waiting:
-                continue  # refused for good
-            if result is not None:
-                assert result.payload is not None, "found without its payload"
+        for query, result in known:
+            if result is not None and result.payload is not None:
                 self._provide(session, query, result, result.payload)
-            else:
-                run = self._run(query.token, caller, ts)
-                run.waiters.append(_Waiter(caller, session, flight, query))
+        for query in missing:
+            if query in flight.waiting:  # else it is refused for good
+                run = self._runs.join(query.token, flight.caller, ts)
+                run.waiters.append(Waiter(session, flight, query))
                 self._count(run)
         self.land_if_ready(session)
 
@@ -206,141 +208,75 @@ class Rounds:
         else:
             session.invalidate(query)  # touched since: told as of then, asked again
 
-    # -- runs ---------------------------------------------------------------------
+    # -- waiting for what is under way ----------------------------------------------
 
-    def ask(self, token: QueryToken, caller: Caller) -> asyncio.Future[Payload]:
-        """What `token` says now: once, for somebody who does not follow it."""
-        ts = self._backend.ts
-        answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
-        result = self._results.find(token, caller.identity, ts)
-        if result is not None and result.payload is not None:
-            answer.set_result(result.payload)
-        else:
-            self._run(token, caller, ts).waiters.append(_Waiter(caller, answer=answer))
-        return answer
+    def _must_wait(
+        self, session: ClientSession, missing: Iterable[FollowedQuery], ts: int
+    ) -> bool:
+        """Park `session` while what it lacks runs at an older timestamp: F1."""
+        if session in self._has_waited:
+            return False
+        in_the_way = {
+            run
+            for query in missing
+            if query.refused is None
+            for run in self._runs.at_another(query.token, session.caller, ts)
+        }
+        if in_the_way and session not in self._parked:
+            self._parked[session] = in_the_way
+            for run in in_the_way:
+                self._waiting_for.setdefault(run, {})[session] = None
+        return bool(in_the_way)
 
-    def _key(self, token: QueryToken, caller: Caller) -> _RunKey:
-        """What a run is shared by: everyone, or those it looked at."""
-        return token, caller.identity if token.path in self._personal else None
+    def _unpark(self, session: ClientSession) -> None:
+        self._has_waited.discard(session)
+        for run in self._parked.pop(session, ()):
+            del self._waiting_for[run][session]
 
-    def _run(self, token: QueryToken, caller: Caller, ts: int) -> _Run:
-        """The run of `token` at `ts`: the one under way, or a new one."""
-        key = self._key(token, caller)
-        known = self._runs.get(key)
-        if known is not None and known.call.at == ts:
-            return known
-        call = QueryCall(
-            token.path, token.args, ts, caller, token.journal, token.stored
-        )
-        loop = asyncio.get_running_loop()
-        run = _Run(key, call, token, loop.time())
-        if known is None:
-            self._runs[key] = run
-        self._results.begin(ts)
-        task = asyncio.ensure_future(self._backend.run_query(call))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, run))
-        return run
+    def _let_go(self, run: Run) -> None:
+        """A run has ended: those who have waited for all that they found may begin."""
+        for session in self._waiting_for.pop(run, ()):
+            self._parked[session].discard(run)
+            if not self._parked[session]:
+                del self._parked[session]
+                self._has_waited.add(session)
+            self.want(session)
 
-    def _count(self, run: _Run) -> None:
+    # -- how runs ended -------------------------------------------------------------
+
+    def _count(self, run: Run) -> None:
         """The round waits for `run`, unless such runs are known to be slow."""
         if run.token.path not in self._slow:
             self._pending.add(run)
 
-    def _ended(self, run: _Run, task: asyncio.Future[QueryRun]) -> None:
-        self._tasks.discard(task)
-        if self._runs.get(run.key) is run:
-            del self._runs[run.key]
-        self._note_speed(run)
-        failure = _failure(task)
-        if failure is None:
-            self._said(run, task.result())
-        else:
-            self._results.abandon(run.call.at)
-            self._failed(run, failure)
-        for session in run.parked:
-            self.want(session)
-        if run in self._pending:
-            self._pending.discard(run)
-            if not self._pending:
-                self._over()
+    def _tell(
+        self, waiter: Waiter, result: CachedResult[Payload], payload: Payload
+    ) -> None:
+        if _still_waits(waiter):
+            self._provide(waiter.session, waiter.query, result, payload)
+            self.land_if_ready(waiter.session)
 
-    def _note_speed(self, run: _Run) -> None:
-        seconds = asyncio.get_running_loop().time() - run.started
-        if seconds > knobs.SLOW_QUERY_SECONDS:
+    def _fail(self, waiter: Waiter, error: BaseException) -> None:
+        """A run has no answer: its session goes to a newer timestamp, or is closed."""
+        session = waiter.session
+        if not _still_waits(waiter):
+            return
+        if isinstance(error, OutOfRetention):
+            self._carry_out(session, session.abandon())
+            self.want(session)
+        else:
+            self._carry_out(session, [closing(error)])
+
+    def _ended(self, run: Run, seconds: float) -> None:
+        if seconds > self._round_seconds:
             self._slow.add(run.token.path)
         else:
             self._slow.discard(run.token.path)
-
-    def _said(self, run: _Run, said: QueryRun) -> None:
-        assert said.ts == run.call.at, f"ran at {said.ts}, asked for {run.call.at}"
-        caller = run.call.caller
-        waiters = run.waiters
-        if not said.identity_read:
-            self._personal.discard(run.token.path)
-        else:
-            self._personal.add(run.token.path)
-            waiters = [w for w in run.waiters if w.caller.identity == caller.identity]
-            for waiter in run.waiters:
-                if waiter.caller.identity != caller.identity:
-                    again = self._run(run.token, waiter.caller, said.ts)
-                    again.waiters.append(waiter)
-                    if run in self._pending:
-                        self._count(again)
-        payload = payload_of(said, request_id(run.token.path, run.token.args))
-        result = self._results.keep(
-            run.token,
-            caller.identity,
-            said.ts,
-            payload,
-            size=payload.size,
-            journal=said.journal,
-            findings=Findings(said.reads, said.identity_read, said.clock_read),
-        )
-        self._interest.follow(self._results.filtered_tables)
-        self._tell(result, result.payload or payload, waiters)
-
-    def _tell(
-        self,
-        result: CachedResult[Payload],
-        payload: Payload,
-        waiters: list[_Waiter],
-    ) -> None:
-        """Give a result to those who wait, some of them now and the rest soon."""
-        step = knobs.SESSIONS_PER_STEP
-        for waiter in waiters[:step]:
-            self._tell_one(result, payload, waiter)
-        if len(waiters) > step:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._tell, result, payload, waiters[step:])
-        else:
-            self._results.release(result)
-
-    def _tell_one(
-        self, result: CachedResult[Payload], payload: Payload, waiter: _Waiter
-    ) -> None:
-        session, flight, query = waiter.session, waiter.flight, waiter.query
-        if waiter.answer is not None:
-            if not waiter.answer.done():
-                waiter.answer.set_result(payload)
-        elif session is not None and query is not None and _still_waits(waiter):
-            assert flight is not None
-            self._provide(session, query, result, payload)
-            self.land_if_ready(session)
-
-    def _failed(self, run: _Run, error: BaseException) -> None:
-        """A run has no answer: sessions go to a newer timestamp, or are closed."""
-        for waiter in run.waiters:
-            session = waiter.session
-            if waiter.answer is not None:
-                if not waiter.answer.done():
-                    waiter.answer.set_exception(error)
-            elif session is not None and _still_waits(waiter):
-                if isinstance(error, OutOfRetention):
-                    self._carry_out(session, session.abandon())
-                    self.want(session)
-                else:
-                    self._carry_out(session, [closing(error)])
+        self._let_go(run)
+        if run in self._pending:
+            self._pending.discard(run)
+            if not self._pending and not self._beginning:
+                self._over()
 
 
 def closing(error: BaseException) -> Close:
@@ -350,21 +286,6 @@ def closing(error: BaseException) -> Close:
     return Close(BROKEN, "InternalServerError")
 
 
-def _failure(task: asyncio.Future[QueryRun]) -> BaseException | None:
-    if task.cancelled():
-        return Closing("the deployment is stopping")
-    error = task.exception()
-    if error is not None and not isinstance(error, ConvexlabError):
-        _log.error("a query could not be run", exc_info=error)
-    return error
-
-
-def _still_waits(waiter: _Waiter) -> bool:
-    session, flight = waiter.session, waiter.flight
-    return (
-        session is not None
-        and flight is not None
-        and not session.closed
-        and session.flight is flight
-        and waiter.query in flight.waiting
-    )
+def _still_waits(waiter: Waiter) -> bool:
+    session, flight, query = waiter
+    return session.flight is flight and query in flight.waiting and not session.closed

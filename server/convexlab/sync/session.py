@@ -424,6 +424,11 @@ class ClientSession:
         )
 
     @property
+    def least_ts(self) -> int:
+        """No Transition may be to an earlier timestamp (O1, O2)."""
+        return max(self.current.ts, self._covers)
+
+    @property
     def stale(self) -> list[FollowedQuery]:
         """Queries whose last result may not be exact any more, and new ones."""
         return list(self._stale)
@@ -436,9 +441,7 @@ class ClientSession:
     def begin(self, ts: int) -> Flight:
         """Start preparing the Transition to `ts`; the flight says what it waits for."""
         assert self.wants_transition, "nothing to tell"
-        assert ts >= max(self.current.ts, self._covers), (
-            f"{ts} is before {self.current}"
-        )
+        assert ts >= self.least_ts, f"{ts} is before {self.least_ts}"
         stale = list(self._stale)
         flight = Flight(
             ts,
