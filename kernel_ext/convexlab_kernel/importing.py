@@ -9,7 +9,6 @@ are sent one after another, so documents keep the order of their rows.
 from __future__ import annotations
 
 import contextlib
-import csv
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -22,6 +21,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
+from convexlab.documents.rows import FORMS, lines_of
 from convexlab.documents.value import normalize
 from convexlab.errors import ConvexlabError, InvalidValue
 from convexlab_kernel.columns import Frame, is_frame
@@ -240,74 +240,19 @@ def batched_lines(lines: Iterable[bytes]) -> Iterator[Batch]:
 
 # -- files ---------------------------------------------------------------------
 
-SUFFIXES = {
-    ".csv": "csv",
-    ".jsonl": "jsonLines",
-    ".ndjson": "jsonLines",
-    ".json": "jsonArray",
-}
-
 
 def file_batches(path: Path, form: str | None = None) -> Iterator[Batch]:
     """A file's rows; its form by the suffix where it is not said."""
-    form = form or SUFFIXES.get(path.suffix.lower())
-    if form == "csv":
-        return batched_lines(_csv_lines(path))
-    if form == "jsonLines":
-        return batched_lines(_json_lines(path))
-    if form == "jsonArray":
-        return batched_lines(_json_array(path))
-    message = (
-        f"{path.name}: its kind is not known. Files end in .csv, .json or .jsonl, or "
-        "say it: --format csv | jsonLines | jsonArray."
-    )
-    raise InvalidValue(message)
+    form = form or FORMS.get(path.suffix.lower())
+    if form is None:
+        message = (
+            f"{path.name}: its kind is not known. Files end in .csv, .json or .jsonl, "
+            "or say it: --format csv | jsonLines | jsonArray."
+        )
+        raise InvalidValue(message)
+    return batched_lines(_file_lines(path, form))
 
 
-def _csv_lines(path: Path) -> Iterator[bytes]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        names = [name.strip() for name in next(reader, [])]
-        if not names or not all(names):
-            message = f"{path.name}: line 1 must name every column."
-            raise InvalidValue(message)
-        for row in reader:
-            if len(row) != len(names):
-                message = (
-                    f"{path.name}, line {reader.line_num}: {len(row)} cells under "
-                    f"{len(names)} columns."
-                )
-                raise InvalidValue(message)
-            yield to_stored(dict(zip(names, map(_csv_cell, row), strict=True)))
-
-
-def _csv_cell(cell: str) -> float | str:
-    """A cell that reads as a number is one; everything else, also nothing, is text."""
-    try:
-        return float(cell) if "_" not in cell else cell
-    except ValueError:
-        return cell
-
-
-def _json_lines(path: Path) -> Iterator[bytes]:
+def _file_lines(path: Path, form: str) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            row = line.strip()
-            if not row:
-                message = f"{path.name}, line {number}: blank; one document a line."
-                raise InvalidValue(message)
-            yield row
-
-
-def _json_array(path: Path) -> Iterator[bytes]:
-    try:
-        rows = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
-    except msgspec.MsgspecError as error:
-        message = f"{path.name} is not a JSON array of documents: {error}."
-        raise InvalidValue(message) from None
-    return map(_one_line, rows)
-
-
-def _one_line(row: msgspec.Raw) -> bytes:
-    """A document of an array without the line breaks that it is written with."""
-    return msgspec.json.format(bytes(row), indent=-1)
+        yield from lines_of(file, form, path.name)
