@@ -38,7 +38,8 @@ from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
 from convexlab.web.admin import Admin
 from convexlab.web.file_sweep import sweep_for_ever
-from convexlab.web.server import Door, Served, serve as serve_app
+from convexlab.web.http_actions import Site
+from convexlab.web.server import Door, Served, serve as serve_app, serve_site
 from convexlab.web.socket import AS_USUAL, SocketOptions
 from convexlab.web.storage import Storage
 from convexlab.web.storage_asks import StorageAsks
@@ -82,6 +83,7 @@ class Address(msgspec.Struct, frozen=True):
     secret: str
     admin_key: str
     pid: int
+    site_url: str
 
 
 class Folder:
@@ -123,11 +125,12 @@ class Folder:
         write_private(file, msgspec.json.encode(keys))
         return keys
 
-    def announce(self, url: str, port: int, *, secret: str) -> None:
+    def announce(self, url: str, site_url: str, port: int, *, secret: str) -> None:
         """Write where the deployment answers."""
         self.keys = msgspec.structs.replace(self.keys, port=port)
         write_private(self.path / "keys.json", msgspec.json.encode(self.keys))
-        address = Address(url, secret, self.keys.admin_key, os.getpid())
+        key = self.keys.admin_key
+        address = Address(url, secret, key, os.getpid(), site_url)
         write_private(self.path / "address.json", msgspec.json.encode(address))
 
     def close(self) -> None:
@@ -157,6 +160,8 @@ class Options:
     Args:
         host: the address to listen on.
         port: for clients; 0 takes the last run's, or a free one.
+        site_ports: for HTTP actions: the first of these that is free; 0: any. Without,
+            they are below `/http` on the other port, where they are in any case.
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
@@ -166,6 +171,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
+    site_ports: tuple[int, ...] = ()
     secret_gate: bool = False
     idle_exit_seconds: float | None = None
     origins: tuple[str, ...] = ()
@@ -189,7 +195,7 @@ class Deployment:
         self.gateway: Gateway
         self.asks: Asks
         self.clock: SchedulerClock
-        self.url = ""
+        self.url = self.site_url = ""
         self._ticking: asyncio.Task[None]
 
     async def open(self) -> None:
@@ -219,25 +225,37 @@ class Deployment:
             instance=keys.instance,
             origins=origins,
             sockets=options.sockets,
+            site=Site(backend, tokens),
         )
 
         async def learn(pushed: PushResult) -> None:
-            backend.learn(pushed.functions, pushed.plain)
+            backend.learn(pushed)
             if tokens.believe(pushed.providers):
                 await door.recheck()
 
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
         self._add_files(door, cursor_secret)
-        served = await self._listen(door)
-        self._closing.push_async_callback(served.cleanup)
-        port = served.port
-        self._closing.callback(gateway.close, 1012, "")
-        self.url = f"http://{_host_in_url(options.host)}:{port}"
-        secret = keys.path if options.secret_gate else ""
-        self.folder.announce(self.url, port, secret=secret)
+        await self._serve(door)
         self._start_clock()
         settle_garbage()
+
+    async def _serve(self, door: Door) -> None:
+        """Open the ports, and say where they are."""
+        keys, host = self.folder.keys, _host_in_url(self.options.host)
+        secret = keys.path if self.options.secret_gate else ""
+        gate = f"/c/{secret}" if secret else ""
+        served = await self._listen(door)
+        self._closing.push_async_callback(served.cleanup)
+        self._closing.callback(self.gateway.close, 1012, "")
+        self.url = f"http://{host}:{served.port}"
+        site = await self._listen_for_site(door)
+        if site is None:
+            self.site_url = f"{self.url}{gate}/http"
+        else:
+            self._closing.push_async_callback(site.cleanup)
+            self.site_url = f"http://{host}:{site.port}{gate}"
+        self.folder.announce(self.url, self.site_url, served.port, secret=secret)
 
     def _add_files(self, door: Door, secret: bytes) -> None:
         keys, options = self.folder.keys, self.options
@@ -294,6 +312,18 @@ class Deployment:
                 return await serve_app(door, host, self.folder.keys.port)
         return await serve_app(door, host, port)
 
+    async def _listen_for_site(self, door: Door) -> Served | None:
+        """On the first port that is free.
+
+        Raises:
+            OSError: none of them is.
+        """
+        ports = self.options.site_ports
+        for port in ports[:-1]:
+            with contextlib.suppress(OSError):
+                return await serve_site(door, self.options.host, port)
+        return await serve_site(door, self.options.host, ports[-1]) if ports else None
+
     async def _idle_for(self, seconds: float) -> None:
         """Return once nobody was there for so long."""
         while True:
@@ -326,7 +356,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    site_port: int = 0,  # noqa: ARG001 - HTTP actions are not served yet
+    site_ports: tuple[int, ...] = (),
     secret_gate: bool = False,
     idle_exit_seconds: float | None = None,
     origins: tuple[str, ...] = (),
@@ -338,7 +368,7 @@ def serve(
         folder: the deployment's folder; made if missing.
         host: the address to listen on.
         port: for clients; 0 takes a free one.
-        site_port: for HTTP actions.
+        site_ports: for HTTP actions: the first of these that is free; 0: any.
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
@@ -350,6 +380,7 @@ def serve(
     options = Options(
         host=host,
         port=port,
+        site_ports=site_ports,
         secret_gate=secret_gate,
         idle_exit_seconds=idle_exit_seconds,
         origins=origins,
@@ -372,6 +403,7 @@ async def _serve(folder: Folder, options: Options) -> int:
     try:
         await deployment.open()
         say(f"convexlab serves {folder.path} at {deployment.url}")
+        say(f"HTTP actions are at {deployment.site_url}")
         await deployment.run()
     except (ConvexlabError, OSError) as error:
         say(f"convexlab cannot go on: {error}")

@@ -28,7 +28,7 @@ from convexlab import knobs
     "--site-port",
     default=3211,
     show_default=True,
-    help="For HTTP actions; 0 takes a free one.",
+    help="For HTTP actions; 0 takes a free one, as does the default if it is taken.",
 )
 @click.option(
     "--origin",
@@ -76,7 +76,7 @@ def serve(
         folder,
         host=host,
         port=_unless_said(ctx, "port", port, detached=detached),
-        site_port=_unless_said(ctx, "site_port", site_port, detached=detached),
+        site_ports=_site_ports(ctx, site_port, detached=detached),
         secret_gate=detached,
         idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
         origins=origins,
@@ -85,7 +85,17 @@ def serve(
     ctx.exit(status)
 
 
+def _site_ports(ctx: click.Context, port: int, *, detached: bool) -> tuple[int, ...]:
+    """Where HTTP actions may be; a detached deployment has them below its secret."""
+    if _is_said(ctx, "site_port"):
+        return (port,)
+    return () if detached else (port, 0)
+
+
 def _unless_said(ctx: click.Context, name: str, port: int, *, detached: bool) -> int:
     """The port that was said; a free one for a detached deployment."""
-    said = ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    return port if said or not detached else 0
+    return port if _is_said(ctx, name) or not detached else 0
+
+
+def _is_said(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT

@@ -132,7 +132,7 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     except BaseException as error:
         if is_signal(error):
             raise
-        outcome.error = _why_cancelled(error) or failed(error, prepared.world.modules)
+        outcome.error = why_cancelled(error) or failed(error, prepared.world.modules)
     await calls.end_tasks()  # A2
     return outcome
 
@@ -165,7 +165,7 @@ def cancelled(error: asyncio.CancelledError) -> Outcome:
     return Outcome(error=_cancellation(error))
 
 
-def _why_cancelled(error: BaseException) -> FunctionError | None:
+def why_cancelled(error: BaseException) -> FunctionError | None:
     """The reason, if it is this task that was cancelled and not one it waited for."""
     task = asyncio.current_task()
     if not isinstance(error, asyncio.CancelledError) or not (

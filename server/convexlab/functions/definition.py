@@ -242,7 +242,18 @@ internal_action: Final = _Decorator("action", "internal")
 
 
 def http_action(handler: Callable[..., R], /) -> FunctionDefinition[..., R]:
-    """A function that answers HTTP requests: `def serve(ctx, request)`."""
+    """A function that answers HTTP requests: `def serve(ctx, request)`.
+
+    Raises:
+        InvalidArguments: it takes anything else.
+    """
+    try:
+        inspect.signature(handler).bind(None, None)
+    except TypeError:
+        name = getattr(handler, "__name__", "serve")
+        raise InvalidArguments(
+            f"An HTTP action takes ctx and the request: `def {name}(ctx, request)`."
+        ) from None
     return FunctionDefinition(handler, kind="http_action", visibility="public")
 
 

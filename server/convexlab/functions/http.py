@@ -1,12 +1,18 @@
-"""HTTP actions as modules declare them: a router, its routes, requests and responses.
+"""HTTP actions as modules declare them: a router, its routes, and responses.
 
-Routes are declared, checked and listed; serving them is not part of this release.
+A request goes to the route for its method whose path is exactly its path, else to the
+one with the longest prefix of it. HEAD is answered by GET's.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+
+import msgspec
+from multidict import CIMultiDict
 
 from convexlab.documents.encoding import to_clean_json
 from convexlab.documents.value import normalize
@@ -14,9 +20,37 @@ from convexlab.errors import InvalidArguments
 from convexlab.functions.definition import FunctionDefinition, http_action
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Sequence
 
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+# The Fetch standard's: these have no body.
+_WITHOUT_BODY: Final = frozenset({204, 205, 304})
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+Body: TypeAlias = "str | bytes | AsyncIterator[bytes] | Iterator[bytes] | None"
+
+
+# -- routes -----------------------------------------------------------------------
+
+
+class Matching(Protocol):
+    """Whatever says which requests it is for."""
+
+    @property
+    def method(self) -> str:
+        """The request's."""
+
+    @property
+    def path(self) -> str:
+        """All of it, or how it begins."""
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether it is how it begins."""
+
+
+M = TypeVar("M", bound=Matching)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +73,40 @@ class Route:
         return getattr(self.handler.handler, "__name__", "handler")
 
 
+class RouteSpec(msgspec.Struct, frozen=True):
+    """A route as the gateway knows it; `plain` ones need a process to themselves."""
+
+    method: str
+    path: str
+    is_prefix: bool
+    plain: bool
+
+
+def match_route(routes: Iterable[M], method: str, path: str) -> M | None:
+    """The route for a request, if there is one."""
+    method = "GET" if method == "HEAD" else method
+    prefixes = []
+    for route in routes:
+        if route.method == method and path.startswith(route.path):
+            if route.is_prefix:
+                prefixes.append(route)
+            elif route.path == path:
+                return route
+    return max(prefixes, key=lambda route: len(route.path), default=None)
+
+
 class HttpRouter:
-    """`http_router()`: takes routes, longest prefix wins, an exact path before any."""
+    """`http_router()`: takes routes."""
 
     def __init__(self) -> None:
         self.routes: list[Route] = []
+
+    def specs(self) -> list[RouteSpec]:
+        """The routes as the gateway knows them."""
+        return [
+            RouteSpec(r.method, r.path, r.is_prefix, not r.handler.is_async)
+            for r in self.routes
+        ]
 
     def route(
         self,
@@ -56,7 +119,7 @@ class HttpRouter:
         """Declares a route: a decorator, or with `handler=` at once.
 
         Args:
-            path: matched exactly.
+            path: matched exactly, as it stands in the URL.
             method: GET, POST, PUT, DELETE, OPTIONS or PATCH.
             path_prefix: begins and ends with `/`; in place of `path`.
             handler: an `@http_action` of any module.
@@ -107,28 +170,56 @@ class HttpRouter:
             raise InvalidArguments(
                 f"{where!r}: paths under `/.files` are the deployment's own."
             )
+        if not where.isascii() or "?" in where or " " in where:
+            raise InvalidArguments(
+                f"{where!r}: write a path as it stands in a URL, without a query: "
+                "`/caf%C3%A9`."
+            )
         return where
+
+
+def http_router() -> HttpRouter:
+    """A router for `convex/http.py`."""
+    return HttpRouter()
+
+
+# -- responses ----------------------------------------------------------------------
 
 
 class Response:
     """What an HTTP action returns.
 
     Args:
-        body: text, bytes, None, or an async iterator of bytes.
-        status: the status code.
-        headers: by name.
+        body: text, bytes, None, or an iterator of bytes, which are sent as they come:
+            an async one in an `async def`.
+        status: the status code, 200 to 599.
+        headers: by name, or pairs, of which several may have one name.
+
+    Raises:
+        InvalidArguments: no HTTP response can be so.
     """
 
     def __init__(
         self,
-        body: str | bytes | AsyncIterator[bytes] | None = None,
+        body: Body = None,
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
     ) -> None:
+        if not isinstance(body, str | bytes | AsyncIterator | Iterator | None):
+            raise InvalidArguments(
+                f"The body of a Response is text, bytes, None or an iterator of bytes, "
+                f"and this is a {type(body).__name__}: `Response.json(…)` makes JSON of it."
+            )
+        if not 200 <= status <= 599:
+            raise InvalidArguments(f"status={status!r}: it is 200 to 599.")
+        if status in _WITHOUT_BODY and body is not None:
+            raise InvalidArguments(f"A Response with status {status} has no body.")
         self.body = body
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: CIMultiDict[str] = _headers(headers)
+        if isinstance(body, str):
+            self.headers.setdefault("Content-Type", "text/plain;charset=UTF-8")
 
     @classmethod
     def json(
@@ -136,17 +227,30 @@ class Response:
         value: object,
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
     ) -> Response:
         """A response whose body is the value as JSON."""
-        text = to_clean_json(normalize(value, "the response"))
-        return cls(
-            text,
+        made = cls(
+            to_clean_json(normalize(value, "the response")),
             status=status,
-            headers={"content-type": "application/json", **(headers or {})},
+            headers=headers,
         )
+        made.headers.setdefault("Content-Type", "application/json")
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
 
 
-def http_router() -> HttpRouter:
-    """A router for `convex/http.py`."""
-    return HttpRouter()
+def _headers(
+    given: Mapping[str, str] | Sequence[tuple[str, str]] | None,
+) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict(given or ())
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise InvalidArguments(
+                f"The header {name!r} is a {type(value).__name__}: headers are text."
+            )
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise InvalidArguments(f"{name}: {value!r} cannot be a header.")
+    return headers

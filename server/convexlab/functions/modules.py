@@ -25,6 +25,7 @@ import hashlib
 import inspect
 import re
 import sys
+import threading
 import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
     from convexlab.functions.auth_config import Provider
     from convexlab.functions.crons import CronSpec
     from convexlab.functions.definition import Kind, Visibility
+    from convexlab.functions.http import RouteSpec
 
+_HTTP: Final = "http"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
@@ -282,14 +285,14 @@ class ModuleSet:
 
     Attributes:
         versions: each module's version by path.
+        deployment: the name of the one whose modules these are; *set by* who runs them.
     """
 
-    def __init__(
-        deployment: the name of the one whose modules these are; *set by* who runs them.
-        self,
-        sources: Iterable[ModuleSource],
     deployment = ""
 
+    def __init__(
+        self,
+        sources: Iterable[ModuleSource],
         *,
         previous: ModuleSet | None = None,
         now_ms: float = 0.0,
@@ -314,6 +317,9 @@ class ModuleSet:
         self._loaded: dict[str, LoadedModule] = {}
         self._found: dict[str, FunctionDefinition[..., Any]] = {}
         self._changeable: dict[str, list[LoadedModule]] = {}
+        self._router: HttpRouter | None = None
+        # Only action runners load on one thread what another may ask for.
+        self._loading = threading.RLock()
         if previous is not None:
             for path, loaded in previous._loaded.items():  # noqa: SLF001
                 if previous.versions[path] == self.versions.get(path):
@@ -362,16 +368,35 @@ class ModuleSet:
         Raises:
             PushFailed: it cannot be run, or breaks a rule; names the line.
         """
-        loaded = self._loaded.get(path)
-        if loaded is None:
-            loaded = self._run(self._parsed[path])
-            try:
-                loaded.publish()
-            except Refused as error:
-                del self._loaded[path]
-                raise PushFailed(str(error), path=path, line=error.line) from None
-            loaded.remember()
+        with self._loading:
+            return self._loaded.get(path) or self._load(path)
+
+    def _load(self, path: str) -> LoadedModule:
+        loaded = self._run(self._parsed[path])
+        try:
+            loaded.publish()
+        except Refused as error:
+            del self._loaded[path]
+            raise PushFailed(str(error), path=path, line=error.line) from None
+        loaded.remember()
         return loaded
+
+    @property
+    def knows_router(self) -> bool:
+        """Whether `router` answers at once, without loading anything."""
+        return self._router is not None or _HTTP not in self._parsed
+
+    def router(self) -> HttpRouter | None:
+        """The router of the module `http`; None if there is no such module.
+
+        Raises:
+            PushFailed: the module does not load.
+        """
+        if self._router is None and _HTTP in self._parsed:
+            router = vars(self.load(_HTTP).namespace).get(_HTTP)
+            assert isinstance(router, HttpRouter), "a push has seen to it"
+            self._router = router
+        return self._router
 
     def load_all(self) -> None:
         """Every module: a process that is about to serve runs them beforehand."""
@@ -584,10 +609,11 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
         found = [
             _spec(modules, path, name, function)
             for name, function in loaded.functions.items()
+            if function.kind != "http_action"  # reached by routes, not by name
         ]
         functions += sorted(found, key=_line_and_name)
-        if path == "http" and isinstance(
-            router := vars(loaded.namespace).get("http"), HttpRouter
+        if path == _HTTP and isinstance(
+            router := vars(loaded.namespace).get(_HTTP), HttpRouter
         ):
             functions += [
                 _route_spec(route.method, route.shown) for route in router.routes
@@ -598,6 +624,12 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
 def plain_actions(functions: Iterable[FunctionSpec]) -> list[str]:
     """The paths of the actions that need a process to themselves."""
     return [f.path for f in functions if f.kind == "action" and not f.is_async]
+
+
+def routes_of(modules: ModuleSet) -> list[RouteSpec] | None:
+    """The routes of the HTTP router; None if there is none."""
+    router = modules.router()
+    return None if router is None else router.specs()
 
 
 def _line_and_name(spec: FunctionSpec) -> tuple[int, str]:

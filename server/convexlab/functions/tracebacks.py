@@ -14,13 +14,14 @@ import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from convexlab import knobs
-from convexlab.errors import CallerError, ConvexError
+from convexlab.errors import CallerError, ConvexError, FunctionFailed
 from convexlab.functions.determinism import USER_FILES
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _MAX_FRAMES = 40
+_FRAMES = re.compile(rf'^  File "{USER_FILES}', re.MULTILINE)
 _AWAITED = "can't be used in 'await' expression"
 
 
@@ -95,9 +96,18 @@ def hint_for(error: BaseException) -> str:
     return ""
 
 
+def split_error(message: str) -> tuple[str, str]:
+    """What `format_error` said, as the sentence and the user's frames."""
+    found = _FRAMES.search(message)
+    at = len(message) if found is None else found.start()
+    return message[:at].rstrip(), message[at:]
+
+
 def format_error(error: BaseException, sources: SourceLines) -> str:
     """An uncaught error as clients get it: what it says, then where it was."""
     lines = [f"Uncaught {describe(error)}", *user_frames(error, sources)]
+    if isinstance(error, FunctionFailed) and error.traceback:
+        lines += ["In the function that was called:", error.traceback]
     seen = {id(error)}
     cause = error
     while True:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from convexlab.errors import ConvexlabError, NotAllowed, NotFound
-from convexlab.functions.definition import camel_case
+from convexlab.errors import ConvexlabError
 from convexlab.functions.processes import messages
+from convexlab.functions.processes.exchange import Exchange
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.push import Pusher
 from convexlab.functions.processes.supervisor import Answered, Supervisor
@@ -28,12 +28,15 @@ from convexlab.sync.backend import (
     Reply,
     RunError,
 )
+from convexlab.sync.known import KnownFunctions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from convexlab.functions.processes.exchange import HttpCall
     from convexlab.functions.processes.push import Deployed
+    from convexlab.sync.known import Functions
 
 
 class ProcessBackend:
@@ -52,38 +55,19 @@ class ProcessBackend:
         # The deployment's variables, as actions see them.
         self.environment: Callable[[], Mapping[str, str]] = dict
         self._listener: Listener | None = None
-        self._kinds: dict[str, FunctionKind] = {}
-        self._internal: set[str] = set()
-        self._plain: set[str] = set()
+        self._known = KnownFunctions()
 
     async def open(self) -> Deployed:
         """Start the processes; what is deployed."""
         await self.supervisor.open()
         self.ts = self.supervisor.ts
         deployed = await self.pusher.describe(counts=False)
-        self.learn(deployed.functions, deployed.plain)
+        self.learn(deployed)
         return deployed
 
-    def learn(self, functions: Sequence[dict[str, Any]], plain: Sequence[str]) -> None:
-        """Take in what is deployed.
-
-        Args:
-            functions: function-spec items.
-            plain: the paths of the actions that are plain `def`s.
-        """
-        named = {
-            path: item
-            for item in functions
-            if "identifier" in item
-            for path in _spellings(item["identifier"])
-        }
-        self._kinds = {p: item["functionType"].lower() for p, item in named.items()}
-        self._internal = {
-            path
-            for path, item in named.items()
-            if item["visibility"]["kind"] == "internal"
-        }
-        self._plain = {spelling for path in plain for spelling in _spellings(path)}
+    def learn(self, deployed: Functions) -> None:
+        """Take in what is deployed."""
+        self._known = KnownFunctions(deployed)
 
     def listen(self, listener: Listener) -> None:
         """See `Backend.listen`."""
@@ -144,7 +128,7 @@ class ProcessBackend:
     async def run_action(self, call: ActionCall) -> ActionRun:
         """See `Backend.run_action`."""
         # N.B. what is due has just been found by the writer, whatever is known here.
-        refused = None if call.entry else self._refused(call)
+        refused = None if call.entry else self._known.why_not(call)
         if refused is not None:
             return ActionRun(error=refused)
         message = messages.RunAction(
@@ -157,7 +141,7 @@ class ProcessBackend:
             dict(self.environment()),
         )
         run = self.supervisor.runners.run(
-            message, is_plain=call.path in self._plain, caller=call.within
+            message, is_plain=self._known.is_plain(call.path), caller=call.within
         )
         run.entry = run.entry or call.entry
         done = await run.done
@@ -167,25 +151,33 @@ class ProcessBackend:
             done.value, _run_error(done.failure), tuple(done.log_lines), run.newest_ts
         )
 
-    def _refused(self, call: ActionCall) -> RunError | None:
-        """What no runner need be asked for: there is no such action."""
-        kind, admin = self.kind(call.path), call.caller.admin
-        if kind is None or (call.path in self._internal and not admin):
-            public = "" if admin else "public "
-            text = f"Could not find {public}function for '{call.path}'."
-            return RunError(text, code=NotFound.code)
-        if kind != "action":
-            module, _, name = call.path.partition(":")
-            text = (
-                f"Trying to execute {module}.js:{name} as Action, "
-                f"but it is defined as {kind.capitalize()}."
-            )
-            return RunError(text, code=NotAllowed.code)
-        return None
+    def begin_http(self, call: HttpCall) -> Exchange | str:
+        """Have a request answered by the HTTP action that its route names, once.
+
+        Returns:
+            The exchange; or, for want of a route, what to say.
+        """
+        route = self._known.route(call.method, call.path)
+        if isinstance(route, str):
+            return route
+        message = messages.RunHttp(
+            self.supervisor.next_number(),
+            call.method,
+            call.url,
+            call.path,
+            call.headers,
+            call.body,
+            call.more,
+            call.identity,
+            dict(self.environment()),
+        )
+        exchange = Exchange(message.number, uploads=call.more)
+        self.supervisor.runners.run(message, is_plain=route.plain, exchange=exchange)
+        return exchange
 
     def kind(self, path: str) -> FunctionKind | None:
         """See `Backend.kind`."""
-        return self._kinds.get(path if ":" in path else f"{path}:default")
+        return self._known.kind(path)
 
     def show_versions(self, tables: Collection[int]) -> None:
         """See `Backend.show_versions`."""
@@ -205,13 +197,6 @@ class ProcessBackend:
                     group.previous, group.ts, group.touched, replies, group.versions
                 )
             )
-
-
-def _spellings(identifier: str) -> set[str]:
-    """How clients may name a function: as it is, and as JavaScript spells it."""
-    path = identifier.replace(".js:", ":")
-    module, _, name = path.partition(":")
-    return {path, f"{module}:{camel_case(name)}"}
 
 
 def _outcome(reply: messages.Reply | ConvexlabError) -> MutationRun | ConvexlabError:

@@ -6,13 +6,15 @@ collapsed, and the secret prefix of the addresses for clients is taken off.
     http://127.0.0.1:PORT/c/<secret>/api/query     inside: as Convex has it
     http://127.0.0.1:PORT/api/query                outside: with the admin key only
     ws://127.0.0.1:PORT/api/sync                   outside: the key first, then the rest
+    http://127.0.0.1:PORT/c/<secret>/http/hook     HTTP actions: as their clients wrote it
 
 Loopback is open to every program and every page on the machine, so a deployment with
 a secret answers nothing outside to whoever does not show its key; web origins that
 were named are let in. A deployment without a secret has no such gate.
 
 Browsers ask first: everything inside answers CORS with the origin that asks, and
-credentials, as official clients need. Whoever may not come in gets no such answer.
+credentials, as official clients need. Whoever may not come in gets no such answer, and
+HTTP actions say themselves who may read them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -46,22 +48,36 @@ if TYPE_CHECKING:
 
     from convexlab.auth.tokens import Tokens
     from convexlab.sync.gateway import Gateway
+    from convexlab.web.http_actions import Site
 
 _log = logging.getLogger(__name__)
 
 _SLASHES: Final = re.compile("/{2,}")
 _SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
+# Where the site is on the port for clients, in a path as it was written.
+_SITE: Final = re.compile(r"/+http(?=/|$)")
+_SECRET: Final = re.compile(r"/+c/+[^/]*(?=/|$)")
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+AnswerVisit = Callable[[web.BaseRequest, "_Visit"], Awaitable[web.StreamResponse]]
 AnswerRest = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A request as the door sees it: the path behind the secret, and whether in."""
+    """A request as the door sees it: the path behind the secret, and whether in.
+
+    `path` is cleaned, `written` as it came.
+    """
 
     path: str
+    written: str
     inside: bool
+
+    def below(self, prefix: re.Pattern[str]) -> _Visit:
+        """The same without what `prefix` matches of the path as it came."""
+        rest = prefix.sub("", self.written, count=1)
+        return replace(self, written=rest or "/")
 
 
 class Door:
@@ -74,6 +90,7 @@ class Door:
         instance: the deployment's name.
         origins: web origins that are let in without the secret; may change.
         sockets: how WebSockets are served.
+        site: answers HTTP actions.
     """
 
     def __init__(
@@ -85,11 +102,13 @@ class Door:
         instance: str = "convexlab",
         origins: Collection[str] = (),
         sockets: SocketOptions = AS_USUAL,
+        site: Site | None = None,
     ) -> None:
         self.api = Api(gateway, tokens)
         self._sockets = Sockets(gateway, tokens, sockets)
         self._secret = None if secret is None else secret.encode()
         self._origins = origins
+        self._site = site
         self._exact: dict[tuple[str, str], Answer] = {}
         self._below: list[tuple[str, str, AnswerRest]] = []
         self._add_functions()
@@ -116,36 +135,55 @@ class Door:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         visit = self._visit(request)
+        if self._site is not None and _SITE.match(visit.path):
+            return await self._guarded(request, visit.below(_SITE), self._on_site)
         if visit.inside and request.method == "OPTIONS":
             return web.Response(headers=cors(request))
-        try:
-            response = await self._answer(request, visit)
-        except web.HTTPRequestEntityTooLarge:
-            response = _refused(413, "RequestTooLarge", _too_large())
-        except ConvexlabError as error:
-            response = _refused(error.http_status, error.code, error.message)
-        except web.HTTPException:
-            raise
-        except Exception:  # noqa: BLE001 - the server's edge: no other request fails
-            _log.exception("%s %s failed", request.method, visit.path)
-            response = _refused(500, "InternalServerError", "Your request failed.")
+        response = await self._guarded(request, visit, self._answer)
         if visit.inside and not response.prepared:
             response.headers.update(cors(request))
         return response
 
+    async def answer_site(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request to the site's own port."""
+        return await self._guarded(request, self._visit(request), self._on_site)
+
+    async def _guarded(
+        self, request: web.BaseRequest, visit: _Visit, answer: AnswerVisit
+    ) -> web.StreamResponse:
+        """An answer; what went wrong, as a client is told it."""
+        try:
+            return await answer(request, visit)
+        except web.HTTPRequestEntityTooLarge as error:
+            return _refused(413, "RequestTooLarge", error.text or "")
+        except ConvexlabError as error:
+            return _refused(error.http_status, error.code, error.message)
+        except web.HTTPException:
+            raise
+        except Exception:  # noqa: BLE001 - the server's edge: no other request fails
+            _log.exception("%s %s failed", request.method, visit.path)
+            return _refused(500, "InternalServerError", "Your request failed.")
+
     def _visit(self, request: web.BaseRequest) -> _Visit:
-        path = _SLASHES.sub("/", request.path)
+        path, written = _SLASHES.sub("/", request.path), request.rel_url.raw_path
         if self._secret is None:
-            return _Visit(path, inside=True)
+            return _Visit(path, written, inside=True)
         if path.startswith("/c/"):
             given, slash, rest = path.removeprefix("/c/").partition("/")
-            known = hmac.compare_digest(given.encode(), self._secret)
-            return (
-                _Visit(slash + rest or "/", inside=True)
-                if known
-                else _Visit("", inside=False)
-            )
-        return _Visit(path, inside=request.headers.get("Origin") in self._origins)
+            if not hmac.compare_digest(given.encode(), self._secret):
+                return _Visit("", "", inside=False)
+            visit = _Visit(slash + rest or "/", written, inside=True)
+            return visit.below(_SECRET)
+        named = request.headers.get("Origin") in self._origins
+        return _Visit(path, written, inside=named)
+
+    async def _on_site(
+        self, request: web.BaseRequest, visit: _Visit
+    ) -> web.StreamResponse:
+        assert self._site is not None, "whoever has a site has answers"
+        if not visit.inside:
+            await self._expect_admin(request)
+        return await self._site.answer(request, visit.written)
 
     async def _answer(
         self, request: web.BaseRequest, visit: _Visit
@@ -213,14 +251,16 @@ class Door:
 
 
 class Served:
-    """A door that is open: where, and until when.
+    """A port that is open, until it is closed.
 
     Args:
         runner: listens.
-        pulse: keeps the sockets alive.
+        pulse: keeps the sockets alive, where there are any.
     """
 
-    def __init__(self, runner: web.ServerRunner, pulse: asyncio.Task[None]) -> None:
+    def __init__(
+        self, runner: web.ServerRunner, pulse: asyncio.Task[None] | None = None
+    ) -> None:
         self._runner = runner
         self._pulse = pulse
 
@@ -231,22 +271,39 @@ class Served:
 
     async def cleanup(self) -> None:
         """Close it, and every connection."""
-        self._pulse.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pulse
+        if self._pulse is not None:
+            self._pulse.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pulse
         await self._runner.cleanup()
 
 
 async def serve(door: Door, host: str, port: int) -> Served:
-    """Open a door; port 0 picks one.
-
-    There is one route, the door's own, so aiohttp's router is left out: it would
-    cost more than most answers.
+    """Open a door to clients; port 0 picks one.
 
     Raises:
         OSError: the port is taken.
     """
-    server = web.Server(door.answer, request_factory=_request, access_log=None)
+    runner = await _listen(door.answer, host, port)
+    return Served(runner, asyncio.create_task(door.beat(), name="socket pulse"))
+
+
+async def serve_site(door: Door, host: str, port: int) -> Served:
+    """Open a port for HTTP actions alone; port 0 picks one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    return Served(await _listen(door.answer_site, host, port))
+
+
+async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
+    """Have every request to a port answered.
+
+    There is one route, so aiohttp's router is left out: it would cost more than most
+    answers.
+    """
+    server = web.Server(answer, request_factory=_request, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=knobs.CLOSE_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=knobs.LISTEN_BACKLOG)
@@ -255,7 +312,7 @@ async def serve(door: Door, host: str, port: int) -> Served:
     except OSError:
         await runner.cleanup()
         raise
-    return Served(runner, asyncio.create_task(door.beat(), name="socket pulse"))
+    return runner
 
 
 def _request(
@@ -279,10 +336,6 @@ def _request(
 def _refused(status: int, code: str, message: str) -> web.Response:
     body = encode(Refusal(code, message))
     return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _too_large() -> str:
-    return f"The request is larger than {knobs.MAX_BODY_BYTES >> 20} MiB."
 
 
 def _says(text: str) -> Answer:

@@ -40,7 +40,7 @@ ROLES = {
     "reader": reader.run,
     "analyst": analyst.run,
     "shared_runner": action_runner.run_shared,
-    "plain_runner": action_runner.run_alone,
+    "plain_runner": action_runner.run_plain,
 }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,14 +14,11 @@ from convexlab.errors import (
     NotFound,
     PushFailed,
 )
-from convexlab.functions.determinism import USER_FILES
 from convexlab.functions.processes.messages import Failure
+from convexlab.functions.tracebacks import split_error
 
 if TYPE_CHECKING:
     from convexlab.functions.runner import Outcome
-
-
-_FRAMES: Final = re.compile(rf'^  File "{USER_FILES}', re.MULTILINE)
 
 
 def failure_of(outcome: Outcome) -> Failure | None:
@@ -61,9 +57,7 @@ def error_from(failure: Failure) -> ConvexlabError:
 
 def raised_from(failure: Failure) -> ConvexlabError:
     """The error of a function, as its caller in Python gets it."""
-    found = _FRAMES.search(failure.message)
-    at = len(failure.message) if found is None else found.start()
-    sentence, traceback = failure.message[:at].rstrip(), failure.message[at:]
+    sentence, traceback = split_error(failure.message)
     raised: ConvexlabError
     if failure.data is not None:
         raised = ConvexError(from_wire(failure.data))

@@ -5,8 +5,9 @@ JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
                 ReadHistory, Import, BeginPush, CheckDocuments, FinishPush, AbortPush,
-                Recover, Advance, AskStatus, RunAction, CancelRun, Told
-    process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask
+                Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
+    process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask, Head
+    both    ──▶ Part, Took
 """
 
 from __future__ import annotations
@@ -260,6 +261,52 @@ class RunAction(Message, frozen=True):
     environment: dict[str, str]
 
 
+class RunHttp(Message, frozen=True):
+    """Answer a request with the HTTP action that its route names, once.
+
+    Args:
+        number: of the run.
+        method, url, headers: of the request.
+        path: what routes are matched with.
+        body: what there is of its body.
+        more: the rest comes as Parts.
+        identity: JSON of who is asking, if anybody.
+        environment: the deployment's variables.
+    """
+
+    number: int
+    method: str
+    url: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    more: bool
+    identity: bytes | None
+    environment: dict[str, str]
+
+
+class Part(Message, frozen=True):
+    """The next part of a body, of the request or of the response."""
+
+    number: int
+    data: bytes
+    more: bool
+
+
+class Took(Message, frozen=True):
+    """So much of a body was read: so much more may come."""
+
+    number: int
+    size: int
+
+
+class Gone(Message, frozen=True):
+    """The client went away: no more of the request comes, no response is read."""
+
+    number: int
+    reason: str
+
+
 class CancelRun(Message, frozen=True):
     """Cancel a run that can be cancelled: an `async def`'s."""
 
@@ -299,6 +346,10 @@ ToProcess: TypeAlias = (
     | Advance
     | AskStatus
     | RunAction
+    | RunHttp
+    | Part
+    | Took
+    | Gone
     | CancelRun
     | Told
     | Stop
@@ -376,6 +427,16 @@ class ActionDone(Message, frozen=True):
     log_lines: list[str]
 
 
+class Head(Message, frozen=True):
+    """The head of a response, and its body or, with `more`, nothing of it yet."""
+
+    number: int
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    more: bool
+
+
 class Misplaced(Message, frozen=True):
     """A run that was not begun: it belongs to the other kind of runner."""
 
@@ -407,7 +468,17 @@ class Note(Message, frozen=True):
 
 
 FromProcess: TypeAlias = (
-    Ready | QueryDone | Group | Answer | Note | ActionDone | Misplaced | Ask
+    Ready
+    | QueryDone
+    | Group
+    | Answer
+    | Note
+    | ActionDone
+    | Misplaced
+    | Ask
+    | Head
+    | Part
+    | Took
 )
 
 to_process_decoder = msgspec.msgpack.Decoder(list[ToProcess])

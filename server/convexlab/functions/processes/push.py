@@ -23,6 +23,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotFound, ProcessDied, PushFailed
 from convexlab.functions.auth_config import Provider
+from convexlab.functions.http import RouteSpec
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import (
     AbortPush,
@@ -93,6 +94,7 @@ class PushResult(msgspec.Struct, frozen=True):
         tables: the schema's tables.
         providers: whose tokens are believed.
         plain: the paths of the actions that are plain `def`s.
+        routes: of the HTTP router; None if there is none.
     """
 
     functions: list[dict[str, Any]]
@@ -102,6 +104,7 @@ class PushResult(msgspec.Struct, frozen=True):
     tables: list[str]
     providers: list[Provider] = []
     plain: list[str] = []
+    routes: list[RouteSpec] | None = None
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -113,6 +116,7 @@ class Deployed(msgspec.Struct, frozen=True):
     tables: list[dict[str, Any]]
     providers: list[Provider] = []
     plain: list[str] = []
+    routes: list[RouteSpec] | None = None
     descriptions: dict[str, str] = {}
     schema: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -128,6 +132,7 @@ class Analyzed(msgspec.Struct, frozen=True):
     providers: list[Provider] = []
     crons: msgspec.Raw = msgspec.Raw(b"[]")
     plain: list[str] = []
+    routes: list[RouteSpec] | None = None
 
 
 class Pusher:
@@ -207,6 +212,7 @@ class Pusher:
             tables=analyzed.tables,
             providers=analyzed.providers,
             plain=analyzed.plain,
+            routes=analyzed.routes,
         )
         if request.dry_run:
             _body(await ask(analyst, CheckDocuments(number(), schema)))

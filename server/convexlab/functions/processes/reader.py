@@ -28,7 +28,7 @@ from convexlab.engine.transaction import Transaction
 from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
 from convexlab.functions import system_queries
 from convexlab.functions.auth_config import auth_providers
-from convexlab.functions.modules import function_specs, plain_actions
+from convexlab.functions.modules import function_specs, plain_actions, routes_of
 from convexlab.functions.processes.deployed import (
     Deployed,
     identity_of,
@@ -296,6 +296,7 @@ class Reader:
                     "functions": [spec.to_json() for spec in functions],
                     "providers": auth_providers(known),
                     "plain": plain_actions(functions),
+                    "routes": routes_of(known),
                     "descriptions": {
                         spec.path: spec.description
                         for spec in functions

@@ -29,21 +29,32 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convexlab import knobs
-from convexlab.errors import Closing, ConvexlabError, Overloaded, ProcessDied
+from convexlab.errors import (
+    Closing,
+    ConvexlabError,
+    Overloaded,
+    ProcessDied,
+    Unavailable,
+)
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import (
     ActionDone,
     Ask,
     CancelRun,
     Failure,
+    Head,
     Misplaced,
+    Part,
     RunAction,
+    RunHttp,
     Told,
+    Took,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from convexlab.functions.processes.exchange import Exchange
     from convexlab.functions.processes.worker import Worker
 
 SHARED = "shared_runner"
@@ -59,6 +70,7 @@ class Run:
         is_plain: whether it needs a process of its own.
         caller: the run that called it, if an action did.
         done: what it came to.
+        exchange: the bodies, of a request to an HTTP action.
         newest_ts: of the commits that it made.
         deadline: in the loop's time; *set when* it is handed to a runner.
         questions: what it has asked and was not told yet.
@@ -66,10 +78,11 @@ class Run:
             nothing has.
     """
 
-    message: RunAction
+    message: RunAction | RunHttp
     is_plain: bool
     caller: Run | None
     done: asyncio.Future[ActionDone]
+    exchange: Exchange | None = None
     newest_ts: int = 0
     deadline: float = float("inf")
     timer: asyncio.TimerHandle | None = None
@@ -118,6 +131,7 @@ class Question:
     body: bytes
 
 
+FromRunner: TypeAlias = ActionDone | Misplaced | Ask | Head | Part | Took
 Answerer: TypeAlias = "Callable[[Question], Awaitable[bytes | Failure]]"
 
 
@@ -203,14 +217,27 @@ class Runners:
     # -- calls ----------------------------------------------------------------------
 
     def run(
-        self, message: RunAction, *, is_plain: bool, caller: Run | None = None
+        self,
+        message: RunAction | RunHttp,
+        *,
+        is_plain: bool,
+        caller: Run | None = None,
+        exchange: Exchange | None = None,
     ) -> Run:
         """Have an action run, once; `done` of what is returned gets the outcome.
 
         A failure in the outcome says also that it was killed or cancelled. An
         exception says that it was not begun.
+
+        Args:
+            message: the call.
+            is_plain: whether it needs a process of its own.
+            caller: the run that calls it, if an action does.
+            exchange: the bodies, of a request.
         """
-        run = Run(message, is_plain, caller, self._loop.create_future())
+        run = Run(message, is_plain, caller, self._loop.create_future(), exchange)
+        if exchange is not None:
+            run.done.add_done_callback(exchange.over)
         refusal = self._refusal(run)
         if refusal is not None:
             run.done.set_exception(refusal)
@@ -271,6 +298,8 @@ class Runners:
             run.deadline = min(run.deadline, run.caller.deadline)
         run.timer = self._loop.call_at(run.deadline, self._overdue, run, runner)
         runner.worker.send(run.message)
+        if run.exchange is not None:
+            run.exchange.begin(runner.worker)
 
     async def _add(self, pool: _Pool) -> None:
         try:
@@ -293,7 +322,7 @@ class Runners:
 
     # -- what comes back --------------------------------------------------------------
 
-    def received(self, worker: Worker, message: ActionDone | Misplaced | Ask) -> None:
+    def received(self, worker: Worker, message: FromRunner) -> None:
         """Take in a message of a runner's."""
         pool = self._pools[worker.role]
         runner = next(r for r in pool.runners if r.worker is worker)
@@ -304,6 +333,10 @@ class Runners:
                 self._give_back(pool, runner, message.number)
             case Ask():
                 self._asked(runner, message)
+            case Head() | Part() | Took():
+                run = runner.runs.get(message.number)
+                if run is not None and run.exchange is not None:
+                    run.exchange.hear(message)
 
     def _done(self, pool: _Pool, runner: _Runner, done: ActionDone) -> None:
         run = runner.runs.pop(done.number, None)
@@ -318,9 +351,12 @@ class Runners:
         run = runner.runs.pop(number, None)
         if run is not None:
             self._let_go(run)
-            run.is_plain = not run.is_plain
-            self._pool_of(run).waiting.append(run)
-            self._dispatch(self._pool_of(run))
+            if run.exchange is not None and run.exchange.uploads:
+                self._refuse(run, Unavailable("A push has just changed it; try again."))
+            else:
+                run.is_plain = not run.is_plain
+                self._pool_of(run).waiting.append(run)
+                self._dispatch(self._pool_of(run))
         self._rest(pool, runner)
 
     def _rest(self, pool: _Pool, runner: _Runner) -> None:

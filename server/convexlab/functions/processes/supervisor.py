@@ -49,8 +49,10 @@ from convexlab.functions.processes.messages import (
     Failure,
     FromProcess,
     Group,
+    Head,
     Misplaced,
     Note,
+    Part,
     QueryDone,
     RaiseClock,
     ReadDue,
@@ -60,6 +62,7 @@ from convexlab.functions.processes.messages import (
     RunMutation,
     RunQuery,
     ShowVersions,
+    Took,
 )
 from convexlab.functions.processes.runners import Runners
 from convexlab.functions.processes.worker import Worker
@@ -361,7 +364,7 @@ class Supervisor:
                 self._publish(message)
             case Answer():
                 self._answered(worker, message)
-            case ActionDone() | Misplaced() | Ask():
+            case ActionDone() | Misplaced() | Ask() | Head() | Part() | Took():
                 self.runners.received(worker, message)
             case Ready() | Note():
                 raise InternalError(f"the worker handles {type(message).__name__}")
