@@ -259,11 +259,17 @@ class _Context:
 class ActionCtx(_Context):
     """What an `async def` action is given; every call is awaited."""
 
-    __slots__ = ("_calls", "_identity")
+    __slots__ = ("_calls", "_identity", "_now_ns")
 
-    def __init__(self, calls: AsyncCalls, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        calls: AsyncCalls,
+        identity: Identity | None = None,
+        now_ns: Callable[[], int] = _now_ns,
+    ) -> None:
         self._calls = calls
         self._identity = identity
+        self._now_ns = now_ns
 
     @property
     def auth(self) -> AsyncAuth:
@@ -277,7 +283,7 @@ class ActionCtx(_Context):
 
     def now(self) -> Call[int]:
         """The time in ms since 1970."""
-        return self._calls.call("ctx.now", lambda: _said(_now_ns() // 1_000_000))
+        return self._calls.call("ctx.now", lambda: _said(self._now_ns() // 1_000_000))
 
     @overload
     def run_query(
@@ -356,11 +362,17 @@ class ActionCtx(_Context):
 class SyncActionCtx(_Context):
     """What a plain `def` action is given; every call blocks. Any thread may call."""
 
-    __slots__ = ("_ask", "_identity")
+    __slots__ = ("_ask", "_identity", "_now_ns")
 
-    def __init__(self, ask: PlainAsk, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        ask: PlainAsk,
+        identity: Identity | None = None,
+        now_ns: Callable[[], int] = _now_ns,
+    ) -> None:
         self._ask = ask
         self._identity = identity
+        self._now_ns = now_ns
 
     @property
     def auth(self) -> SyncAuth:
@@ -374,7 +386,7 @@ class SyncActionCtx(_Context):
 
     def now(self) -> int:
         """The time in ms since 1970."""
-        return _now_ns() // 1_000_000
+        return self._now_ns() // 1_000_000
 
     @overload
     def run_query(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ from convexlab.functions.runner import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from convexlab.documents.validator import TableNumbers
     from convexlab.functions.action_context import AsyncAsk, PlainAsk
@@ -54,11 +55,13 @@ class World:
         modules: the deployment's, as they are when it begins.
         tables: name to number, to check ids by.
         environment: the deployment's variables.
+        now_ns: the clock.
     """
 
     modules: ModuleSet
     tables: TableNumbers
     environment: Mapping[str, str] = field(default_factory=dict)
+    now_ns: Callable[[], int] = time.time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     determinism.begin(run)
     action_context.begin(calls)
     try:
-        ctx = ActionCtx(calls, prepared.asked.identity)
+        world = prepared.world
+        ctx = ActionCtx(calls, prepared.asked.identity, world.now_ns)
         result = prepared.definition.handler(ctx, **prepared.arguments())
         if inspect.isawaitable(result):
             result = await result
@@ -143,7 +147,8 @@ def run_plain(prepared: Prepared, ask: PlainAsk) -> Outcome:
     outcome = Outcome(log_lines=run.log.lines)
     with determinism.inside(run):
         try:
-            ctx = SyncActionCtx(ask, prepared.asked.identity)
+            world = prepared.world
+            ctx = SyncActionCtx(ask, prepared.asked.identity, world.now_ns)
             result = prepared.definition.handler(ctx, **prepared.arguments())
             prepared.conclude(outcome, result)
         except BaseException as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from convexlab.functions.execution import Execution
 
-_READABLE_SYSTEM_TABLES: Final = ("_storage", "_scheduled_functions")
+_READABLE_SYSTEM_TABLES: Final = ("_storage", "_scheduled_functions", "_cron_jobs")
 
 
 class _Reader:

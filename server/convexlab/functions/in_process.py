@@ -1,0 +1,399 @@
+"""A deployment inside one process: its store, its code, its clock and its chance.
+
+The runtime of functions without the processes around it, for `convexlab.testing`:
+each call is run to its end before the next, on a store in memory, and time is what
+this says. What a deployment does by itself (due functions, crons) happens when the
+clock is turned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.engine import backfill
+from convexlab.engine.committer import Committer
+from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.limits import NO_LIMITS
+from convexlab.engine.persistence.memory import MemoryPersistence
+from convexlab.errors import CallerError, ConvexlabError, NotAllowed
+from convexlab.functions import (
+    action_scheduler,
+    cron_runs,
+    determinism,
+    scheduled,
+    system_mutations,
+    timetable,
+)
+from convexlab.functions.action_context import watch_tasks
+from convexlab.functions.action_run import (
+    Asked,
+    Prepared,
+    World,
+    prepare,
+    run_async,
+    run_plain,
+)
+from convexlab.functions.context import MutationCtx
+from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
+from convexlab.functions.processes.failures import (
+    error_from,
+    failure_from,
+    failure_of,
+    raised_from,
+)
+from convexlab.functions.processes.messages import (
+    AbortPush,
+    BeginPush,
+    FinishPush,
+    Source,
+)
+from convexlab.functions.processes.schema_push import SchemaPush
+from convexlab.functions.runner import Outcome, run as run_function
+from convexlab.functions.scheduled import UNSCHEDULED, Ended, Scheduling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.engine.transaction import Transaction
+    from convexlab.functions.identity import Identity
+    from convexlab.functions.timetable import Due, Played
+
+T = TypeVar("T")
+
+_CALL_NS: Final = 1_000_000
+_CURSOR_SECRET: Final = b"the cursors of a test"
+
+
+class InProcess:
+    """See the module.
+
+    Args:
+        now_ns: where its clock begins.
+        seed: what ids and random numbers come from.
+    """
+
+    def __init__(self, now_ns: int, seed: int) -> None:
+        self.now_ns = now_ns
+        self._chance = random.Random(seed)  # noqa: S311 - the same in every run
+        self._committer = Committer(
+            MemoryPersistence(),
+            now_ns=lambda: self.now_ns,
+            random_bytes=self._chance.randbytes,
+        )
+        self._pushes = SchemaPush(self._committer, splay=cron_runs.no_splay)
+        self._modules = ModuleSet([])
+        # Actions run on threads of their own; one call at a time is run for them.
+        self._lock = threading.RLock()
+
+    # -- calls ----------------------------------------------------------------------
+
+    def call(
+        self,
+        kind: Literal["query", "mutation", "action"],
+        path: str,
+        values: dict[str, Any],
+        identity: Identity | None,
+    ) -> Any:
+        """Run a function; its value, or what it raised.
+
+        Raises:
+            ConvexlabError: as `db` raises it.
+        """
+        outcome = self._outcome(kind, path, to_stored(values), identity)
+        _show(path, outcome)
+        failure = failure_of(outcome)
+        if failure is not None:
+            raise raised_from(failure)
+        assert outcome.value is not None, "a call has a value or an error"
+        return from_stored(outcome.value)
+
+    def _outcome(
+        self,
+        kind: str,
+        path: str,
+        args: bytes,
+        identity: Identity | None,
+        parent: str = "",
+    ) -> Outcome:
+        if kind == "action":
+            return self._act(path, args, identity, parent)
+        with self._lock:
+            tx = self._begin(writable=kind == "mutation")
+            scheduling = Scheduling(parent=parent or None)
+            outcome = self._run(
+                self._modules,
+                path,
+                args,
+                tx,
+                kind=kind,
+                identity=identity,
+                scheduling=scheduling,
+            )
+            if kind == "mutation" and outcome.error is None:
+                self._commit(tx)
+            return outcome
+
+    def _run(
+        self,
+        modules: ModuleSet,
+        path: str,
+        args: bytes,
+        tx: Transaction,
+        *,
+        kind: Any = "mutation",
+        identity: Identity | None = None,
+        scheduling: Scheduling = UNSCHEDULED,
+    ) -> Outcome:
+        return run_function(
+            modules,
+            path,
+            args,
+            tx,
+            kind=kind,
+            identity=identity,
+            admin=True,
+            seed=self._chance.randbytes(32),
+            now_ms=tx.now_ms,
+            secret=_CURSOR_SECRET,
+            stored=True,
+            scheduling=scheduling,
+        )
+
+    def run(self, body: Callable[[MutationCtx], T], identity: Identity | None) -> T:
+        """Call `body(ctx)` as a mutation's."""
+        tx = self._begin(writable=True)
+        run = determinism.Run(
+            "a test's transaction",
+            now_ms=tx.now_ms,
+            seed=self._chance.randbytes(32),
+        )
+        execution = Execution(
+            self._modules,
+            tx,
+            run,
+            clock=NoClock(),
+            identity=identity,
+            secret=_CURSOR_SECRET,
+        )
+        try:
+            with determinism.inside(run):
+                result = body(MutationCtx(execution))
+        finally:
+            for entered in execution.entered:
+                self._modules.restore(entered)
+        self._commit(tx)
+        return result
+
+    # -- documents ------------------------------------------------------------------
+
+    def change(self, change: Callable[[Transaction], object]) -> None:
+        """Change documents, past all functions."""
+        self.now_ns += _CALL_NS
+        tx = self._committer.begin(limits=NO_LIMITS)
+        change(tx)
+        self._commit(tx)
+
+    def documents(self, table: str) -> list[dict[str, Any]]:
+        """A table's documents, oldest first."""
+        tx = self._committer.begin(writable=False, limits=NO_LIMITS)
+        found = tx.table(table)
+        if found is None:
+            return []
+        index = found.by_creation_time
+        return [document for _, document in tx.range(index, EVERYTHING)]
+
+    def _begin(self, *, writable: bool) -> Transaction:
+        self.now_ns += _CALL_NS
+        return self._committer.begin(writable=writable)
+
+    def _commit(self, tx: Transaction) -> None:
+        self._committer.accept(tx.finish())
+        self._committer.settle_all()
+
+    # -- actions --------------------------------------------------------------------
+
+    def _act(
+        self, path: str, args: bytes, identity: Identity | None, parent: str = ""
+    ) -> Outcome:
+        numbers = self._committer.catalog.table_numbers
+        world = World(self._modules, numbers, now_ns=lambda: self.now_ns)
+        asked = Asked(path, args, identity, admin=True, stored=True)
+        prepared = prepare(world, asked)
+        if isinstance(prepared, Outcome):
+            return prepared
+
+        def ask(kind: str, path: str, body: bytes) -> bytes:
+            return self._answer(kind, path, body, identity, parent)
+
+        if not prepared.definition.is_async:
+            return run_plain(prepared, ask)
+        # N.B. the test itself may be running on an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _run_async(prepared, ask)).result()
+
+    def _answer(
+        self, kind: str, path: str, body: bytes, identity: Identity | None, parent: str
+    ) -> bytes:
+        """What a running action asks for.
+
+        Raises:
+            ConvexlabError: what the action is to raise.
+        """
+        if kind == action_scheduler.SCHEDULE:
+            return self._do(system_mutations.SCHEDULE, body, parent)
+        if kind == action_scheduler.CANCEL:
+            return self._do(system_mutations.CANCEL, body, parent)
+        if kind not in ("query", "mutation", "action"):
+            raise NotAllowed(f"`{kind}` is not there in a test's own deployment.")
+        outcome = self._outcome(kind, path, body, identity, parent)
+        _show(path, outcome)
+        failure = failure_of(outcome)
+        if failure is not None:
+            raise raised_from(failure)
+        assert outcome.value is not None, "a call has a value or an error"
+        return outcome.value
+
+    def _do(self, path: str, args: bytes, parent: str = "") -> bytes:
+        """Have one of the system's mutations done."""
+        with self._lock:
+            tx = self._begin(writable=True)
+            scheduling = Scheduling(parent=parent or None)
+            try:
+                value = system_mutations.run(path, args, tx, self._modules, scheduling)
+            except CallerError as error:
+                raise raised_from(failure_from(error)) from None
+            self._commit(tx)
+        return to_stored(value)
+
+    # -- the clock --------------------------------------------------------------------
+
+    def turn_to(self, now_ns: int) -> None:
+        """Turn the clock: what comes due on the way is run when its time comes."""
+        while (due := self._next()) is not None and due.time_ms * 1e6 <= now_ns:
+            self.now_ns = max(self.now_ns, int(due.time_ms * 1e6))
+            self._play(due)
+        self.now_ns = max(self.now_ns, now_ns)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was over long ago goes."""
+        is_more = True
+        while is_more:
+            tx = self._committer.begin()
+            is_more = scheduled.forget(tx)
+            self._commit(tx)
+
+    def _next(self) -> Due | None:
+        """What is due next, in whatever year."""
+        snapshot = self._committer.snapshot()
+        first = [
+            due
+            for index in timetable.INDEXES
+            for due in timetable.read_due(
+                snapshot, index, b"", until_ms=float("inf"), limit=1
+            ).due
+        ]
+        return min(first, key=lambda due: due.time_ms, default=None)
+
+    def _play(self, due: Due) -> None:
+        """Run it, as the writer does, and what it makes begin, as the runners do."""
+        scheduling = Scheduling(entry=due.entry)
+        with self._lock:
+            played = timetable.play(
+                due.entry,
+                due.time_ms,
+                begin=lambda: self._begin(writable=True),
+                modules=lambda _: self._modules,
+                run=lambda modules, path, args, tx: self._run(
+                    modules, path, args, tx, scheduling=scheduling
+                ),
+            )
+            self._committer.accept(played.finished)
+            self._committer.settle_all()
+        self._conclude(due, played)
+
+    def _conclude(self, due: Due, played: Played) -> None:
+        verdict = played.verdict
+        error, lines = verdict.error, played.log_lines
+        args = bytes(verdict.action_args)
+        if args:
+            outcome = self._act(verdict.path, args, None, due.entry)
+            error = None if outcome.error is None else outcome.error.message
+            lines = outcome.log_lines
+            ended = Ended(error, outcome.value, lines)
+            self.change(
+                lambda tx: timetable.book_of(due.entry).complete(tx, due.entry, ended)
+            )
+        for line in lines:
+            print(f"{due.path} {line}")  # noqa: T201 - nobody else gets to see it
+        if error is not None:
+            print(f"{due.path} [ERROR] {error}")  # noqa: T201 - as above
+
+    # -- pushes -----------------------------------------------------------------------
+
+    def push(self, sources: list[ModuleSource]) -> None:
+        """As a push to a real deployment goes: declare, fill, check, switch."""
+        self.now_ns += _CALL_NS
+        now_ms = float(self.now_ns // 1_000_000)
+        analysis = analyze(sources, previous=self._modules, now_ms=now_ms)
+        schema = analysis.schema and analysis.schema.to_json()
+        written = msgspec.json.encode(schema)
+        crons = msgspec.json.encode(analysis.crons)
+        versioned = [
+            Source(
+                source.path,
+                source.source,
+                msgspec.json.encode(dict(source.origin)),
+                analysis.versions[source.path],
+                now_ms,
+            )
+            for source in sources
+        ]
+        try:
+            self._pushes.take(BeginPush(0, written))
+            self._fill()
+            backfill.SchemaCheck(self._committer).run()
+            self._pushes.finish(FinishPush(0, written, versioned, crons))
+        except ConvexlabError:
+            self._pushes.take(AbortPush(0))
+            raise
+        finally:
+            backfill.work_all(self._committer)
+        self._modules = analysis.modules
+
+    def _fill(self) -> None:
+        """Build the new indexes.
+
+        Raises:
+            SchemaViolation: two documents that a unique one refuses.
+        """
+        while True:
+            self._committer.settle_all()
+            for answer in self._pushes.do_slice():
+                if answer.failure is not None:
+                    raise error_from(answer.failure)
+                return
+
+
+async def _run_async(
+    prepared: Prepared, answer: Callable[[str, str, bytes], bytes]
+) -> Outcome:
+    async def ask(kind: str, path: str, body: bytes) -> bytes:
+        return answer(kind, path, body)
+
+    watch_tasks(asyncio.get_running_loop())
+    return await run_async(prepared, ask)
+
+
+def _show(path: str, outcome: Outcome) -> None:
+    """A function's log belongs to its caller."""
+    for line in outcome.log_lines:
+        print(f"{path} {line}")  # noqa: T201 - as the docstring says

@@ -1,0 +1,249 @@
+"""A deployment in one process: what it does by itself as its clock is turned."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from convexlab.errors import FunctionFailed, NotFound
+from convexlab.testing import Deployment, deployment
+
+START = datetime(2026, 3, 28, 12, tzinfo=UTC)  # clocks are changed the next night
+
+FUNCTIONS = """
+    import asyncio
+    import threading
+    import time
+    from datetime import timedelta
+
+    from convexlab import *
+
+    @mutation
+    def later(ctx, what: str, minutes: float, path: str = "m:note"):
+        return ctx.scheduler.run_after(timedelta(minutes=minutes), path, what=what)
+
+    @mutation
+    def cancel(ctx, id): ctx.scheduler.cancel(id)
+
+    @internal_mutation
+    def note(ctx, what: str):
+        print("noting", what)
+        ctx.db.insert("notes", {"what": what, "at": ctx.now()})
+
+    @internal_mutation
+    def again(ctx, what: str):
+        note.handler(ctx, what)
+        ctx.scheduler.run_after(60_000, again, what=what)
+
+    @internal_mutation
+    def fails(ctx, what: str):
+        note.handler(ctx, what)
+        raise ValueError(what)
+
+    @action
+    async def fetch(ctx, what: str):
+        await asyncio.gather(
+            ctx.run_mutation(note, what=what), ctx.run_mutation(note, what=what + "!")
+        )
+        await ctx.scheduler.run_after(60_000, note, what=f"after {what}")
+        return await ctx.now()
+
+    @action
+    def plain(ctx, what: str):
+        threading.Thread(target=lambda: ctx.run_mutation(note, what=what)).start()
+        ctx.scheduler.cancel(ctx.scheduler.run_after(1, note, what="never"))
+        return ctx.run_action(fetch, what=f"by {what}")
+
+    @action
+    async def breaks(ctx, what: str):
+        raise ValueError(what)
+
+    @query
+    def crons(ctx):
+        return {cron["name"]: cron for cron in ctx.db.system.query("_cron_jobs").collect()}
+
+    @query
+    def entries(ctx): return ctx.db.system.query("_scheduled_functions").collect()
+"""
+CRONS = """
+    from convexlab import cron_jobs, internal
+
+    crons = cron_jobs()
+    crons.interval("often", minutes=10, function=internal.m.note, args={"what": "often"})
+    crons.daily("report", hour_utc=1, minute_utc=30, function=internal.m.note, args={"what": "daily"})
+    crons.daily("fetch", hour_utc=2, function="m:fetch", args={"what": "fetched"})
+    crons.monthly("end", day=31, hour_utc=3, function=internal.m.note, args={"what": "monthly"})
+"""
+
+
+@pytest.fixture
+def t() -> Deployment:
+    return deployment({"m": FUNCTIONS}, now=START)
+
+
+def notes(t: Deployment) -> list[str]:
+    return [note["what"] for note in t.table("notes")]
+
+
+def times(t: Deployment, what: str) -> list[str]:
+    """When it was noted, to the minute."""
+    return [
+        f"{datetime.fromtimestamp(note['at'] / 1000, UTC):%m-%d %H:%M}"
+        for note in t.table("notes")
+        if note["what"] == what
+    ]
+
+
+def states(t: Deployment) -> list[str]:
+    return [entry["state"]["kind"] for entry in t.query("m:entries")]
+
+
+def test_a_function_runs_when_its_time_comes_and_not_before(t: Deployment):
+    t.mutation("m:later", what="x", minutes=60)
+    t.advance(minutes=59)
+    assert (notes(t), states(t)) == ([], ["pending"])
+    t.advance(minutes=1, seconds=1)
+    assert (notes(t), states(t)) == (["x"], ["success"])
+    assert times(t, "x") == ["03-28 13:00"], "it saw the time at which it was due"
+
+
+def test_what_is_due_runs_in_the_order_of_its_times(t: Deployment):
+    for minutes in (30, 10, 20):
+        t.mutation("m:later", what=str(minutes), minutes=minutes)
+    t.advance(hours=1)
+    assert notes(t) == ["10", "20", "30"]
+
+
+def test_what_one_schedules_runs_on_the_same_way(t: Deployment):
+    t.mutation("m:later", what="x", minutes=0, path="m:again")
+    t.advance(minutes=5)
+    assert len(notes(t)) == 5
+    assert t.now - START < timedelta(minutes=6)
+
+
+def test_what_was_canceled_does_not_run(t: Deployment):
+    t.mutation("m:cancel", id=t.mutation("m:later", what="x", minutes=1))
+    t.advance(hours=1)
+    assert (notes(t), states(t)) == ([], ["canceled"])
+
+
+def test_a_failure_is_recorded_and_printed(
+    t: Deployment, capsys: pytest.CaptureFixture[str]
+):
+    t.mutation("m:later", what="oh", minutes=1, path="m:fails")
+    t.advance(hours=1)
+    (entry,) = t.query("m:entries")
+    assert entry["state"]["error"].startswith("Uncaught ValueError: oh")
+    assert notes(t) == []
+    printed = capsys.readouterr().out
+    assert "m:fails [LOG] 'noting' 'oh'" in printed
+    assert "m:fails [ERROR] Uncaught ValueError: oh" in printed
+
+
+def test_what_is_over_is_forgotten_after_a_week(t: Deployment):
+    t.mutation("m:later", what="x", minutes=1)
+    t.advance(days=6)
+    assert states(t) == ["success"]
+    t.advance(days=2)
+    assert states(t) == []
+
+
+# -- actions --------------------------------------------------------------------------
+
+
+def test_actions_are_called_as_by_db(t: Deployment):
+    seen = t.action("m:fetch", what="x")
+    assert notes(t) == ["x", "x!"]
+    assert seen == pytest.approx(t.now.timestamp() * 1000, abs=10), "the test's clock"
+    with pytest.raises(FunctionFailed, match="ValueError: oh"):
+        t.action("m:breaks", what="oh")
+    with pytest.raises(NotFound):
+        t.action("m:nothing")
+
+
+def test_a_plain_action_calls_and_is_called(t: Deployment):
+    t.action("m:plain", what="x")
+    assert sorted(notes(t)) == ["by x", "by x!", "x"]
+    t.advance(hours=1)
+    assert "after by x" in notes(t)
+    assert "never" not in notes(t)
+
+
+def test_a_scheduled_action_runs_to_its_end(t: Deployment):
+    t.mutation("m:later", what="x", minutes=1, path="m:fetch")
+    t.mutation("m:later", what="oh", minutes=1, path="m:breaks")
+    t.advance(minutes=1, seconds=1)
+    assert notes(t) == ["x", "x!"]
+    assert states(t) == ["success", "failed", "pending"]
+    t.advance(minutes=1)
+    assert notes(t) == ["x", "x!", "after x"]
+
+
+async def test_it_works_on_an_event_loop_too(t: Deployment):
+    await asyncio.sleep(0)
+    t.mutation("m:later", what="x", minutes=1, path="m:fetch")
+    t.advance(minutes=2)
+    assert notes(t)[:2] == ["x", "x!"]
+
+
+# -- crons ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crons() -> Deployment:
+    return deployment({"m": FUNCTIONS, "crons": CRONS}, now=START)
+
+
+def test_crons_run_when_they_say_through_a_night_of_changed_clocks(crons: Deployment):
+    crons.advance(days=3, hours=18)
+    days = ["03-29", "03-30", "03-31", "04-01"]
+    assert times(crons, "daily") == [f"{day} 01:30" for day in days]
+    assert times(crons, "fetched") == [f"{day} 02:00" for day in days]
+    assert times(crons, "monthly") == ["03-31 03:00"]
+    assert len(times(crons, "often")) == (3 * 24 + 18) * 6 + 1
+
+
+def test_an_interval_runs_at_once_and_then_keeps_its_beat(crons: Deployment):
+    crons.advance(minutes=25)
+    assert times(crons, "often") == ["03-28 12:00", "03-28 12:10", "03-28 12:20"]
+
+
+def test_what_crons_did_can_be_looked_at(crons: Deployment):
+    crons.advance(minutes=35)
+    often = crons.query("m:crons")["often"]
+    assert often["schedule"] == {"type": "interval", "seconds": 600}
+    assert [run["state"]["kind"] for run in often["lastRuns"]] == ["success"] * 4
+    assert often["lastRuns"][0]["logLines"] == ["[LOG] 'noting' 'often'"]
+    assert often["nextTime"] == (crons.now.timestamp() // 600 + 1) * 600_000 + 1
+
+
+def test_a_push_changes_crons(crons: Deployment):
+    crons.advance(minutes=1)
+    once = """
+        from convexlab import cron_jobs, internal
+
+        crons = cron_jobs()
+        crons.hourly("new", minute_utc=5, function=internal.m.note, args={"what": "new"})
+    """
+    crons.push({"m": FUNCTIONS, "crons": once})
+    crons.advance(days=1)
+    assert len(times(crons, "often")) == 1
+    assert times(crons, "daily") == []
+    assert times(crons, "new")[:2] == ["03-28 12:05", "03-28 13:05"]
+    crons.push({"m": FUNCTIONS})
+    before = len(notes(crons))
+    crons.advance(days=1)
+    assert len(notes(crons)) == before
+
+
+def test_two_runs_of_a_test_are_alike():
+    def story() -> Any:
+        t = deployment({"m": FUNCTIONS, "crons": CRONS}, now=START)
+        t.mutation("m:later", what="x", minutes=10, path="m:fetch")
+        t.advance(days=1)
+        return t.query("m:entries"), t.table("notes").collect()
+
+    assert story() == story()
