@@ -274,6 +274,8 @@ CRON_JOBS: Final = TableNumber(1007)
 STORAGE: Final = TableNumber(1008)
 ENVIRONMENT_VARIABLES: Final = TableNumber(1009)
 SETTINGS: Final = TableNumber(1010)
+EXPORTS: Final = TableNumber(1011)
+IMPORTS: Final = TableNumber(1012)
 
 CATALOG_TABLES: Final = frozenset({TABLES, INDEXES, SCHEMAS})
 
@@ -306,6 +308,8 @@ _BUILT_IN: Final[
         False,
     ),
     "_settings": (SETTINGS, (("by_name", ("name",), True),), False),
+    "_exports": (EXPORTS, (), True),
+    "_imports": (IMPORTS, (), True),
 }
 
 TABLES_BY_NAME: Final = TABLES << INDEX_SLOT_BITS | FIRST_USER_SLOT

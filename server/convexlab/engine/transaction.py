@@ -505,6 +505,12 @@ class Transaction:
         self._write(info, None, self._revision(info, internal_id, document))
         return encode_id(info.id_number, internal_id)
 
+    def next_identity(self) -> tuple[bytes, float]:
+        """An internal id and a creation time for a document that comes without."""
+        creation_time = self._creation_time
+        self._creation_time = math.nextafter(creation_time, math.inf)
+        return new_internal_id(self._random_bytes, self.now_ns), creation_time
+
     def _insert(self, info: TableInfo, fields: Mapping[str, Any]) -> str:
         document: Any = normalize(fields)
         if type(document) is not dict:
