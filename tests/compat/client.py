@@ -93,10 +93,21 @@ def idle() -> None:
 
 
 def cut() -> None:
-    """Messages one after another, whatever happens to the connection."""
+    """Messages one after another, whatever happens to the connection.
+
+    A call made while the connection breaks raises, whether it is done later or not.
+    """
     client = connect()
-    sent = range(int(os.environ["COUNT"]))
-    say(ids=[client.mutation("messages:send", {"body": f"python {n}"}) for n in sent])
+
+    def send(body: str) -> str:
+        while True:
+            try:
+                return client.mutation("messages:send", {"body": body})
+            except Exception as error:
+                if str(error) != "channel closed":
+                    raise
+
+    say(ids=[send(f"python {n}") for n in range(int(os.environ["COUNT"]))])
 
 
 def values() -> None:

@@ -80,6 +80,12 @@ def react() -> list[str]:
     return ["node", "react.mjs"]
 
 
+def cut_off(name: str) -> list[str]:
+    """The command of npm's client whose connection keeps ending."""
+    _require("node")  # the packages' own, which has a WebSocket as browsers do
+    return ["node_modules/.bin/node", "cut.mjs", name]
+
+
 def _require(package: str) -> None:
     if not (HERE / "node_modules" / package).is_dir():
         pytest.skip("run `npm ci` in tests/compat first")
