@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab_kernel import display, importing
@@ -168,6 +170,30 @@ class Table(Rows):
             )
 
     # -- showing -----------------------------------------------------------------
+
+    @edge
+    def rename(self, name: str) -> Table:
+        """Give the table another name; documents keep their ids, and indexes stay.
+
+        Not while the schema speaks of it, or of the new name: change the schema first.
+
+        Returns:
+            The table under its new name.
+        """
+        body = {"table": self.name, "name": name}
+        self._change("Renaming a table", "/api/convexlab/rename_table", body)
+        return Table(self._database, name)
+
+    @edge
+    def drop(self) -> None:
+        """Take the table away with all its documents; not while the schema has it."""
+        body = {"tableNames": [self.name]}
+        self._change("Dropping a table", "/api/delete_tables", body)
+
+    def _change(self, what: str, path: str, body: dict[str, Any]) -> None:
+        attachment = self._database.attachment
+        attachment.need_admin(what)
+        attachment.post(path, msgspec.json.encode(body))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         rows = self.take(knobs.STATIC_ROWS)

@@ -7,6 +7,8 @@
     GET  /api/convexlab/history   one document's revisions
     POST /api/convexlab/origins   let pages of these web origins in
     POST /api/import              lines of JSON into a table
+    POST /api/delete_tables       tables, with their documents
+    POST /api/convexlab/rename_table   a table's name
 
 All take the deployment's admin key.
 """
@@ -23,7 +25,8 @@ from aiohttp import web
 
 from convexlab import knobs
 from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotFound
-from convexlab.functions.processes.messages import Import
+from convexlab.functions.processes.failures import error_from
+from convexlab.functions.processes.messages import AlterTables, Import
 from convexlab.functions.processes.push import PushRequest
 
 if TYPE_CHECKING:
@@ -40,6 +43,19 @@ class Origins(msgspec.Struct, frozen=True):
     """The body of `/api/convexlab/origins`."""
 
     origins: list[str]
+
+
+class DeletedTables(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of `/api/delete_tables`, as Convex's dashboard sends it."""
+
+    table_names: list[str]
+
+
+class RenamedTable(msgspec.Struct, frozen=True):
+    """The body of `/api/convexlab/rename_table`: which, and what it is to be called."""
+
+    table: str
+    name: str
 
 
 class Admin:
@@ -77,6 +93,8 @@ class Admin:
         door.add("GET", "/api/convexlab/history", self.history)
         door.add("POST", "/api/convexlab/origins", self.let_in)
         door.add("POST", "/api/import", self.import_lines)
+        door.add("POST", "/api/delete_tables", self.delete_tables)
+        door.add("POST", "/api/convexlab/rename_table", self.rename_table)
 
     async def push(self, request: web.BaseRequest) -> web.Response:
         """Deploy modules, or say what is wrong with them."""
@@ -210,6 +228,27 @@ class Admin:
         if failed is not None:
             raise failed
         return written
+
+    async def delete_tables(self, request: web.BaseRequest) -> web.Response:
+        """Take tables away with all their documents; all of them or none."""
+        await self._expect_owner(request)
+        asked = await _body(request, DeletedTables)
+        await self._alter(asked.table_names)
+        return _json({})
+
+    async def rename_table(self, request: web.BaseRequest) -> web.Response:
+        """Give a table another name; its documents keep their ids."""
+        await self._expect_owner(request)
+        asked = await _body(request, RenamedTable)
+        await self._alter([asked.table], asked.name)
+        return _json({})
+
+    async def _alter(self, tables: list[str], to: str | None = None) -> None:
+        call_id = f"g{secrets.token_hex(16)}"
+        number = self._supervisor.next_number()
+        answer = await self._supervisor.write(AlterTables(number, call_id, tables, to))
+        if answer.failure is not None:
+            raise error_from(answer.failure)
 
     async def _expect_owner(self, request: web.BaseRequest) -> None:
         assert self._door is not None, "add_to comes first"

@@ -4,7 +4,7 @@ Arrays on the wire (msgpack), one tag each, decoded whole. Values travel as the
 JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
-                ReadHistory, Import, BeginPush, CheckDocuments, FinishPush, AbortPush,
+                ReadHistory, Import, AlterTables, BeginPush, CheckDocuments, FinishPush, AbortPush,
                 Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
     process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask, Head
     both    ──▶ Part, Took
@@ -195,6 +195,18 @@ class Import(Message, frozen=True):
     mode: str
 
 
+class AlterTables(Message, frozen=True):
+    """Rename one table, or drop some (no `to`), in one transaction.
+
+    `call_id` names its outcome in the store.
+    """
+
+    number: int
+    call_id: str
+    tables: list[str]
+    to: str | None = None
+
+
 class BeginPush(Message, frozen=True):
     """Create what the new schema adds; its indexes begin to fill."""
 
@@ -339,6 +351,7 @@ ToProcess: TypeAlias = (
     | ReadHistory
     | ReadDue
     | Import
+    | AlterTables
     | BeginPush
     | CheckDocuments
     | FinishPush

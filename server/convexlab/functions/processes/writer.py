@@ -35,12 +35,13 @@ from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, OutOfRetention, Unavailable
-from convexlab.functions.processes import importing, schema_push
+from convexlab.functions.processes import altering, importing, schema_push
 from convexlab.functions.processes.deployed import Deployed
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.flusher import Flusher
 from convexlab.functions.processes.inbox import Inbox
 from convexlab.functions.processes.messages import (
+    AlterTables,
     Answer,
     Become,
     FinishPush,
@@ -363,6 +364,9 @@ class Writer:
                 if message.mode == "replace":
                     self._pushes.work_is_due()
                 return importing.insert(self.committer, message)
+            case AlterTables():
+                self._pushes.work_is_due()
+                return altering.alter(self.committer, message)
             case FinishPush():
                 self._pushes.finish(message)
                 return b"{}"
