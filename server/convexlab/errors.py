@@ -14,6 +14,8 @@ ConvexlabError
 │  │  └─ BadAdminKey    a key that is not this deployment's
 │  ├─ NotAuthenticated  a token that does not say who is asking
 │  │  └─ StorageTokenInvalid · StorageTokenExpired   an upload URL that does not hold
+│  ├─ ExportInProgress  one export at a time
+│  ├─ ImportConflict · ImportForeignKey · ImportSchemaChanged   what cannot come in so
 │  ├─ LimitExceeded     a documented limit
 │  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
 │  ├─ ConvexError       raised by user code on purpose; its data reaches the client
@@ -162,6 +164,30 @@ class StorageTokenExpired(NotAuthenticated):
     """An upload URL that held until earlier."""
 
     code = "StorageTokenExpired"
+
+
+class ExportInProgress(CallerError):
+    """An export is being made: there is one at a time."""
+
+    code = "ExportInProgress"
+
+
+class ImportConflict(CallerError):
+    """Documents whose ids are, or would be, those of another table."""
+
+    code = "ImportConflict"
+
+
+class ImportForeignKey(CallerError):
+    """Ids that are kept elsewhere would be ids of no table any more."""
+
+    code = "ImportForeignKey"
+
+
+class ImportSchemaChanged(CallerError):
+    """The schema is not the one that imported documents were checked against."""
+
+    code = "ImportSchemaChanged"
 
 
 class LimitExceeded(CallerError):

@@ -147,6 +147,13 @@ SCHEDULER_RETRY_MOST_SECONDS: Final = 2 * 3600.0
 SCHEDULED_DEATHS: Final = 5
 # How often what has been over for `FINISHED_FUNCTION_SECONDS` is looked for.
 FORGET_SECONDS: Final = 3600.0
+# A client that comes back says again in its first moment what it has no answer to ...
+RESEND_SECONDS: Final = 1.0
+# ... and gets what an action came to, if it began no longer ago than this; that it was
+# begun is known for a day, or for so many actions.
+REPLAY_SECONDS: Final = 120.0
+CLAIM_SECONDS: Final = 24 * 3600.0
+MAX_CLAIMS: Final = 50_000
 # How far a client may push our clock with a timestamp that it claims to have seen.
 MAX_CLOCK_RAISE_SECONDS: Final = 300.0
 # Sessions served in one go, before the loop looks at its sockets again.
@@ -281,6 +288,19 @@ CHORES_LATE_SECONDS: Final = 0.025
 # Documents of an import that are committed together: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 1000
 IDLE_LOOK_SECONDS: Final = 10.0
+
+# -- exports and imports ----------------------------------------------------------
+
+# Documents read at once for an archive: a snapshot is held for about 20 ms.
+ARCHIVE_CHUNK_DOCUMENTS: Final = 2000
+# As long as Convex keeps an export's file.
+EXPORT_KEPT_SECONDS: Final = 14 * 24 * 3600.0
+# Rows of an import that are committed together, and of how many bytes: the writer,
+# and so every other mutation, is held for about 50 ms.
+IMPORT_STEP_ROWS: Final = 1000
+IMPORT_STEP_BYTES: Final = 4 << 20
+# Convex's bound on the parts of an upload.
+MAX_UPLOAD_PARTS: Final = 10_000
 
 # -- followers --------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from convexlab.engine.catalog import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab.functions import settings
+from convexlab.functions import settings, transfers
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import function_specs
 
@@ -123,6 +123,21 @@ def _site_url(question: Question) -> Value:
     return settings.address(question.tx, settings.SITE_URL)
 
 
+def _latest_export(question: Question) -> Value:
+    """The newest export; None before the first."""
+    return transfers.latest_export(question.tx)
+
+
+def _imports(question: Question) -> Value:
+    """All imports, newest first."""
+    return list(transfers.imports(question.tx))
+
+
+def _import(question: Question) -> Value:
+    """One import."""
+    return transfers.import_of(question.tx, question.args.get("importId"))
+
+
 def _schemas(question: Question) -> Value:
     """The schema that holds, and the one being pushed: JSON texts."""
     question.tx.read_set.record(SCHEMAS_BY_STATE, EVERYTHING)
@@ -146,6 +161,9 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/modules:apiSpec": _functions,
     CLOUD_URL: _cloud_url,
     SITE_URL: _site_url,
+    "_system/cli/exports:getLatest": _latest_export,
+    "_system/cli/queryImport:default": _import,
+    "_system/cli/queryImport:list": _imports,
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
 }
