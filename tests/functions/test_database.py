@@ -32,6 +32,12 @@ def no_such(ctx): ctx.db.nope
 @query
 def system_query(ctx, table: str): return ctx.db.system.query(table).collect()
 @query
+def system_by(ctx, table: str, index: str):
+    return ctx.db.system.query(table).with_index(index).collect()
+@query
+def system_order(ctx, field: str, order: str):
+    return ctx.db.system.query("_scheduled_functions").order_by(field, order).collect()
+@query
 def user_query(ctx, table: str): return ctx.db.query(table).collect()
 """
 
@@ -168,6 +174,18 @@ def test_system_tables_have_their_own_door() -> None:
         "User tables can only be accessed with db."
         in lab.query_error("m:system_get", id=one).message
     )
+
+
+def test_a_system_tables_own_indexes_are_not_for_functions() -> None:
+    lab = lab_of(SOURCE)
+    for name in ("by_id", "by_creation_time"):
+        assert lab.query("m:system_by", table="_scheduled_functions", index=name) == []
+    for table, name in (("_scheduled_functions", "by_state"), ("_storage", "by_sha")):
+        error = lab.query_error("m:system_by", table=table, index=name)
+        assert f"Index {table}.{name} not found." in error.message
+    for order in ("asc", "desc"):
+        for field in ("completedTime", "scheduledTime", "_creationTime"):
+            assert lab.query("m:system_order", field=field, order=order) == []
 
 
 def test_system_ids_have_their_own_door() -> None:

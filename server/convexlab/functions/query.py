@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from msgspec.structs import replace
 
 from convexlab import knobs
+from convexlab.documents.indexes import BUILT_IN_INDEXES
 from convexlab.errors import InvalidQuery, InvalidValue, NotAllowed, NotFound
 from convexlab.functions import filters
 from convexlab.functions.definition import wire_name
@@ -75,10 +76,12 @@ class Query:
 
     def _find_index(self, name: str) -> IndexInfo | None:
         plan, execution = self._plan, self._execution
-        if plan.table is None:
-            if name in ("by_id", "by_creation_time"):
+        # The other indexes of a system table are the system's own.
+        if plan.table is None or plan.table.is_system:
+            if name not in BUILT_IN_INDEXES:
+                raise NotFound(f"Index {plan.name}.{name} not found.")
+            if plan.table is None:
                 return None
-            raise NotFound(f"Index {plan.name}.{name} not found.")
         execution.leave()
         try:
             return execution.tx.index(plan.table, name)
@@ -315,6 +318,8 @@ class Query:
 def _index_of(table: TableInfo, field: str) -> str | None:
     """The index whose order is that field's, then the creation time's."""
     for index in table.indexes.values():
+        if table.is_system and index.name not in BUILT_IN_INDEXES:
+            continue
         if key_fields(index)[:2] in (
             (field, "_creationTime"),
             (field, "_id"),
