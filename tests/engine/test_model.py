@@ -22,11 +22,13 @@ from hypothesis.stateful import (
 from convexlab.documents.document import index_key
 from convexlab.documents.ids import decode_id
 from convexlab.documents.value import UNDEFINED, Int64, values_equal
+from convexlab.engine import prepared
 from convexlab.engine.audit import audit
 from convexlab.engine.backfill import work_slice
 from convexlab.engine.committer import CommitGroup, Committer
 from convexlab.engine.definitions import create_index, drop_index
 from convexlab.engine.interval import Interval
+from convexlab.engine.persistence import sqlite_bulk
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention, trim_slice
@@ -34,6 +36,8 @@ from convexlab.engine.snapshot import snapshot_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from convexlab.engine.catalog import IndexInfo
     from convexlab.engine.transaction import Transaction
@@ -168,6 +172,32 @@ class Database(RuleBasedStateMachine):
             documents[document_id] = {
                 k: v for k, v in merged.items() if v is not UNDEFINED
             }
+
+    @rule(data=st.data(), count=st.integers(1, 5))
+    def insert_prepared(self, data: st.DataObject, count: int) -> None:
+        table = data.draw(st.sampled_from(TABLES))
+        documents = [data.draw(fields) for _ in range(count)]
+        made = prepared.prepare(
+            self.committer.catalog,
+            table,
+            documents,
+            random_bytes=self.random.randbytes,
+            now_ns=self.time,
+        )
+        if made is None:
+            return
+        tx = self.committer.begin()
+        assert prepared.insert(tx, made)
+        after = _copy(self.model)
+        for internal_id, given in zip(made.ids, documents, strict=True):
+            found = tx.get(made.table, internal_id)
+            assert found is not None
+            names = {name: found[name] for name in ("_id", "_creationTime")}
+            after.setdefault(table, {})[found["_id"]] = {**given, **names}
+        self._compare(tx, after, data)
+        self.committer.accept(tx.finish())
+        self.model = after
+        self.past[self.committer.ts] = _copy(after)
 
     # -- reading ----------------------------------------------------------------
 
@@ -438,4 +468,12 @@ def test_memory_is_a_dict():
 
 
 def test_sqlite_is_a_dict():
+    run_state_machine_as_test(OnSqlite, settings=FEW)
+
+
+def test_sqlite_is_a_dict_however_documents_are_inserted(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """All that inserts and nothing else goes the way of bulk inserts."""
+    monkeypatch.setattr(sqlite_bulk, "BULK_DOCUMENTS", 1)
     run_state_machine_as_test(OnSqlite, settings=FEW)

@@ -58,6 +58,20 @@ def text_as_it_stands(x: object, *, stored: bool) -> bytes | None:
         return None
 
 
+def objects_as_they_stand(objects: list[Any]) -> list[dict[str, Any]] | None:
+    """What `to_stored` encodes of each of several objects.
+
+    Returns:
+        None: one of them is no object, or is to be normalized first, or refused.
+    """
+    if not _DICT_ONLY.issuperset(map(type, objects)):
+        return None
+    try:
+        return list(_array(objects, 0, STORED_TAGS))
+    except Refusal:
+        return None
+
+
 def _value(x: Any, depth: int, tags: Tags) -> Any:
     kind = type(x)
     if kind is dict:

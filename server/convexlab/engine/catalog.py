@@ -48,7 +48,7 @@ from convexlab.engine.write_set import (
 from convexlab.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from convexlab.documents.validator import TableNumbers
     from convexlab.engine.overlay import Row
@@ -238,6 +238,39 @@ class TableInfo:
         if self._keyed_fields.isdisjoint(changed):
             revision.keys = self.keys_of(old)
             revision.keyed_by = self._plan
+
+    def key_heads(self, documents: Sequence[Document]) -> list[list[bytes]]:
+        """For each index but the two that all tables have, what keys begin with.
+
+        Behind that they have the creation time and the internal id.
+        """
+        return [
+            [encode_key(document.get(plain, UNDEFINED)) for document in documents]
+            if plain is not None
+            else [
+                encode_key(*[get_path(document, path) for path in paths])
+                for document in documents
+            ]
+            for _, plain, paths in self._plan
+        ]
+
+    def places(
+        self, ids: Sequence[bytes], times: Sequence[float], heads: list[list[bytes]]
+    ) -> list[IndexKeys]:
+        """`keys_of` of several new documents, whose `key_heads` are known."""
+        by_id = self.number << INDEX_SLOT_BITS
+        by_time = by_id | BY_CREATION_TIME
+        ends = [encode_number(time) + id_ for time, id_ in zip(times, ids, strict=True)]
+        columns = [[(by_id, id_) for id_ in ids], [(by_time, end) for end in ends]]
+        for (index_id, _, _), column in zip(self._plan, heads, strict=True):
+            columns.append(
+                [(index_id, head + end) for head, end in zip(column, ends, strict=True)]
+            )
+        return list(zip(*columns, strict=True))
+
+    def set_keys(self, revision: Revision, keys: IndexKeys) -> None:
+        """These are its keys, worked out elsewhere."""
+        revision.keys, revision.keyed_by = keys, self._plan
 
     def keys_of(self, revision: Revision) -> IndexKeys:
         """A revision's place in every index that is kept, `by_id` first."""

@@ -93,7 +93,7 @@ from convexlab.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from convexlab.engine.overlay import Body, Row
     from convexlab.engine.read_set import RangeRead, Read
@@ -204,6 +204,11 @@ class Transaction:
             self._catalog = load_catalog(self, ts=self._catalog.ts)
             self._catalog_is_stale = False
         return self._catalog
+
+    @property
+    def has_changed_catalog(self) -> bool:
+        """Whether the catalog has changes of its own."""
+        return self.catalog is not self._first_catalog
 
     # -- reading --------------------------------------------------------------
 
@@ -491,6 +496,25 @@ class Transaction:
         info = self._table_to_write(table)
         insert = self._insert
         return [insert(info, fields) for fields in documents]
+
+    def creation_times(self, count: int) -> list[float]:
+        """The creation times of the next documents: X4."""
+        times, time_ = [], self._creation_time
+        for _ in range(count):
+            times.append(time_)
+            time_ = math.nextafter(time_, math.inf)
+        self._creation_time = time_
+        return times
+
+    def insert_revisions(self, info: TableInfo, revisions: Sequence[Revision]) -> None:
+        """Insert documents that were checked, whose texts and keys are made."""
+        self._require_writable()
+        assert not info.unique, f"{info.name}: equal documents would go unseen"
+        for revision in revisions:
+            self._count(len(revision.body))
+            self._originals[info.number, revision.id] = None
+            self._overlays[-1].move((), info.keys_of(revision), revision)
+        self._writes_made += len(revisions)
 
     def import_document(
         self, table: str | TableInfo, internal_id: bytes, document: Document

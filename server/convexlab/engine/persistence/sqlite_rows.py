@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from convexlab.engine.log import encode_writes
 from convexlab.engine.persistence.contract import is_session_call
+from convexlab.engine.persistence.sqlite_bulk import BulkRows, is_bulk
 from convexlab.engine.persistence.sqlite_reads import encode_keys
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class GroupRows:
 
     def __init__(self, next_row: int, next_history: int) -> None:
         self._first_row = next_row
+        self._bulk = BulkRows()
         self.next_row = next_row
         self.next_history = next_history
         self._documents: dict[int, Revision | None] = {}
@@ -43,8 +45,12 @@ class GroupRows:
     def add(self, commit: Commit) -> None:
         """Add the next commit."""
         ts = commit.ts
-        for write in commit.writes:
-            self._add_write(write, ts)
+        if is_bulk(commit.writes):
+            self._bulk.add(commit, self.next_row)
+            self.next_row += len(commit.writes)
+        else:
+            for write in commit.writes:
+                self._add_write(write, ts)
         for place, revision in commit.added_entries:
             self._point((place,), revision.row)
         call_id, outcome = commit.call_id, None
@@ -103,7 +109,8 @@ class GroupRows:
         self.next_history += 1
 
     def write(self, connection: apsw.Connection) -> None:
-        """Run the statements."""
+        """Run the statements. N.B. what the group inserts in bulk it may change after."""
+        self._bulk.write(connection)
         self._write_documents(connection)
         self._write_entries(connection)
         self._write_history(connection)
@@ -118,15 +125,18 @@ class GroupRows:
         )
 
     def _write_documents(self, connection: apsw.Connection) -> None:
-        first_row = self._first_row
-        documents = self._documents.items()
+        first_row, bulk = self._first_row, self._bulk
+        documents = [
+            (row, d, row >= first_row and row not in bulk)
+            for row, d in self._documents.items()
+        ]
         run_many(
             connection,
             "INSERT INTO documents VALUES (?, ?, ?, CAST(? AS TEXT))",
             [
                 (row, d.table, d.ts, d.body)
-                for row, d in documents
-                if row >= first_row and d is not None
+                for row, d, is_new in documents
+                if is_new and d is not None
             ],
         )
         run_many(
@@ -134,14 +144,14 @@ class GroupRows:
             "UPDATE documents SET ts = ?, body = CAST(? AS TEXT) WHERE row = ?",
             [
                 (d.ts, d.body, row)
-                for row, d in documents
-                if row < first_row and d is not None
+                for row, d, is_new in documents
+                if d is not None and not is_new
             ],
         )
         run_many(
             connection,
             "DELETE FROM documents WHERE row = ?",
-            [(row,) for row, d in documents if d is None and row < first_row],
+            [(row,) for row, d, is_new in documents if d is None and not is_new],
         )
 
     def _write_entries(self, connection: apsw.Connection) -> None:

@@ -1,0 +1,160 @@
+"""Prepared documents: inserts whose checks, texts and keys were made elsewhere.
+
+What an import costs is mostly decoding, checking, encoding and making keys; all of
+that follows from the lines and the catalog, so a reader's process can do it while the
+writer writes. Left to the transaction are the creation times, which only it can give.
+
+    a document    {"a":1            ,"_creationTime":  1763822345123.5  ,"_id":"j57…"}
+                  └────────────── head ─────────────┘                  └─── tail ───┘
+    its keys      enc(a)                               enc(1763822345123.5)  ‖ id
+                  └ head ┘
+
+Documents that need a second look (one that is no value as it stands, or does not
+match the schema) are not prepared, and no document of a table in which an insert has
+to look at others (a unique index) or at two schemas: then the whole batch goes the
+ordinary way, which also words what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from convexlab.documents.encoding import encode_json
+from convexlab.documents.ids import encode_id, new_internal_id
+from convexlab.documents.one_pass import objects_as_they_stand
+from convexlab.documents.value import check_document
+from convexlab.engine.constraints import may_be_too_much
+from convexlab.engine.write_set import Revision
+from convexlab.errors import CallerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.transaction import Transaction
+
+_TIME: Final = b'"_creationTime":'
+# What the two system fields add to a text, at most.
+_ROOM: Final = bytes(100)
+
+
+class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A batch of documents for one table, in the order in which they are inserted.
+
+    Args:
+        catalog_ts: of the catalog by which they were made; for another they are void.
+        table: the table's number.
+        ids: internal ids.
+        heads: what their texts begin with.
+        tails: what their texts end with.
+        keys: for each of the table's own indexes, what their keys begin with.
+    """
+
+    catalog_ts: int
+    table: int
+    ids: list[bytes]
+    heads: list[bytes]
+    tails: list[bytes]
+    keys: list[list[bytes]]
+
+    def texts(self) -> list[bytes]:
+        """The documents as they were given, without `_id` and `_creationTime`."""
+        return [head[: -len(_TIME)].rstrip(b",") + b"}" for head in self.heads]
+
+
+def may_be_prepared(table: TableInfo) -> bool:
+    """Whether an insert into this table looks at nothing but its document."""
+    return not (
+        table.is_system
+        or table.state != "active"
+        or table.unique
+        or table.check_pending is not None
+    )
+
+
+def prepare(
+    catalog: Catalog,
+    name: str,
+    documents: list[Any],
+    *,
+    random_bytes: Callable[[int], bytes],
+    now_ns: int,
+) -> Prepared | None:
+    """Prepare decoded documents for a table.
+
+    Args:
+        catalog: as of which they are prepared.
+        name: the table's.
+        documents: what the lines say; not changed.
+        random_bytes: where new ids come from.
+        now_ns: the time, for new ids.
+
+    Returns:
+        None: they go the ordinary way.
+    """
+    table = catalog.tables.get(name)
+    if table is None or not documents or not may_be_prepared(table):
+        return None
+    said = objects_as_they_stand(documents)
+    if said is None or any(name[:1] == "_" for name in set().union(*documents)):
+        return None
+    ids = [new_internal_id(random_bytes, now_ns) for _ in documents]
+    names = [encode_id(table.number, internal_id) for internal_id in ids]
+    try:
+        texts = [encode_json(document) for document in said]
+        _check(table, documents, texts, names)
+    except (CallerError, UnicodeEncodeError):
+        return None
+    return Prepared(
+        catalog.ts,
+        table.number,
+        ids,
+        [(b"{" if text == b"{}" else text[:-1] + b",") + _TIME for text in texts],
+        [b',"_id":"%b"}' % name.encode() for name in names],
+        table.key_heads(documents),
+    )
+
+
+def _check(
+    table: TableInfo, documents: list[Any], texts: list[bytes], names: list[str]
+) -> None:
+    """Raises CallerError for what an insert would refuse, the limits of size included."""
+    if table.check is not None:
+        for document in documents:
+            table.check(document)
+    for document, text, name in zip(documents, texts, names, strict=True):
+        if may_be_too_much(text + _ROOM):
+            check_document({**document, "_creationTime": 0.0, "_id": name})
+
+
+def insert(tx: Transaction, prepared: Prepared) -> bool:
+    """Insert prepared documents.
+
+    Returns:
+        False: nothing was, for the catalog is another than they were made by.
+    """
+    catalog = tx.catalog
+    table = catalog.by_number.get(prepared.table)
+    if (
+        tx.has_changed_catalog
+        or catalog.ts != prepared.catalog_ts
+        or table is None
+        or not may_be_prepared(table)
+    ):
+        return False
+    times = tx.creation_times(len(prepared.ids))
+    keys = table.places(prepared.ids, times, prepared.keys)
+    # As in any document's text: JSON's numbers, one after another.
+    numbers = encode_json(times)[1:-1].split(b",")
+    revisions = [
+        Revision(table.number, internal_id, 0, head + number + tail)
+        for internal_id, head, number, tail in zip(
+            prepared.ids, prepared.heads, numbers, prepared.tails, strict=True
+        )
+    ]
+    for revision, places in zip(revisions, keys, strict=True):
+        table.set_keys(revision, places)
+    tx.insert_revisions(table, revisions)
+    return True
