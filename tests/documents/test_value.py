@@ -299,6 +299,14 @@ def test_a_document_may_take_one_mebibyte():
         check_document({"a": document["a"] + "x"})
 
 
+def test_a_document_has_1024_fields_its_own_two_among_them():
+    fields = {f"f{i}": 0 for i in range(1022)}
+    check_document({**fields, "_id": "x", "_creationTime": 1.0})
+    with pytest.raises(LimitExceeded, match="1025 > maximum number 1024") as caught:
+        check_document({**fields, "more": 0, "_id": "x", "_creationTime": 1.0})
+    assert caught.value.kind == "TooManyFieldsError"
+
+
 def test_a_document_nests_16_deep():
     check_document({"a": nested(15)})
     with pytest.raises(LimitExceeded, match="nested too deeply"):

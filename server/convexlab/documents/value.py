@@ -347,11 +347,20 @@ def nesting_of(value: Value) -> int:
 def check_document(document: dict[str, Value]) -> None:
     """Convex's rules for a whole document beyond those for any value: names, size, depth.
 
+    Args:
+        document: with its system fields, which count.
+
     Raises:
         InvalidValue: a top-level field that starts with `_`.
-        LimitExceeded: over 1 MiB, or nested more than 16 deep.
+        LimitExceeded: over 1 MiB, more than 1024 fields, or nested more than 16 deep.
     """
     check_top_names(document)
+    if len(document) > knobs.MAX_OBJECT_FIELDS:
+        raise LimitExceeded(
+            f"The document has too many fields ({len(document)} > maximum number "
+            f"{knobs.MAX_OBJECT_FIELDS}, `_id` and `_creationTime` among them)",
+            kind="TooManyFieldsError",
+        )
     size = _size_of_object(document)
     if size > knobs.MAX_DOCUMENT_BYTES:
         raise LimitExceeded(

@@ -394,7 +394,7 @@ def _built_in_table(name: str) -> TableInfo:
     )
 
 
-_SYSTEM_TABLES: Final = {name: _built_in_table(name) for name in _BUILT_IN}
+SYSTEM_TABLES: Final = {name: _built_in_table(name) for name in _BUILT_IN}
 
 
 # -- the picture ----------------------------------------------------------------
@@ -483,7 +483,7 @@ def load_catalog(
             index = replace(index, is_lost=True)
         indexes.setdefault(index.table, []).append(index)
     numbers = _numbers([document for _, document in documents])
-    tables, by_number = dict(_SYSTEM_TABLES), _system_by_number()
+    tables, by_number = dict(SYSTEM_TABLES), _system_by_number()
     by_id_number = _system_by_number()
     next_table = FIRST_USER_TABLE
     for document_id, document in documents:
@@ -524,7 +524,7 @@ def _numbers(tables: list[Document]) -> NumbersOfTables:
     of_ids = {
         t["number"]: t["idNumber" if "idNumber" in t else "number"] for t in tables
     }
-    numbers = {name: int(table.number) for name, table in _SYSTEM_TABLES.items()}
+    numbers = {name: int(table.number) for name, table in SYSTEM_TABLES.items()}
     former: dict[int, int] = {}
     for table in reversed(tables):  # what took its place was made later
         number = int(of_ids[table["number"]])
@@ -541,7 +541,7 @@ def _all(source: CatalogSource, table: TableNumber) -> Iterator[Row]:
 
 
 def _system_by_number() -> dict[int, TableInfo]:
-    return {table.number: table for table in _SYSTEM_TABLES.values()}
+    return {table.number: table for table in SYSTEM_TABLES.values()}
 
 
 def _schema(source: CatalogSource, state: str) -> tuple[bytes | None, Schema | None]:
@@ -614,7 +614,7 @@ def table_check(
 
 EMPTY_CATALOG: Final = Catalog(
     0,
-    _SYSTEM_TABLES,
+    SYSTEM_TABLES,
     _system_by_number(),
     _system_by_number(),
     _numbers([]),

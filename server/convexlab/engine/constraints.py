@@ -95,12 +95,16 @@ def refuse_underscore(name: str, info: TableInfo) -> None:
 def may_be_too_much(body: bytes) -> bool:
     """Whether a document with this text could be over a limit of documents.
 
-    A value's size is at most nine times its text's, and each level of nesting
-    takes a bracket: most documents need not be measured.
+    A value's size is at most nine times its text's, each level of nesting takes a
+    bracket and each field a colon and four more: most documents need not be measured.
     """
     return (
         len(body) * 9 > knobs.MAX_DOCUMENT_BYTES
         or body.count(b"{") + body.count(b"[") > knobs.MAX_DOCUMENT_NESTING
+        or (
+            len(body) > 5 * knobs.MAX_OBJECT_FIELDS
+            and body.count(b":") > knobs.MAX_OBJECT_FIELDS
+        )
     )
 
 

@@ -20,6 +20,7 @@ from convexlab.engine.catalog import (
     INDEXES,
     SCHEMAS,
     SCHEMAS_BY_STATE,
+    SYSTEM_TABLES,
     TABLES,
     IndexInfo,
 )
@@ -59,7 +60,7 @@ def create_table(
     catalog = tx.catalog
     if name in catalog.tables and not hidden:
         return catalog.tables[name].number
-    if len(catalog.tables) >= knobs.MAX_TABLES:
+    if len(catalog.tables) - len(SYSTEM_TABLES) >= knobs.MAX_TABLES:
         raise LimitExceeded(
             f"There are {knobs.MAX_TABLES} tables, no more are allowed.",
             kind="TooManyTables",
