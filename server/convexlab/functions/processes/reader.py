@@ -9,9 +9,9 @@ let go with it: a snapshot held for long would keep the WAL from being reused.
 from __future__ import annotations
 
 import os
-import time
 from functools import partial
 from pathlib import Path
+from time import perf_counter  # N.B. the clock itself: `time.…` stands still in runs
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -92,8 +92,8 @@ class Reader:
         recorder: notes what runs.
         store: opened for reading.
         secret: what cursors are sealed with.
-    """
         name: the deployment's.
+    """
 
     def __init__(
         self,
@@ -102,8 +102,8 @@ class Reader:
         store: PersistenceReader,
         *,
         secret: bytes,
-    ) -> None:
         name: str = "",
+    ) -> None:
         self._channel = channel
         self._recorder = recorder
         self._store = store
@@ -158,7 +158,7 @@ class Reader:
     # -- queries ----------------------------------------------------------------------
 
     def _run_query(self, call: RunQuery) -> QueryDone:
-        began = time.perf_counter()
+        began = perf_counter()
         snapshot = self._snapshot_at(Timestamp(call.at))
         if call.admin and call.path in system_queries.QUERIES:
             return self._answer_systems(call, snapshot)
@@ -171,7 +171,7 @@ class Reader:
             kind="query",
             identity=identity_of(call.identity),
             admin=call.admin,
-            seed=os.urandom(32),
+            seed=self._random_bytes(32),
             now_ms=tx.now_ms,
             journal=call.journal,
             clock=self._recorder,
@@ -188,7 +188,7 @@ class Reader:
             read_set=tx.reads(),
             identity_read=outcome.identity_read,
             clock_read=outcome.clock_read,
-            seconds=time.perf_counter() - began,
+            seconds=perf_counter() - began,
         )
 
     def _answer_systems(self, call: RunQuery, snapshot: Snapshot) -> QueryDone:
