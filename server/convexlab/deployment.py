@@ -32,6 +32,7 @@ from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.functions.file_addresses import FileAddresses
 from convexlab.functions.origin import origin_of
 from convexlab.sync.asks import Asks
+from convexlab.sync.claims import Claims
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.sync.scheduler_asks import SchedulerAsks
@@ -211,7 +212,9 @@ class Deployment:
         self._closing.push_async_callback(backend.supervisor.close)
         deployed = await backend.open()
         self.backend = backend
-        self.gateway = gateway = Gateway(backend)
+        claims = Claims(self.folder.path / "actions.claims")
+        self._closing.callback(claims.close)
+        self.gateway = gateway = Gateway(backend, claims=claims)
         self.asks = Asks(gateway)
         SchedulerAsks(gateway).add_to(self.asks)
         backend.supervisor.runners.answer = self.asks.answer

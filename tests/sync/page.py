@@ -15,11 +15,16 @@ class Page(Conversation):
     """One connection; it is the gateway's outbox too."""
 
     def __init__(
-        self, gateway: Gateway, truth: Any = None, *, locked: bool = False
+        self,
+        gateway: Gateway,
+        truth: Any = None,
+        *,
+        locked: bool = False,
+        resends: bool = False,
     ) -> None:
         super().__init__(truth)
         self.gateway = gateway
-        self.session = gateway.connect(self, locked=locked)
+        self.session = gateway.connect(self, locked=locked, resends=resends)
         self.closed: tuple[int, str] | None = None
         self.congested = False
 

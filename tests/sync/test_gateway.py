@@ -281,6 +281,39 @@ async def test_an_action_is_not_blocked_by_mutations(page, backend):
     assert list(page.responses) == [1, 0]
 
 
+async def test_an_action_that_was_not_begun_is_answered_and_the_socket_stays(
+    page, backend, monkeypatch
+):
+    async def overloaded(call):
+        raise Overloaded("too many wait already")
+
+    monkeypatch.setattr(backend, "run_action", overloaded)
+    page.say("Action", requestId=0, udfPath="ai:run", args=[{}])
+    await settle()
+    assert "too many wait already" in page.responses[0]["result"]
+    assert page.closed is None
+
+
+async def test_an_action_that_is_asked_for_again_runs_once(gateway, backend):
+    ran = []
+    backend.hold("ai:run")
+    backend.actions["ai:run"] = lambda ctx, args: ran.append(1) or "ran"
+    first = Page(gateway, resends=True)
+    first.connect(SESSION)
+    first.say("Action", requestId=0, udfPath="ai:run", args=[{}])
+    await settle()
+    first.leave()
+    again = Page(gateway, resends=True)
+    again.connect(SESSION.replace("1", "2"), count=1)
+    again.say("Action", requestId=0, udfPath="ai:run", args=[{}])
+    await settle()
+    assert 0 not in again.responses
+    backend.release("ai:run")
+    await settle()
+    assert again.responses[0]["result"] == "ran"
+    assert ran == [1]
+
+
 async def test_a_repeated_mutation_is_answered_and_not_run(gateway, page, backend):
     page.mutate("counter:inc")
     await settle()

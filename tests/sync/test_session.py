@@ -11,7 +11,7 @@ import pytest
 
 from convexlab import knobs
 from convexlab.protocol.messages import decode
-from convexlab.sync.backend import Caller, MutationRun
+from convexlab.sync.backend import ActionRun, Caller, MutationRun
 from convexlab.sync.session import ClientSession
 from convexlab.sync.work import Close, Pause, RaiseClock, Send, Start, Submit, Verify
 
@@ -188,6 +188,51 @@ def test_actions_start_at_once_and_have_a_bound(session):
     assert (
         only_close(receive(session, "Action", requestId=-1, udfPath="m:f")).code == 1013
     )
+
+
+def test_an_actions_response_waits_for_what_its_mutations_wrote(session):
+    """The Transition after it covers them."""
+    receive(session, "Connect")
+    modify(session, 0, 1)
+    receive(session, "Action", requestId=0, udfPath="m:f")
+    session.begin(1_000)
+    assert session.acted(0, ActionRun(b"1", ts=1_500)) == []
+    landed, response = session.finish()
+    assert json.loads(landed.text)["type"] == "Transition"
+    assert json.loads(response.text)["type"] == "ActionResponse"
+    assert session.wants_transition
+    with pytest.raises(AssertionError, match="before"):
+        session.begin(1_400)
+    assert land(session, 1_500)["type"] == "Transition"
+
+
+def test_an_actions_response_waits_for_nothing_else(session):
+    receive(session, "Connect")
+    modify(session, 0, 1)
+    receive(session, "Action", requestId=0, udfPath="m:f")
+    session.begin(1_000)
+    (response,) = session.acted(0, ActionRun(b"1"))
+    assert json.loads(response.text)["success"]
+
+
+def test_an_action_of_a_clients_first_moment_back_may_be_a_repetition():
+    now = [NOW_NS]
+
+    def repeated(*, resends, count, after_seconds):
+        now[0] = NOW_NS
+        session = ClientSession(
+            ts=1_000, new_call_id=str, now_ns=lambda: now[0], resends=resends
+        )
+        receive(session, "Connect", sessionId=UUID, connectionCount=count)
+        now[0] += int(after_seconds * 1e9)
+        (start,) = receive(session, "Action", requestId=0, udfPath="m:f")
+        return start.is_repeated
+
+    soon, late = knobs.RESEND_SECONDS / 2, knobs.RESEND_SECONDS * 2
+    assert repeated(resends=True, count=1, after_seconds=soon)
+    assert not repeated(resends=True, count=1, after_seconds=late)
+    assert not repeated(resends=True, count=0, after_seconds=soon)
+    assert not repeated(resends=False, count=1, after_seconds=soon)
 
 
 def test_an_action_that_cannot_be_called_is_answered(session):

@@ -77,6 +77,11 @@ class ClientVersion:
         return self.name == "npm" and not self.is_before(1, 28, 0)
 
     @property
+    def resends_actions(self) -> bool:
+        """Whether it asks for an action again after a reconnect: all but npm's do."""
+        return self.name != "npm"
+
+    @property
     def expects_encoded(self) -> bool:
         """Whether it takes values for encoded JSON without having asked for it.
 

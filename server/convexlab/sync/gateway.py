@@ -44,8 +44,10 @@ from convexlab.sync.backend import (
     MutationCall,
     MutationRun,
     QueryCall,
+    RunError,
 )
 from convexlab.sync.interest import Interest
+from convexlab.sync.replays import Replays
 from convexlab.sync.rounds import Rounds, closing
 from convexlab.sync.session import ClientSession, FollowedQuery
 from convexlab.sync.transition import Payload, payload_of, refusal, request_id
@@ -62,10 +64,11 @@ from convexlab.sync.work import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from convexlab.functions.processes.runners import Run
     from convexlab.sync.backend import Backend, Published, Reply
+    from convexlab.sync.claims import Claims
 
 
 class Outbox(Protocol):
@@ -95,6 +98,7 @@ class Gateway:
         round_seconds: how long a round waits for its queries.
         pause_seconds: how long a client that came back is heard out.
         result_bytes: how many bytes of results are kept for whoever asks next.
+        claims: what is known of the actions of earlier runs of the deployment.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class Gateway:
         round_seconds: float = knobs.ROUND_SECONDS,
         pause_seconds: float = knobs.RECONNECT_PAUSE_SECONDS,
         result_bytes: int = knobs.RESULT_CACHE_BYTES,
+        claims: Claims | None = None,
     ) -> None:
         self.backend = backend
         self._now_ns = now_ns
@@ -128,6 +133,7 @@ class Gateway:
         # Who hears of a submitted mutation: by the object, since the same call may be
         # under way twice, once from before a reconnect.
         self._submitted: dict[MutationCall, Callable[[Reply], None]] = {}
+        self._replays = Replays(lambda: now_ns() / 1e9, claims)
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[Callable[[Written | None], None]] = []
         # Names rise with time, so the store appends them instead of sorting them in.
@@ -143,13 +149,22 @@ class Gateway:
 
     # -- sockets ------------------------------------------------------------------
 
-    def connect(self, outbox: Outbox, *, locked: bool = False) -> ClientSession:
-        """A socket opened; `locked` sessions must authenticate as admin first."""
+    def connect(
+        self, outbox: Outbox, *, locked: bool = False, resends: bool = False
+    ) -> ClientSession:
+        """A socket opened.
+
+        Args:
+            outbox: the socket.
+            locked: it must authenticate as admin first.
+            resends: its client sends actions again after a reconnect.
+        """
         session = ClientSession(
             ts=self.backend.ts,
             new_call_id=self.new_call_id,
             now_ns=self._now_ns,
             locked=locked,
+            resends=resends,
         )
         self._sessions[session] = outbox
         return session
@@ -289,16 +304,26 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
     async def _act(self, session: ClientSession, work: Start) -> None:
-        works: list[Work]
         try:
-            run = await self.backend.run_action(work.call)
-        except ConvexlabError as error:
-            works = [closing(error)]
-        else:
-            works = session.acted(work.request, run)
+            run = await self._run_once(session, work)
+        except ConvexlabError as error:  # it has not begun
+            run = ActionRun(error=RunError(error.message, code=error.code))
+        works = session.acted(work.request, run)
         if not session.closed:
             self._carry_out(session, works)
             self._rounds.want(session)
+
+    def _run_once(self, session: ClientSession, work: Start) -> Awaitable[ActionRun]:
+        if work.is_repeated:
+            again = self._replays.repeated(
+                work.request, work.call, connected=session.connected
+            )
+            if again is not None:
+                return again
+        run = partial(self.backend.run_action, work.call)
+        if not session.resends:
+            return run()
+        return self._replays.begin(work.request, work.call, run)
 
     def _end(self, session: ClientSession) -> None:
         session.closed = True

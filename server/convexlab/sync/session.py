@@ -152,6 +152,7 @@ class ClientSession:
         new_call_id: names calls that have no session of the client's to be named by.
         now_ns: the wall clock.
         locked: nothing is answered before an admin has authenticated.
+        resends: the client sends its actions again after a reconnect.
     """
 
     def __init__(
@@ -161,10 +162,14 @@ class ClientSession:
         new_call_id: Callable[[], str],
         now_ns: Callable[[], int],
         locked: bool = False,
+        resends: bool = False,
     ) -> None:
         self._new_call_id = new_call_id
         self._now_ns = now_ns
         self._locked = locked
+        self.resends = resends
+        self.connected = now_ns() / 1e9  # seconds since 1970
+        self._resends_until = 0  # *set by* a Connect after the first, in wall clock ns
         self._session_id: str | None = None
         self._skew_ms: int | None = None
         self._connected_ts = ts
@@ -225,6 +230,7 @@ class ClientSession:
         works: list[Work] = []
         if message.connection_count > 0:
             self._replaying = self._paused = True
+            self._resends_until = self._now_ns() + int(knobs.RESEND_SECONDS * 1e9)
             works.append(Pause())
         if message.max_observed_timestamp is not None:
             works += self._observe(decode_ts(message.max_observed_timestamp))
@@ -344,7 +350,8 @@ class ClientSession:
         call = ActionCall(self._call_id(message.request_id), path, raw, self.caller)
         if refused is not None:
             return self.acted(message.request_id, ActionRun(error=refused))
-        return [Start(call, message.request_id)]
+        is_repeated = self.resends and self._now_ns() < self._resends_until
+        return [Start(call, message.request_id, is_repeated)]
 
     # -- how calls ended ----------------------------------------------------------
 
@@ -368,10 +375,13 @@ class ClientSession:
         return works
 
     def acted(self, request: int, run: ActionRun) -> list[Work]:
-        """An action said `run`."""
+        """An action said `run`; the Transition after it has what its mutations wrote."""
         self._actions -= 1
-        self._owed = True
-        return [Send(action_response(request, run, self._request_id(request)))]
+        text = action_response(request, run, self._request_id(request))
+        if self.flight is not None and run.ts > self.flight.ts:
+            self._held.append((text, run.ts))
+            return []
+        return self._released(text, run.ts)
 
     def _respond(self, request: int, run: MutationRun) -> list[Work]:
         """Send a response, or hold it until the flight under way has landed (O1)."""

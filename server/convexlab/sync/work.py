@@ -36,10 +36,11 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Hand an action to a runner."""
+    """Hand an action to a runner; or it is one that was handed over before."""
 
     call: ActionCall
     request: int
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

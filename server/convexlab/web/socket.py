@@ -213,7 +213,9 @@ class Sockets:
             return peer
         agreed = int(peer.compress)
         socket = Socket(self._gateway, transport, client, window_bits=agreed)
-        socket.session = self._gateway.connect(socket, locked=locked)
+        socket.session = self._gateway.connect(
+            socket, locked=locked, resends=client.resends_actions
+        )
         self._open.add(socket)
         try:
             await self._read(peer, socket, socket.session)
