@@ -16,10 +16,9 @@ from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
     cron_runs,
     file_documents,
-    imports,
     scheduled,
     settings,
-    transfers,
+    transfer_mutations,
 )
 from convexlab.functions.scheduled import Ended, Scheduling
 from convexlab.functions.scheduler import canonical_name, check_window
@@ -41,14 +40,6 @@ FORGET: Final = "_system/scheduler:forget"
 STORE: Final = "_system/storage:store"
 DELETE: Final = "_system/storage:delete"
 SET: Final = "_system/settings:set"
-REQUEST_EXPORT: Final = "_system/exports:request"
-CREATE_IMPORT: Final = "_system/imports:create"
-BEGIN_IMPORT: Final = "_system/imports:begin"
-INSERT_ROWS: Final = "_system/imports:insert"
-FINISH_IMPORT: Final = "_system/imports:finish"
-ABORT_IMPORT: Final = "_system/imports:abort"
-SAY: Final = "_system/transfers:say"
-INTERRUPT_TRANSFERS: Final = "_system/transfers:interrupt"
 
 
 class _Schedule(msgspec.Struct, frozen=True):
@@ -156,68 +147,6 @@ def _set(tx: Transaction, args: dict[str, Any], *_: object) -> None:
 
 
 # What each takes, and what it does with it.
-def _request_export(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> str:
-    """An export is wanted: `includeStorage`."""
-    return transfers.request_export(tx, include_storage=args["includeStorage"])
-
-
-def _create_import(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> str:
-    """A file is there to be imported: what there is to know of it."""
-    return transfers.create_import(tx, args)
-
-
-def _begin_import(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> Value:
-    """Make room: `id`, `mode`, `tables` by name with the numbers of their ids."""
-    numbers = {
-        name: None if number is None else int(number)
-        for name, number in args["tables"].items()
-    }
-    return dict(imports.begin(tx, args["id"], numbers, args["mode"]))
-
-
-def _insert_rows(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> int:
-    """Some rows of an import: `id`, `table`, `rows` as lines, `first`."""
-    rows = args["rows"].encode().split(b"\n")
-    return imports.insert(tx, args["id"], args["table"], rows, int(args["first"]))
-
-
-def _finish_import(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> None:
-    """All rows are in: `id`, `files` that came, `state` to be told."""
-    imports.finish(tx, args["id"], args["files"])
-    transfers.say(tx, args["id"], {"state": args["state"]})
-
-
-def _abort_import(
-    tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling
-) -> None:
-    """Nothing comes of an import: `id`, `state` to be told."""
-    imports.abort(tx, args["id"])
-    transfers.say(tx, args["id"], {"state": args["state"]})
-
-
-def _say(tx: Transaction, args: dict[str, Any], _: ModuleSet, __: Scheduling) -> None:
-    """Something has become of an export or an import: `id`, `fields`."""
-    transfers.say(tx, args["id"], args["fields"])
-
-
-def _interrupt_transfers(
-    tx: Transaction, _: dict[str, Any], __: ModuleSet, ___: Scheduling
-) -> None:
-    """The deployment has just begun: what was under way has failed."""
-    for import_id in transfers.interrupt(tx):
-        imports.abort(tx, import_id)
-
-
 _MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     SCHEDULE: (_Schedule, _schedule),
     CANCEL: (_Named, _cancel),
@@ -227,4 +156,5 @@ _MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     STORE: (_Store, _store),
     DELETE: (_Named, _delete),
     SET: (dict[str, Any], _set),
+    **transfer_mutations.MUTATIONS,
 }
