@@ -9,7 +9,7 @@ received is never sent twice (see `endpoint`, E1).
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -68,7 +68,7 @@ class Attachment:
     def post(
         self,
         path: str,
-        body: bytes,
+        body: bytes | IO[bytes],
         *,
         kind: str = "application/json",
         sending: AbstractContextManager[object] | None = None,

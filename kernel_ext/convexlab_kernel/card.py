@@ -39,9 +39,10 @@ class Card:
             ("address for clients", address.client_url),
         ]
         if address.secret:
-            facts.append(
-                ("through Jupyter", f"<Jupyter's address>/convex/c/{address.secret}")
-            )
+            facts += [
+                ("address for Python's client", f"{address.url}/?c={address.secret}"),
+                ("through Jupyter", f"<Jupyter's address>/convex/c/{address.secret}"),
+            ]
         if address.folder is not None:
             facts.append(("folder", str(address.folder)))
         if status.version:

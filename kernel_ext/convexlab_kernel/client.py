@@ -15,7 +15,8 @@ from __future__ import annotations
 import base64
 import difflib
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import msgspec
@@ -31,15 +32,18 @@ from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of, ts_of
 from convexlab_kernel.results import presented
+from convexlab_kernel.sql import run_sql
 from convexlab_kernel.status import Status
 from convexlab_kernel.tables import Functions, Table, Tables
 from convexlab_kernel.tracebacks import edge
+from convexlab_kernel.uploading import upload_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from convexlab_kernel.discovery import Address
+    from convexlab_kernel.sql import SqlRows
 
 _encode = msgspec.json.Encoder().encode
 
@@ -252,9 +256,19 @@ class Database:
         return Database(self.address, authorization=self._authorization, identity=said)
 
     @edge
-    def sql(self, *_: Any, **__: Any) -> NoReturn:
-        """Not in this release."""
-        raise _later("db.sql", "db.table(…).df() and pandas")
+    def sql(
+        self, text: str, /, *, params: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> SqlRows:
+        """Run one SELECT over the deployment's tables, named as in the schema.
+
+        Args:
+            text: the statement, in DuckDB's SQL.
+            params: a list for `?` or `$1`, or a dict for `$name`.
+
+        Returns:
+            The rows: they show as a table and have `.df()`, `.arrow()`, `.polars()`.
+        """
+        return run_sql(self._attachment, text, params)
 
     @edge
     def at(self, when: datetime | timedelta | int) -> Moment:
@@ -264,7 +278,7 @@ class Database:
             when: an aware datetime, a timedelta back from now, or a live result's
                 `ts`.
         """
-        return Moment(ts_of(when), self._query_at)
+        return Moment(ts_of(when), self._query_at, self._sql_at)
 
     @edge
     def history(self, table: str, id: str) -> History:  # noqa: A002 - its name
@@ -279,6 +293,11 @@ class Database:
         path = f"/api/convexlab/history?{asked}"
         return history_of(self._attachment.get(path, PastRevisions))
 
+    def _sql_at(
+        self, ts: int, text: str, params: Sequence[Any] | Mapping[str, Any]
+    ) -> SqlRows:
+        return run_sql(self._attachment, text, params, ts=ts)
+
     def _query_at(
         self,
         ts: int,
@@ -291,9 +310,18 @@ class Database:
         return self._call("/api/query_at_ts", path_of(ref), arguments, ts=ts)
 
     @edge
-    def upload(self, *_: Any, **__: Any) -> NoReturn:
-        """Not in this release."""
-        raise _later("db.upload", None)
+    def upload(self, path: str | Path, *, content_type: str | None = None) -> str:
+        """Store a file of this machine in the deployment.
+
+        Args:
+            path: the file.
+            content_type: with which it is served; None: by the file's name.
+
+        Returns:
+            Its storage id, for `ctx.storage.get_url` and the like.
+        """
+        self._attachment.need_admin("Uploading a file")
+        return upload_file(self._attachment, Path(path), content_type)
 
     def close(self) -> None:
         """Close the connections; the deployment runs on."""

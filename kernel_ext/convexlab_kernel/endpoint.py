@@ -16,7 +16,7 @@ import http.client
 import select
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from convexlab import knobs
@@ -65,7 +65,7 @@ class Endpoint:
     def post(
         self,
         path: str,
-        body: bytes,
+        body: bytes | IO[bytes],
         *,
         kind: str = "application/json",
         sending: AbstractContextManager[object] | None = None,
@@ -87,7 +87,7 @@ class Endpoint:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes | IO[bytes] | None = None,
         *,
         kind: str = "application/json",
         sending: AbstractContextManager[object] | None = None,
@@ -97,7 +97,7 @@ class Endpoint:
         Args:
             method: GET, POST, …
             path: below the endpoint's address.
-            body: what is sent.
+            body: what is sent; a file is streamed.
             kind: the body's content type.
             sending: held while the request is sent and not while it is answered, so
                 that those who share it arrive in the order in which they began.

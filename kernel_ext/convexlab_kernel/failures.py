@@ -20,8 +20,10 @@ from convexlab.errors import (
     CallerError,
     ConvexError,
     ConvexlabError,
+    FollowerBehind,
     FunctionFailed,
     InvalidArguments,
+    InvalidQuery,
     InvalidValue,
     LimitExceeded,
     NotAllowed,
@@ -161,6 +163,8 @@ def _by_code() -> dict[str, type[ConvexlabError]]:
         LimitExceeded,
         OutOfRetention,
         PushFailed,
+        FollowerBehind,
+        InvalidQuery,
         Unavailable,
     )
     codes: dict[str, type[ConvexlabError]] = {kind.code: kind for kind in plain}

@@ -25,7 +25,9 @@ from convexlab_kernel.tables import Rows
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from convexlab_kernel.sql import SqlRows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TS = (1 << 63) - 1
@@ -37,11 +39,18 @@ class Moment:
     Args:
         ts: the timestamp.
         query_at: runs a query as of it.
+        sql_at: runs a statement as of it.
     """
 
-    def __init__(self, ts: int, query_at: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        ts: int,
+        query_at: Callable[..., Any],
+        sql_at: Callable[..., SqlRows],
+    ) -> None:
         self.ts = ts
         self._query_at = query_at
+        self._sql_at = sql_at
 
     @edge
     def query(
@@ -53,6 +62,13 @@ class Moment:
         except NotFound as error:
             error.add_note(f"It was asked for as of {shown(self.ts)}.")
             raise
+
+    @edge
+    def sql(
+        self, text: str, /, *, params: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> SqlRows:
+        """Run one SELECT as of the moment; see `Database.sql`."""
+        return self._sql_at(self.ts, text, params)
 
     def table(self, name: str) -> PastTable:
         """A table's documents as of the moment."""

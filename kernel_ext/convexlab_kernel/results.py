@@ -60,12 +60,12 @@ def presented(value: Any) -> Any:
 
 def to_pandas(rows: list[Document]) -> pd.DataFrame:
     """Documents as a pandas frame."""
-    library = _library("pandas")
+    package = library("pandas")
     names = display.columns(rows)
-    frame = library.DataFrame.from_records(rows, columns=names or None)
+    frame = package.DataFrame.from_records(rows, columns=names or None)
     if "_creationTime" in frame:
         millis = frame["_creationTime"].astype("float64")
-        frame["_creationTime"] = library.to_datetime(
+        frame["_creationTime"] = package.to_datetime(
             (millis * 1000).round().astype("int64"), unit="us", utc=True
         )
     result: pd.DataFrame = frame
@@ -74,34 +74,34 @@ def to_pandas(rows: list[Document]) -> pd.DataFrame:
 
 def to_polars(rows: list[Document]) -> pl.DataFrame:
     """Documents as a polars frame."""
-    library = _library("polars")
+    package = library("polars")
     names = display.columns(rows)
     columns = {name: [row.get(name) for row in rows] for name in names}
-    frame = library.DataFrame(
+    frame = package.DataFrame(
         [
-            library.Series(name, _numbers(cells), strict=False)
+            package.Series(name, _numbers(cells), strict=False)
             for name, cells in columns.items()
         ]
     )
     if "_creationTime" in columns:
-        micros = (library.col("_creationTime") * 1000).round(0).cast(library.Int64)
-        frame = frame.with_columns(micros.cast(library.Datetime("us", "UTC")))
+        micros = (package.col("_creationTime") * 1000).round(0).cast(package.Int64)
+        frame = frame.with_columns(micros.cast(package.Datetime("us", "UTC")))
     result: pl.DataFrame = frame
     return result
 
 
 def to_arrow(rows: list[Document]) -> pa.Table:
     """Documents as a pyarrow table."""
-    library = _library("pyarrow")
+    package = library("pyarrow")
     columns: dict[str, Any] = {}
     for name in display.columns(rows):
         cells = [row.get(name) for row in rows]
         if name == "_creationTime":
             micros = [None if ms is None else round(ms * 1000) for ms in cells]
-            columns[name] = library.array(micros, library.timestamp("us", "UTC"))
+            columns[name] = package.array(micros, package.timestamp("us", "UTC"))
         else:
-            columns[name] = library.array(_numbers(cells))
-    return library.table(columns)
+            columns[name] = package.array(_numbers(cells))
+    return package.table(columns)
 
 
 def _numbers(cells: list[Any]) -> list[Any]:
@@ -115,7 +115,8 @@ def _numbers(cells: list[Any]) -> list[Any]:
     ]
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
+    """A package of this kernel's, or what to do to have it."""
     import importlib
 
     try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.importing import Mode
     from convexlab_kernel.live import Live
+    from convexlab_kernel.sql import SqlRows
     from convexlab_kernel.status import ModuleStatus, Status, TableStatus
 
 DATA = "_system/cli/tableData"
@@ -119,6 +120,23 @@ class Table(Rows):
             f"{DATA}:default", to_stored(self._page(None, limit, "desc")), select="page"
         )
 
+    def df(self) -> pd.DataFrame:
+        """All documents as a pandas frame, oldest first."""
+        return self._all().df()
+
+    def arrow(self) -> pa.Table:
+        """All documents as a pyarrow table, oldest first."""
+        return self._all().arrow()
+
+    def polars(self) -> pl.DataFrame:
+        """All documents as a polars frame, oldest first."""
+        return self._all().polars()
+
+    def _all(self) -> SqlRows:
+        name = self.name.replace('"', '""')
+        text = f'SELECT * FROM "{name}" ORDER BY "_creationTime", _id'  # noqa: S608 - quoted
+        return self._database.sql(text)
+
     def count(self) -> int | None:
         """How many documents there are."""
         found = self._status()
@@ -153,24 +171,6 @@ class Table(Rows):
         """Delete all documents; the table and its schema stay."""
         self._import(iter(()), rows=0, mode="replace", progress=False)
 
-    def _import(
-        self,
-        batches: Iterator[importing.Batch],
-        *,
-        rows: int | None,
-        mode: Mode,
-        progress: bool,
-    ) -> int:
-        attachment = self._database.attachment
-        if not progress:
-            return importing.insert(attachment, self.name, batches, mode=mode)
-        with importing.bar(self.name, rows) as shown:
-            return importing.insert(
-                attachment, self.name, batches, mode=mode, progress=shown
-            )
-
-    # -- showing -----------------------------------------------------------------
-
     @edge
     def rename(self, name: str) -> Table:
         """Give the table another name; documents keep their ids, and indexes stay.
@@ -194,6 +194,24 @@ class Table(Rows):
         attachment = self._database.attachment
         attachment.need_admin(what)
         attachment.post(path, msgspec.json.encode(body))
+
+    def _import(
+        self,
+        batches: Iterator[importing.Batch],
+        *,
+        rows: int | None,
+        mode: Mode,
+        progress: bool,
+    ) -> int:
+        attachment = self._database.attachment
+        if not progress:
+            return importing.insert(attachment, self.name, batches, mode=mode)
+        with importing.bar(self.name, rows) as shown:
+            return importing.insert(
+                attachment, self.name, batches, mode=mode, progress=shown
+            )
+
+    # -- showing -----------------------------------------------------------------
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         rows = self.take(knobs.STATIC_ROWS)

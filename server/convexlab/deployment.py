@@ -42,6 +42,7 @@ from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.http_actions import Site
 from convexlab.web.server import Door, Served, serve as serve_app, serve_site
 from convexlab.web.socket import AS_USUAL, SocketOptions
+from convexlab.web.sql import Sql
 from convexlab.web.storage import Storage
 from convexlab.web.storage_asks import StorageAsks
 
@@ -238,6 +239,7 @@ class Deployment:
 
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
+        Sql(supervisor).add_to(door)
         self._add_files(door, cursor_secret)
         await self._serve(door)
         self._start_clock()

@@ -137,12 +137,6 @@ def test_the_key_opens_internal_functions(tasks):
     assert tasks.query("tasks:hidden") == "seen"
 
 
-def test_what_comes_later_says_so(db):
-    for call in (db.sql, db.upload):
-        with pytest.raises(NotAllowed, match="is not in this release"):
-            call("x")
-
-
 def test_tables_and_functions_are_listed(tasks):
     tasks.mutation("tasks:create", text="hi")
     assert "tasks" in tasks.tables

@@ -210,6 +210,7 @@ def test_the_extension_unloads_and_loads_again(run):
     ran = run("%unload_ext convexlab", "%convex", "%load_ext convexlab", "%convex")
     assert "Line magic function `%convex` not found" in ran.said(3)
     assert "deployment: local" in ran.text(5)
+    assert "/?c=" in ran.text(5)
 
 
 def test_an_import_reads_a_file(run, project):

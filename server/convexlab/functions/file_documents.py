@@ -12,13 +12,19 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convexlab.documents.ids import decode_id
+from convexlab.documents.ordering import encode_key
 from convexlab.engine.catalog import STORAGE
+from convexlab.engine.interval import Interval
+from convexlab.engine.write_set import FIRST_USER_SLOT, INDEX_SLOT_BITS
 from convexlab.errors import InvalidArguments, InvalidValue, StorageIdNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convexlab.engine.transaction import Transaction
 
 TABLE: Final = "_storage"
+BY_SHA256: Final = STORAGE << INDEX_SLOT_BITS | FIRST_USER_SLOT
 
 
 class FileInfo(NamedTuple):
@@ -82,6 +88,17 @@ def delete(tx: Transaction, storage_id: object) -> None:
         raise StorageIdNotFound(f"storage id {storage_id} not found")
     with tx.as_system():
         tx.delete(found.document_id)
+
+
+def unreferenced(tx: Transaction, digests: Sequence[str]) -> list[str]:
+    """Those of some digests, in base64, that no document has."""
+    return [digest for digest in digests if not _is_referenced(tx, digest)]
+
+
+def _is_referenced(tx: Transaction, digest: str) -> bool:
+    having_it = Interval.prefix(encode_key(digest))
+    tx.read_set.record(BY_SHA256, having_it)
+    return next(iter(tx.rows(BY_SHA256, having_it)), None) is not None
 
 
 def internal_id_of(storage_id: object, method: str) -> bytes:

@@ -22,7 +22,7 @@ from convexlab.engine.catalog import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab.functions import settings, transfers
+from convexlab.functions import file_documents, settings, transfers
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import function_specs
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CLOUD_URL: Final = "_system/cli/convexUrl:cloudUrl"
 SITE_URL: Final = "_system/cli/convexUrl:siteUrl"
+UNREFERENCED: Final = "_system/storage/files:unreferenced"
 _ROOT: Final[dict[str, Any]] = {
     "id": "",
     "name": None,
@@ -154,6 +155,11 @@ def _components(_: Question) -> Value:
     return [dict(_ROOT)]
 
 
+def _unreferenced(question: Question) -> Value:
+    """Those of some digests, in base64, that no file has."""
+    return list(file_documents.unreferenced(question.tx, question.args["digests"]))
+
+
 QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/tables:default": _tables,
     "_system/cli/tableSize:default": _table_size,
@@ -164,6 +170,7 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/exports:getLatest": _latest_export,
     "_system/cli/queryImport:default": _import,
     "_system/cli/queryImport:list": _imports,
+    UNREFERENCED: _unreferenced,
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
 }

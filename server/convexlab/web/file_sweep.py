@@ -11,12 +11,13 @@ import asyncio
 import logging
 from base64 import b64encode
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from convexlab import knobs
-from convexlab.errors import ConvexlabError
+from convexlab.errors import ConvexlabError, InternalError
+from convexlab.functions.system_queries import UNREFERENCED
 from convexlab.web.storage import SYSTEM
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from convexlab.sync.gateway import Gateway
 
 _log = logging.getLogger(__name__)
-
-UNREFERENCED: Final = "_system/storage/files:unreferenced"
 
 
 async def sweep_for_ever(gateway: Gateway, files: Files) -> None:
@@ -60,5 +59,5 @@ async def _unreferenced(gateway: Gateway, digests: list[bytes]) -> list[bytes]:
     args = msgspec.json.encode({"digests": list(by_text)})
     found = await gateway.query(UNREFERENCED, args, SYSTEM, stored=True)
     if found.value is None:
-        return []
+        raise InternalError(f"which files are whose cannot be told: {found.error}")
     return [by_text[text] for text in msgspec.json.decode(found.value, type=list[str])]

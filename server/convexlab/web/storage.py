@@ -1,6 +1,7 @@
 """File storage over HTTP: uploads in, files out, both streamed.
 
     POST /api/storage/upload?token=…   the bytes as they are ─▶ {"storageId": …}
+    POST /api/convexlab/upload         the same, with the admin key
     GET  /api/storage/<uuid>           the bytes, or one range of them
 
 A file is anybody's only when its upload is over: then its bytes are durable and its
@@ -66,13 +67,19 @@ class Storage:
 
     def add_to(self, door: Door) -> None:
         """Answer at the door."""
+
+        async def owners_upload(request: web.BaseRequest) -> web.Response:
+            await door.api.admin(request)
+            return await self.take(request)
+
         door.add("POST", "/api/storage/upload", self.upload)
+        door.add("POST", "/api/convexlab/upload", owners_upload)
         door.add_below("GET", "/api/storage/", self.download)
 
     # -- in -------------------------------------------------------------------------
 
     async def upload(self, request: web.BaseRequest) -> web.Response:
-        """Take in one file.
+        """Take in one file from whoever has an upload URL.
 
         Raises:
             StorageTokenInvalid: the URL was not made here.
@@ -82,6 +89,10 @@ class Storage:
         """
         token = request.query.get("token", "")
         self._addresses.check_token(token, time.time() * 1000)
+        return await self.take(request)
+
+    async def take(self, request: web.BaseRequest) -> web.Response:
+        """Take in one file; see `upload`."""
         wanted = _digest_of(request.headers.get("Digest"))
         stored = await self._receive(request, wanted)
         storage_id = await self._add(stored, request.headers.get("Content-Type"))

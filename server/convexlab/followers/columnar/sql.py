@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import duckdb
 
     from convexlab.followers.columnar.mirror import Reading
+
+# What a column says of itself in Arrow when its values are of several kinds: JSON.
+MIXED: Final = {b"convexlab": b"json"}
 
 
 class SqlRequest(msgspec.Struct, frozen=True):
@@ -136,9 +139,14 @@ def _whole(number: int) -> int | float:
 def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
     import pyarrow as pa
 
+    kinds = [str(of) for _, of, *_ in found.description]
     table: pa.Table = found.to_arrow_table()
+    fields = [
+        field.with_metadata(MIXED) if kind == "JSON" else field
+        for field, kind in zip(table.schema, kinds, strict=True)
+    ]
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_stream(sink, pa.schema(fields)) as writer:
+        writer.write_table(table.cast(pa.schema(fields)))
     stream: bytes = sink.getvalue().to_pybytes()
     return stream

@@ -28,7 +28,7 @@ from convexlab.functions.processes.messages import Failure
 if TYPE_CHECKING:
     from convexlab.engine.timestamp import Timestamp
 
-_HEAD = struct.Struct("<I")
+HEAD = struct.Struct("<I")
 # What the kernel allows for the name of a Unix socket (macOS; Linux: 108).
 _MOST_ADDRESS_BYTES = 103
 
@@ -123,15 +123,20 @@ class KeeperLink:
         return body
 
 
-def send_frame(sock: socket.socket, body: bytes) -> None:
+def framed(body: bytes) -> bytes:
     """A length and so many bytes."""
-    sock.sendall(_HEAD.pack(len(body)) + body)
+    return HEAD.pack(len(body)) + body
+
+
+def send_frame(sock: socket.socket, body: bytes) -> None:
+    """Send one frame."""
+    sock.sendall(framed(body))
 
 
 def receive_frame(sock: socket.socket) -> bytes | None:
     """The next frame's bytes; None when the other end has closed."""
-    head = _receive(sock, _HEAD.size)
-    return None if head is None else _receive(sock, _HEAD.unpack(head)[0])
+    head = _receive(sock, HEAD.size)
+    return None if head is None else _receive(sock, HEAD.unpack(head)[0])
 
 
 def _receive(sock: socket.socket, size: int) -> bytes | None:

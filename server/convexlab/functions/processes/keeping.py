@@ -19,8 +19,16 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from convexlab import knobs
+from convexlab.errors import FollowerBehind
 from convexlab.functions.processes.channel import AsyncChannel
-from convexlab.functions.processes.keeper_link import keeper_address
+from convexlab.functions.processes.failures import error_from
+from convexlab.functions.processes.keeper_link import (
+    HEAD,
+    Question,
+    Told,
+    framed,
+    keeper_address,
+)
 from convexlab.functions.processes.messages import (
     Advance,
     Answer,
@@ -79,6 +87,25 @@ class Keeping:
         self._channel.send(AskStatus(number))
         found: list[dict[str, object]] = msgspec.json.decode(await future)
         return found
+
+    async def ask(
+        self, name: str, request: bytes, *, at: int, patience_seconds: float
+    ) -> bytes:
+        """What a follower says, without blocking; see `DerivedIndexes.ask`."""
+        question = Question(name, at, patience_seconds, request)
+        reader, writer = await asyncio.open_unix_connection(
+            str(keeper_address(self._folder))
+        )
+        try:
+            writer.write(framed(msgspec.msgpack.encode(question)))
+            told = msgspec.msgpack.decode(await _frame(reader), type=Told)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise FollowerBehind(f"The {name} index died: {error}.") from None
+        finally:
+            writer.close()
+        if told.failure is not None:
+            raise error_from(told.failure)
+        return told.body
 
     async def close(self) -> None:
         """End the process, which brings its files to rest, and stop listening."""
@@ -171,6 +198,11 @@ class Keeping:
 
     def _is_infant(self) -> bool:
         return time.monotonic() - self._started < knobs.FOLLOWER_REST_SECONDS
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    size = HEAD.unpack(await reader.readexactly(HEAD.size))[0]
+    return await reader.readexactly(size)
 
 
 def _listen(address: Path) -> socket.socket:

@@ -1,0 +1,141 @@
+"""`db.sql`: what a statement says, as a table and as frames.
+
+    db.sql("select carrier, count(*) n from flights group by 1").df()
+
+Rows come as an Arrow stream and become a frame of pandas, polars or pyarrow without
+JSON on the way; they are values only where Python asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from convexlab.documents.encoding import to_stored
+from convexlab.documents.value import normalize
+from convexlab.errors import InvalidArguments
+from convexlab_kernel import display
+from convexlab_kernel.results import Documents, library
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from convexlab_kernel.attachment import Attachment
+
+_decode = msgspec.json.Decoder().decode
+PATH = "/api/convexlab/sql"
+_CREATED = "_creationTime"
+
+
+def run_sql(
+    attachment: Attachment,
+    text: str,
+    params: Sequence[Any] | Mapping[str, Any],
+    *,
+    ts: int | None = None,
+) -> SqlRows:
+    """Run one statement with the deployment's key.
+
+    Args:
+        attachment: to the deployment.
+        text: one SELECT statement.
+        params: for `?` or `$1` in order, or for `$name` by name.
+        ts: as of when; None: now.
+
+    Raises:
+        InvalidArguments: the parameters are neither a list nor a dict of values.
+        InvalidQuery: it cannot be run, in DuckDB's words.
+    """
+    attachment.need_admin("SQL")
+    body = {"sql": text, "params": msgspec.Raw(_params(params))}
+    if ts is not None:
+        body["ts"] = str(ts)
+    return SqlRows(attachment.post(PATH, msgspec.json.encode(body)))
+
+
+def _params(params: Sequence[Any] | Mapping[str, Any]) -> bytes:
+    if isinstance(params, str | bytes) or not isinstance(params, Sequence | Mapping):
+        raise InvalidArguments(
+            f"`params` is a list for `?`, or a dict for `$name`, not {params!r}."
+        )
+    given = dict(params) if isinstance(params, Mapping) else list(params)
+    return to_stored(normalize(given, "params"))
+
+
+class SqlRows:
+    """The rows of a statement's result.
+
+    Args:
+        stream: as Arrow streams them.
+    """
+
+    what = "rows"
+
+    def __init__(self, stream: bytes) -> None:
+        self._stream = stream
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return library("pyarrow.ipc").open_stream(self._stream).read_all()
+
+    def arrow(self) -> pa.Table:
+        """As a pyarrow table; `_creationTime` is a UTC time."""
+        return with_times(self._table)
+
+    def df(self) -> pd.DataFrame:
+        """As a pandas frame; `_creationTime` is a UTC time."""
+        table = self.arrow()
+        frame: pd.DataFrame = table.to_pandas()
+        for name in mixed(table):
+            texts = table[name].to_pylist()
+            frame[name] = [None if text is None else _decode(text) for text in texts]
+        return frame
+
+    def polars(self) -> pl.DataFrame:
+        """As a polars frame; `_creationTime` is a UTC time."""
+        frame: pl.DataFrame = library("polars").from_arrow(self.arrow())
+        return frame
+
+    @cached_property
+    def _rows(self) -> Documents:
+        return Documents(self._table.to_pylist())
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._rows[at]
+
+    def __repr__(self) -> str:
+        return display.table_text(self._rows, what=self.what)
+
+    def _repr_html_(self) -> str:
+        return display.table_html(self._rows, what=self.what)
+
+
+def mixed(table: pa.Table) -> list[str]:
+    """The columns of values of several kinds, which Arrow has as JSON."""
+    return [
+        field.name
+        for field in table.schema
+        if (field.metadata or {}).get(b"convexlab") == b"json"
+    ]
+
+
+def with_times(table: pa.Table) -> pa.Table:
+    """The table, with creation times as times."""
+    if _CREATED not in table.column_names:
+        return table
+    pa, compute = library("pyarrow"), library("pyarrow.compute")
+    at = table.column_names.index(_CREATED)
+    micros = compute.round(compute.multiply(table[_CREATED], 1000.0)).cast(pa.int64())
+    times = micros.cast(pa.timestamp("us", "UTC"))
+    return table.set_column(at, _CREATED, times)

@@ -1,0 +1,37 @@
+"""`db.upload`: a file of this machine, streamed into the deployment's file storage."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from convexlab_kernel.attachment import Attachment
+
+_UNKNOWN = "application/octet-stream"
+
+
+class _Uploaded(msgspec.Struct):
+    storageId: str  # noqa: N815 - the wire's
+
+
+def upload_file(attachment: Attachment, path: Path, content_type: str | None) -> str:
+    """Store a file; its storage id.
+
+    Args:
+        attachment: to the deployment.
+        path: the file.
+        content_type: with which it is served; None: by the file's name.
+
+    Raises:
+        OSError: the file cannot be read.
+        Unavailable: the deployment has no room for it.
+    """
+    kind = content_type or mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    with path.open("rb") as file:
+        answer = attachment.post("/api/convexlab/upload", file, kind=kind)
+    return msgspec.json.decode(answer, type=_Uploaded).storageId

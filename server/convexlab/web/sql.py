@@ -1,0 +1,102 @@
+"""SQL over HTTP, for the owner: rows as an Arrow stream, or as JSON.
+
+    POST /api/convexlab/sql   {"sql", "params", "ts", "format"} ─▶ the rows
+
+The statement is read and run by the index keeper, as of one timestamp, which the
+answer names with the tables that it read. Rows cross as Arrow made them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from aiohttp import web
+
+from convexlab import knobs
+from convexlab.errors import InvalidArguments, OutOfRetention
+from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest
+
+if TYPE_CHECKING:
+    from convexlab.functions.processes.supervisor import Supervisor
+    from convexlab.web.server import Door
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The body of a request.
+
+    Args:
+        sql: one SELECT statement.
+        params: an array (`?`, `$1`) or an object (`$name`) of values, as stored.
+        ts: as of when, in digits; None: now.
+        format: `arrow`, or `json` for values as stored.
+    """
+
+    sql: str
+    params: msgspec.Raw = msgspec.Raw(b"[]")
+    ts: str | None = None
+    format: Literal["arrow", "json"] = "arrow"
+
+
+class Sql:
+    """The endpoint of one deployment.
+
+    Args:
+        supervisor: its processes.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def add_to(self, door: Door) -> None:
+        """Answer at the door."""
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            await door.api.admin(request)
+            return await self.run(request)
+
+        door.add("POST", "/api/convexlab/sql", answer)
+
+    async def run(self, request: web.BaseRequest) -> web.Response:
+        """Run one statement.
+
+        Raises:
+            InvalidArguments: the body is something else.
+            InvalidQuery: the statement cannot be run.
+            NotFound: it names a table that is not there.
+            OutOfRetention: `ts` is too old, or has not come yet.
+            FollowerBehind: the mirror is not that far yet.
+        """
+        try:
+            asked = msgspec.json.decode(await request.read(), type=Asked)
+        except msgspec.MsgspecError as error:
+            raise InvalidArguments(
+                f"The body is not what this takes: {error}"
+            ) from None
+        at = self._timestamp(asked.ts)
+        is_arrow = asked.format == "arrow"
+        question = SqlRequest(asked.sql, bytes(asked.params).decode(), is_arrow)
+        told = await self._supervisor.keeping.ask(
+            "columnar",
+            b"sql\n" + msgspec.msgpack.encode(question),
+            at=at,
+            patience_seconds=knobs.FOLLOWER_QUERY_SECONDS,
+        )
+        answer = msgspec.msgpack.decode(told, type=SqlAnswer)
+        return web.Response(
+            body=answer.rows,
+            content_type=ARROW if is_arrow else "application/json",
+            headers={"Convexlab-Ts": str(at)},
+        )
+
+    def _timestamp(self, ts: str | None) -> int:
+        newest = self._supervisor.ts
+        if ts is None:
+            return newest
+        if not ts.isdecimal():
+            raise InvalidArguments(f"`ts` is a timestamp in digits, not {ts!r}.")
+        if int(ts) > newest:
+            raise OutOfRetention(f"{ts} has not come yet: the newest is {newest}.")
+        return int(ts)

@@ -1,0 +1,115 @@
+"""`db.sql` and frames of whole tables, on a real deployment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from convexlab.documents.value import Int64
+from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
+from convexlab_kernel.client import Database
+
+TRIPS = [
+    {"carrier": "AA", "delay": 5, "speed": 1.5, "tags": ["late"]},
+    {"carrier": "AA", "delay": -2, "speed": 2.0},
+    {"carrier": "UA", "delay": 11, "at": {"lat": 1.5}, "big": Int64(2**60)},
+]
+
+
+@pytest.fixture
+def trips(db):
+    db.table("trips").insert(TRIPS, progress=False)
+    return db
+
+
+def test_a_statement_is_rows_and_frames(trips):
+    text = (
+        "select carrier, count(*) n, max(delay) worst from trips group by 1 order by 1"
+    )
+    rows = trips.sql(text)
+    assert list(rows) == [
+        {"carrier": "AA", "n": 2, "worst": 5},
+        {"carrier": "UA", "n": 1, "worst": 11},
+    ]
+    assert (len(rows), rows[0]["n"]) == (2, 2)
+    assert rows.df()["worst"].tolist() == [5, 11]
+    assert rows.polars()["carrier"].to_list() == ["AA", "UA"]
+    assert rows.arrow().column_names == ["carrier", "n", "worst"]
+    assert "2 rows" in repr(rows)
+    assert "<table" in rows._repr_html_()
+
+
+def test_parameters_in_order_or_by_name(trips):
+    count = "select count(*) n from trips where carrier = "
+    assert trips.sql(count + "?", params=["AA"])[0]["n"] == 2
+    assert trips.sql(count + "$who", params={"who": "UA"})[0]["n"] == 1
+    with pytest.raises(
+        InvalidArguments, match=r"a list for `\?`, or a dict for `\$name`"
+    ):
+        trips.sql(count + "?", params="AA")
+
+
+def test_it_sees_what_was_just_written(trips):
+    trips.table("trips").insert({"carrier": "DL"})
+    assert trips.sql("select count(*) n from trips")[0]["n"] == 4
+
+
+def test_what_is_wrong_is_told_in_its_words(trips):
+    with pytest.raises(InvalidQuery, match="syntax error"):
+        trips.sql("selec 1")
+    with pytest.raises(NotFound, match=r"no table `nope`. Tables: .*`trips`"):
+        trips.sql("select * from nope")
+
+
+def test_it_needs_the_deployments_key(trips):
+    nobody = Database(trips.address, authorization="Bearer x")
+    with pytest.raises(NotAllowed, match="SQL needs the deployment's key"):
+        nobody.sql("select 1")
+
+
+def test_as_of_then(trips):
+    then = int(trips.status().ts)
+    trips.table("trips").insert({"carrier": "DL"})
+    count = "select count(*) n from trips"
+    assert trips.sql(count)[0]["n"] == 4
+    assert trips.at(then).sql(count)[0]["n"] == 3
+
+
+def test_a_table_is_a_frame_with_its_numbers_and_times(trips):
+    frame = trips.table("trips").df()
+    assert frame["delay"].tolist() == [5, -2, 11]
+    assert str(frame["delay"].dtype) == "int64"
+    assert frame["speed"].tolist()[:2] == [1.5, 2.0]
+    assert frame["_creationTime"].dt.tz.utcoffset(None) == timedelta(0)
+    assert frame["tags"][0].tolist() == ["late"]
+    assert trips.table("trips").arrow().num_rows == 3
+    assert trips.table("trips").polars().height == 3
+
+
+def test_values_of_several_kinds_are_values_again(db):
+    db.table("mixed").insert(
+        [{"x": 1}, {"x": "one"}, {"x": {"y": None}}, {}], progress=False
+    )
+    cells = db.table("mixed").df()["x"].tolist()
+    assert cells[:3] == [1.0, "one", {"y": None}]
+
+
+def test_a_table_that_is_not_there_says_so(db):
+    with pytest.raises(NotFound, match="no table `nope`"):
+        db.table("nope").df()
+
+
+def test_a_file_is_uploaded_with_its_type(db, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"not really" * 200_000)
+    storage_id = db.upload(photo)
+    (found,) = db.query(
+        "_system/cli/tableData",
+        table="_storage",
+        paginationOpts={"numItems": 5, "cursor": None},
+    )["page"]
+    assert found["_id"] == storage_id
+    assert (found["contentType"], found["size"]) == ("image/png", 2_000_000)
+    with pytest.raises(FileNotFoundError):
+        db.upload(tmp_path / "nothing")
