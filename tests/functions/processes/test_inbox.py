@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convexlab import knobs
-from convexlab.functions.processes.inbox import Inbox
+from convexlab.functions.processes.inbox import Inbox, is_due
 from convexlab.functions.processes.messages import RaiseClock, RunMutation
 
 
@@ -48,3 +48,13 @@ def test_what_the_gateway_says_otherwise_keeps_its_place_among_calls():
     assert inbox.popleft() == call(2)
     assert inbox.popleft() == RaiseClock(7)
     assert taken(inbox) == [3, 1]
+
+
+def test_it_tells_whether_anybody_waits():
+    inbox = Inbox()
+    inbox.extend([due(1)])
+    assert (bool(inbox), inbox.is_awaited) == (True, False)
+    inbox.extend([call(2)])
+    assert inbox.is_awaited
+    assert (is_due(due(1)), is_due(call(2))) == (True, False)
+    assert not is_due(RaiseClock(7))

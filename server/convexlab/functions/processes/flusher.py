@@ -95,6 +95,11 @@ class Flusher:
         """Whether a group is on its way to the disk."""
         return self._sealed is not None and not self._is_flushed
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether there is something for the next group."""
+        return bool(self._gathering)
+
     def fileno(self) -> int:
         """Readable when a flush has come back."""
         return self._hear

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.messages import ToProcess
 
 
+def is_due(message: ToProcess) -> bool:
+    """Whether it is run by the clock, and nobody waits for it."""
+    return isinstance(message, RunMutation) and bool(message.entry)
+
+
 class Inbox:
     """See the module."""
 
@@ -33,8 +38,12 @@ class Inbox:
     def extend(self, messages: Iterable[ToProcess]) -> None:
         """These have arrived."""
         for message in messages:
-            is_due = isinstance(message, RunMutation) and message.entry
-            (self._due if is_due else self._calls).append(message)
+            (self._due if is_due(message) else self._calls).append(message)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether there is something that somebody waits for."""
+        return bool(self._calls)
 
     def __bool__(self) -> bool:
         return bool(self._calls) or bool(self._due)

@@ -39,7 +39,7 @@ from convexlab.functions.processes import altering, importing, schema_push
 from convexlab.functions.processes.deployed import Deployed
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.flusher import Flusher
-from convexlab.functions.processes.inbox import Inbox
+from convexlab.functions.processes.inbox import Inbox, is_due
 from convexlab.functions.processes.messages import (
     AlterTables,
     Answer,
@@ -158,12 +158,14 @@ class Writer:
         self._mutations = Mutations(
             self.committer, self._begin, self._deployed, recorder, secret=secret
         )
+        self._importing = importing.Importing(self.committer)
         self._pushes = schema_push.SchemaPush(self.committer)
         self._retention = retention or Retention()
         self._pace = Pace()
         self._recovered: set[int] = set()
         self._slice_done = self._chores_rest_until = time.monotonic()
         self._retention_is_due_at = self._slice_done + knobs.CHORES_SECONDS
+        self._is_awaited = False  # somebody waits for what gathers
         self._is_open = True
 
     # -- the loop -----------------------------------------------------------------
@@ -173,17 +175,28 @@ class Writer:
         turns = 0
         while self._is_open:
             turns += 1
-            # Looking is a system call; while there is work, now and then is enough.
-            if not self.inbox or turns % knobs.TURNS_BETWEEN_LOOKS == 0:
+            # Looking is a system call; while there are calls, now and then is enough.
+            if not self.inbox.is_awaited or turns % knobs.TURNS_BETWEEN_LOOKS == 0:
                 self._take(wait=not self.inbox and not self._has_chores())
             if self._has_chores() and (not self.inbox or self._chores_are_late()):
                 self._do_chores()
             elif self.inbox:
                 message = self.inbox.popleft()
-                self._flusher.seal(even_if_young=not self._pace.is_quick(message))
+                self._flusher.seal(even_if_young=not self._may_gather_with(message))
                 self._run(message)
             self._flusher.seal(even_if_young=not self.inbox)
         self._flusher.finish()
+
+    def _may_gather_with(self, message: ToProcess) -> bool:
+        """Whether the gathering group may stay open while this runs.
+
+        Not if somebody waits for the group, and nobody for this.
+        """
+        self._is_awaited = self._is_awaited and self._flusher.is_gathering
+        if is_due(message):
+            return not self._is_awaited and self._pace.is_quick(message)
+        self._is_awaited = True
+        return self._pace.is_quick(message)
 
     def _take(self, *, wait: bool) -> None:
         """Take in what has arrived; wait for something, or for a flush to end."""
@@ -234,6 +247,7 @@ class Writer:
 
     def _group_was_given_up(self, error: Unavailable) -> list[Outgoing]:
         self._let_chores_rest()
+        self._importing.refuse_the_rest()
         self._mutations.pending.recount()
         return [*self._pushes.give_up(error)]
 
@@ -363,7 +377,7 @@ class Writer:
             case Import():
                 if message.mode == "replace":
                     self._pushes.work_is_due()
-                return importing.insert(self.committer, message)
+                return self._importing.insert(message)
             case AlterTables():
                 self._pushes.work_is_due()
                 return altering.alter(self.committer, message)
