@@ -299,6 +299,8 @@ EXPORT_KEPT_SECONDS: Final = 14 * 24 * 3600.0
 # and so every other mutation, is held for about 50 ms.
 IMPORT_STEP_ROWS: Final = 1000
 IMPORT_STEP_BYTES: Final = 4 << 20
+# An import that goes on says so every so many rows: each time is a commit.
+IMPORT_TELL_ROWS: Final = 20_000
 # Convex's bound on the parts of an upload.
 MAX_UPLOAD_PARTS: Final = 10_000
 

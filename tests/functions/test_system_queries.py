@@ -95,6 +95,7 @@ LIVE = {
     "_system/cli/convexUrl:cloudUrl": new_setting,
     "_system/cli/convexUrl:siteUrl": new_site,
     "_system/cli/exports:getLatest": new_export,
+    "_system/cli/exports:list": new_export,
     "_system/cli/queryImport:default": import_goes_on,
     "_system/cli/queryImport:list": import_goes_on,
     "_system/frontend/getSchemas:default": new_schema,

@@ -129,6 +129,11 @@ def _latest_export(question: Question) -> Value:
     return transfers.latest_export(question.tx)
 
 
+def _exports(question: Question) -> Value:
+    """All exports, newest first."""
+    return list(transfers.exports(question.tx))
+
+
 def _imports(question: Question) -> Value:
     """All imports, newest first."""
     return list(transfers.imports(question.tx))
@@ -168,6 +173,7 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     CLOUD_URL: _cloud_url,
     SITE_URL: _site_url,
     "_system/cli/exports:getLatest": _latest_export,
+    "_system/cli/exports:list": _exports,
     "_system/cli/queryImport:default": _import,
     "_system/cli/queryImport:list": _imports,
     UNREFERENCED: _unreferenced,

@@ -28,6 +28,7 @@ from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotF
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import AlterTables, Import
 from convexlab.functions.processes.push import PushRequest
+from convexlab.web.answers import body_of, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,7 +100,7 @@ class Admin:
     async def push(self, request: web.BaseRequest) -> web.Response:
         """Deploy modules, or say what is wrong with them."""
         await self._expect_owner(request)
-        asked = await _body(request, PushRequest)
+        asked = await body_of(request, PushRequest)
         try:
             result = await self._pusher.push(asked)
         except CallerError as error:
@@ -110,10 +111,10 @@ class Admin:
                 "line": getattr(error, "line", None),
                 "traceback": getattr(error, "traceback", None),
             }
-            return _json({"status": "error", "error": told})
+            return json_answer({"status": "error", "error": told})
         if not asked.dry_run:
             await self._learn(result)
-        return _json({"status": "success", **msgspec.to_builtins(result)})
+        return json_answer({"status": "success", **msgspec.to_builtins(result)})
 
     async def status(self, request: web.BaseRequest) -> web.Response:
         """Say what is deployed, what it holds and what runs it."""
@@ -131,7 +132,7 @@ class Admin:
             }
             for module in deployed.modules
         ]
-        return _json(
+        return json_answer(
             {
                 "version": version("convexlab"),
                 "url": str(request.url.origin()),
@@ -150,14 +151,14 @@ class Admin:
         deployed = await self._pusher.describe(counts=False)
         for module in deployed.modules:
             if module.path == path:
-                return _json(msgspec.to_builtins(module))
+                return json_answer(msgspec.to_builtins(module))
         raise NotFound(f"There is no module `{path}`.")
 
     async def spec(self, request: web.BaseRequest) -> web.Response:
         """All functions with what they take and return, and the schema."""
         await self._expect_owner(request)
         deployed = await self._pusher.describe(counts=False)
-        return _json(
+        return json_answer(
             {
                 "functions": deployed.functions,
                 "descriptions": deployed.descriptions,
@@ -177,14 +178,14 @@ class Admin:
     async def let_in(self, request: web.BaseRequest) -> web.Response:
         """Let pages of some web origins in without the secret path."""
         await self._expect_owner(request)
-        asked = (await _body(request, Origins)).origins
+        asked = (await body_of(request, Origins)).origins
         for origin in asked:
             if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
                 raise InvalidArguments(
                     f"{origin!r} is not a web origin, such as http://localhost:5173."
                 )
         self._origins.update(asked)
-        return _json({"origins": sorted(self._origins)})
+        return json_answer({"origins": sorted(self._origins)})
 
     async def import_lines(self, request: web.BaseRequest) -> web.Response:
         """Insert the body's lines, in batches each of which is one transaction."""
@@ -198,7 +199,7 @@ class Admin:
         if mode not in _MODES:
             raise InvalidArguments(f"mode {mode!r} is none of {', '.join(_MODES)}.")
         lines = (await request.read()).splitlines()
-        return _json({"numWritten": await self._import(table, mode, lines)})
+        return json_answer({"numWritten": await self._import(table, mode, lines)})
 
     async def _import(self, table: str, mode: str, lines: list[bytes]) -> int:
         """N.B. all batches are queued in one step, so requests do not mix."""
@@ -232,16 +233,16 @@ class Admin:
     async def delete_tables(self, request: web.BaseRequest) -> web.Response:
         """Take tables away with all their documents; all of them or none."""
         await self._expect_owner(request)
-        asked = await _body(request, DeletedTables)
+        asked = await body_of(request, DeletedTables)
         await self._alter(asked.table_names)
-        return _json({})
+        return json_answer({})
 
     async def rename_table(self, request: web.BaseRequest) -> web.Response:
         """Give a table another name; its documents keep their ids."""
         await self._expect_owner(request)
-        asked = await _body(request, RenamedTable)
+        asked = await body_of(request, RenamedTable)
         await self._alter([asked.table], asked.name)
-        return _json({})
+        return json_answer({})
 
     async def _alter(self, tables: list[str], to: str | None = None) -> None:
         call_id = f"g{secrets.token_hex(16)}"
@@ -253,14 +254,3 @@ class Admin:
     async def _expect_owner(self, request: web.BaseRequest) -> None:
         assert self._door is not None, "add_to comes first"
         await self._door.api.admin(request)
-
-
-async def _body(request: web.BaseRequest, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidArguments(f"The body is not what this takes: {error}") from None
-
-
-def _json(body: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")

@@ -1,0 +1,113 @@
+"""Points 55 to 57: the official command line on a self-hosted address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from tests.compat.cli import PATIENCE_SECONDS, Cli
+from tests.conformance.proxy import proxy
+from tests.conformance.wire import wire
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture
+def cli(tmp_path, running) -> Cli:
+    return Cli(tmp_path / "project", running.url, running.admin_key)
+
+
+async def test_point_55_run_calls_any_function(cli, running, name):
+    args = json.dumps({"name": name})
+    assert json.loads(await cli.out("run", "points:inc", args)) == 1
+    assert json.loads(await cli.out("run", "api.points.get", args)) == 1
+    assert await cli.out("run", "points:clear", args) == "", "null says nothing"
+    user = json.dumps({"subject": "ann"})
+    assert json.loads(await cli.out("run", "users:me", "--identity", user)) == "ann"
+
+
+async def test_point_55_run_says_what_is_wrong(cli):
+    said = await cli("run", "no:such")
+    assert said.status == 1
+    assert "Could not find function for 'no:such'" in said.err
+    assert "points:inc" in said.err, "the functions there are"
+    said = await cli("run", "fail:query")
+    assert said.status == 1
+    assert "ValueError: boom" in said.err
+
+
+async def test_point_55_run_follows_a_query(cli, running, name):
+    args = json.dumps({"name": name})
+    async with cli.running("run", "points:get", args, "--watch") as process:
+        assert process.stdout is not None
+        for n in range(3):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert json.loads(await process.stdout.readline()) == n
+            await asyncio.to_thread(running.mutation, "points:inc", name=name)
+
+
+async def test_point_55_data_shows_tables_and_documents(cli, running, name):
+    for text in "ab":
+        await asyncio.to_thread(
+            running.mutation, "points:add_line", name=name, text=text
+        )
+    tables = (await cli.out("data")).split()
+    assert {"lines", "points"} <= set(tables)
+    assert tables == sorted(tables)
+    form = ("data", "lines", "--format", "jsonl")
+    newest = json.loads(await cli.out(*form, "--limit", "1"))
+    assert newest["text"] == "b"
+    oldest = await cli.out(*form, "--order", "asc", "--limit", "5000")
+    assert [json.loads(line)["name"] for line in oldest.splitlines()].count(name) == 2
+    shown = await cli.out("data", "lines", "--limit", "5")
+    assert "_creationTime" in shown
+    assert "There are no documents" in (await cli("data", "nothing")).err
+
+
+async def test_point_55_function_spec_lists_the_functions(cli, running):
+    said = json.loads(await cli.out("function-spec"))
+    assert said["url"] == running.url
+    by_name = {item["identifier"]: item for item in said["functions"]}
+    assert by_name["points.js:get"]["functionType"] == "Query"
+    assert by_name["points.js:clear"]["visibility"] == {"kind": "internal"}
+    args = by_name["points.js:inc"]["args"]["value"]
+    assert args["by"] == {"fieldType": {"type": "number"}, "optional": True}
+
+
+async def test_point_55_network_test_passes(cli):
+    said = await cli("network-test")
+    assert said.status == 0, said.err
+    assert "Network test passed" in said.err
+
+
+async def test_point_57_deploying_fails_at_once_and_says_why(cli, url):
+    """No status that it would try again: each is asked for once."""
+    async with proxy(url) as between:
+        elsewhere = Cli(cli.folder.with_name("other"), between.url, "convexlab|key")
+        elsewhere._environment |= {"CONVEX_SELF_HOSTED_ADMIN_KEY": "unused"}
+        (elsewhere.folder / "convex").mkdir()
+        for command in (["deploy"], ["dev", "--once"], ["codegen"]):
+            said = await elsewhere(*command, "--typecheck", "disable")
+            assert said.status != 0
+            assert "functions are Python" in said.err, said.err
+        asked = [path for path in between.asked if "/api/get_config_hashes" in path]
+        assert len(asked) <= 3, between.asked
+
+
+async def test_the_lists_that_the_command_line_shows_are_live(url, running, name):
+    async with wire(url) as client:
+        client.authenticate(running.admin_key, tokenType="Admin")
+        client.follow("_system/cli/tables", {"paginationOpts": {"cursor": None}})
+        client.follow("_system/cli/tableSize:default", {"tableName": "points"})
+        await client.confirmed()
+        size = client.results[1]
+        await client.run("points:inc", name=name)
+        assert client.results[1] == size + 1
+
+
+async def test_the_systems_queries_are_the_owners_alone(url):
+    async with wire(url) as client:
+        for path in ("_system/cli/tables", "_system/cli/modules:apiSpec"):
+            message, _ = await client.ask(path)
+            assert "Could not find public function" in message
