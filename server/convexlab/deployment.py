@@ -37,6 +37,7 @@ from convexlab.sync.gateway import Gateway
 from convexlab.sync.processes import ProcessBackend
 from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
+from convexlab.web.addresses import Addresses
 from convexlab.web.admin import Admin
 from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.http_actions import Site
@@ -45,6 +46,8 @@ from convexlab.web.socket import AS_USUAL, SocketOptions
 from convexlab.web.sql import Sql
 from convexlab.web.storage import Storage
 from convexlab.web.storage_asks import StorageAsks
+from convexlab.web.system import System
+from convexlab.web.transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +200,7 @@ class Deployment:
         self.gateway: Gateway
         self.asks: Asks
         self.clock: SchedulerClock
+        self.addresses: Addresses
         self.url = self.site_url = ""
         self._ticking: asyncio.Task[None]
 
@@ -241,6 +245,7 @@ class Deployment:
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
         Sql(supervisor).add_to(door)
         self._add_files(door, cursor_secret)
+        await self._add_transfers(door)
         await self._serve(door)
         self._start_clock()
         settle_garbage()
@@ -260,6 +265,7 @@ class Deployment:
         else:
             self._closing.push_async_callback(site.cleanup)
             self.site_url = f"http://{host}:{site.port}{gate}"
+        await self.addresses.answers_at(origin_of(self.url, secret), self.site_url)
         self.folder.announce(self.url, self.site_url, served.port, secret=secret)
 
     def _add_files(self, door: Door, secret: bytes) -> None:
@@ -273,6 +279,22 @@ class Deployment:
             sweep_for_ever(self.gateway, files), name="file sweep"
         )
         self._closing.callback(sweeping.cancel)
+
+    async def _add_transfers(self, door: Door) -> None:
+        system = System(self.gateway)
+        self.addresses = Addresses(system)
+        self.addresses.add_to(door)
+        transfers = Transfers(
+            self.gateway,
+            system,
+            self.folder.path,
+            sys.stderr.buffer,
+            instance=self.folder.keys.instance,
+            files=self.options.files,
+        )
+        transfers.add_to(door)
+        await transfers.open()
+        self._closing.push_async_callback(transfers.close)
 
     def _start_clock(self) -> None:
         self.clock = clock = SchedulerClock(self.gateway)
