@@ -116,6 +116,8 @@ async def test_named_origins_come_in_without_the_secret(gated, http):
     [
         (f"/c/{SECRET}/api/sync", None, True),
         (f"/c/{SECRET}//api/1.48.0/sync", None, True),
+        (f"/api/sync?c={SECRET}", None, True),
+        ("/api/sync?c=wrong", None, False),
         ("/api/sync", ADMIN_KEY, True),
         ("/api/sync", None, False),
     ],

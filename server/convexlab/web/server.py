@@ -5,6 +5,7 @@ collapsed, and the secret prefix of the addresses for clients is taken off.
 
     http://127.0.0.1:PORT/c/<secret>/api/query     inside: as Convex has it
     http://127.0.0.1:PORT/api/query                outside: with the admin key only
+    ws://127.0.0.1:PORT/api/sync?c=<secret>        inside: for clients that drop the path
     ws://127.0.0.1:PORT/api/sync                   outside: the key first, then the rest
     http://127.0.0.1:PORT/c/<secret>/http/hook     HTTP actions: as their clients wrote it
 
@@ -170,12 +171,16 @@ class Door:
             return _Visit(path, written, inside=True)
         if path.startswith("/c/"):
             given, slash, rest = path.removeprefix("/c/").partition("/")
-            if not hmac.compare_digest(given.encode(), self._secret):
+            if not self._is_secret(given):
                 return _Visit("", "", inside=False)
             visit = _Visit(slash + rest or "/", written, inside=True)
             return visit.below(_SECRET)
         named = request.headers.get("Origin") in self._origins
         return _Visit(path, written, inside=named)
+
+    def _is_secret(self, given: str) -> bool:
+        assert self._secret is not None, "there is no gate"
+        return hmac.compare_digest(given.encode(), self._secret)
 
     async def _on_site(
         self, request: web.BaseRequest, visit: _Visit
@@ -190,9 +195,8 @@ class Door:
     ) -> web.StreamResponse:
         socket = _SOCKET.fullmatch(visit.path)
         if socket is not None and request.method == "GET":
-            return await self._socket(
-                request, socket["version"], locked=not visit.inside
-            )
+            let_in = visit.inside or self._is_secret(request.query.get("c", ""))
+            return await self._socket(request, socket["version"], locked=not let_in)
         if not visit.inside:
             await self._expect_admin(request)
         method = "GET" if request.method == "HEAD" else request.method
