@@ -10,7 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from tests.compat.pages import Addresses, files_of, write
@@ -56,6 +56,12 @@ class Backend:
     def tasks(self) -> list[str]:
         """What the deployment holds, newest first."""
         return [task["text"] for task in self.database.query("tasks:list")]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The chat, newest first."""
+        options = {"numItems": 1000, "cursor": None}
+        page = self.database.query("chat:page", paginationOpts=options)
+        return list(page["page"])
 
     def add(self, text: str) -> None:
         """A task from elsewhere."""

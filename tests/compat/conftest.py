@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ADDRESSES = {"secret": ("--detached",), "open": ()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Backend]]:
     """The guide's backend behind a secret path, and open."""
     folder = tmp_path_factory.mktemp("guide")

@@ -65,6 +65,11 @@ test("an optimistic update that fails is taken back", async () => {
   expect(listed("Tasks")).toEqual(["from here", "from elsewhere", "one"]);
 });
 
+test("an action is called", async () => {
+  press("Sum up");
+  await until(() => expect(texts(app.root)).toContain("3 to do"));
+});
+
 test("more of a chat is loaded", async () => {
   await until(() => expect(listed("Chat")).toEqual([7, 6, 5, 4, 3].map((n) => `Bob: m${n}`)));
   press("Load more");

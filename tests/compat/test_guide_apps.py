@@ -88,6 +88,15 @@ def test_a_mutation_whose_reply_is_lost_runs_once(open_app, backend, app):
 
 
 @in_a_page
+def test_an_action_is_called(open_app, backend, app):
+    """What it returns is shown."""
+    backend.begin("one", "two")
+    page = open_app(app)
+    page.press("Sum up")
+    page.shows("2 to do")
+
+
+@in_a_page
 def test_pages_load_and_stay_whole(open_app, backend, app):
     """Pages that are shown take in what is written: nothing twice, nothing left out."""
     backend.begin(messages=12)

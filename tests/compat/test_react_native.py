@@ -28,4 +28,4 @@ def test_react_native_shows_writes_loads_and_signs_in(backend):
         "EXPO_PUBLIC_SIGN_IN_URL": backend.addresses.sign_in,
     }
     said = run(("jest", "--ci", "--runInBand"), folder, **addresses)
-    assert "4 passed" in said, said
+    assert "5 passed" in said, said
