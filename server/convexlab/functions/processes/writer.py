@@ -158,7 +158,6 @@ class Writer:
         self._mutations = Mutations(
             self.committer, self._begin, self._deployed, recorder, secret=secret
         )
-        self._importing = importing.Importing(self.committer)
         self._pushes = schema_push.SchemaPush(self.committer)
         self._retention = retention or Retention()
         self._pace = Pace()
@@ -247,7 +246,6 @@ class Writer:
 
     def _group_was_given_up(self, error: Unavailable) -> list[Outgoing]:
         self._let_chores_rest()
-        self._importing.refuse_the_rest()
         self._mutations.pending.recount()
         return [*self._pushes.give_up(error)]
 
@@ -377,7 +375,7 @@ class Writer:
             case Import():
                 if message.mode == "replace":
                     self._pushes.work_is_due()
-                return self._importing.insert(message)
+                return importing.insert(self.committer, message)
             case AlterTables():
                 self._pushes.work_is_due()
                 return altering.alter(self.committer, message)
