@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from convexlab import ConvexError, FunctionFailed, Int64, api
@@ -303,3 +304,70 @@ def test_a_folder_is_deployed_without_its_tests(tmp_path):
     assert deployment(str(tmp_path)).query("deep/mod:get") == 1
     with pytest.raises(NotFound, match="no folder"):
         deployment(tmp_path / "nope")
+
+
+HTTP = """
+    from convexlab import ConvexError, Response, api, http_router
+
+    http = http_router()
+
+    @http.route("/tasks", method="POST")
+    async def create(ctx, request):
+        sent = await request.json()
+        made = await ctx.run_mutation(api.tasks.create, text=sent["text"])
+        print("made", made)
+        return Response.json({"id": made, "by": await ctx.auth.get_user_identity()})
+
+    @http.route(path_prefix="/form/", method="POST")
+    def form(ctx, request):
+        fields = request.form()
+        file = fields["file"]
+        return Response(f"{request.url} {request.query['q']} {file.filename} {file.data!r}")
+
+    @http.route("/parts", method="GET")
+    async def parts(ctx, request):
+        async def lines():
+            yield b"a"
+            yield b"b"
+        return Response(lines(), status=202, headers={"X-A": "1"})
+
+    @http.route("/fails", method="GET")
+    def fails(ctx, request):
+        raise ConvexError({"code": 1})
+
+    @http.route("/fails/late", method="GET")
+    def fails_late(ctx, request):
+        def lines():
+            yield b"a"
+            raise ValueError("late")
+        return Response(lines())
+"""
+
+
+def test_an_http_action_is_asked_without_a_server(capsys):
+    t = deployment({"tasks": TASKS, "http": HTTP})
+    made = t.as_user(subject="ann").fetch("/tasks", method="POST", json={"text": "hi"})
+    assert made.json()["by"]["subject"] == "ann"
+    assert t.query("tasks:list") == ["hi"]
+    assert f"POST /tasks [LOG] 'made' '{made.json()['id']}'" in capsys.readouterr().out
+    files = {"file": ("a.txt", b"hi", "text/plain")}
+    form = t.fetch("/form/x?q=1", method="POST", files=files)
+    assert form.text == "http://site.test/form/x?q=1 1 a.txt b'hi'"
+    parts = t.fetch("/parts")
+    assert (parts.status_code, parts.content) == (202, b"ab")
+    assert parts.headers["x-a"] == "1"
+    head = t.fetch("/parts", method="HEAD")
+    assert (head.status_code, head.content) == (202, b"")
+
+
+def test_an_http_action_that_fails_is_answered_as_in_a_deployment(capsys):
+    t = deployment({"tasks": TASKS, "http": HTTP})
+    failed = t.fetch("/fails")
+    assert failed.status_code == 500
+    assert failed.json()["data"] == {"code": 1}
+    assert "GET /fails [ERROR] Uncaught ConvexError" in capsys.readouterr().out
+    with pytest.raises(httpx.RemoteProtocolError, match="begun to answer"):
+        t.fetch("/fails/late")
+    assert t.fetch("/nothing").status_code == 404
+    bare = deployment({"tasks": TASKS})
+    assert "not have HTTP actions enabled" in bare.fetch("/").text

@@ -22,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+import httpx
+
 from convexlab.errors import (
     InvalidArguments,
     NotAuthenticated,
@@ -29,6 +31,7 @@ from convexlab.errors import (
 )
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path
+from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
 from convexlab.functions.in_process import InProcess
 from convexlab.functions.modules import ModuleSource, module_path
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Modules = str | Path | Mapping[str, str]
 
+_SITE: Final = "http://site.test"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +98,49 @@ class Deployment:
     ) -> Any:
         """Run an action, public or internal, and return its value."""
         return self._call("action", ref, args, kwargs)
+
+    def fetch(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        **body: Any,
+    ) -> httpx.Response:
+        """Ask the HTTP action of a path, as a client does: `t.fetch("/hook", …)`.
+
+        A function that fails is answered with status 500, as in a deployment, and
+        printed; one that fails in the middle of its response raises what a client of
+        a deployment gets.
+
+        Args:
+            path: on the site, with its query.
+            method: of the request.
+            headers: by name.
+            body: what to send, as httpx takes it: `json=`, `data=` and `files=` for a
+                form, `content=` for text or bytes; `params=` for the query.
+
+        Raises:
+            httpx.RemoteProtocolError: the response was cut.
+        """
+        request = httpx.Request(
+            method, f"{_SITE}{path}", headers=dict(headers or {}), **body
+        )
+        asked = HttpAsked(
+            method,
+            str(request.url),
+            request.url.raw_path.decode().partition("?")[0],
+            request.headers.multi_items(),
+            self._identity,
+        )
+        sent = self._core.fetch(asked, request.read())
+        if sent.is_cut:
+            raise httpx.RemoteProtocolError(
+                "The function failed after it had begun to answer.", request=request
+            )
+        return httpx.Response(
+            sent.status, headers=sent.headers, content=sent.body, request=request
+        )
 
     def run(self, body: Callable[[MutationCtx], T]) -> T:
         """Call `body(ctx)` as the body of a mutation: one transaction, or none of it.

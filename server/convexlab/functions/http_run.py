@@ -10,11 +10,15 @@ error can only end the response short.
 from __future__ import annotations
 
 import inspect
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from convexlab import knobs
+from convexlab.documents.encoding import from_wire, to_clean_json
 from convexlab.errors import CallerError, InvalidArguments, LimitExceeded
 from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
@@ -28,6 +32,7 @@ from convexlab.functions.runner import (
     is_signal,
     refused,
 )
+from convexlab.functions.tracebacks import split_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +149,9 @@ async def serve_async(
     action_context.begin(calls)
     asked = prepared.asked
     try:
-        ctx = ActionCtx(calls, asked.identity)
+        ctx = ActionCtx(
+            calls, asked.identity, prepared.world.now_ns, prepared.world.files
+        )
         request = Request(asked.method, asked.url, asked.headers, body, calls)
         answer = prepared.route.handler.handler(ctx, request)
         if inspect.isawaitable(answer):
@@ -169,7 +176,9 @@ def serve_plain(
     asked = prepared.asked
     with determinism.inside(run):
         try:
-            ctx = SyncActionCtx(ask, asked.identity)
+            ctx = SyncActionCtx(
+                ask, asked.identity, prepared.world.now_ns, prepared.world.files
+            )
             request = SyncRequest(asked.method, asked.url, asked.headers, body)
             answer = prepared.route.handler.handler(ctx, request)
             _send_plain(_checked(answer, prepared.route), asked, reply)
@@ -178,6 +187,24 @@ def serve_plain(
                 raise
             outcome.error = _failed(error, prepared)
     return outcome
+
+
+def error_body(message: str, data: bytes | None, *, traceback: str = "") -> bytes:
+    """What a function that failed before the head is answered with, as Convex does.
+
+    Args:
+        message: as `FunctionError.message`.
+        data: of a ConvexError.
+        traceback: of a function that was killed.
+    """
+    sentence, frames = split_error(message)
+    body: dict[str, str | msgspec.Raw] = {
+        "code": f"[Request ID: {secrets.token_hex(8)}] Server Error: {sentence}",
+        "trace": traceback or f"{sentence}\n{frames}".rstrip(),
+    }
+    if data is not None:
+        body["data"] = msgspec.Raw(to_clean_json(from_wire(data)))
+    return msgspec.json.encode(body)
 
 
 def _failed(error: BaseException, prepared: HttpPrepared) -> FunctionError:

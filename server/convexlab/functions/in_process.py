@@ -12,6 +12,7 @@ import asyncio
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -42,6 +43,7 @@ from convexlab.functions.action_run import (
 )
 from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.in_process_http import fetch
 from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
 from convexlab.functions.processes.failures import (
     error_from,
@@ -63,7 +65,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convexlab.engine.transaction import Transaction
+    from convexlab.functions.http_run import HttpAsked
     from convexlab.functions.identity import Identity
+    from convexlab.functions.in_process_http import Sent
     from convexlab.functions.timetable import Due, Played
 
 T = TypeVar("T")
@@ -223,24 +227,39 @@ class InProcess:
     def _act(
         self, path: str, args: bytes, identity: Identity | None, parent: str = ""
     ) -> Outcome:
-        numbers = self._committer.catalog.table_numbers
-        world = World(self._modules, numbers, now_ns=lambda: self.now_ns)
         asked = Asked(path, args, identity, admin=True, stored=True)
-        prepared = prepare(world, asked)
+        prepared = prepare(self._world(), asked)
         if isinstance(prepared, Outcome):
             return prepared
-
-        def ask(kind: str, path: str, body: bytes) -> bytes:
-            return self._answer(kind, path, body, identity, parent)
-
+        ask = partial(self._answer, identity=identity, parent=parent)
         if not prepared.definition.is_async:
             return run_plain(prepared, ask)
         # N.B. the test itself may be running on an event loop.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, _run_async(prepared, ask)).result()
 
+    def fetch(self, asked: HttpAsked, body: bytes) -> Sent:
+        """Have a request answered by its HTTP action."""
+        ask = partial(self._answer, identity=asked.identity)
+        sent = fetch(self._world(), asked, body, ask)
+        shown = f"{asked.method} {asked.path}"
+        _show(shown, sent.outcome)
+        if sent.outcome.error is not None:
+            print(f"{shown} [ERROR] {sent.outcome.error.message}")  # noqa: T201 - as the log
+        return sent
+
+    def _world(self) -> World:
+        numbers = self._committer.catalog.table_numbers
+        return World(self._modules, numbers, now_ns=lambda: self.now_ns)
+
     def _answer(
-        self, kind: str, path: str, body: bytes, identity: Identity | None, parent: str
+        self,
+        kind: str,
+        path: str,
+        body: bytes,
+        *,
+        identity: Identity | None,
+        parent: str = "",
     ) -> bytes:
         """What a running action asks for.
 

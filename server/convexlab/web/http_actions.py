@@ -17,20 +17,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
 from aiohttp import ClientPayloadError, web
 from multidict import CIMultiDict
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_wire, to_clean_json
 from convexlab.errors import CallerError
 from convexlab.functions.http import METHODS
+from convexlab.functions.http_run import error_body
 from convexlab.functions.processes.exchange import Cut, HttpCall
 from convexlab.functions.processes.messages import Failure, Head
-from convexlab.functions.tracebacks import split_error
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
@@ -235,15 +232,5 @@ async def _next(request: web.BaseRequest, exchange: Exchange) -> bytes:
 
 
 def _failed(failure: Failure) -> web.Response:
-    """A function that failed before the head, as Convex says it."""
-    sentence, frames = split_error(failure.message)
-    trace = failure.traceback or f"{sentence}\n{frames}".rstrip()
-    body: dict[str, str | msgspec.Raw] = {
-        "code": f"[Request ID: {secrets.token_hex(8)}] Server Error: {sentence}",
-        "trace": trace,
-    }
-    if failure.data is not None:
-        body["data"] = msgspec.Raw(to_clean_json(from_wire(failure.data)))
-    return web.Response(
-        status=500, body=msgspec.json.encode(body), content_type="application/json"
-    )
+    body = error_body(failure.message, failure.data, traceback=failure.traceback)
+    return web.Response(status=500, body=body, content_type="application/json")
