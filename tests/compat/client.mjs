@@ -123,6 +123,25 @@ const scenarios = {
     return { torn };
   },
 
+  // Page after page of messages that are there, then one more that is written meanwhile.
+  async pages(client) {
+    const seen = [];
+    let reached;
+    const options = { initialNumItems: 2 };
+    const stop = client.onPaginatedUpdate_experimental(messages.page, {}, options, (list) => {
+      seen.push([list.status, list.results.map((message) => message.body)]);
+      reached?.(list);
+    });
+    const next = (status) =>
+      new Promise((done) => (reached = (list) => list.status === status && done(list)));
+    (await next("CanLoadMore")).loadMore(2);
+    await next("Exhausted");
+    await client.mutation(messages.send, { body: "new" });
+    const { results } = stop.getCurrentValue();
+    stop();
+    return { seen, now: results.map((message) => message.body) };
+  },
+
   async failures(client) {
     return {
       plain: await failure(client.query(fail.query, {})),

@@ -52,6 +52,17 @@ async def test_npm_never_sees_half_a_commit(running, inside):
     assert await outcome(node("together"), inside) == {"torn": []}
 
 
+async def test_npm_follows_pages(running, inside):
+    """The simple client's pages, which Convex calls an experiment."""
+    for body in ("a", "b", "c"):
+        running.mutation("messages:send", body=body)
+    said = await outcome(node("pages"), inside)
+    statuses = list(dict.fromkeys(status for status, _ in said["seen"]))
+    assert statuses == ["LoadingFirstPage", "CanLoadMore", "LoadingMore", "Exhausted"]
+    assert ["CanLoadMore", ["a", "b"]] in said["seen"]
+    assert said["now"] == ["a", "b", "c", "new"]
+
+
 async def test_npm_errors_carry_their_data(inside):
     said = await outcome(node("failures"), inside)
     assert "boom" in said["plain"]["message"]
