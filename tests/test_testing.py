@@ -371,3 +371,34 @@ def test_an_http_action_that_fails_is_answered_as_in_a_deployment(capsys):
     assert t.fetch("/nothing").status_code == 404
     bare = deployment({"tasks": TASKS})
     assert "not have HTTP actions enabled" in bare.fetch("/").text
+
+
+FILES = """
+from convexlab import action, mutation, query
+
+@action
+async def store(ctx, text: str):
+    return await ctx.storage.store(text.encode(), content_type="text/plain")
+
+@action
+def read(ctx, id: str):
+    return [ctx.storage.get(id), ctx.storage.get_metadata(id)]
+
+@query
+def url(ctx, id: str):
+    return ctx.storage.get_url(id)
+
+@mutation
+def delete(ctx, id: str):
+    ctx.storage.delete(id)
+"""
+
+
+def test_files_are_kept_in_memory() -> None:
+    t = deployment({"files": FILES})
+    stored = t.action("files:store", text="hello")
+    data, metadata = t.action("files:read", id=stored)
+    assert (data, metadata["size"]) == (b"hello", 5.0)
+    assert t.query("files:url", id=stored).startswith("http://localhost/api/storage/")
+    t.mutation("files:delete", id=stored)
+    assert t.action("files:read", id=stored) == [None, None]

@@ -27,7 +27,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.auth.tokens import Tokens
-from convexlab.engine.files import open_files
+from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.functions.file_addresses import FileAddresses
 from convexlab.functions.origin import origin_of
@@ -170,7 +170,6 @@ class Options:
         secret_gate: clients come by the secret path, or with the admin key.
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
-        files: where files are kept, as `fsspec` says it; None: in the folder.
         sockets: how WebSockets are served.
     """
 
@@ -180,7 +179,6 @@ class Options:
     secret_gate: bool = False
     idle_exit_seconds: float | None = None
     origins: tuple[str, ...] = ()
-    files: str | None = None
     sockets: SocketOptions = AS_USUAL
 
 
@@ -272,7 +270,7 @@ class Deployment:
         keys, options = self.folder.keys, self.options
         gate = keys.path if options.secret_gate else ""
         addresses = FileAddresses(secret, lambda: origin_of(self.url, gate))
-        files = open_files(self.folder.path, options.files)
+        files = open_files(self.folder.path, os.environ.get(FILES_VARIABLE))
         Storage(self.gateway, files, addresses).add_to(door)
         StorageAsks(self.gateway, addresses).add_to(self.asks)
         sweeping = asyncio.get_running_loop().create_task(
@@ -290,7 +288,7 @@ class Deployment:
             self.folder.path,
             sys.stderr.buffer,
             instance=self.folder.keys.instance,
-            files=self.options.files,
+            files=os.environ.get(FILES_VARIABLE),
         )
         transfers.add_to(door)
         await transfers.open()

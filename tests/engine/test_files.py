@@ -115,7 +115,7 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path):
     sink = files.begin()
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        with pytest.raises(Unavailable, match="cannot be stored in .*arriving"):
+        with pytest.raises(Unavailable, match=r"cannot be stored in .*arriving"):
             sink.write(DATA)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

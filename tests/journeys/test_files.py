@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tests.deployments import Deployment
 
 MODULE = """
-from convexlab import mutation, query
+import tempfile
+from convexlab import action, mutation, query
 
 @mutation
 def upload_url(ctx): return ctx.storage.generate_upload_url()
@@ -31,6 +32,29 @@ def url(ctx, id): return ctx.storage.get_url(id)
 
 @mutation
 def delete(ctx, id): ctx.storage.delete(id)
+
+@action
+async def copy(ctx, id, type):
+    data = await ctx.storage.get(id)
+    copied = await ctx.storage.store(data[::-1], content_type=type)
+    assert await ctx.storage.get_url("%s" % copied) is not None
+    return [copied, await ctx.storage.get_metadata(copied), await ctx.storage.generate_upload_url()]
+
+@action
+def copy_plain(ctx, id):
+    with tempfile.TemporaryFile() as file:
+        file.write(ctx.storage.get(id) * 2)
+        file.seek(0)
+        return ctx.storage.store(file)
+
+@action
+async def forget(ctx, id):
+    await ctx.storage.delete(id)
+    return [await ctx.storage.get(id), await ctx.storage.get_url(id)]
+
+@action
+async def mismatch(ctx):
+    await ctx.storage.store(b"x", sha256="00" * 32)
 
 @query
 def files(ctx): return ctx.db.system.query("_storage").collect()
@@ -207,6 +231,35 @@ def test_bytes_that_are_nobodys_are_swept(tmp_path: Path):
 
 def names_of(running: Deployment) -> Iterator[Path]:
     yield from (running.folder / "files").glob("[0-9a-f][0-9a-f]/*")
+
+
+# -- in actions --------------------------------------------------------------------------
+
+
+def test_actions_read_and_write_files(running: Deployment):
+    first = stored(running, b"abc")
+    copied, metadata, url = running.call("action", "m:copy", id=first, type="x/y")[
+        "value"
+    ]
+    assert metadata == {
+        "storageId": copied,
+        "sha256": hashlib.sha256(b"cba").hexdigest(),
+        "size": 3.0,
+        "contentType": "x/y",
+    }
+    answer = web.get(running.query("m:url", id=copied))
+    assert (answer.content, answer.headers["Content-Type"]) == (b"cba", "x/y")
+    assert web.post(url, content=b"more").status_code == 200
+    twice = running.call("action", "m:copy_plain", id=first)["value"]
+    assert web.get(running.query("m:url", id=twice)).content == b"abcabc"
+    assert running.call("action", "m:forget", id=twice)["value"] == [None, None]
+
+
+def test_what_an_action_stores_is_what_it_says(running: Deployment):
+    before = running.query("m:files")
+    said = running.call("action", "m:mismatch")
+    assert "Sha256Mismatch: The file's SHA-256 is" in said["errorMessage"]
+    assert running.query("m:files") == before
 
 
 # -- sizes --------------------------------------------------------------------------------

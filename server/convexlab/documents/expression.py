@@ -103,6 +103,8 @@ def equalities(node: Node) -> Equalities | None:
                 choice = path, keys
             case _ if not _never_fails(part):
                 break  # what comes later may not be judged at all
+            case _:
+                pass
     if found:
         return Equalities(tuple(found), (b"".join(found.values()),))
     return choice and Equalities((choice[0],), choice[1])

@@ -25,13 +25,17 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from convexlab.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# Where files are kept instead of in the folder, for the deployment and its processes.
+FILES_VARIABLE: Final = "CONVEXLAB_FILES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,55 @@ def _fsync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class MemoryFiles:
+    """Files of a test's own deployment, gone with it."""
+
+    def __init__(self) -> None:
+        self._files: dict[bytes, bytes] = {}
+
+    def begin(self) -> MemorySink:
+        """See `Files.begin`."""
+        return MemorySink(self._files)
+
+    def open_file(self, sha256: bytes) -> IO[bytes] | None:
+        """See `Files.open_file`."""
+        found = self._files.get(sha256)
+        return None if found is None else BytesIO(found)
+
+    def names(self, *, older_than_seconds: float) -> Iterator[bytes]:  # noqa: ARG002 - none is old
+        """See `Files.names`."""
+        yield from list(self._files)
+
+    def delete(self, sha256: bytes) -> None:
+        """See `Files.delete`."""
+        self._files.pop(sha256, None)
+
+
+class MemorySink:
+    """A file on its way into memory."""
+
+    def __init__(self, files: dict[bytes, bytes]) -> None:
+        self._files = files
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """See `Sink.write`."""
+        self._data += data
+
+    def digest(self) -> bytes:
+        """See `Sink.digest`."""
+        return hashlib.sha256(self._data).digest()
+
+    def finish(self) -> Stored:
+        """See `Sink.finish`."""
+        stored = Stored(self.digest(), len(self._data))
+        self._files[stored.sha256] = bytes(self._data)
+        return stored
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
 
 
 # -- elsewhere --------------------------------------------------------------------

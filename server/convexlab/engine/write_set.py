@@ -138,10 +138,10 @@ def net_versions(writes: Iterable[DocumentWrite]) -> list[Versions]:
         document = (write.table, write.id)
         first = net.get(document)
         old, old_keys = (
-            (write.old and write.old.body, write.old_keys)
+            (None if write.old is None else write.old.body, write.old_keys)
             if first is None
             else (first.old, first.old_keys)
         )
-        new = write.new and write.new.body
+        new = None if write.new is None else write.new.body
         net[document] = Versions(old, new, old_keys, write.new_keys)
     return list(net.values())

@@ -30,8 +30,10 @@ from typing import (
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.engine.files import MemoryFiles
 from convexlab.errors import NotAllowed
 from convexlab.functions.action_scheduler import AsyncScheduler, SyncScheduler
+from convexlab.functions.action_storage import AsyncStorage, SyncStorage
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import (
     FunctionDefinition,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+    from convexlab.engine.files import Files
     from convexlab.functions.definition import Reference
     from convexlab.functions.identity import Identity
     from convexlab.functions.run_log import LogLines
@@ -234,11 +237,6 @@ class _Context:
 
     __slots__ = ()
 
-    @property
-    def storage(self) -> NoReturn:
-        """Files."""
-        raise NotAllowed("`ctx.storage` is not in this release.")
-
     def vector_search(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """The documents whose vectors are nearest."""
         raise NotAllowed("`ctx.vector_search` is not in this release.")
@@ -259,17 +257,24 @@ class _Context:
 class ActionCtx(_Context):
     """What an `async def` action is given; every call is awaited."""
 
-    __slots__ = ("_calls", "_identity", "_now_ns")
+    __slots__ = ("_calls", "_files", "_identity", "_now_ns")
 
     def __init__(
         self,
         calls: AsyncCalls,
         identity: Identity | None = None,
         now_ns: Callable[[], int] = _now_ns,
+        files: Files | None = None,
     ) -> None:
         self._calls = calls
         self._identity = identity
         self._now_ns = now_ns
+        self._files = files or MemoryFiles()
+
+    @property
+    def storage(self) -> AsyncStorage:
+        """Files."""
+        return AsyncStorage(self._calls, self._files)
 
     @property
     def auth(self) -> AsyncAuth:
@@ -362,17 +367,24 @@ class ActionCtx(_Context):
 class SyncActionCtx(_Context):
     """What a plain `def` action is given; every call blocks. Any thread may call."""
 
-    __slots__ = ("_ask", "_identity", "_now_ns")
+    __slots__ = ("_ask", "_files", "_identity", "_now_ns")
 
     def __init__(
         self,
         ask: PlainAsk,
         identity: Identity | None = None,
         now_ns: Callable[[], int] = _now_ns,
+        files: Files | None = None,
     ) -> None:
         self._ask = ask
         self._identity = identity
         self._now_ns = now_ns
+        self._files = files or MemoryFiles()
+
+    @property
+    def storage(self) -> SyncStorage:
+        """Files."""
+        return SyncStorage(self._ask, self._files)
 
     @property
     def auth(self) -> SyncAuth:

@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convexlab.engine.files import MemoryFiles
 from convexlab.errors import CallerError
 from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from convexlab.documents.validator import TableNumbers
+    from convexlab.engine.files import Files
     from convexlab.functions.action_context import AsyncAsk, PlainAsk
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.identity import Identity
@@ -56,12 +58,14 @@ class World:
         tables: name to number, to check ids by.
         environment: the deployment's variables.
         now_ns: the clock.
+        files: the bytes of files.
     """
 
     modules: ModuleSet
     tables: TableNumbers
     environment: Mapping[str, str] = field(default_factory=dict)
     now_ns: Callable[[], int] = time.time_ns
+    files: Files = field(default_factory=MemoryFiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     action_context.begin(calls)
     try:
         world = prepared.world
-        ctx = ActionCtx(calls, prepared.asked.identity, world.now_ns)
+        ctx = ActionCtx(calls, prepared.asked.identity, world.now_ns, world.files)
         result = prepared.definition.handler(ctx, **prepared.arguments())
         if inspect.isawaitable(result):
             result = await result
@@ -148,7 +152,7 @@ def run_plain(prepared: Prepared, ask: PlainAsk) -> Outcome:
     with determinism.inside(run):
         try:
             world = prepared.world
-            ctx = SyncActionCtx(ask, prepared.asked.identity, world.now_ns)
+            ctx = SyncActionCtx(ask, prepared.asked.identity, world.now_ns, world.files)
             result = prepared.definition.handler(ctx, **prepared.arguments())
             prepared.conclude(outcome, result)
         except BaseException as error:

@@ -22,6 +22,7 @@ from convexlab.errors import InvalidArguments, Sha256Mismatch
 if TYPE_CHECKING:
     from convexlab.engine.files import Files, Sink, Stored
     from convexlab.functions.action_context import AsyncCalls, Call, PlainAsk
+    from convexlab.functions.file_documents import FileInfo
 
 # What `store` takes: bytes, or a file opened for reading bytes.
 Data: TypeAlias = "bytes | bytearray | memoryview | IO[bytes]"
@@ -49,7 +50,7 @@ class StoredFile(msgspec.Struct, frozen=True):
     content_type: str | None
 
 
-class NewFile(msgspec.Struct, frozen=True):
+class NewFile(msgspec.Struct, frozen=True, rename="camel"):
     """What the gateway is told of a file whose bytes are there."""
 
     sha256: str
@@ -244,6 +245,12 @@ def _take(files: Files, found: StoredFile) -> bytes | None:
         return None
     with file:
         return file.read()
+
+
+def described(found: FileInfo, url: str) -> StoredFile:
+    """What an action is told of a file."""
+    sha256 = b64encode(found.sha256).decode()
+    return StoredFile(url, sha256, found.size, found.content_type)
 
 
 # -- words ------------------------------------------------------------------------

@@ -20,14 +20,17 @@ import msgspec
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine import backfill
 from convexlab.engine.committer import Committer
+from convexlab.engine.files import MemoryFiles
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import CallerError, ConvexlabError, NotAllowed
 from convexlab.functions import (
     action_scheduler,
+    action_storage,
     cron_runs,
     determinism,
+    file_documents,
     scheduled,
     system_mutations,
     timetable,
@@ -43,6 +46,7 @@ from convexlab.functions.action_run import (
 )
 from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.in_process_http import fetch
 from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
 from convexlab.functions.processes.failures import (
@@ -94,6 +98,8 @@ class InProcess:
         )
         self._pushes = SchemaPush(self._committer, splay=cron_runs.no_splay)
         self._modules = ModuleSet([])
+        self._files = MemoryFiles()
+        self._addresses = addresses_of(_CURSOR_SECRET)
         # Actions run on threads of their own; one call at a time is run for them.
         self._lock = threading.RLock()
 
@@ -250,7 +256,9 @@ class InProcess:
 
     def _world(self) -> World:
         numbers = self._committer.catalog.table_numbers
-        return World(self._modules, numbers, now_ns=lambda: self.now_ns)
+        return World(
+            self._modules, numbers, now_ns=lambda: self.now_ns, files=self._files
+        )
 
     def _answer(
         self,
@@ -270,6 +278,8 @@ class InProcess:
             return self._do(system_mutations.SCHEDULE, body, parent)
         if kind == action_scheduler.CANCEL:
             return self._do(system_mutations.CANCEL, body, parent)
+        if kind in self._of_files:
+            return self._of_files[kind](body)
         if kind not in ("query", "mutation", "action"):
             raise NotAllowed(f"`{kind}` is not there in a test's own deployment.")
         outcome = self._outcome(kind, path, body, identity, parent)
@@ -279,6 +289,26 @@ class InProcess:
             raise raised_from(failure)
         assert outcome.value is not None, "a call has a value or an error"
         return outcome.value
+
+    @property
+    def _of_files(self) -> dict[str, Callable[[bytes], bytes]]:
+        """What a running action asks about files."""
+        return {
+            action_storage.ADD: partial(self._do, system_mutations.STORE),
+            action_storage.DELETE: partial(self._do, system_mutations.DELETE),
+            action_storage.FIND: self._find_file,
+            action_storage.UPLOAD_URL: lambda _: to_stored(
+                self._addresses.of_upload(self.now_ns / 1e6)
+            ),
+        }
+
+    def _find_file(self, body: bytes) -> bytes:
+        storage_id = msgspec.json.decode(body)["id"]
+        found = file_documents.find(self._begin(writable=False), storage_id, "get")
+        if found is None:
+            return b"null"
+        url = self._addresses.of_file(found.internal_id)
+        return msgspec.json.encode(action_storage.described(found, url))
 
     def _do(self, path: str, args: bytes, parent: str = "") -> bytes:
         """Have one of the system's mutations done."""

@@ -16,7 +16,6 @@ from convexlab.functions.action_storage import (
     DELETE,
     FIND,
     UPLOAD_URL,
-    NewFile,
     StoredFile,
 )
 from convexlab.functions.file_documents import internal_id_of
@@ -51,12 +50,7 @@ class StorageAsks:
 
     async def add(self, question: Question) -> bytes | Failure:
         """The bytes of a file are there: its new id."""
-        new = msgspec.json.decode(question.body, type=NewFile)
-        args = {
-            "sha256": new.sha256,
-            "size": new.size,
-            "contentType": new.content_type,
-        }
+        args = msgspec.json.decode(question.body)
         return await self._mutate(question, system_mutations.STORE, args)
 
     async def find(self, question: Question) -> bytes | Failure:

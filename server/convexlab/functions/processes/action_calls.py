@@ -6,9 +6,11 @@ take, and their outcomes become messages again.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot
 from convexlab.functions.action_run import Asked, World
@@ -34,12 +36,14 @@ class Code:
     def __init__(self, role: Become) -> None:
         self._store = open_reader(Path(role.folder))
         self._deployed = Deployed(Path(role.folder).name)
+        self._files = open_files(Path(role.folder), os.environ.get(FILES_VARIABLE))
 
     def now(self, environment: dict[str, str]) -> World:
         """What a run that begins now finds around it."""
         with newest_snapshot(self._store.snapshot()) as snapshot:
             tables = self._deployed.catalog(snapshot).table_numbers
-            return World(self._deployed.modules(snapshot), tables, environment)
+            modules = self._deployed.modules(snapshot)
+            return World(modules, tables, environment, files=self._files)
 
 
 def asked_of(message: RunAction) -> Asked:
