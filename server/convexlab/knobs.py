@@ -73,6 +73,8 @@ WAL_LOOK_FRAMES: Final = 1000
 WAL_RESTART_FRAMES: Final = 2000
 # ... and no more than so many are left to copy, about 3 ms of the writer's time.
 WAL_REST_FRAMES: Final = 3000
+# A WAL this long (100 MB; a bulk insert) is worth a pause until all of it is copied.
+WAL_LONG_FRAMES: Final = 24_000
 
 # -- functions ----------------------------------------------------------------
 

@@ -20,6 +20,8 @@ class Checkpointer:
     Passive checkpoints never wait and are never waited for, but while groups keep
     coming they never catch up either, and a WAL that is not all copied grows. So
     when little is left the writer copies that itself, and the WAL begins anew.
+    A bulk insert, whose groups are larger than what is little, outruns that: when the
+    WAL has grown long the writer waits for the thread.
 
     Attributes:
         backlog: frames not copied yet; *set by* each checkpoint.
@@ -33,6 +35,7 @@ class Checkpointer:
         scalar(self._connection, "SELECT format FROM meta")
         self.frames = 0
         self.backlog = 0
+        self._length = 0
         self._looked_at = 0
         self._is_closing = False
         self._work = threading.Event()
@@ -49,6 +52,7 @@ class Checkpointer:
 
     def _grown(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
         """A commit made the WAL this long; looking costs a flush of its own."""
+        self._length = frames
         if frames < self._looked_at:
             self._looked_at = 0  # it began anew
         if frames - self._looked_at >= knobs.WAL_LOOK_FRAMES:
@@ -89,7 +93,10 @@ class Checkpointer:
 
     def finish_on(self, connection: apsw.Connection) -> None:
         """Between two groups, on the writing connection: copy the little rest."""
-        if (
+        is_long = self._length >= knobs.WAL_LONG_FRAMES
+        if is_long:
+            self._is_idle.wait()
+        if is_long or (
             self.frames >= knobs.WAL_RESTART_FRAMES
             and self.backlog <= knobs.WAL_REST_FRAMES
         ):
