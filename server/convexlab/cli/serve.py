@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from convexlab import knobs
+from convexlab.engine.files import FILES_VARIABLE
 
 
 @click.command()
@@ -51,6 +53,12 @@ from convexlab import knobs
     help="What a client may send in one WebSocket message.",
 )
 @click.option(
+    "--files",
+    metavar="ADDRESS",
+    envvar=FILES_VARIABLE,
+    help="Where files are kept instead of in the folder, as fsspec says it: s3://bucket/prefix.",
+)
+@click.option(
     "--detached",
     is_flag=True,
     help="As notebooks start it: free ports, addresses with a secret path, and it ends half an hour after its last client.",
@@ -66,12 +74,15 @@ def serve(
     origins: tuple[str, ...],
     compress: bool,
     max_message: int,
+    files: str | None,
     detached: bool,
 ) -> None:
     """Run a deployment."""
     from convexlab import deployment
     from convexlab.web.socket import SocketOptions
 
+    if files:  # the deployment's processes are told in the same way
+        os.environ[FILES_VARIABLE] = files
     status = deployment.serve(
         folder,
         host=host,
