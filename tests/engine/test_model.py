@@ -218,6 +218,7 @@ class Database(RuleBasedStateMachine):
         interval, reverse = _interval(expected, data), data.draw(st.booleans())
         found = list(tx.range(info.indexes[name], interval, reverse=reverse, expect=2))
         _same(found, expected, interval, reverse=reverse)
+        assert tx.count(info.indexes[name], interval) == len(found)
         limit = data.draw(st.none() | st.integers(1, 4))
         _same_in_one_go(tx, info.indexes[name], interval, reverse=reverse, limit=limit)
 

@@ -11,6 +11,7 @@ from convexlab.engine.definitions import create_index
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.transaction import Transaction
 from convexlab.errors import OutOfRetention
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def numbers(persistence: Persistence, ts: Timestamp, index: str) -> list[int]:
         if table is None:
             return []
         rows = snapshot.rows(table.index(index).id, EVERYTHING)
-        return [revision.document["n"] for _, revision in rows]
+        found = [revision.document["n"] for _, revision in rows]
+        assert Transaction(snapshot, catalog).count(table.index(index)) == len(found)
+        return found
 
 
 @pytest.mark.parametrize("far", [False, True])

@@ -148,6 +148,12 @@ def test_gets_count_as_documents_and_as_reads(lab: Lab) -> None:
     )
 
 
+def test_counting_is_one_read_however_many_there_are(lab: Lab) -> None:
+    assert lab.query("m:count") == 32_001
+    assert lab.last_tx.usage.documents_read == 0
+    assert lab.last_tx.intervals_read() == 1
+
+
 def test_a_range_without_documents_counts_once(lab: Lab) -> None:
     lab.query("m:absent", n=5000)
 

@@ -23,8 +23,9 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from convexlab.engine.interval import Interval
     from convexlab.engine.write_set import DocumentWrite, IndexKeys, Revision
 
 Row: TypeAlias = "tuple[bytes, Revision]"
@@ -88,6 +89,14 @@ class KeyMap:
         if reverse:
             return keys[max(low, high - limit) : high][::-1]
         return keys[low : min(high, low + limit)]
+
+
+    def within(self, interval: Interval) -> Iterator[tuple[bytes, Revision | None]]:
+        """The entries of an interval, in order."""
+        keys = self.slice(
+            interval.start, interval.end, reverse=False, limit=len(self.entries)
+        )
+        return ((key, self.entries[key]) for key in keys)
 
 
 class Overlay:
@@ -163,6 +172,13 @@ class RangeReader(Protocol):
         limit: int,
     ) -> list[Body]:
         """The keys and texts of `range`."""
+
+
+class CountingReader(RangeReader, Protocol):
+    """One that can also say how many rows there are."""
+
+    def count(self, index_id: int, interval: Interval) -> int:
+        """How many rows an interval has."""
 
 
 class Chunk(Generic[AnyRow]):
@@ -249,6 +265,25 @@ def read_bodies(
     rows = base.bodies(index_id, start, end, reverse=reverse, limit=limit)
     bounds = [rows[-1][0]] if len(rows) == limit else []
     return _chunk(rows, bounds, start, end, reverse=reverse)
+
+
+def count_rows(
+    base: CountingReader,
+    layers: Sequence[Overlay],
+    index_id: int,
+    interval: Interval,
+) -> int:
+    """How many rows a range has with `layers` laid over, older first: O2."""
+    laid_over: dict[bytes, Revision | None] = {}
+    for layer in layers:
+        keys = layer.maps.get(index_id)
+        if keys is not None:
+            laid_over.update(keys.within(interval))
+    count = base.count(index_id, interval)
+    for key, revision in laid_over.items():
+        there = base.range(index_id, key, key + b"\0", reverse=False, limit=1)
+        count += (revision is not None) - bool(there)
+    return count
 
 
 def _bodies_of(chunk: Chunk[Row]) -> Chunk[Body]:

@@ -58,6 +58,9 @@ class Base(Protocol):
     ) -> list[Body]:
         """The keys and texts of `range`."""
 
+    def count(self, index_id: int, interval: Interval) -> int:
+        """How many rows an interval has."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -255,6 +258,10 @@ class _AsOf:
     ) -> list[Body]:
         rows = self.range(index_id, start, end, reverse=reverse, limit=limit)
         return [(key, revision.body) for key, revision in rows]
+
+    def count(self, index_id: int, interval: Interval) -> int:
+        whole = Snapshot(self, ts=self._ts, catalog_ts=self._ts, modules_ts=self._ts)
+        return sum(1 for _ in whole.rows(index_id, interval))
 
     def close(self) -> None:
         self._base.close()
