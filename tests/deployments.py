@@ -48,6 +48,8 @@ class Deployment:
         self.admin_key = ""
         self._arguments = arguments
         self._knobs = knobs
+        # Python that the serving process runs before it begins; *set by* tests.
+        self.prelude = ""
         self._process: subprocess.Popen[bytes] | None = None
         # No connection outlives its request: the next one may meet another process.
         self._http = httpx.Client(
@@ -71,6 +73,7 @@ class Deployment:
             str(self.port),
             *self._arguments,
             output=self.log_file,
+            prelude=self.prelude,
             **self._knobs,
         )
         until(lambda: address.exists() or self._process.poll() is not None, self.log)
@@ -209,9 +212,12 @@ def deployment(
         running.close()
 
 
-def spawn(*arguments: str, output: Path, **knobs: float) -> subprocess.Popen[bytes]:
+def spawn(
+    *arguments: str, output: Path, prelude: str = "", **knobs: float
+) -> subprocess.Popen[bytes]:
     """Start `convexlab`, what it says added to a file."""
     turns = [f"knobs.{name} = {value!r}" for name, value in knobs.items()]
+    turns += [prelude] if prelude else []
     code = ["from convexlab import knobs", *turns, "import convexlab.cli.main as cli"]
     with output.open("ab") as log:
         return subprocess.Popen(
