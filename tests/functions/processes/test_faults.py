@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from tests.functions.processes.test_mutations import due, verdict
 from tests.functions.processes.writing import Writing, value_of
 
 from convexlab.engine.audit import audit
@@ -136,3 +137,42 @@ def expect_acknowledged(folder: Path, left: Left) -> None:
     committer.settle_all()
     audit(store)
     store.close()
+
+
+# -- what runs by the clock -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", [*BEFORE, *AFTER, TOLD])
+@pytest.mark.parametrize("times", [4, 5])  # of a mutation, of an action
+def test_what_is_due_runs_once_wherever_the_writer_died(
+    tmp_path: Path, point: str, times: int
+):
+    """T1, T2. The gateway asks for what it was not told of, as it does then."""
+    module = "tests.functions.processes.runs_due_until_fault"
+    ended = subprocess.run(
+        [sys.executable, "-m", module, str(tmp_path), point, str(times)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == KILLED, ended.stderr
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    told = {line[1]: int(line[2]) for line in lines if line[0] == "told"}
+    *_, asked = [line[1] for line in lines if line[0] == "asks"]
+    with Writing(tmp_path, module=None) as after:
+        audit(after.store)
+        last = due(after, asked, call_id=f"g-{asked}")
+        group = after.recover(max(told.values()), last)
+        recorded = {reply.number: verdict(reply) for reply in group.replies}
+        assert (last.number in recorded) == (point in AFTER) or point == TOLD
+        said = recorded.get(last.number)
+        if said is None:  # the writer had not done it: the next one does
+            said = verdict(after.ask(last))
+        assert said.path or asked in told
+        for entry in [*told, asked]:  # N.B. nothing is run, or handed out, twice
+            assert verdict(after.ask(due(after, entry))).path == ""
+        found = value_of(after.ask(after.mutation("m:look")))
+    ran = list(dict.fromkeys([*told, asked]))  # mutations and actions in turns
+    assert found["states"].count("success") == len(found["texts"])
+    assert found["states"].count("success") == len(ran[0::2])
+    assert found["states"].count("inProgress") == len(ran[1::2])
