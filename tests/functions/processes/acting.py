@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import textwrap
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import psutil
+import pytest
+
+from convexlab import knobs
 from convexlab.documents.encoding import from_stored, from_wire, to_stored, to_wire
 from convexlab.functions.processes.messages import (
     BeginPush,
@@ -50,13 +55,43 @@ class Stage:
         self._heard = asyncio.Event()
         self._version = 0
 
-    async def push(self, text: str) -> None:
-        """Deploy the module `m`."""
+    async def push(self, text: str, **others: str) -> None:
+        """Deploy the module `m`, and others by name."""
         self._version += 1
         number = self.supervisor.next_number
         await self.supervisor.write(BeginPush(number(), b"null"))
-        source = Source("m", HEADER + textwrap.dedent(text), version=str(self._version))
-        await self.supervisor.write(FinishPush(number(), b"null", [source]))
+        sources = [
+            Source(path, HEADER + textwrap.dedent(source), version=str(self._version))
+            for path, source in {"m": text, **others}.items()
+        ]
+        await self.supervisor.write(FinishPush(number(), b"null", sources))
+
+    def clear(self) -> None:
+        """As it was in the beginning."""
+        self.asked.clear()
+        self.answers.clear()
+        self.held.clear()
+
+    def let_go(self) -> None:
+        """Answer what was held."""
+        for event in self.held.values():
+            event.set()
+
+    async def rests(self) -> None:
+        """Wait until nothing runs."""
+        runs = [run.done for _, r in self.runners._runners() for run in r.runs.values()]
+        await asyncio.gather(*runs, return_exceptions=True)
+
+    async def ends_idle(self) -> None:
+        """Have the time go by after which idle runners end."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(knobs, "RUNNER_IDLE_SECONDS", 0.0)
+            self.runners._tidy()
+
+    async def until_gone(self, pid: int) -> None:
+        """Wait until a process has ended."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            await asyncio.to_thread(psutil.Process(pid).wait, 60)
 
     def start(
         self,
@@ -67,10 +102,10 @@ class Stage:
         caller: Run | None = None,
         **args: Any,
     ) -> Run:
-        """Have `m:name` run."""
+        """Have `m:name` run; or, with a module, `module:name`."""
         message = RunAction(
             number=self.supervisor.next_number(),
-            path=f"m:{name}",
+            path=name if ":" in name else f"m:{name}",
             args=to_wire(args),
             identity=None,
             admin=True,

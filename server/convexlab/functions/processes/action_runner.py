@@ -18,6 +18,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from convexlab.functions import action_threads
 from convexlab.functions.processes.action_calls import Code
 from convexlab.functions.processes.plain_runner import PlainRunner
 from convexlab.functions.processes.shared_runner import SharedRunner
@@ -54,6 +55,7 @@ def run_plain(
 def _be_a_world_of_its_own() -> None:
     """What actions start ends with them, and gets signals as Python usually does."""
     os.setsid()
+    action_threads.install()
     for number in (signal.SIGINT, signal.SIGTERM):
         # N.B. not SIG_IGN, which their own children would inherit.
         signal.signal(number, lambda *_: None)
