@@ -371,6 +371,18 @@ const scenarios = {
     return { count };
   },
 
+  // An action is under way when the connection ends: it fails here, and goes on there.
+  async inFlight(client) {
+    const { get, inc } = anyApi.points;
+    const name = process.env.NAME;
+    const outcome = failure(client.action(anyApi.ai.wait, { name }));
+    await until(client, get, { name }, (value) => value === 1);
+    say({ ready: true });
+    const failed = await outcome;
+    await client.mutation(inc, { name: `${name} may end` });
+    return { failed: failed.message, runs: await client.query(get, { name }) };
+  },
+
   // Follows what nobody changes.
   async idle(client) {
     client.onUpdate(anyApi.dir.deep.get, {}, (value) => say({ value }));

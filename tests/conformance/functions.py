@@ -78,6 +78,82 @@ def say(ctx, name: str):
     print("n is", row(ctx, name)["n"])
     return "always"
 """,
+    "ai": """
+import asyncio
+from convexlab import ConvexError, action, api
+
+
+@action
+async def run(ctx):
+    return "ran"
+
+
+@action
+async def fail(ctx, data: str):
+    raise ConvexError(data)
+
+
+@action
+async def wait(ctx, name: str):
+    await ctx.run_mutation(api.points.inc, name=name)
+    while not await ctx.run_query(api.points.get, name=f"{name} may end"):
+        await asyncio.sleep(0.02)
+    return "done"
+""",
+    "files": """
+from convexlab import mutation, query
+
+
+@mutation
+def upload(ctx):
+    return ctx.storage.generate_upload_url()
+
+
+@query
+def address(ctx, id: str):
+    return ctx.storage.get_url(id)
+""",
+    "http": """
+from convexlab import Response, http_router
+
+http = http_router()
+
+
+async def parts():
+    for n in range(3):
+        yield f"part {n};".encode()
+
+
+@http.route("/a/b", method="GET")
+async def exact(ctx, request):
+    return Response("exact", headers={"X-Seen": "1"})
+
+
+@http.route(path_prefix="/a/", method="GET")
+async def below(ctx, request):
+    return Response("below")
+
+
+@http.route(path_prefix="/a/longer/", method="GET")
+async def far_below(ctx, request):
+    return Response("far below")
+
+
+@http.route("/stream", method="GET")
+async def stream(ctx, request):
+    return Response(parts())
+
+
+@http.route("/who", method="POST")
+async def who(ctx, request):
+    user = await ctx.auth.get_user_identity()
+    return Response.json({"who": user and user["subject"], "said": await request.text()})
+
+
+@http.route("/fail", method="GET")
+async def fail(ctx, request):
+    raise ValueError("boom")
+""",
     "schema": """
 from convexlab import define_schema, define_table, v
 

@@ -68,7 +68,9 @@ async def test_point_55_data_shows_tables_and_documents(cli, running, name):
 async def test_point_55_function_spec_lists_the_functions(cli, running):
     said = json.loads(await cli.out("function-spec"))
     assert said["url"] == running.url
-    by_name = {item["identifier"]: item for item in said["functions"]}
+    by_name = {item.get("identifier"): item for item in said["functions"]}
+    route = {"functionType": "HttpAction", "method": "GET", "path": "/a/*"}
+    assert route in said["functions"]
     assert by_name["points.js:get"]["functionType"] == "Query"
     assert by_name["points.js:clear"]["visibility"] == {"kind": "internal"}
     args = by_name["points.js:inc"]["args"]["value"]
@@ -79,6 +81,29 @@ async def test_point_55_network_test_passes(cli):
     said = await cli("network-test")
     assert said.status == 0, said.err
     assert "Network test passed" in said.err
+
+
+TO_COME = "comes with the deployment's {}: take this mark away with it"
+
+
+@pytest.mark.xfail(reason=TO_COME.format("environment variables"), strict=True)
+async def test_point_55_env_sets_lists_and_removes(cli):
+    await cli.out("env", "set", "KEY", "a value")
+    assert (await cli.out("env", "get", "KEY")).strip() == "a value"
+    assert "KEY=" in await cli.out("env", "list", "--include-values")
+    await cli.out("env", "remove", "KEY")
+    assert "KEY" not in await cli.out("env", "list", "--include-values")
+
+
+@pytest.mark.xfail(reason=TO_COME.format("logs"), strict=True)
+async def test_point_55_logs_show_what_was_printed(cli, running, name):
+    await asyncio.to_thread(running.mutation, "points:inc", name=name)
+    async with cli.running("logs", "--history", "5", "--jsonl") as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(5):
+            line = json.loads(await process.stdout.readline())
+    assert line["kind"] == "Completion"
+    assert line["identifier"]
 
 
 async def test_point_57_deploying_fails_at_once_and_says_why(tmp_path, running, url):

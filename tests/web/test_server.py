@@ -39,6 +39,16 @@ async def test_a_route_that_is_not_there_is_an_empty_404(served, http):
         assert (response.status, await response.read()) == (404, b"")
 
 
+async def test_the_official_cli_is_told_what_there_is_not_at_once(served, http):
+    """It asks again for half a minute when it is told 404."""
+    headers = {"Convex-Client": "npm-cli-1.48.0"}
+    async with http.get(served.url + "/api/nothing", headers=headers) as response:
+        assert response.status == 400
+        said = await response.json()
+    assert said["code"] == "NotSupported"
+    assert "GET /api/nothing" in said["message"]
+
+
 @pytest.mark.parametrize("path", ["/api/get_config_hashes", "/api/deploy2/start_push"])
 async def test_the_official_cli_is_told_at_once_that_functions_are_python(
     served, http, path

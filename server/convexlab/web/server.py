@@ -206,7 +206,7 @@ class Door:
         for of, prefix, answer in self._below:
             if of in {method, "*"} and visit.path.startswith(prefix):
                 return await answer(request, visit.path.removeprefix(prefix))
-        return web.Response(status=404)
+        return _nothing_at(request, method, visit.path)
 
     async def _socket(
         self, request: web.BaseRequest, version: str | None, *, locked: bool
@@ -340,6 +340,13 @@ def _request(
 def _refused(status: int, code: str, message: str) -> web.Response:
     body = encode(Refusal(code, message))
     return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _nothing_at(request: web.BaseRequest, method: str, path: str) -> web.Response:
+    """There is no such endpoint; the official CLI would ask again for half a minute."""
+    if request.headers.get("Convex-Client", "").startswith("npm-cli-"):
+        return _refused(400, "NotSupported", f"convexlab has no {method} {path}.")
+    return web.Response(status=404)
 
 
 def _says(text: str) -> Answer:
