@@ -254,6 +254,7 @@ def _number(value: object, rule: str) -> float:
 
 
 def checked_id(entry: object) -> str:
+    """The id of a scheduled function, if it can be one."""
     if not isinstance(entry, str):
         raise InvalidArguments(
             f'`ctx.scheduler.cancel` takes an Id<"_scheduled_functions">, not {entry!r}.'
