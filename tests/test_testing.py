@@ -402,3 +402,37 @@ def test_files_are_kept_in_memory() -> None:
     assert t.query("files:url", id=stored).startswith("http://localhost/api/storage/")
     t.mutation("files:delete", id=stored)
     assert t.action("files:read", id=stored) == [None, None]
+
+
+def test_functions_are_found_by_attributes() -> None:
+    t = deployment({"tasks": TASKS, "admin/tasks": TASKS})
+    t.tasks.create(text="one")
+    t.api.tasks.create({"text": "two"})
+    t.api.admin.tasks.create(text="three")
+    assert t.tasks.list_() == ["one", "two", "three"]
+    assert t.functions["tasks:create"] == "mutation"
+    assert t.functions["admin/tasks:list"] == "query"
+    with pytest.raises(NotFound, match=r"t\.functions"):
+        t.tasks()
+    with pytest.raises(NotFound, match="tasks:nothing"):
+        t.tasks.nothing()
+    assert repr(t.api.tasks.create) == "<t.tasks.create>"
+
+
+def test_whole_tables_are_emptied_renamed_and_dropped() -> None:
+    t = deployment({"tasks": TASKS})
+    t.tasks.create(text="one")
+    assert list(t.tables) == ["tasks"]
+    t.table("tasks").clear()
+    assert t.tasks.list_() == []
+    t.table("nothing").clear()
+    t.tasks.create(text="two")
+    renamed = t.table("tasks").rename("done")
+    assert [row["text"] for row in renamed] == ["two"]
+    assert (t.tasks.list_(), list(t.tables)) == ([], ["done"])
+    renamed.drop()
+    assert t.tables == {}
+    with pytest.raises(NotFound, match="no table `done`"):
+        renamed.drop()
+    with pytest.raises(SchemaViolation, match="reserved"):
+        t.table("_storage").drop()

@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import httpx
 
+from convexlab.engine import alterations
 from convexlab.errors import (
     InvalidArguments,
+    NotAllowed,
     NotAuthenticated,
     NotFound,
 )
 from convexlab.functions.calls import call_arguments
-from convexlab.functions.definition import reference_path
+from convexlab.functions.definition import reference_path, wire_name
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
 from convexlab.functions.in_process import InProcess
@@ -39,6 +41,7 @@ from convexlab.functions.modules import ModuleSource, module_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from convexlab.engine.transaction import Transaction
     from convexlab.functions.context import MutationCtx
 
 T = TypeVar("T")
@@ -164,6 +167,14 @@ class Deployment:
             said["tokenIdentifier"] = f"{said['issuer']}|{said['subject']}"
         return Deployment(self._core, Identity(said))
 
+    def _run_any(
+        self, path: str, args: Mapping[str, Any] | None, kwargs: dict[str, Any]
+    ) -> Any:
+        kind = self._core.kind(path)
+        if kind == "http_action":
+            raise NotAllowed(f"`{path}` answers requests: ask it with t.fetch(path).")
+        return self._call(kind, path, args, kwargs)
+
     def _call(
         self,
         kind: Literal["query", "mutation", "action"],
@@ -176,6 +187,21 @@ class Deployment:
         return self._core.call(kind, reference_path(ref), values, self._identity)
 
     # -- what is there -----------------------------------------------------------
+
+    @property
+    def api(self) -> Reference:
+        """The functions as attributes: `t.api.tasks.create(text="hi")`."""
+        return Reference(self, ())
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """The kind of each function, by path."""
+        return dict(self._core.functions())
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by name."""
+        return {name: Table(self._core, name) for name in self._core.tables()}
 
     def table(self, name: str) -> Table:
         """A table's documents."""
@@ -214,8 +240,46 @@ class Deployment:
         forward_ns = forward // timedelta(microseconds=1) * 1000
         self._core.turn_to(self._core.now_ns + forward_ns)
 
+    def __getattr__(self, name: str) -> Reference:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Reference(self, (wire_name(name),))
+
     def __repr__(self) -> str:
         return f"<convexlab test deployment at {self.now:%Y-%m-%d %H:%M:%S}Z>"
+
+
+class Reference:
+    """A module or a function, found by attributes: `t.tasks.create(text="hi")`.
+
+    Args:
+        deployment: whose it is.
+        parts: the names so far; the last one is the function's when it is called.
+    """
+
+    def __init__(self, deployment: Deployment, parts: tuple[str, ...]) -> None:
+        self._deployment = deployment
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Reference:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Reference(self._deployment, (*self._parts, wire_name(name)))
+
+    def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
+        """Run the function, whatever its kind."""
+        *folders, name = self._parts
+        if not folders:
+            raise NotFound(
+                f"`{name}` is not a function: t.MODULE.FUNCTION(…) is, and t.functions "
+                "lists them."
+            )
+        return self._deployment._run_any(  # noqa: SLF001 - its own other half
+            f"{'/'.join(folders)}:{name}", args, kwargs
+        )
+
+    def __repr__(self) -> str:
+        return f"<{'.'.join(('t', *self._parts))}>"
 
 
 class Table:
@@ -243,6 +307,35 @@ class Table:
     def collect(self) -> list[dict[str, Any]]:
         """All documents, oldest first."""
         return self._core.documents(self.name)
+
+    def clear(self) -> None:
+        """Take all documents away; the table and its indexes stay."""
+        self._core.alter(self._empty)
+
+    def rename(self, name: str) -> Table:
+        """Give the table another name; documents keep their ids, and indexes stay.
+
+        Returns:
+            The table under its new name.
+
+        Raises:
+            NotAllowed: the schema speaks of it, or of the new name.
+        """
+        self._core.alter(lambda tx: alterations.rename_table(tx, self.name, name))
+        return Table(self._core, name)
+
+    def drop(self) -> None:
+        """Take the table away with all its documents.
+
+        Raises:
+            NotAllowed: the schema speaks of it.
+        """
+        self._core.alter(lambda tx: alterations.drop_table(tx, self.name))
+
+    def _empty(self, tx: Transaction) -> None:
+        table = tx.catalog.tables.get(self.name)
+        if table is not None and not table.is_system:
+            alterations.empty_table(tx, table)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.collect())

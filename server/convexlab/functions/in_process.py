@@ -48,7 +48,12 @@ from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.in_process_http import fetch
-from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
+from convexlab.functions.modules import (
+    ModuleSet,
+    ModuleSource,
+    analyze,
+    function_specs,
+)
 from convexlab.functions.processes.failures import (
     error_from,
     failure_from,
@@ -69,6 +74,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convexlab.engine.transaction import Transaction
+    from convexlab.functions.definition import Kind
     from convexlab.functions.http_run import HttpAsked
     from convexlab.functions.identity import Identity
     from convexlab.functions.in_process_http import Sent
@@ -201,6 +207,36 @@ class InProcess:
                 self._modules.restore(entered)
         self._commit(tx)
         return result
+
+    # -- what is there --------------------------------------------------------------
+
+    def functions(self) -> dict[str, Kind]:
+        """The kind of each function, by path."""
+        return {
+            spec.path: spec.kind
+            for spec in function_specs(self._modules)
+            if spec.route is None
+        }
+
+    def kind(self, path: str) -> Kind:
+        """What a function is.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._modules.function(path).kind
+
+    def tables(self) -> list[str]:
+        """The names of the users' tables, sorted."""
+        return [table.name for table in self._committer.catalog.user_tables()]
+
+    def alter(self, alter: Callable[[Transaction], object]) -> None:
+        """Empty, rename or drop tables, as the owner of a deployment does."""
+        self.now_ns += _CALL_NS
+        tx = self._committer.begin(system=True)
+        alter(tx)
+        self._commit(tx)
+        backfill.work_all(self._committer)
 
     # -- documents ------------------------------------------------------------------
 
@@ -417,6 +453,7 @@ class InProcess:
         finally:
             backfill.work_all(self._committer)
         self._modules = analysis.modules
+        self._modules.deployment = "test"
 
     def _fill(self) -> None:
         """Build the new indexes.
