@@ -36,13 +36,12 @@ if TYPE_CHECKING:
     from convexlab.extension import _jupyter_server_extension_points
     from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
     from convexlab.functions.action_context import ActionCtx, SyncActionCtx
-    from convexlab.functions.annotations import (
+    from convexlab.functions.annotation_names import (
         Doc,
         PaginationOpts,
         PaginationResult,
-        pagination_opts,
-        pagination_result,
     )
+    from convexlab.functions.annotations import pagination_opts, pagination_result
     from convexlab.functions.context import MutationCtx, QueryCtx
     from convexlab.functions.crons import cron_jobs
     from convexlab.functions.definition import (
@@ -133,14 +132,12 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "_jupyter_server_extension_points",
     ),
     # N.B. `v` comes by way of annotations, which teaches it to read annotations.
-    "convexlab.functions.annotations": (
+    "convexlab.functions.annotations": ("pagination_opts", "pagination_result", "v"),
+    "convexlab.functions.annotation_names": (
         "Doc",
         "Id",
         "PaginationOpts",
         "PaginationResult",
-        "pagination_opts",
-        "pagination_result",
-        "v",
     ),
     "convexlab.functions.action_context": ("ActionCtx", "SyncActionCtx"),
     "convexlab.functions.context": ("MutationCtx", "QueryCtx"),

@@ -21,7 +21,8 @@ from convexlab import (
     v,
 )
 from convexlab.errors import InvalidArguments
-from convexlab.functions.annotations import BadAnnotation, read_annotation
+from convexlab.functions.annotations import read_annotation
+from convexlab.functions.readings import BadAnnotation
 
 
 class Color(enum.Enum):

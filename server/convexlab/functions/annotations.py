@@ -17,20 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Final,
-    Generic,
     Literal,
-    NotRequired,
-    TypeAlias,
-    TypedDict,
     TypeVar,
     Union,
 )
@@ -39,96 +33,20 @@ from convexlab.documents.v import v
 from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.documents.value import Int64
 from convexlab.errors import CallerError, InvalidArguments
-
-if TYPE_CHECKING:
-    Doc: TypeAlias = dict[str, Any]
-
-T = TypeVar("T")
-
-Convert: TypeAlias = Callable[[Any, str], Any]
-"""Turns a checked value into what the annotation promises; takes the value and its path."""
-
-
-class BadAnnotation(CallerError):
-    """An annotation, or a parameter, that is refused; says what to write.
-
-    Args:
-        message: what is wrong and what to write instead.
-        parameter: the Python name of the parameter to blame, or `return`.
-    """
-
-    code = "BadAnnotation"
-
-    def __init__(self, message: str, *, parameter: str | None = None) -> None:
-        super().__init__(message)
-        self.parameter = parameter
-
-
-# -- names that only annotations use ----------------------------------------------
-
-
-class _IdType(type):
-    """Makes `Id.users` and `Id["users"]` the class of ids of that table."""
-
-    _made: typing.ClassVar[dict[str, type]] = {}
-
-    def __getattr__(cls, table: str) -> Any:
-        if table.startswith("__"):
-            raise AttributeError(table)
-        return cls[table]
-
-    def __getitem__(cls, table: str) -> Any:
-        made = _IdType._made.get(table)
-        if made is None:
-            made = _IdType._made[table] = _IdType(
-                f"Id.{table}", (str,), {"table": table}
-            )
-        return made
-
-
-class Id(str, metaclass=_IdType):  # noqa: SLOT000 - a name for annotations, never an instance
-    """The id of a document: `Id.users` is the annotation for an id of that table."""
-
-    table: typing.ClassVar[str | None] = None
-
-
-if not TYPE_CHECKING:
-
-    class Doc(dict):
-        """A document, as an annotation: any object."""
-
-
-class PaginationOpts(TypedDict):
-    """What `usePaginatedQuery` sends as `paginationOpts`."""
-
-    numItems: int
-    cursor: str | None
-    endCursor: NotRequired[str | None]
-    id: NotRequired[float]
-    maximumRowsRead: NotRequired[float]
-    maximumBytesRead: NotRequired[float]
-
-
-class PaginationResult(TypedDict, Generic[T]):
-    """What `.paginate(…)` returns and `usePaginatedQuery` expects."""
-
-    page: list[T]
-    isDone: bool
-    continueCursor: str
-    splitCursor: NotRequired[str | None]
-    pageStatus: NotRequired[Literal["SplitRecommended", "SplitRequired"] | None]
-
-
-# -- annotations --------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reading:
-    """What an annotation says: which values, and what they arrive as (None: as they are)."""
-
-    validator: Validator
-    convert: Convert | None = None
-
+from convexlab.functions.annotated_classes import (
+    is_pydantic,
+    read_dataclass,
+    read_pydantic,
+    read_typed_dict,
+)
+from convexlab.functions.annotation_names import (
+    Doc,
+    Id,
+    IdType,
+    PaginationOpts,
+    PaginationResult,
+)
+from convexlab.functions.readings import BadAnnotation, Convert, Reading, is_hashable
 
 _REFUSALS: Final[dict[str, str]] = {
     "datetime": "times are numbers: write `float`, and use `to_ms` and `from_ms`",
@@ -167,7 +85,7 @@ def read_annotation(annotation: object) -> Reading:
     """
     if isinstance(annotation, Validator):
         return Reading(annotation)
-    simple = _SIMPLE.get(annotation) if _is_hashable(annotation) else None
+    simple = _SIMPLE.get(annotation) if is_hashable(annotation) else None
     if simple is not None:
         return simple
     origin = typing.get_origin(annotation)
@@ -187,14 +105,6 @@ def read_annotation(annotation: object) -> Reading:
 def validator_of(annotation: object) -> Validator:
     """The validator of an annotation: `v.of(T)`."""
     return read_annotation(annotation).validator
-
-
-def _is_hashable(x: object) -> bool:
-    try:
-        hash(x)
-    except TypeError:
-        return False
-    return True
 
 
 def _to_float(value: Any, path: str) -> float:  # noqa: ARG001 - a Convert
@@ -264,18 +174,18 @@ def _refusal(annotation: object) -> BadAnnotation:
 
 
 def _read_class(annotation: type) -> Reading:
-    if isinstance(annotation, _IdType):
+    if isinstance(annotation, IdType):
         return Reading(v.id(annotation.table))
     if annotation is Doc:
         return Reading(_any_object())
     if issubclass(annotation, enum.Enum):
         return _read_enum(annotation)
     if typing.is_typeddict(annotation):
-        return _read_typed_dict(annotation, {})
+        return read_typed_dict(annotation, {}, read_annotation)
     if dataclasses.is_dataclass(annotation):
-        return _read_dataclass(annotation)
-    if _is_pydantic(annotation):
-        return _read_pydantic(annotation)
+        return read_dataclass(annotation, read_annotation)
+    if is_pydantic(annotation):
+        return read_pydantic(annotation, read_annotation)
     raise _refusal(annotation)
 
 
@@ -302,9 +212,10 @@ def _read_generic(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> R
         return read_annotation(arguments[0])
     if typing.is_typeddict(origin):
         names = getattr(origin, "__parameters__", ())
-        return _read_typed_dict(origin, dict(zip(names, arguments, strict=False)))
+        substitutions = dict(zip(names, arguments, strict=False))
+        return read_typed_dict(origin, substitutions, read_annotation)
     if isinstance(origin, type) and dataclasses.is_dataclass(origin):
-        return _read_dataclass(origin)
+        return read_dataclass(origin, read_annotation)
     raise _refusal(origin if isinstance(origin, type) else annotation)
 
 
@@ -447,165 +358,6 @@ def _first_that_fits(
         return value
 
     return convert
-
-
-# -- classes with fields ---------------------------------------------------------------
-
-
-def missing_name(name: str) -> str:
-    """What to say of an annotation that names what is not there."""
-    return (
-        f"the annotation `{name}` is not defined when the module runs: import it, or define it in this module. "
-        "(An import under `if TYPE_CHECKING:` is not there at run time: move it out.)"
-    )
-
-
-def _hints(owner: Any, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Evaluated annotations; a name that is missing is explained."""
-    try:
-        return typing.get_type_hints(
-            owner, localns=dict(extra or {}), include_extras=True
-        )
-    except NameError as error:
-        raise BadAnnotation(missing_name(error.name or str(owner))) from None
-    except TypeError as error:
-        raise BadAnnotation(
-            f"an annotation of `{getattr(owner, '__name__', owner)}` cannot be evaluated: {error}"
-        ) from None
-
-
-def _read_fields(
-    owner: type, hints: Mapping[str, Any], optional: Callable[[str], bool]
-) -> tuple[Validator, dict[str, Convert]]:
-    fields: dict[str, Validator] = {}
-    converts: dict[str, Convert] = {}
-    for name, hint in hints.items():
-        try:
-            reading = read_annotation(hint)
-        except BadAnnotation as error:
-            raise BadAnnotation(
-                f"field `{name}` of `{owner.__name__}`: {error}"
-            ) from None
-        fields[name] = (
-            v.optional(reading.validator) if optional(name) else reading.validator
-        )
-        if reading.convert is not None:
-            converts[name] = reading.convert
-    return v.object(fields), converts
-
-
-def _converted(
-    value: dict[str, Any], converts: Mapping[str, Convert], path: str
-) -> dict[str, Any]:
-    out = dict(value)
-    for name, convert in converts.items():
-        if name in out:
-            out[name] = convert(out[name], f"{path}.{name}")
-    return out
-
-
-def _read_typed_dict(annotation: Any, substitutions: Mapping[Any, Any]) -> Reading:
-    hints = {
-        name: substitutions.get(hint, hint) if _is_hashable(hint) else hint
-        for name, hint in _hints(annotation).items()
-    }
-    if substitutions:
-        hints = {name: _substitute(hint, substitutions) for name, hint in hints.items()}
-    required = _required_keys(annotation, hints)
-    validator, converts = _read_fields(
-        annotation, hints, lambda name: name not in required
-    )
-    if annotation is PaginationOpts:
-        return Reading(validator)
-    return Reading(
-        validator,
-        (lambda value, path: _converted(value, converts, path)) if converts else None,
-    )
-
-
-def _substitute(hint: Any, substitutions: Mapping[Any, Any]) -> Any:
-    parameters = getattr(hint, "__parameters__", ())
-    if not parameters:
-        return hint
-    return hint[tuple(substitutions.get(parameter, Any) for parameter in parameters)]
-
-
-def _required_keys(annotation: Any, hints: Mapping[str, Any]) -> set[str]:
-    """Required names; with postponed annotations the class itself cannot tell them."""
-    required = set(annotation.__required_keys__)
-    for name, hint in hints.items():
-        origin = typing.get_origin(hint)
-        if origin is typing.NotRequired:
-            required.discard(name)
-        elif origin is typing.Required:
-            required.add(name)
-    for base in reversed(annotation.__mro__):
-        for name, hint in inspect.get_annotations(base).items():
-            text = getattr(
-                hint, "__forward_arg__", hint if isinstance(hint, str) else ""
-            )
-            if text.replace("typing.", "").startswith("NotRequired["):
-                required.discard(name)
-            elif text.replace("typing.", "").startswith("Required["):
-                required.add(name)
-    return required
-
-
-def _read_dataclass(annotation: Any) -> Reading:
-    hints = _hints(annotation)
-    fields = {
-        field.name: field for field in dataclasses.fields(annotation) if field.init
-    }
-
-    def optional(name: str) -> bool:
-        field = fields[name]
-        return (
-            field.default is not dataclasses.MISSING
-            or field.default_factory is not dataclasses.MISSING
-        )
-
-    validator, converts = _read_fields(
-        annotation, {name: hints[name] for name in fields}, optional
-    )
-
-    def convert(value: Any, path: str) -> Any:
-        try:
-            return annotation(**_converted(value, converts, path))
-        except (ValueError, TypeError) as error:
-            raise InvalidArguments(
-                f"`{annotation.__name__}` refuses the value: {error}\nPath: {path}"
-            ) from error
-
-    return Reading(validator, convert)
-
-
-def _is_pydantic(annotation: type) -> bool:
-    return hasattr(annotation, "model_fields") and hasattr(annotation, "model_validate")
-
-
-def _read_pydantic(annotation: Any) -> Reading:
-    annotation.model_rebuild(raise_errors=False)
-    hints = {}
-    optional = set()
-    for name, field in annotation.model_fields.items():
-        known_as = field.alias or name
-        extras = [extra for extra in field.metadata if isinstance(extra, Validator)]
-        hints[known_as] = (
-            Annotated[field.annotation, extras[-1]] if extras else field.annotation
-        )
-        if not field.is_required():
-            optional.add(known_as)
-    validator, _ = _read_fields(annotation, hints, optional.__contains__)
-
-    def convert(value: Any, path: str) -> Any:
-        try:
-            return annotation.model_validate(value)
-        except ValueError as error:
-            raise InvalidArguments(
-                f"`{annotation.__name__}` refuses the value: {error}\nPath: {path}"
-            ) from error
-
-    return Reading(validator, convert)
 
 
 v.read_annotations_with(validator_of)

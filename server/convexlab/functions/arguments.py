@@ -17,14 +17,14 @@ from convexlab.documents.containers import ObjectValidator
 from convexlab.documents.v import v
 from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.errors import InvalidArguments
-from convexlab.functions.annotations import (
+from convexlab.functions.annotations import read_annotation
+from convexlab.functions.definition import wire_name
+from convexlab.functions.readings import (
     BadAnnotation,
     Convert,
     Reading,
     missing_name,
-    read_annotation,
 )
-from convexlab.functions.definition import wire_name
 
 if TYPE_CHECKING:
     from convexlab.documents.validator import TableNumbers

@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any, Final
 from convexlab.documents.schema import Schema
 from convexlab.errors import CallerError, NotFound, PushFailed
 from convexlab.functions import determinism, replacements
-from convexlab.functions.annotations import BadAnnotation
 from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.crons import CronJobs, crons_of
 from convexlab.functions.definition import (
@@ -46,6 +45,7 @@ from convexlab.functions.definition import (
     wire_name,
 )
 from convexlab.functions.http import HttpRouter
+from convexlab.functions.readings import BadAnnotation
 from convexlab.functions.syntax import ParsedModule, Refused, check_awaits, line_of
 from convexlab.functions.tracebacks import describe, user_frames, user_line
 

@@ -24,7 +24,7 @@ from convexlab.functions import cursors, filters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convexlab.functions.annotations import PaginationResult
+    from convexlab.functions.annotation_names import PaginationResult
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Plan
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from convexlab.engine.catalog import IndexInfo, TableInfo
-    from convexlab.functions.annotations import PaginationResult
+    from convexlab.functions.annotation_names import PaginationResult
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Order, Plan
 
