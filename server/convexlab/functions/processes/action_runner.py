@@ -14,6 +14,7 @@ the other role is given back, not begun.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ def _be_a_world_of_its_own() -> None:
     """What actions start ends with them, and gets signals as Python usually does."""
     os.setsid()
     action_threads.install()
+    # It tells of every request, and every action's log is its caller's.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     for number in (signal.SIGINT, signal.SIGTERM):
         # N.B. not SIG_IGN, which their own children would inherit.
         signal.signal(number, lambda *_: None)
