@@ -320,10 +320,6 @@ def reference_path(ref: object) -> str:
     )
 
 
-def split_path(path: str) -> tuple[str, str]:
-    """A path as module and name: `a/b.js:f` is (`a/b`, `f`), `a` is (`a`, `default`)."""
-    module, colon, name = path.partition(":")
-    return module.removesuffix(".js").removesuffix(".py"), name if colon else "default"
 def get_function_name(ref: str | Reference | FunctionDefinition[..., Any], /) -> str:
     """The path that a reference stands for: `tasks:create`.
 
@@ -348,3 +344,7 @@ def make_function_reference(name: str, /) -> Reference:
     return Reference("api", (*module.split("/"), function))
 
 
+def split_path(path: str) -> tuple[str, str]:
+    """A path as module and name: `a/b.js:f` is (`a/b`, `f`), `a` is (`a`, `default`)."""
+    module, colon, name = path.partition(":")
+    return module.removesuffix(".js").removesuffix(".py"), name if colon else "default"
