@@ -250,11 +250,11 @@ RECONNECT_SECONDS: Final = 0.1
 RECONNECT_MOST_SECONDS: Final = 5.0
 # The server's pings come every 15 s; twice that and the line is dead.
 SILENCE_SECONDS: Final = 35.0
-# Lines of one import request: a few hundred kB, well under a mutation's time limit.
-IMPORT_BATCH_LINES: Final = 2_000
+# Lines of one import request, a few MB at most, and requests on their way: so much
+# that the deployment always has enough for two groups.
+IMPORT_BATCH_LINES: Final = 10_000
 IMPORT_BATCH_BYTES: Final = 4 << 20
-# While one batch is being committed the next one is sent.
-IMPORTS_IN_FLIGHT: Final = 2
+IMPORTS_IN_FLIGHT: Final = 4
 # A progress bar for what takes less than this only flickers.
 PROGRESS_AFTER_SECONDS: Final = 1.0
 # What a notebook file keeps of a result: enough to read, too little to bloat git.
@@ -287,8 +287,20 @@ CALLS_BEFORE_DUE: Final = 8
 CHORES_SECONDS: Final = 5.0
 # While calls keep coming, a slice of its chores (about 3 ms) is done so often.
 CHORES_LATE_SECONDS: Final = 0.025
-# Documents of an import that are committed together: the writer is held so long.
+# Documents of an import that are one transaction, and their lines' bytes if they are
+# long: the writer is held so long.
 IMPORT_BATCH_DOCUMENTS: Final = 1000
+IMPORT_BATCH_MOST_BYTES: Final = 1 << 20
+# Batches that readers prepare before the writer can have them.
+IMPORT_BATCHES_AHEAD: Final = 2
+# Batches sent to the writer and not durable yet: two groups and what is on its way.
+IMPORT_BATCHES_ON_THEIR_WAY: Final = 48
+# Batches made durable together. A group changes most pages of an index with random
+# keys, few documents or many; and its mutations wait for it, about 10 µs a document.
+IMPORT_GROUP_BATCHES: Final = 16
+IMPORT_GROUP_BYTES: Final = 16 << 20
+# How long a group is held for the next batch of an import.
+IMPORT_HELD_SECONDS: Final = 0.1
 IDLE_LOOK_SECONDS: Final = 10.0
 
 # -- exports and imports ----------------------------------------------------------

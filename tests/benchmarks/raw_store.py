@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 TABLES = """
@@ -39,9 +40,15 @@ class RawStore:
         self._ts = 0
 
     def insert_many(
-        self, bodies: list[bytes], keys: list[bytes], *, group: int = 4096
+        self, bodies: Sequence[bytes], *keys: Sequence[bytes], group: int = 4096
     ) -> None:
-        """Insert documents with one index entry each, a transaction for every `group`."""
+        """Insert documents with an entry in each index, a transaction for every `group`.
+
+        Args:
+            bodies: their texts.
+            keys: for each index, numbered from 1, what the entries' keys begin with.
+            group: how many documents a transaction has.
+        """
         first = self.connection.last_insert_rowid() + 1
         for begin in range(0, len(bodies), group):
             rows = range(begin, min(begin + group, len(bodies)))
@@ -50,10 +57,11 @@ class RawStore:
                     "INSERT INTO documents VALUES (?, 1, ?, 0, ?)",
                     ((first + at, _id(first + at), bodies[at].decode()) for at in rows),
                 )
-                self.connection.executemany(
-                    "INSERT INTO entries VALUES (1, ?, ?)",
-                    ((keys[at] + _id(first + at), first + at) for at in rows),
-                )
+                for index, of in enumerate(keys, 1):
+                    self.connection.executemany(
+                        f"INSERT INTO entries VALUES ({index}, ?, ?)",
+                        ((of[at] + _id(first + at), first + at) for at in rows),
+                    )
 
     def get(self, row: int) -> bytes:
         """The body of a document."""

@@ -18,21 +18,22 @@ from __future__ import annotations
 import secrets
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from aiohttp import web
 
-from convexlab import knobs
-from convexlab.errors import CallerError, ConvexlabError, InvalidArguments, NotFound
+from convexlab.errors import CallerError, InvalidArguments, NotFound
 from convexlab.functions.processes.failures import error_from
-from convexlab.functions.processes.messages import AlterTables, Import
+from convexlab.functions.processes.importer import Importer
+from convexlab.functions.processes.messages import AlterTables
 from convexlab.functions.processes.push import PushRequest
 from convexlab.web.answers import body_of, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from convexlab.functions.processes.importer import Mode
     from convexlab.functions.processes.push import Pusher, PushResult
     from convexlab.functions.processes.supervisor import Supervisor
     from convexlab.web.server import Door
@@ -78,6 +79,7 @@ class Admin:
         origins: set[str],
     ) -> None:
         self._supervisor = supervisor
+        self._importer = Importer(supervisor)
         self._pusher = pusher
         self._learn = learn
         self._origins = origins
@@ -198,37 +200,9 @@ class Admin:
             raise InvalidArguments("`format` is jsonLines here: one document a line.")
         if mode not in _MODES:
             raise InvalidArguments(f"mode {mode!r} is none of {', '.join(_MODES)}.")
-        lines = (await request.read()).splitlines()
-        return json_answer({"numWritten": await self._import(table, mode, lines)})
-
-    async def _import(self, table: str, mode: str, lines: list[bytes]) -> int:
-        """N.B. all batches are queued in one step, so requests do not mix."""
-        size = knobs.IMPORT_BATCH_DOCUMENTS
-        number = self._supervisor.next_number
-        answers = [
-            self._supervisor.write(
-                Import(
-                    number(),
-                    f"g{secrets.token_hex(16)}",
-                    table,
-                    lines[start : start + size],
-                    start + 1,
-                    mode if start == 0 else "append",
-                )
-            )
-            for start in range(0, max(len(lines), 1), size)
-        ]
-        written = 0
-        failed: ConvexlabError | None = None
-        for answer in answers:
-            try:
-                written += (await self._pusher.counted(answer)) if failed is None else 0
-            except ConvexlabError as error:
-                error.add_note(f"{written} documents before it were written.")
-                failed = error
-        if failed is not None:
-            raise failed
-        return written
+        body = await request.read()
+        count = await self._importer.insert(table, cast("Mode", mode), body)
+        return json_answer({"numWritten": count})
 
     async def delete_tables(self, request: web.BaseRequest) -> web.Response:
         """Take tables away with all their documents; all of them or none."""

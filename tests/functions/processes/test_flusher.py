@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.functions.processes.writing import Writing, value_of
 
-from convexlab.functions.processes.messages import RunMutation
+from convexlab import knobs
+from convexlab.functions.processes.messages import Import, RunMutation
 from convexlab.functions.processes.recorder import FlightRecorder
 from convexlab.functions.processes.writer import Pace
 
@@ -108,3 +109,39 @@ def test_f1_f2_groups_follow_each_other_without_a_gap(tmp_path: Path):
     ]
     rest = points[points.index(life[0]) :]
     assert rest == life * (len(rest) // len(life))
+
+
+def batch(writing: Writing, *, has_more: bool) -> Import:
+    number = writing.next_number()
+    lines = [b'{"text":"row"}']
+    return Import(number, f"g{number}", "notes", lines, 1, "append", has_more=has_more)
+
+
+def test_an_import_is_held_for_its_next_batch_but_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As long as it takes: only the number of batches, or somebody's call, ends it."""
+    monkeypatch.setattr(knobs, "IMPORT_HELD_SECONDS", 3600.0)
+    monkeypatch.setattr(knobs, "IMPORT_GROUP_BATCHES", 3)
+    with Writing(tmp_path, module=MODULE) as writing:
+        groups = len(writing.groups)
+        writing.ask_all(*(batch(writing, has_more=True) for _ in range(3)))
+        writing.ask_all(batch(writing, has_more=True), batch(writing, has_more=False))
+        held = batch(writing, has_more=True)
+        writing.gateway.send([held])
+        flusher = writing.writer._flusher
+        with flusher.lock:  # it has run; a call that came with it would go first
+            flusher._changed.wait_for(lambda: flusher.is_gathering)
+        call = writing.mutation("m:add", text="a")
+        writing.gateway.send([call])
+        writing.hear(held.number, call.number)
+        assert len(writing.groups) == groups + 3
+        writing.gateway.send([batch(writing, has_more=True)])  # and at the end
+
+
+def test_an_import_that_goes_on_too_late_is_not_held_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "IMPORT_HELD_SECONDS", 0.001)
+    with Writing(tmp_path, module=MODULE) as writing:
+        assert writing.ask(batch(writing, has_more=True)).failure is None

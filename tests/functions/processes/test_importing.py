@@ -15,7 +15,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import InvalidArguments, InvalidValue, SchemaViolation
-from convexlab.functions.processes.importing import insert
+from convexlab.functions.processes.importing import Importing
 from convexlab.functions.processes.messages import Import
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def committer() -> Committer:
 def load(committer: Committer, *lines: str, mode: str = "append") -> bytes:
     call_id = f"g{next(_numbers)}"
     batch = [line.encode() for line in lines]
-    answer = insert(committer, Import(1, call_id, "flights", batch, 1, mode))
+    answer = Importing(committer).insert(Import(1, call_id, "flights", batch, 1, mode))
     committer.settle_all()
     return answer
 
@@ -104,11 +104,11 @@ def test_a_batch_asked_for_again_is_answered_from_its_record(
 ) -> None:
     batch = Import(1, "g-again", "flights", [b'{"n": 1}'], 1, "append")
     heard_of = committer.ts
-    first = insert(committer, batch)
+    first = Importing(committer).insert(batch)
     committer.settle_all()
     next_one = Committer(committer.persistence)
     next_one.recover(heard_of)
-    assert insert(next_one, batch) == first
+    assert Importing(next_one).insert(batch) == first
     assert stored(next_one) == [1]
 
 

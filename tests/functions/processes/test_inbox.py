@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convexlab import knobs
 from convexlab.functions.processes.inbox import Inbox, is_due
-from convexlab.functions.processes.messages import RaiseClock, RunMutation
+from convexlab.functions.processes.messages import Import, RaiseClock, RunMutation
 
 
 def call(number: int) -> RunMutation:
@@ -40,6 +40,18 @@ def test_n2_what_is_due_has_its_turn_however_many_call():
     assert order.index(-1) == every
     assert order.index(-2) == 2 * every + 1
     assert [n for n in order if n >= 0] == list(range(3 * every))  # N1
+
+
+def test_n2_imports_come_last_but_come():
+    inbox = Inbox()
+    every = knobs.CALLS_BEFORE_DUE
+    rows = [Import(n, f"g{n}", "t", [], 1, "append") for n in range(2)]
+    inbox.extend([*rows, *map(due, range(100, 100 + every)), call(1)])
+    order = [inbox.popleft() for _ in range(every + 3)]
+    assert order[:2] == [call(1), due(100)]
+    assert order.index(rows[0]) == every
+    assert order[-1] == rows[1]
+    assert not inbox
 
 
 def test_what_the_gateway_says_otherwise_keeps_its_place_among_calls():

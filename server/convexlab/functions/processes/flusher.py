@@ -74,6 +74,8 @@ class Flusher:
         self._gathering: list[Outgoing] = []
         self._since = 0.0  # when the first of them was added
         self._flushed_at = 0.0
+        self._batches = self._batch_bytes = 0  # of imports among them
+        self._held_until = 0.0  # *set by* hold, *cleared by* add, _seal
         # Whether this thread looks after them; *set by* it, or by `seal`, which wakes
         # it; *cleared by* _seal.
         self._is_watched = False
@@ -117,6 +119,28 @@ class Flusher:
             if not self._gathering:
                 self._since = time.monotonic()
             self._gathering.append(message)
+            self._held_until = 0.0
+
+    def hold(self, size: int) -> None:
+        """Another batch of an import comes soon: what gathers may wait for it.
+
+        What anybody else adds ends that: nobody waits for an import to grow.
+
+        Args:
+            size: of the batch just added, in bytes.
+        """
+        with self.lock:
+            self._batches += 1
+            self._batch_bytes += size
+            is_large = (
+                self._batches >= knobs.IMPORT_GROUP_BATCHES
+                or self._batch_bytes >= knobs.IMPORT_GROUP_BYTES
+            )
+            if not is_large:
+                seconds = knobs.IMPORT_HELD_SECONDS
+                self._held_until = min(
+                    time.monotonic() + seconds, self._since + 5 * seconds
+                )
 
     def seal(self, *, even_if_young: bool) -> None:
         """Send the gathering group off, unless it may grow or another is flushed.
@@ -130,7 +154,7 @@ class Flusher:
             self._settle()
             if not self._gathering or self.is_busy:
                 return
-            if even_if_young or self._is_due():
+            if not self._is_held() and (even_if_young or self._is_due()):
                 self._seal()
             elif not self._is_watched:
                 self._is_watched = True
@@ -161,6 +185,9 @@ class Flusher:
             or time.monotonic() - self._since >= knobs.GROUP_SECONDS
         )
 
+    def _is_held(self) -> bool:
+        return time.monotonic() < self._held_until
+
     # -- both, under the lock ---------------------------------------------------------
 
     def _settle(self) -> None:
@@ -175,6 +202,8 @@ class Flusher:
         """Apply what has gathered; F1."""
         messages, self._gathering = self._gathering, []
         self._is_watched = False
+        self._batches = self._batch_bytes = 0
+        self._held_until = 0.0
         try:
             group = self._committer.apply()
         except Unavailable as error:
@@ -235,8 +264,8 @@ class Flusher:
 
     def _patience_seconds(self) -> float:
         """How much longer a group that could go may be held."""
-        could_go = max(self._since, self._flushed_at)
-        return could_go + knobs.GROUP_HELD_SECONDS - time.monotonic()
+        could_go = max(self._since, self._flushed_at) + knobs.GROUP_HELD_SECONDS
+        return max(could_go, self._held_until) - time.monotonic()
 
     def _flush(self) -> None:
         group, messages = self._sealed, self._outgoing

@@ -4,8 +4,8 @@ Arrays on the wire (msgpack), one tag each, decoded whole. Values travel as the
 JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
-                ReadHistory, Import, AlterTables, BeginPush, CheckDocuments, FinishPush, AbortPush,
-                Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
+                ReadHistory, PrepareImport, Import, AlterTables, BeginPush, CheckDocuments,
+                FinishPush, AbortPush, Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
     process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask, Head
     both    ──▶ Part, Took
 """
@@ -180,11 +180,33 @@ class ReadDue(Message, frozen=True):
     limit: int
 
 
-class Import(Message, frozen=True):
-    """Insert one batch of documents, given as lines of JSON, in one transaction.
+class PrepareImport(Message, frozen=True):
+    """Check these lines, and make texts and keys of them for a table.
 
-    `call_id` names its outcome in the store; `mode` is Convex's: append,
-    requireEmpty or replace.
+    Args:
+        number: of the call.
+        table: where they go.
+        lines: one document a line, LF between them.
+    """
+
+    number: int
+    table: str
+    lines: bytes
+
+
+class Import(Message, frozen=True):
+    """Insert one batch of documents in one transaction.
+
+    Args:
+        number: of the call.
+        call_id: names its outcome in the store.
+        table: where they go.
+        lines: JSON, one document each; empty if they were prepared.
+        first_line: the number of the first of them, for errors.
+        mode: Convex's: append, requireEmpty or replace.
+        prepared: what a reader made of them (`engine.prepared`).
+        request: of which it is a part; after a batch that fails, none of it follows.
+        has_more: another batch comes soon: their group may wait for it.
     """
 
     number: int
@@ -193,6 +215,9 @@ class Import(Message, frozen=True):
     lines: list[bytes]
     first_line: int
     mode: str
+    prepared: bytes = b""
+    request: int = 0
+    has_more: bool = False
 
 
 class AlterTables(Message, frozen=True):
@@ -350,6 +375,7 @@ ToProcess: TypeAlias = (
     | Describe
     | ReadHistory
     | ReadDue
+    | PrepareImport
     | Import
     | AlterTables
     | BeginPush

@@ -184,15 +184,6 @@ class Pusher:
         message = ReadHistory(number, table, document_id)
         return _body(await self._supervisor.read(message))
 
-    async def counted(self, answer: asyncio.Future[Answer]) -> int:
-        """How many documents one batch of an import wrote.
-
-        Raises:
-            CallerError: none; names the line.
-        """
-        written: int = msgspec.json.decode(_body(await answer))["numWritten"]
-        return written
-
     async def _push(
         self,
         analyst: Worker,

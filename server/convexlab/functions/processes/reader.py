@@ -29,6 +29,7 @@ from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
 from convexlab.functions import system_queries
 from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.modules import function_specs, plain_actions, routes_of
+from convexlab.functions.processes import importing
 from convexlab.functions.processes.deployed import (
     Deployed,
     identity_of,
@@ -42,6 +43,7 @@ from convexlab.functions.processes.messages import (
     Failure,
     FromProcess,
     Preload,
+    PrepareImport,
     QueryDone,
     ReadDue,
     ReadHistory,
@@ -144,6 +146,8 @@ class Reader:
                     return Answer(message.number, self._describe(message))
                 case ReadDue():
                     return Answer(message.number, self._due(message))
+                case PrepareImport():
+                    return Answer(message.number, self._prepare_import(message))
                 case ReadHistory():
                     return Answer(message.number, self._history(message))
                 case _:
@@ -241,6 +245,12 @@ class Reader:
                 limit=message.limit,
             )
         return msgspec.msgpack.encode(page)
+
+    def _prepare_import(self, message: PrepareImport) -> bytes:
+        self._let_go()
+        with newest_snapshot(self._store.snapshot()) as snapshot:
+            catalog = self._deployed.catalog(snapshot)
+        return importing.prepare(catalog, message)
 
     def _history(self, message: ReadHistory) -> bytes:
         base = self._store.snapshot()

@@ -50,9 +50,11 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Group,
     Head,
+    Import,
     Misplaced,
     Note,
     Part,
+    PrepareImport,
     QueryDone,
     RaiseClock,
     ReadDue,
@@ -343,7 +345,9 @@ class Supervisor:
 
     def _reader_for(self, message: Any) -> _Reader | None:
         readers = self._readers
-        if isinstance(message, RunQuery) and self._pace.is_slow(message.path):
+        if isinstance(message, PrepareImport) or (
+            isinstance(message, RunQuery) and self._pace.is_slow(message.path)
+        ):
             readers = readers[-1:]
         free = [
             r
@@ -513,6 +517,15 @@ class Supervisor:
                         seconds=0.0,
                     ),
                 )
+            case Import(request=request):
+                # What comes after its lines is not brought in without them.
+                later = [
+                    calls.pop(number)
+                    for number, other in list(calls.items())
+                    if request and getattr(other.message, "request", 0) == request
+                ]
+                for one in [call, *later]:
+                    self._fail(one, ProcessDied(reason))
             case _:
                 self._fail(call, ProcessDied(reason))
 

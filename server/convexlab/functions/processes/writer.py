@@ -158,6 +158,7 @@ class Writer:
         self._mutations = Mutations(
             self.committer, self._begin, self._deployed, recorder, secret=secret
         )
+        self._importing = importing.Importing(self.committer)
         self._pushes = schema_push.SchemaPush(self.committer)
         self._retention = retention or Retention()
         self._pace = Pace()
@@ -246,6 +247,7 @@ class Writer:
 
     def _group_was_given_up(self, error: Unavailable) -> list[Outgoing]:
         self._let_chores_rest()
+        self._importing.refuse_the_rest()
         self._mutations.pending.recount()
         return [*self._pushes.give_up(error)]
 
@@ -367,6 +369,8 @@ class Writer:
         else:
             if body is not None:
                 self._flusher.add(Answer(number, body))
+            if isinstance(message, Import) and message.has_more:
+                self._flusher.hold(len(message.prepared))
         finally:
             self._recorder.end()
 
@@ -375,7 +379,7 @@ class Writer:
             case Import():
                 if message.mode == "replace":
                     self._pushes.work_is_due()
-                return importing.insert(self.committer, message)
+                return self._importing.insert(message)
             case AlterTables():
                 self._pushes.work_is_due()
                 return altering.alter(self.committer, message)
