@@ -11,9 +11,10 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Locator, Page, WebSocketRoute
+    from playwright.sync_api import Locator, Page, Route, WebSocketRoute
 
 PATIENCE_MS = 60_000
+_TOKEN = re.compile("/token")
 _SOCKET = re.compile(r"^ws://.*/sync$")
 
 
@@ -66,6 +67,23 @@ class Connection:
             to.send(message)
 
 
+class Tokens:
+    """What a page fetches from the server that signs people in, held up on the way."""
+
+    def __init__(self, page: Page) -> None:
+        self.held: list[Route] = []
+        self._page = page
+        page.route(_TOKEN, self._hold)
+
+    def _hold(self, route: Route) -> None:  # Playwright takes no built-in function
+        self.held.append(route)
+
+    def pass_on(self) -> None:
+        """Let the oldest one go; returns when the page has it."""
+        with self._page.expect_response(_TOKEN):
+            self.held.pop(0).continue_()
+
+
 class Shown:
     """One app in one page: what all of them show, whatever they are made with."""
 
@@ -76,7 +94,7 @@ class Shown:
         page.on("pageerror", lambda error: self._problems.append(str(error)))
         self.connection = Connection(page)
         page.goto(url)
-        self._until(lambda: self.connection.answered)
+        self.until(lambda: self.connection.answered)
 
     def check(self) -> None:
         """Nothing was raised that the app did not catch."""
@@ -96,16 +114,27 @@ class Shown:
         """Wait until it says this somewhere."""
         expect(self._page.get_by_text(text).first).to_be_visible(timeout=PATIENCE_MS)
 
+    def shows_problem(self, text: str) -> None:
+        """Wait until it says that this went wrong."""
+        expect(self._alert).to_have_text(text, timeout=PATIENCE_MS)
+
+    def shows_no_problem(self) -> None:
+        """Wait until nothing is said to have gone wrong."""
+        expect(self._alert).to_have_count(0, timeout=PATIENCE_MS)
+
     @property
-    def alert(self) -> Locator:
-        """What it says went wrong."""
+    def _alert(self) -> Locator:
         return self._page.get_by_role("alert").filter(has_text=re.compile("."))
 
     def _shows(self, name: str, texts: tuple[str, ...]) -> None:
         items = self._page.get_by_role("list", name=name).get_by_role("listitem")
         expect(items).to_have_text(list(texts), timeout=PATIENCE_MS)
 
-    def _until(self, is_so: Callable[[], bool]) -> None:
+    def hold_tokens(self) -> Tokens:
+        """Keep back the tokens that it fetches from now on."""
+        return Tokens(self._page)
+
+    def until(self, is_so: Callable[[], bool]) -> None:
         """Let the page go on until something is so."""
         deadline = time.monotonic() + PATIENCE_MS / 1000
         while not is_so():

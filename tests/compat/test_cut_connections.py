@@ -13,7 +13,7 @@ from tests.deployments import deployment
 pytestmark = pytest.mark.node
 
 COUNT = 30
-CUTS = 4
+CUTS = 3
 MOST_BYTES = 6000
 
 

@@ -129,7 +129,7 @@ async def test_a_script_stays_let_in_and_signed_in_when_its_connection_ends(
     backend.begin()
     running = backend.running
     async with cutting(
-        running.port, random.Random(1), cuts=3, most_bytes=6000
+        running.port, random.Random(1), cuts=2, most_bytes=6000
     ) as proxy:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", SIGNED_IN),
