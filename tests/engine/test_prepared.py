@@ -10,7 +10,7 @@ from tests.functions.strategies import values
 
 from convexlab import define_schema, define_table, v
 from convexlab.documents.encoding import from_stored, to_stored
-from convexlab.documents.ids import decode_id
+from convexlab.documents.ids import TableNumber, decode_id
 from convexlab.documents.value import normalize
 from convexlab.engine.backfill import work_all
 from convexlab.engine.committer import Committer
@@ -177,3 +177,22 @@ def test_for_another_catalog_it_is_void():
     again = prepared(committer, [{"a": 1}])
     create_index(changing, "t", "by_c", ["c"])
     assert not insert(changing, again)
+
+
+def test_ids_have_the_number_that_the_tables_ids_have():
+    """A table whose documents were brought in has a number of its own and one in ids."""
+    committer = Committer(MemoryPersistence(), now_ns=lambda: NOW_NS)
+    tx = committer.begin(system=True)
+    create_table(tx, "t", id_number=TableNumber(540))
+    committer.accept(tx.finish())
+    tx = committer.begin()
+    assert insert(tx, prepared(committer, [{"a": 1}]))
+    plain = tx.insert("t", {"a": 2})
+    info = tx.table("t")
+    assert info is not None
+    found = [document["_id"] for document in tx.documents(info.by_creation_time)]
+    assert found[1] == plain
+    assert [decode_id(document_id)[0] for document_id in found] == [540, 540]
+    document = tx.get(*decode_id(found[0]))
+    assert document is not None
+    assert document["a"] == 1

@@ -101,7 +101,7 @@ def prepare(
     if said is None or any(name[:1] == "_" for name in set().union(*documents)):
         return None
     ids = [new_internal_id(random_bytes, now_ns) for _ in documents]
-    names = [encode_id(table.number, internal_id) for internal_id in ids]
+    names = [encode_id(table.id_number, internal_id) for internal_id in ids]
     try:
         texts = [encode_json(document) for document in said]
         _check(table, documents, texts, names)
