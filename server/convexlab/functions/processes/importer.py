@@ -55,10 +55,8 @@ def batches_of(body: bytes) -> Iterator[Batch]:
     if not body:
         yield Batch(1, b"", is_empty=True)
         return
-    if b"\r" in body:
-        body = b"\n".join(body.splitlines())
-    else:
-        body = body.removesuffix(b"\n")
+    has_returns = b"\r" in body
+    body = b"\n".join(body.splitlines()) if has_returns else body.removesuffix(b"\n")
     most = knobs.IMPORT_BATCH_DOCUMENTS
     window, start, number = 64 * most, 0, 1
     while start <= len(body):
