@@ -57,7 +57,9 @@ if TYPE_CHECKING:
         mutation,
         query,
     )
+    from convexlab.functions.forms import UploadedFile
     from convexlab.functions.http import Response, http_router
+    from convexlab.functions.http_request import Request, SyncRequest
     from convexlab.functions.query import avg, count, max_, min_, sum_
     from convexlab_kernel.client import connect
     from convexlab_kernel.magics import (
@@ -79,8 +81,11 @@ __all__ = [
     "PaginationOpts",
     "PaginationResult",
     "QueryCtx",
+    "Request",
     "Response",
     "SyncActionCtx",
+    "SyncRequest",
+    "UploadedFile",
     "_jupyter_server_extension_points",
     "action",
     "api",
@@ -155,7 +160,9 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "query",
     ),
     "convexlab.functions.crons": ("cron_jobs",),
+    "convexlab.functions.forms": ("UploadedFile",),
     "convexlab.functions.http": ("Response", "http_router"),
+    "convexlab.functions.http_request": ("Request", "SyncRequest"),
     "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
     "convexlab_kernel.client": ("connect",),
     "convexlab_kernel.magics": (

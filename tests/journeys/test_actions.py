@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,7 @@ def test_of_many_actions_none_runs_twice_while_runners_die(
     for n in chance.sample(range(RUNS), 6):
         role = chance.choice(["shared_runner", "plain_runner"])
         step = chance.choice(STEPS)
-        outside.then[f"{n}", step] = lambda role=role: kill(served, role)
+        outside.then[f"{n}", step] = partial(kill, served, role)
 
     def call(n: int) -> dict[str, Any]:
         name = "work_plain" if n % 4 == 0 else "work"

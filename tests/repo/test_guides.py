@@ -14,7 +14,7 @@ import pytest
 from convexlab.testing import Deployment, deployment
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
-PAGES = ["functions.md", "schema.md"]
+PAGES = ["actions.md", "functions.md", "http-actions.md", "schema.md"]
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"# convex/([\w/]+)\.py")
 
