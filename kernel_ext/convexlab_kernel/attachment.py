@@ -78,6 +78,10 @@ class Attachment:
             lambda endpoint: endpoint.post(path, body, kind=kind, sending=sending)
         )
 
+    def fetch(self, path: str, out: IO[bytes]) -> None:
+        """Write what there is at a path to a file, as it comes."""
+        self._ask(lambda endpoint: endpoint.fetch(path, out))
+
     def need_admin(self, what: str) -> None:
         """Refuse what only the deployment's key opens."""
         if not self.admin:
@@ -101,7 +105,7 @@ class Attachment:
         """Close the kept connections."""
         self.endpoint.close()
 
-    def _ask(self, send: Callable[[Endpoint], bytes]) -> bytes:
+    def _ask(self, send: Callable[[Endpoint], T]) -> T:
         endpoint = self.endpoint
         try:
             return send(endpoint)

@@ -11,27 +11,27 @@ import difflib
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
-from convexlab_kernel import cells, discovery, guess, importing
+from convexlab_kernel import cells, discovery, guess
 from convexlab_kernel.card import Card
 from convexlab_kernel.notebook import push
 from convexlab_kernel.options import Options, evaluate, without_deployment
+from convexlab_kernel.transferring import Source, export_all, import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convexlab_kernel.client import Database
-    from convexlab_kernel.importing import Mode
     from convexlab_kernel.notebook import Notebook
+    from convexlab_kernel.transferring import Mode
 
 LATER = {
     "logs": "print() lines appear under the cell that calls the function",
     "env": None,
-    "export": "db.table(…).df() reads a table",
     "convert": None,
     "deploy": "`convexlab deploy` in a shell pushes a folder",
     "login": "set CONVEXLAB_ADMIN_KEY",
@@ -107,31 +107,39 @@ def data(line: Line) -> Any:
 
 
 def import_(line: Line) -> Any:
-    """%convex import FILE --table TABLE [--append | --replace] [--format F] [--deployment NAME].
+    """%convex import FILE [--table TABLE] [--append | --replace | --replace-all] [--format F] [--deployment NAME].
 
-    Import a .csv, .json or .jsonl file; the table must be empty unless said.
+    Import a .zip, .csv, .json or .jsonl file; its tables must be empty unless said.
     """
     options = Options(
         line.rest,
         values=("table", "format", "deployment"),
-        flags=("append", "replace", "yes"),
+        flags=("append", "replace", "replace-all", "yes"),
     )
-    table = options.value("table")
     path = Path(options.one("a file")).expanduser()
-    if table is None:
-        raise InvalidArguments(f"Which table? %convex import {path} --table NAME.")
-    if not path.is_file():
-        raise NotFound(f"There is no file {path} (in {Path.cwd()}).")
-    batches = importing.file_batches(path, options.value("format"))
-    mode: Mode = "requireEmpty"
-    if options.flag("append") or options.flag("replace"):
-        mode = "append" if options.flag("append") else "replace"
+    source = Source.of(path, options.value("table"), options.value("format"))
+    flags = {"append": "append", "replace": "replace", "replace-all": "replaceAll"}
+    modes = [mode for flag, mode in flags.items() if options.flag(flag)]
+    if len(modes) > 1:
+        raise InvalidArguments("--append, --replace or --replace-all: say one.")
     database = line.notebook.database(options.value("deployment"))
-    with importing.bar(table) as bar:
-        count = importing.insert(
-            database.attachment, table, batches, mode=mode, progress=bar
-        )
-    return Text(f"{path.name} → {table}: {count:,} documents")
+    mode = cast("Mode", modes[0] if modes else "requireEmpty")
+    count = import_file(database, source, mode=mode)
+    return Text(f"{path.name} → {source.table or database.name}: {count:,} documents")
+
+
+def export(line: Line) -> Any:
+    """%convex export [PATH] [--include-file-storage] [--deployment NAME].
+
+    Write all data to a ZIP at PATH, or in the folder PATH (the notebook's).
+    """
+    options = Options(
+        line.rest, values=("deployment",), flags=("include-file-storage",)
+    )
+    path = Path(options.one("a path") if options.words else ".").expanduser()
+    database = line.notebook.database(options.value("deployment"))
+    target = export_all(database, path, files=options.flag("include-file-storage"))
+    return Text(f"{database.name} → {target}: {target.stat().st_size:,} bytes")
 
 
 def use(line: Line) -> Any:
@@ -207,6 +215,7 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
     "watch": watch,
     "data": data,
     "import": import_,
+    "export": export,
     "schema": schema,
     "remove": remove,
     "use": use,

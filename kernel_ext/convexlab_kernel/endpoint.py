@@ -20,12 +20,15 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from convexlab import knobs
-from convexlab.errors import NotRunning, Unavailable
+from convexlab.errors import NotRunning, TransferFailed, Unavailable
 from convexlab_kernel.failures import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class Endpoint:
             raise refused(answer.status, answer.body)
         return answer.body
 
+    def fetch(self, path: str, out: IO[bytes]) -> None:
+        """Ask for a path, and write the answer's body to a file as it comes."""
+        answer = self.request("GET", path, out=out)
+        if answer.status >= 400:
+            raise refused(answer.status, answer.body)
+
     def request(
         self,
         method: str,
@@ -91,6 +100,7 @@ class Endpoint:
         *,
         kind: str = "application/json",
         sending: AbstractContextManager[object] | None = None,
+        out: IO[bytes] | None = None,
     ) -> Answer:
         """Send one request, whatever the answer's status.
 
@@ -101,6 +111,7 @@ class Endpoint:
             kind: the body's content type.
             sending: held while the request is sent and not while it is answered, so
                 that those who share it arrive in the order in which they began.
+            out: takes the body of an answer that is no refusal.
         """
         headers = dict(self._headers)
         if body is not None:
@@ -110,7 +121,11 @@ class Endpoint:
             with sending or contextlib.nullcontext():
                 connection.request(method, self._prefix + path, body, headers)
             response = connection.getresponse()
-            answer = Answer(response.status, response.read())
+            if out is None or response.status >= 400:
+                answer = Answer(response.status, response.read())
+            else:
+                answer = Answer(response.status, b"")
+                _copy(response, out)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._lost(error) from error
@@ -156,6 +171,18 @@ class Endpoint:
             f"The connection to {self.url} was lost ({type(error).__name__}: {error}). "
             "Whether the request was carried out is not known."
         )
+
+
+def _copy(response: http.client.HTTPResponse, out: IO[bytes]) -> None:
+    """N.B. a body that ends early raises here; `shutil.copyfileobj` would not tell."""
+    while piece := response.read(_PIECE):
+        try:
+            out.write(piece)
+        except OSError as error:
+            message = f"What came cannot be written: {error.strerror}."
+            raise TransferFailed(message) from error
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
 
 
 def _readable(connection: http.client.HTTPConnection) -> bool:

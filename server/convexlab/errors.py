@@ -15,6 +15,7 @@ ConvexlabError
 │  ├─ NotAuthenticated  a token that does not say who is asking
 │  │  └─ StorageTokenInvalid · StorageTokenExpired   an upload URL that does not hold
 │  ├─ ExportInProgress  one export at a time
+│  ├─ TransferFailed  an export or import ended early
 │  ├─ ImportConflict · ImportForeignKey · ImportSchemaChanged   what cannot come in so
 │  ├─ LimitExceeded     a documented limit
 │  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
@@ -170,6 +171,12 @@ class ExportInProgress(CallerError):
     """An export is being made: there is one at a time."""
 
     code = "ExportInProgress"
+
+
+class TransferFailed(CallerError):
+    """An export or an import did not come to its end; it says why."""
+
+    code = "TransferFailed"
 
 
 class ImportConflict(CallerError):

@@ -315,6 +315,10 @@ IMPORT_STEP_ROWS: Final = 1000
 IMPORT_STEP_BYTES: Final = 4 << 20
 # An import that goes on says so every so many rows: each time is a commit.
 IMPORT_TELL_ROWS: Final = 20_000
+# As the official command line sends files that are imported.
+UPLOAD_PART_BYTES: Final = 5 << 20
+# How long a client waits for news of an export or import.
+TRANSFER_SECONDS: Final = 24 * 3600.0
 # Convex's bound on the parts of an upload.
 MAX_UPLOAD_PARTS: Final = 10_000
 

@@ -7,10 +7,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-from click.testing import CliRunner
-
-from convexlab.cli.main import main
 from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
 
@@ -24,30 +20,6 @@ def create(ctx, text: str):
 def list_(ctx, limit: int = 10):
     return [t["text"] for t in ctx.db.query("tasks").take(limit)]
 """
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    place = folder / ".convexlab" / "local"
-    discovery.attach(place)
-    yield folder
-    discovery.stop(discovery.read_address(place))
-
-
-@pytest.fixture
-def convexlab(project, monkeypatch):
-    """Run a command in the project; what it said."""
-    monkeypatch.chdir(project)
-    monkeypatch.delenv("CONVEXLAB_URL", raising=False)
-    monkeypatch.delenv("CONVEXLAB_ADMIN_KEY", raising=False)
-
-    def command(*arguments, status=0):
-        result = CliRunner().invoke(main, arguments)
-        assert result.exit_code == status, result.output
-        return result.output.strip()
-
-    return command
 
 
 def test_a_folder_is_pushed_and_its_functions_called(convexlab, project):

@@ -229,6 +229,23 @@ def test_an_import_reads_a_file(run, project):
     assert ran.text(6) == "[['ann', 3.0], ['bob', 4.0], ['ann', 3.0], ['bob', 4.0]]"
 
 
+def test_everything_goes_into_a_zip_and_back(run, project):
+    (project / "cities.jsonl").write_text('{"name": "Rome"}\n')
+    rows = "[(c['_id'], c['name']) for c in convexlab.connect().table('cities')]"
+    ran = run(
+        "%convex import cities.jsonl --table cities",
+        f"import convexlab; {rows}",
+        "%convex export all.zip",
+        "%convex import all.zip --replace --append",
+        "%convex import all.zip --replace",
+        rows,
+    )
+    assert ran.text(4).startswith("local → all.zip: ")
+    assert "say one" in ran.error(5)[1]
+    assert ran.text(6).startswith("all.zip → local: ")
+    assert ran.text(7) == ran.text(3)
+
+
 def test_names_of_the_live_deployment_complete(run):
     complete = (
         "from IPython.core.completer import provisionalcompleter\n"
