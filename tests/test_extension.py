@@ -18,6 +18,7 @@ from aiohttp import web
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from traitlets.config import Config
+from yarl import URL
 
 from convexlab.errors import Unavailable
 from convexlab.extension import Gone, Keeper
@@ -67,6 +68,8 @@ class Upstream:
                 "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
                 "Access-Control-Allow-Credentials": "true",
                 "X-Own": "1",
+                "Set-Cookie": "_xsrf=mine; Path=/",
+                "Clear-Site-Data": '"cookies"',
             },
         )
 
@@ -231,6 +234,35 @@ async def test_the_secret_path_needs_no_login(jupyter):
     assert await jupyter.status("OPTIONS", f"{own}/api/query") == 200
     assert await jupyter.socket_status(f"{own}/api/1.48.0/sync") == 101
     assert await jupyter.socket_status(f"{own}//api/sync") == 101
+
+
+async def test_http_actions_need_no_login_and_are_asked_as_written(jupyter, upstream):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        path = f"c/{SECRET}/http/hooks/a%2Fb?q=%20&sig=x%2By"
+        url = URL(jupyter.url(path), encoded=True)
+        async with jupyter.session.request(method, url) as response:
+            assert response.status == 200
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+    asked = {(method, path) for method, path, _, _ in upstream.seen}
+    assert asked == {
+        (method, f"/c/{SECRET}/http/hooks/a%2Fb?q=%20&sig=x%2By")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    }
+    assert await jupyter.status("GET", "c/wrong/http/hooks") == 404
+    upstream.seen.clear()
+    for token in ("the-hooks-own", jupyter.token):
+        await jupyter.status("GET", f"c/{SECRET}/http/hooks?token={token}&a=1")
+    assert [path.partition("?")[2] for _, path, _, _ in upstream.seen] == [
+        "token=the-hooks-own&a=1",
+        "a=1",
+    ]
+
+
+async def test_what_is_relayed_sets_none_of_jupyters_cookies(jupyter):
+    for path in (f"c/{SECRET}/http/x", f"c/{SECRET}/x"):
+        async with jupyter.session.get(jupyter.url(path)) as response:
+            assert response.status == 200
+            assert not {"Set-Cookie", "Clear-Site-Data"} & set(response.headers)
 
 
 async def test_a_wrong_secret_is_not_found(jupyter, upstream):

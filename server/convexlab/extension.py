@@ -34,6 +34,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.utils import url_path_join
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from yarl import URL
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError
@@ -63,8 +64,17 @@ DROPPED = frozenset(
         "x-xsrftoken",
     ]
 )
+# Of an answer: what would change Jupyter's own cookies and pages goes nowhere.
+NOT_ANSWERED = (DROPPED - {"content-length"}) | {
+    "set-cookie",
+    "clear-site-data",
+    "service-worker-allowed",
+    "strict-transport-security",
+}
 # A relayed page has an origin of its own: it reads nothing of Jupyter's (X3).
 SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-downloads"
+# What comes before an HTTP action's own path.
+SITE = re.compile(r"/convex/c/[^/]+/+http")
 # After a start that failed, this long nobody tries again.
 RETRY_SECONDS = 2.0
 
@@ -173,7 +183,7 @@ class HttpRelay(tornado.web.RequestHandler):
         try:
             async with self.keeper.session.request(
                 self.request.method or "GET",
-                f"{address.client_url}/{path}{self._query()}",
+                self._target(address, path),
                 headers=self._sent_headers(),
                 data=self.request.body or None,
                 allow_redirects=False,
@@ -191,13 +201,17 @@ class HttpRelay(tornado.web.RequestHandler):
         if not self._finished:
             await self.finish()
 
+    def _target(self, address: Address, path: str) -> str | URL:
+        """Where a request goes on to."""
+        return f"{address.client_url}/{path}{self._query()}"
+
     def _query(self) -> str:
         """The query string without Jupyter's token (X1)."""
         kept = [
             (name, value)
             for name, values in self.request.query_arguments.items()
             for value in values
-            if name != "token"
+            if name != "token" or not self._may_be_jupyters(value)
         ]
         return f"?{urlencode(kept)}" if kept else ""
 
@@ -215,9 +229,16 @@ class HttpRelay(tornado.web.RequestHandler):
         headers["X-Forwarded-Host"] = self.request.host
         return headers
 
+    def _may_be_jupyters(self, token: bytes) -> bool:  # noqa: ARG002 - any is
+        """Whether a `token` in the query is for Jupyter."""
+        return True
+
     def _is_jupyters(self, authorization: str) -> bool:
         """Whether this is a credential for Jupyter, not for the deployment."""
         scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "token" or self._is_own_token(token.encode())
+
+    def _is_own_token(self, token: bytes) -> bool:
         provider = self.settings.get("identity_provider")
         own = str(getattr(provider, "token", "") or "")
         return scheme.lower() == "token" or (
@@ -231,7 +252,7 @@ class HttpRelay(tornado.web.RequestHandler):
             self.clear_header(name)
         for name, value in response.headers.items():
             low = name.lower()
-            if low in DROPPED - {"content-length"}:
+            if low in NOT_ANSWERED:
                 continue
             if low.startswith("access-control-") and not self.cross_origin:
                 continue
@@ -306,6 +327,20 @@ class SecretRelay(HttpRelay):
         await self.relay(path)
 
     head = post = put = patch = delete = options = get  # type: ignore[mutable-override]
+
+
+class SiteRelay(SecretRelay):
+    """`<base_url>/convex/c/<secret>/http/…`: HTTP actions, with the path as written."""
+
+    def _may_be_jupyters(self, token: bytes) -> bool:
+        """Others are the function's own: many web hooks have one."""
+        return self._is_own_token(token)
+
+    def _target(self, address: Address, path: str) -> URL:  # noqa: ARG002 - it is decoded
+        written, mark, query = (self.request.uri or "").partition("?")
+        rest = SITE.split(written, maxsplit=1)[-1]
+        asked = self._query() if "token=" in query else f"{mark}{query}"
+        return URL(f"{address.client_url}/http{rest}{asked}", encoded=True)
 
 
 def check_secret(keeper: Keeper, secret: str) -> None:
@@ -453,6 +488,7 @@ def routes(base_url: str, keeper: Keeper) -> list[tuple[str, type, dict[str, Any
     settings = {"keeper": keeper}
     return [
         (rf"{root}/c/([^/]+)/+{sync}", SecretSocket, settings),
+        (rf"{root}/c/([^/]+)/+(http(?:/.*)?)", SiteRelay, settings),
         (rf"{root}/c/([^/]+)(?:/+(.*))?", SecretRelay, settings),
         (rf"{root}/+session", Session, settings),
         (rf"{root}/+{sync}", OwnSocket, settings),
