@@ -241,9 +241,7 @@ class HttpRelay(tornado.web.RequestHandler):
     def _is_own_token(self, token: bytes) -> bool:
         provider = self.settings.get("identity_provider")
         own = str(getattr(provider, "token", "") or "")
-        return scheme.lower() == "token" or (
-            bool(own) and hmac.compare_digest(token.encode(), own.encode())
-        )
+        return bool(own) and hmac.compare_digest(token, own.encode())
 
     def _answer_head(self, response: aiohttp.ClientResponse) -> None:
         self.clear()
