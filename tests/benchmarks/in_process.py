@@ -14,6 +14,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.engine import definitions
+from convexlab.engine.backfill import work_all
 from convexlab.engine.committer import Committer
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
@@ -36,33 +37,21 @@ class InProcess:
 
     Args:
         folder: of the store.
-        modules: path to source; their schema's tables and indexes are made.
+        modules: path to source; if the store has none yet, these are deployed.
     """
 
     def __init__(self, folder: Path, modules: Mapping[str, str]) -> None:
         self._persistence = SqlitePersistence(folder)
         self.committer = Committer(self._persistence)
         self._modules = ModuleSet(_sources(modules))
-        self._deploy(modules)
+        if self.committer.catalog.schema is None:
+            deploy(self.committer, modules)
         self._answers = _Answers()
         self._recorder = FlightRecorder.create()
         self._store = open_reader(folder)
         self._reader = Reader(self._answers, self._recorder, self._store, secret=b"")  # type: ignore[arg-type]  # it sends, and nothing else
         self._numbers = itertools.count(1)
         self._snapshot = newest_snapshot(self._store.snapshot())
-
-    def _deploy(self, modules: Mapping[str, str]) -> None:
-        tx = self.committer.begin(system=True)
-        schema = analyze(_sources(modules)).schema
-        if schema is not None:
-            definitions.declare_schema(tx, schema)
-            for name, table in schema.tables.items():
-                for index in table.indexes:
-                    definitions.create_index(tx, name, index.name, index.fields)
-            definitions.activate_schema(tx)
-        write_sources(tx, [Source(path, text) for path, text in modules.items()])
-        self.committer.accept(tx.finish())
-        self.committer.settle_all()
 
     def insert(self, table: str, documents: list[dict[str, Any]]) -> None:
         """Insert documents, durably."""
@@ -112,6 +101,21 @@ class InProcess:
         self._store.close()
         self._recorder.close()
         self._persistence.close()
+
+
+def deploy(committer: Committer, modules: Mapping[str, str]) -> None:
+    """Make these modules what a store runs, their schema's indexes complete."""
+    tx = committer.begin(system=True)
+    schema = analyze(_sources(modules)).schema
+    if schema is not None:
+        definitions.declare_schema(tx, schema)
+        for name, table in schema.tables.items():
+            for index in table.indexes:
+                definitions.create_index(tx, name, index.name, index.fields)
+        definitions.activate_schema(tx)
+    write_sources(tx, [Source(path, text) for path, text in modules.items()])
+    committer.accept(tx.finish())
+    work_all(committer)
 
 
 class _Answers:
