@@ -353,8 +353,12 @@ class Deployment:
         """Return once nobody was there for so long."""
         while True:
             await asyncio.sleep(min(seconds, knobs.IDLE_LOOK_SECONDS))
-            idle = time.monotonic() - self.gateway.last_active
-            is_used = self.gateway.session_count or self.clock.is_busy
+            runners = self.backend.supervisor.runners
+            used = max(self.gateway.last_active, runners.last_used)
+            idle = time.monotonic() - used
+            is_used = (
+                self.gateway.session_count or self.clock.is_busy or runners.is_busy
+            )
             if not is_used and idle >= seconds:
                 return
 

@@ -356,6 +356,20 @@ async def test_idle_runners_end_but_for_the_last(
         await stage.until_gone(pid)
 
 
+async def test_a_deployment_with_an_action_is_not_idle(stage: Stage) -> None:
+    stage.hold("query")
+    assert not stage.runners.is_busy
+    before = stage.runners.last_used
+    run = stage.start("asks")
+    assert stage.runners.is_busy  # also while it waits for a process
+    assert stage.runners.last_used > before
+    await stage.hears(1)
+    assert stage.runners.is_busy
+    stage.let_go()
+    await run.done
+    assert not stage.runners.is_busy
+
+
 async def test_the_log_of_an_action_has_what_its_threads_print(stage: Stage) -> None:
     done = await stage.start("threads").done
     assert done.log_lines == [

@@ -205,9 +205,18 @@ class Runners:
         self._pools = {role: _Pool(role) for role in (SHARED, PLAIN)}
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self.last_used = self._loop.time()
 
     def __contains__(self, worker: Worker) -> bool:
         return worker.role in self._pools
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an action runs or waits."""
+        return any(
+            pool.waiting or any(runner.runs for runner in pool.runners)
+            for pool in self._pools.values()
+        )
 
     @property
     def workers(self) -> list[Worker]:
@@ -235,6 +244,7 @@ class Runners:
             caller: the run that calls it, if an action does.
             exchange: the bodies, of a request.
         """
+        self.last_used = self._loop.time()
         run = Run(message, is_plain, caller, self._loop.create_future(), exchange)
         if exchange is not None:
             run.done.add_done_callback(exchange.over)
