@@ -239,6 +239,9 @@ class MutationCtx(QueryCtx):
         return Scheduler(self._execution)
 
 
+# What Python says of an `await` that needs an event loop.
+_NO_LOOP = "no running event loop"
+
 _ELSEWHERE = {
     "run_mutation": "only mutations and actions call mutations",
     "scheduler": "only mutations and actions schedule functions",
@@ -318,9 +321,13 @@ def finished(coroutine: Any, definition: FunctionDefinition[..., Any]) -> Any:
         coroutine.send(None)
     except StopIteration as stopped:
         return stopped.value
+    except RuntimeError as error:
+        if str(error) != _NO_LOOP:
+            raise
     coroutine.close()
     raise NotAllowed(
-        f"`{definition.path}` waits: only actions may wait, and this is a {definition.kind}."
+        f"`{definition.path}` waits: only actions may wait, and this is a {definition.kind}. "
+        "To go on later, let a mutation call `ctx.scheduler.run_after`."
     )
 
 

@@ -8,12 +8,16 @@ modules that import it get a copy of the module with two classes replaced.
 from __future__ import annotations
 
 import _thread
+import asyncio
+import atexit
 import builtins
 import datetime as dt
 import functools
 import logging
 import os
 import random
+import select
+import signal
 import sys
 import threading
 import time
@@ -21,15 +25,19 @@ import types
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from convexlab.functions.determinism import (
+from convexlab.functions.determinism import USER_PACKAGE, current, running
+from convexlab.functions.refusals import (
+    CHANGE_FILES,
+    END,
+    ENVIRONMENT,
+    LATER,
+    OPEN_FILES,
+    SIGNALS,
     THREADS,
-    USER_PACKAGE,
     WAIT,
     audit,
-    current,
     refuse,
-    refuse_environment,
-    running,
+    refuse_to_users,
 )
 
 if TYPE_CHECKING:
@@ -51,24 +59,24 @@ class _Environment(type(os.environ)):  # type: ignore[misc]  # the class has no 
     """`os.environ`, closed to queries and mutations."""
 
     def __getitem__(self, key: str) -> str:
-        refuse_environment()
+        refuse_to_users(ENVIRONMENT, "os.environ")
         value: str = super().__getitem__(key)
         return value
 
     def __setitem__(self, key: str, value: str) -> None:
-        refuse_environment()
+        refuse_to_users(ENVIRONMENT, "os.environ")
         super().__setitem__(key, value)
 
     def __delitem__(self, key: str) -> None:
-        refuse_environment()
+        refuse_to_users(ENVIRONMENT, "os.environ")
         super().__delitem__(key)
 
     def __iter__(self) -> Iterator[str]:
-        refuse_environment()
+        refuse_to_users(ENVIRONMENT, "os.environ")
         return iter(super().__iter__())
 
     def __len__(self) -> int:
-        refuse_environment()
+        refuse_to_users(ENVIRONMENT, "os.environ")
         return int(super().__len__())
 
 
@@ -93,9 +101,7 @@ def _install_once() -> None:
         os.environb.__class__ = _Environment
     _install_time()
     _install_chance()
-    _guard(time, "sleep", WAIT)
-    _guard(_thread, "start_new_thread", THREADS)
-    _guard(threading.Thread, "start", THREADS)
+    _install_guards()
     _install_logging()
 
 
@@ -106,9 +112,34 @@ def _replace(owner: Any, name: str, build: Callable[[Any], Any]) -> None:
     setattr(owner, name, replacement)
 
 
-def _guard(owner: Any, name: str, what: str) -> None:
+def _install_guards() -> None:
+    """What raises no audit event."""
+    for owner, names, what in (
+        (time, ("sleep",), WAIT),
+        (select, ("select",), WAIT),
+        (asyncio, ("sleep", "get_event_loop"), WAIT),
+        (asyncio.tasks, ("sleep",), WAIT),
+        (threading.Condition, ("wait",), WAIT),
+        (asyncio.DefaultEventLoopPolicy, ("new_event_loop",), WAIT),
+        (_thread, ("start_new_thread",), THREADS),
+        (threading.Thread, ("start",), THREADS),
+        (signal, ("signal", "alarm", "setitimer", "pause"), SIGNALS),
+        (os, ("_exit", "abort"), END),
+    ):
+        for name in names:
+            _guard(owner, name, what, refuse)
+    # N.B. what libraries do of these for themselves is their affair.
+    for name in ("stat", "lstat", "access", "getcwd"):
+        _guard(os, name, CHANGE_FILES, refuse_to_users)
+    _guard(atexit, "register", LATER, refuse_to_users)
+
+
+def _guard(
+    owner: Any, name: str, what: str, refuse: Callable[[str, str], None]
+) -> None:
     def build(original: Any) -> Any:
-        shown = f"{getattr(owner, '__name__', owner)}.{name}"
+        module = f"{owner.__module__}." if isinstance(owner, type) else ""
+        shown = f"{module}{owner.__name__}.{name}"
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if running() is not None:
@@ -264,7 +295,20 @@ def _install_logging() -> None:
     if logging.root.level == logging.WARNING:
         logging.root.setLevel(logging.INFO)
     logging.root.addHandler(_RunLog())
+    _replace(logging, "basicConfig", _once_for_all)
     logging.getLogger(USER_PACKAGE).setLevel(logging.DEBUG)
+
+
+def _once_for_all(original: Any) -> Any:
+    """`logging.basicConfig` in functions: where their log goes has been decided."""
+
+    def configure(**kwargs: Any) -> None:
+        if running() is not None and kwargs.get("filename") is not None:
+            refuse(OPEN_FILES, "logging.basicConfig")
+        elif current() is None:
+            original(**kwargs)
+
+    return configure
 
 
 def _print(

@@ -1,7 +1,8 @@
 """Where functions run: the writer, the readers, the analyst, and who keeps them alive.
 
 Reading order: messages (what is said) · channel (how it travels) · recorder (what
-a dead process was doing) · child (the life of every process) · writer · reader ·
+a dead process was doing) · child (the life of every process) · inbox, mutations,
+writer · reader ·
 analyst (its three roles) · worker (one process, seen by the gateway) ·
 supervisor (all of them: queues, time limits, replacement) · push (a deployment
 of modules, step by step).

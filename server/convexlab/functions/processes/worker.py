@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # What must be the same in every function process, so that two readers give
 # byte-equal results.
-_SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
 _STACK_WAIT_SECONDS = 0.1
 # How a stack names the files of user modules.
 USER_FILES = "convex/"
@@ -76,7 +76,7 @@ class Worker:
             [sys.executable, "-m", "convexlab.functions.processes.child"]
             + [str(fd) for fd in self._inherited(theirs)],
             pass_fds=self._inherited(theirs),
-            env=os.environ | _SAME_EVERYWHERE,
+            env=os.environ | SAME_EVERYWHERE,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
