@@ -308,6 +308,7 @@ async def test_r2_a_plain_action_does_not_wait_for_its_own_caller(
     inner = stage.start("who_plain", plain=True, caller=between)
     assert (await inner.done).failure is None
     assert not outer.done.done()
+    assert list(stage.runners._pools["plain_runner"].waiting) == [waits]
     stage.let_go()
     await asyncio.gather(outer.done, between.done, waits.done)
 

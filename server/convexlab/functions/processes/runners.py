@@ -24,7 +24,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -50,15 +49,13 @@ from convexlab.functions.processes.messages import (
     Told,
     Took,
 )
+from convexlab.functions.processes.runner_pools import PLAIN, SHARED, Pool, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from convexlab.functions.processes.exchange import Exchange
     from convexlab.functions.processes.worker import Worker
-
-SHARED = "shared_runner"
-PLAIN = "plain_runner"
 
 
 @dataclass(slots=True, eq=False)
@@ -135,57 +132,6 @@ FromRunner: TypeAlias = ActionDone | Misplaced | Ask | Head | Part | Took
 Answerer: TypeAlias = "Callable[[Question], Awaitable[bytes | Failure]]"
 
 
-@dataclass(slots=True, eq=False)
-class _Runner:
-    """A process and the runs it was given.
-
-    Attributes:
-        busy_since, idle_since: in the loop's time.
-        is_retiring: it gets no further runs.
-    """
-
-    worker: Worker
-    idle_since: float
-    runs: dict[int, Run] = field(default_factory=dict)
-    busy_since: float = 0.0
-    is_retiring: bool = False
-
-    def is_stalled(self, now: float) -> bool:
-        """Whether something holds up its event loop."""
-        silent = min(self.worker.recorder.silent_seconds(), now - self.busy_since)
-        return bool(self.runs) and silent > knobs.RUNNER_STALL_SECONDS
-
-
-class _Pool:
-    """The processes of one role, and the runs that wait for one."""
-
-    def __init__(self, role: str) -> None:
-        self.role = role
-        self.runners: list[_Runner] = []
-        self.waiting: deque[Run] = deque()
-        self.starting = 0
-
-    def taker(self, now: float) -> _Runner | None:
-        """Who takes the next run; for plain ones the warmest that is free."""
-        if self.role == PLAIN:
-            free = [r for r in self.runners if not (r.runs or r.is_retiring)]
-            return max(free, key=lambda r: r.idle_since, default=None)
-        free = [r for r in self.runners if not (r.is_retiring or r.is_stalled(now))]
-        return free[0] if free else None
-
-    def wants_another(self) -> bool:
-        """Whether a process should be started for what waits."""
-        if self.role == SHARED:
-            return bool(self.waiting) and not self.starting
-        if self.starting >= len(self.waiting):
-            return False
-        count = len(self.runners) + self.starting
-        if count < knobs.PLAIN_RUNNERS:
-            return True
-        urgent = sum(run.holds_a_process for run in self.waiting)
-        return count < knobs.MAX_PLAIN_RUNNERS and self.starting < urgent
-
-
 class Runners:
     """The action runners of one deployment; none until the first action.
 
@@ -202,7 +148,7 @@ class Runners:
         self.answer: Answerer = _nobody_answers
         self._start = start
         self._own = own
-        self._pools = {role: _Pool(role) for role in (SHARED, PLAIN)}
+        self._pools = {role: Pool(role) for role in (SHARED, PLAIN)}
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self.last_used = self._loop.time()
@@ -252,7 +198,7 @@ class Runners:
         if refusal is not None:
             run.done.set_exception(refusal)
         else:
-            self._pool_of(run).waiting.append(run)
+            self._pool_of(run).add(run)
             self._dispatch(self._pool_of(run))
         return run
 
@@ -284,10 +230,10 @@ class Runners:
             )
         return None
 
-    def _pool_of(self, run: Run) -> _Pool:
+    def _pool_of(self, run: Run) -> Pool:
         return self._pools[PLAIN if run.is_plain else SHARED]
 
-    def _dispatch(self, pool: _Pool) -> None:
+    def _dispatch(self, pool: Pool) -> None:
         """Hand what waits to whoever can take it, and start who is missing."""
         while pool.waiting:
             runner = pool.taker(self._loop.time())
@@ -298,7 +244,7 @@ class Runners:
             pool.starting += 1
             self._go_on(f"new {pool.role}", self._add(pool))
 
-    def _hand_over(self, run: Run, runner: _Runner) -> None:
+    def _hand_over(self, run: Run, runner: Runner) -> None:
         now = self._loop.time()
         if not runner.runs:
             runner.busy_since = now
@@ -311,7 +257,7 @@ class Runners:
         if run.exchange is not None:
             run.exchange.begin(runner.worker)
 
-    async def _add(self, pool: _Pool) -> None:
+    async def _add(self, pool: Pool) -> None:
         try:
             worker = await self._start(pool.role)
         except ProcessDied as error:
@@ -320,11 +266,11 @@ class Runners:
                 self._give_up_waiting(pool, error)
             return
         pool.starting -= 1
-        pool.runners.append(_Runner(worker, self._loop.time()))
+        pool.runners.append(Runner(worker, self._loop.time()))
         self._dispatch(pool)
         self._tidy_later()
 
-    def _give_up_waiting(self, pool: _Pool, error: ProcessDied) -> None:
+    def _give_up_waiting(self, pool: Pool, error: ProcessDied) -> None:
         """No process can be had: what would have run in it is told so."""
         if pool.waiting:
             self._refuse(pool.waiting.popleft(), error)
@@ -348,7 +294,7 @@ class Runners:
                 if run is not None and run.exchange is not None:
                     run.exchange.hear(message)
 
-    def _done(self, pool: _Pool, runner: _Runner, done: ActionDone) -> None:
+    def _done(self, pool: Pool, runner: Runner, done: ActionDone) -> None:
         run = runner.runs.pop(done.number, None)
         if run is not None:
             self._let_go(run)
@@ -356,7 +302,7 @@ class Runners:
                 run.done.set_result(done)
         self._rest(pool, runner)
 
-    def _give_back(self, pool: _Pool, runner: _Runner, number: int) -> None:
+    def _give_back(self, pool: Pool, runner: Runner, number: int) -> None:
         """It has not begun: a push has just made it the other kind (R1)."""
         run = runner.runs.pop(number, None)
         if run is not None:
@@ -365,11 +311,11 @@ class Runners:
                 self._refuse(run, Unavailable("A push has just changed it; try again."))
             else:
                 run.is_plain = not run.is_plain
-                self._pool_of(run).waiting.append(run)
+                self._pool_of(run).add(run)
                 self._dispatch(self._pool_of(run))
         self._rest(pool, runner)
 
-    def _rest(self, pool: _Pool, runner: _Runner) -> None:
+    def _rest(self, pool: Pool, runner: Runner) -> None:
         """A run of its is over: it may take another, or end."""
         if not runner.runs:
             runner.idle_since = self._loop.time()
@@ -395,7 +341,7 @@ class Runners:
 
     # -- questions --------------------------------------------------------------------
 
-    def _asked(self, runner: _Runner, ask: Ask) -> None:
+    def _asked(self, runner: Runner, ask: Ask) -> None:
         run = runner.runs.get(ask.run)
         if run is None:  # it was answered already: its time was over
             return
@@ -412,7 +358,7 @@ class Runners:
         run.questions[ask.number] = task
         task.add_done_callback(lambda _: run.questions.pop(ask.number, None))
 
-    async def _tell(self, runner: _Runner, number: int, question: Question) -> None:
+    async def _tell(self, runner: Runner, number: int, question: Question) -> None:
         try:
             answer = await self.answer(question)
         except ConvexlabError as error:
@@ -424,7 +370,7 @@ class Runners:
 
     # -- ends ---------------------------------------------------------------------------
 
-    def _overdue(self, run: Run, runner: _Runner) -> None:
+    def _overdue(self, run: Run, runner: Runner) -> None:
         limit = knobs.ACTION_SECONDS
         reason = f"Function execution timed out (maximum duration: {limit:g}s)"
         if run.is_plain:
@@ -435,7 +381,7 @@ class Runners:
             knobs.CANCEL_SECONDS, self._never_ended, run, runner, reason
         )
 
-    def _never_ended(self, run: Run, runner: _Runner, reason: str) -> None:
+    def _never_ended(self, run: Run, runner: Runner, reason: str) -> None:
         """A cancelled run goes on: it holds up the loop, or takes no notice."""
         if runner.runs.pop(run.number, None) is None:
             return
@@ -445,7 +391,7 @@ class Runners:
             self._go_on("kill", self._kill(runner, why))
         runner.is_retiring = True
 
-    async def _kill(self, runner: _Runner, reason: str) -> None:
+    async def _kill(self, runner: Runner, reason: str) -> None:
         await runner.worker.kill(reason)
         end_family(runner.worker)
 
@@ -475,7 +421,7 @@ class Runners:
             if rested >= knobs.RUNNER_IDLE_SECONDS:
                 self._dismiss(pool, runner)
 
-    def _dismiss(self, pool: _Pool, runner: _Runner) -> None:
+    def _dismiss(self, pool: Pool, runner: Runner) -> None:
         pool.runners.remove(runner)
         runner.worker.is_dismissed = True
         self._go_on("dismiss", runner.worker.stop(knobs.STOP_PROCESS_SECONDS))
@@ -500,7 +446,7 @@ class Runners:
         for worker in workers:
             end_family(worker)
 
-    def _runners(self) -> list[tuple[_Pool, _Runner]]:
+    def _runners(self) -> list[tuple[Pool, Runner]]:
         return [(pool, r) for pool in self._pools.values() for r in pool.runners]
 
 
