@@ -90,7 +90,6 @@ class KeyMap:
             return keys[max(low, high - limit) : high][::-1]
         return keys[low : min(high, low + limit)]
 
-
     def within(self, interval: Interval) -> Iterator[tuple[bytes, Revision | None]]:
         """The entries of an interval, in order."""
         keys = self.slice(
