@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from tests.compat.pages import Addresses, files_of, write
+from tests.compat.site import answers
 from tests.deployments import Deployment, deployment, free_port, until
 
 import convexlab
@@ -111,7 +112,7 @@ def signing_in(folder: Path) -> Iterator[str]:
         [sys.executable, "sign_in.py"], cwd=folder, stdout=subprocess.DEVNULL
     )
     try:
-        until(lambda: _answers(f"{address}/keys"))
+        until(lambda: answers(f"{address}/keys"))
         yield address
     finally:
         process.terminate()
@@ -121,10 +122,3 @@ def signing_in(folder: Path) -> Iterator[str]:
 def token(sign_in: str, name: str) -> str:
     """A token of somebody's."""
     return httpx.get(f"{sign_in}/token", params={"name": name}).text
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False

@@ -108,7 +108,7 @@ def _next_server(built: Path, addresses: Addresses) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: _answers(f"{url}/me"))
+        until(lambda: answers(f"{url}/me"))
         yield url
     finally:
         process.terminate()
@@ -116,7 +116,8 @@ def _next_server(built: Path, addresses: Addresses) -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether somebody gives a good answer there."""
     try:
         return httpx.get(url).is_success
     except httpx.TransportError:
