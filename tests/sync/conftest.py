@@ -18,9 +18,21 @@ BOB = Caller(b'{"subject":"bob"}')
 
 
 async def settle(turns=30):
-    """Let everything that can happen without the outside happen."""
+    """Let everything that can happen without the outside happen.
+
+    Raises what a callback of the loop raised, of which asyncio only tells the log: a
+    page that checks what it is told is called from there.
+    """
+    raised = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(
+        lambda _, context: raised.append(context) if "handle" in context else None
+    )
     for _ in range(turns):
         await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    for context in raised:
+        raise context["exception"]
 
 
 def truth(backend):

@@ -232,6 +232,7 @@ async def test_a_failed_mutation_has_no_timestamp_and_a_transition_after_it(page
 
 
 async def test_an_ordinary_failure_has_no_error_data(page):
+    page.truth = None
     page.mutate("fail:mutation")
     page.follow("fail:query")
     await settle()
