@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.functions.acts import acts
 
+from convexlab import knobs
 from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import Prepared, cancelled, run_async
 from convexlab.functions.identity import Identity
@@ -33,6 +34,20 @@ async def test_arguments_and_results_are_checked() -> None:
     assert "ArgumentValidationError" in (await here.error("f", n="x")).message
     assert "ReturnsValidationError" in (await here.error("f", n=1)).message
     assert (await here.error("f", n=1, m=2)).code == "ArgumentValidationError"
+
+
+async def test_arguments_and_results_are_of_16_mib_at_most() -> None:
+    here = acts("""
+        @action
+        async def large(ctx, size: int, text: str = ""):
+            return "x" * size
+    """)
+    most = knobs.MAX_VALUE_BYTES
+    assert len(await here.value("large", size=most - 100)) == most - 100
+    error = await here.error("large", size=most + 1)
+    assert "The result is too large" in error.message
+    error = await here.error("large", size=0, text="x" * most)
+    assert "arguments are too large" in error.message
 
 
 async def test_who_may_not_call_it_finds_no_function() -> None:

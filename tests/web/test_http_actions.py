@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import httpx
 import pytest
+from tests.auth.issuer import claims, data_uri, public, sign
 from tests.deployments import PATIENCE_SECONDS, Deployment, deployment
 
 from convexlab import knobs
@@ -30,6 +31,10 @@ from convexlab import mutation, query
 def add(ctx, text: str):
     who = ctx.auth.get_user_identity()
     ctx.db.insert("notes", {"text": text, "who": who and who["subject"]})
+
+@query
+def writers(ctx):
+    return {note["text"]: note["who"] for note in ctx.db.query("notes").collect()}
 
 @query
 def texts(ctx):
@@ -135,10 +140,21 @@ async def slow(ctx, request):
 """
 
 
+ISSUER = "https://issuer.example"
+PROVIDER = {
+    "type": "customJwt",
+    "issuer": ISSUER,
+    "jwks": data_uri(public("ES256")),
+    "algorithm": "ES256",
+}
+AUTH_CONFIG = f"auth_config = {{'providers': [{PROVIDER!r}]}}\n"
+MODULES = {"notes": NOTES, "http": HTTP, "auth_config": AUTH_CONFIG}
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("site") / "deployment"
-    with deployment(folder, {"notes": NOTES, "http": HTTP}, "--site-port", "0") as it:
+    with deployment(folder, MODULES, "--site-port", "0") as it:
         yield it
 
 
@@ -257,6 +273,19 @@ async def test_a_token_that_is_no_good_is_nobodys(
 ) -> None:
     answer = await http.get(f"{site}/who", headers={"Authorization": authorization})
     assert (answer.status_code, answer.json()) == (200, None)
+
+
+async def test_a_token_says_who_asks_also_in_what_is_called(
+    served: Deployment, site: str, http: httpx.AsyncClient
+) -> None:
+    token = sign(claims(ISSUER, sub="bob"), algorithm="ES256")
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = await http.get(f"{site}/who", headers=bearer)
+    assert answer.json()["subject"] == "bob"
+    signed = bearer | {"X-Signature": "s"}
+    await http.post(f"{site}/hook", json={"text": "bob's"}, headers=signed)
+    writers = await asyncio.to_thread(served.query, "notes:writers")
+    assert writers["bob's"] == "bob"
 
 
 async def test_the_owner_may_ask_as_a_user(
