@@ -12,6 +12,7 @@ Invariants
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class RevisionCache:
     def __init__(self, capacity: int, *, largest: int) -> None:
         self._capacity = capacity
         self._largest = largest
-        self._revisions: dict[tuple[int, bytes], Revision] = {}
+        # N.B. a dict walks over what was taken from its beginning.
+        self._revisions: OrderedDict[tuple[int, bytes], Revision] = OrderedDict()
         self._making_room = threading.Lock()
 
     def get(self, table: int, internal_id: bytes) -> Revision | None:
@@ -47,7 +49,7 @@ class RevisionCache:
         revisions = self._revisions
         with self._making_room:  # H2
             if len(revisions) >= self._capacity:
-                del revisions[next(iter(revisions))]
+                revisions.popitem(last=False)
             revisions[revision.table, revision.id] = revision
 
     def update(self, writes: Iterable[DocumentWrite]) -> None:

@@ -102,6 +102,9 @@ class SqlitePersistence:
         self._write = connect(path, flags=readwrite | apsw.SQLITE_OPEN_CREATE)
         self._prepare_writer(path)
         self._read = connect(path, flags=apsw.SQLITE_OPEN_READONLY)
+        # N.B. SQLite lets go of the whole mapping whenever another connection has
+        # committed, which is after each group: copying single pages costs less.
+        self._read.execute("PRAGMA mmap_size = 0")
         self._head = SqliteSnapshot(self._read, pinned=False)
         self._is_applied = False
         self._next_row = 1 + (
