@@ -27,7 +27,10 @@ def main() -> None:
             prefix="convexlab-bench-", dir=asked.dir
         ) as folder:
             options = Options(
-                Path(folder), smoke=asked.smoke, asked_seconds=asked.seconds
+                Path(folder),
+                smoke=asked.smoke,
+                asked_seconds=asked.seconds,
+                plots=asked.plots,
             )
             for table in bench.run(options):
                 print(f"\n{table}", flush=True)
@@ -43,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dir", type=Path, help="where the data goes; a disk, not a memory file system"
     )
+    parser.add_argument("--plots", type=Path, help="a folder to draw plots in")
     asked = parser.parse_args()
     asked.names = [
         name.removeprefix("bench_").removesuffix(".py") for name in asked.names

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for: a folder for the data, and how much of everything."""
+    """What was asked for: a folder for the data, how much of everything, and plots."""
 
     folder: Path
     smoke: bool = False
     asked_seconds: float | None = None
+    plots: Path | None = None
 
     def seconds(self, full: float) -> float:
         """How long a sustained load runs, `full` unless told otherwise."""

@@ -83,6 +83,24 @@ class InProcess:
             raise RuntimeError(f"{path} failed: {outcome.error}")
         return outcome.value
 
+    def change(self, path: str, args: bytes) -> None:
+        """A mutation, durable by itself."""
+        tx = self.committer.begin()
+        outcome = runner.run(
+            self._modules,
+            path,
+            args,
+            tx,
+            kind="mutation",
+            seed=os.urandom(32),
+            now_ms=tx.now_ms,
+            clock=self._recorder,
+        )
+        if outcome.value is None:
+            raise RuntimeError(f"{path} failed: {outcome.error}")
+        self.committer.accept(tx.finish())
+        self.committer.settle_all()
+
     def answer(self, path: str, args: bytes) -> bytes:
         """All that a reader does: a snapshot, the run, what it read, the message."""
         at = self.committer.durable_ts
