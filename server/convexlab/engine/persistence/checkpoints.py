@@ -36,7 +36,7 @@ class Checkpointer:
         self.frames = 0
         self.backlog = 0
         self._length = 0
-        self._looked_at = 0
+        self._looked_at = self._waited_at = 0
         self._is_closing = False
         self._work = threading.Event()
         self._is_idle = threading.Event()
@@ -52,9 +52,9 @@ class Checkpointer:
 
     def _grown(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
         """A commit made the WAL this long; looking costs a flush of its own."""
+        if frames < self._length:
+            self._looked_at = self._waited_at = 0  # it began anew
         self._length = frames
-        if frames < self._looked_at:
-            self._looked_at = 0  # it began anew
         if frames - self._looked_at >= knobs.WAL_LOOK_FRAMES:
             self._looked_at = frames
             self.wake()
@@ -93,8 +93,9 @@ class Checkpointer:
 
     def finish_on(self, connection: apsw.Connection) -> None:
         """Between two groups, on the writing connection: copy the little rest."""
-        is_long = self._length >= knobs.WAL_LONG_FRAMES
+        is_long = self._length - self._waited_at >= knobs.WAL_LONG_FRAMES
         if is_long:
+            self._waited_at = self._length  # with a reader in the way, not each time
             self._is_idle.wait()
         if is_long or (
             self.frames >= knobs.WAL_RESTART_FRAMES
