@@ -359,6 +359,8 @@ RUNNER_IDLE_SECONDS: Final = 60.0
 # until new actions are given to another.
 RUNNER_BEAT_SECONDS: Final = 0.25
 RUNNER_STALL_SECONDS: Final = 1.0
+# How often it is looked whether a runner has died that something keeps from closing.
+RUNNER_LOOK_SECONDS: Final = 1.0
 # An action that holds up its event loop for longer is told so.
 LONG_STEP_SECONDS: Final = 0.5
 # Convex's, for requests and for responses of HTTP actions.

@@ -91,6 +91,13 @@ def starts_another(ctx):
         time.sleep(1)
 
 @action
+def forks(ctx):
+    import multiprocessing
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    child.start()
+    ctx.run_query("notes:pid", pid=child.pid)
+
+@action
 def stops_another(ctx):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     child.terminate()
@@ -190,6 +197,17 @@ async def test_a_runner_killed_from_outside_says_which_signal(stage: Stage) -> N
     for pid in stage.pids("plain_runner"):
         os.kill(pid, signal.SIGKILL)
     assert "killed by signal 9" in failure_of(await run.done).message
+
+
+async def test_a_runner_is_dead_even_if_what_it_forked_is_not(stage: Stage) -> None:
+    """The fork holds the runner's end of the channel."""
+    stage.hold("query")
+    run = stage.start("forks", plain=True)
+    await stage.hears(1)
+    for pid in stage.pids("plain_runner"):
+        os.kill(pid, signal.SIGKILL)
+    assert "killed by signal 9" in failure_of(await run.done).message
+    await stage.until_gone(int(stage.asked[0][2]["pid"]))
 
 
 async def test_what_an_answer_raises_is_raised_in_the_action(stage: Stage) -> None:

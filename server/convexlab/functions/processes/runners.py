@@ -31,6 +31,7 @@ from convexlab import knobs
 from convexlab.errors import (
     Closing,
     ConvexlabError,
+    LimitExceeded,
     Overloaded,
     ProcessDied,
     Unavailable,
@@ -152,6 +153,7 @@ class Runners:
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self.last_used = self._loop.time()
+        self._is_looking = False
 
     def __contains__(self, worker: Worker) -> bool:
         return worker.role in self._pools
@@ -256,6 +258,20 @@ class Runners:
         runner.worker.send(run.message)
         if run.exchange is not None:
             run.exchange.begin(runner.worker)
+        if not self._is_looking:
+            self._look_after()
+
+    def _look_after(self) -> None:
+        """See that a process that died is known to be dead.
+
+        N.B. what it forked holds its channel open, and would for ever.
+        """
+        for worker in self.workers:
+            if worker.process.poll() is not None:
+                end_family(worker)
+        self._is_looking = self.is_busy
+        if self._is_looking:
+            self._loop.call_later(knobs.RUNNER_LOOK_SECONDS, self._look_after)
 
     async def _add(self, pool: Pool) -> None:
         try:
@@ -347,8 +363,8 @@ class Runners:
             return
         if len(run.questions) >= knobs.MAX_ACTION_CALLS:
             text = f"{len(run.questions)} calls of this action are under way already."
-            failure = Failure(text, "TooManyConcurrentRequests")
-            runner.worker.send(Told(ask.number, b"", failure))
+            error = LimitExceeded(text, kind="TooManyConcurrentRequests")
+            runner.worker.send(Told(ask.number, b"", failure_from(error)))
             return
 
         question = Question(run, ask.kind, ask.path, ask.body)
@@ -387,7 +403,7 @@ class Runners:
             return
         self._end(run, Failure(reason, "Timeout"))
         if runner.is_stalled(self._loop.time()) or not runner.runs:
-            why = f"an action in it ran past its {knobs.ACTION_SECONDS:g} s"
+            why = f"An action ran past its {knobs.ACTION_SECONDS:g} s and did not give way."
             self._go_on("kill", self._kill(runner, why))
         runner.is_retiring = True
 

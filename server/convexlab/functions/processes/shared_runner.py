@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from convexlab import knobs
-from convexlab.errors import InvalidArguments
+from convexlab.errors import ConvexlabError, InvalidArguments
 from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import cancelled, prepare, run_async
 from convexlab.functions.definition import split_path
@@ -44,7 +45,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
     to_process_decoder,
 )
-from convexlab.functions.runner import Outcome
+from convexlab.functions.runner import FunctionError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.recorder import FlightRecorder
 
 T = TypeVar("T")
+
+BROKEN = FunctionError(
+    "The deployment could not run this action; its log says why.",
+    code=ConvexlabError.code,
+)
 
 
 class SharedRunner:
@@ -171,6 +177,9 @@ class SharedRunner:
             outcome = await self._outcome(message)
         except asyncio.CancelledError as error:  # before it began
             outcome = cancelled(error)
+        except Exception:  # noqa: BLE001 - the runner's edge: its neighbours go on
+            traceback.print_exc()
+            outcome = Outcome(error=BROKEN)
         if outcome is None:
             self._channel.send(Misplaced(message.number))
         else:
