@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from base64 import b64encode
 
 import pytest
 from tests.functions.lab import lab_of
@@ -12,9 +14,11 @@ from convexlab.engine import definitions
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab.functions import settings, transfers
+from convexlab.functions import file_documents, settings, transfers
 from convexlab.functions.system_queries import QUERIES, Question, answer
 
+DIGEST = hashlib.sha256(b"x").digest()
+ENCODED = b64encode(DIGEST).decode()
 MODULE = """
 @query
 def get(ctx, n: Int64) -> list[str]: ...
@@ -87,6 +91,10 @@ def import_goes_on(tx):
     transfers.say(tx, found["_id"], {"state": {"state": "completed"}})
 
 
+def new_file(tx):
+    file_documents.add(tx, DIGEST, 1, None)
+
+
 LIVE = {
     "_system/cli/tables:default": new_table,
     "_system/cli/tableSize:default": new_note,
@@ -99,13 +107,16 @@ LIVE = {
     "_system/cli/queryImport:default": import_goes_on,
     "_system/cli/queryImport:list": import_goes_on,
     "_system/frontend/getSchemas:default": new_schema,
+    "_system/storage/files:unreferenced": new_file,
 }
 
 
 @pytest.mark.parametrize("path", LIVE)
 def test_what_could_change_the_answer_is_looked_at(lab, path):
     (found,) = transfers.imports(lab.committer.begin())
-    _, read_set = ask(lab, path, tableName="notes", importId=found["_id"])
+    _, read_set = ask(
+        lab, path, tableName="notes", importId=found["_id"], digests=[ENCODED]
+    )
     assert looked_at(read_set, lab, LIVE[path])
     if LIVE[path] is not new_note:
         assert not looked_at(read_set, lab, new_note)
