@@ -46,7 +46,7 @@ def hidden(ctx):
 """
 
 BAD = """
-import os
+import faulthandler
 from convexlab import ConvexError, mutation, query
 
 
@@ -65,13 +65,13 @@ def write_and_loop(ctx):
 
 @query
 def leave(ctx):
-    os._exit(3)
+    faulthandler._sigsegv()
 
 
 @mutation
 def write_and_leave(ctx):
     ctx.db.insert("notes", {"text": "bad", "n": 1})
-    os._exit(3)
+    faulthandler._sigsegv()
 
 
 @mutation
@@ -249,7 +249,7 @@ def test_a_function_that_loops_is_ended_and_says_where(served, kind, path):
 
 
 def test_a_query_that_ends_its_process_fails(served):
-    assert "exit status 3" in refusal(served.call("query", "bad:leave"))
+    assert "killed by signal 11" in refusal(served.call("query", "bad:leave"))
 
 
 async def test_a_mutation_that_ends_its_writer_fails_alone_and_once(served):
@@ -274,7 +274,7 @@ async def test_a_mutation_that_ends_its_writer_fails_alone_and_once(served):
     finally:
         await caller.close()
     failed = [one for one in said if one["status"] == "error"]
-    assert ["exit status 3" in one["errorMessage"] for one in failed] == [True]
+    assert ["killed by signal 11" in one["errorMessage"] for one in failed] == [True]
     assert sorted(text for text in there if text.startswith("around")) == sorted(around)
     assert served.log().count("the writer process") == before + 1
 
@@ -380,7 +380,12 @@ NEXT = len(GOOD.splitlines()) + 1
             NEXT + 2,
             "without `await`",
         ),
-        ("os._exit(3)\n", None, "exit status 3"),
+        ("os._exit(3)\n", NEXT, "only actions may end their process"),
+        (
+            "import faulthandler\nfaulthandler._sigsegv()\n",
+            None,
+            "killed by signal 11",
+        ),
     ],
 )
 def test_a_bad_module_is_refused_with_its_line(served, source, line, says):
