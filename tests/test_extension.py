@@ -77,6 +77,7 @@ class Upstream:
         line = web.WebSocketResponse(max_msg_size=0)
         await line.prepare(request)
         self.lines.add(line)
+        self.seen.append(("SOCKET", request.path_qs, dict(request.headers), b""))
         async for message in line:
             if message.data == "close":
                 await line.close(code=1013, message=b"TooMany")
@@ -302,6 +303,18 @@ async def test_x1_jupyters_credentials_stay_with_jupyter(jupyter, upstream):
         }
     assert upstream.seen[0][1] == f"/c/{SECRET}/api/query?a=1"
     assert upstream.seen[0][2]["Convex-Client"] == "npm-1.48.0"
+
+
+async def test_the_deployment_hears_for_whom_jupyter_asks(jupyter, upstream):
+    await jupyter.log_in()
+    agent = {"User-Agent": "a page", "X-Forwarded-For": "192.0.2.1"}
+    assert await jupyter.status("GET", "version", headers=agent) == 200
+    page = {**agent, **jupyter.token_header()}
+    assert await jupyter.socket_status("api/sync", headers=page) == 101
+    for _, _, sent, _ in upstream.seen:
+        assert sent["User-Agent"] == "a page"
+        assert sent["X-Forwarded-For"] in {"127.0.0.1", "::1"}  # what it has seen
+    assert [method for method, *_ in upstream.seen] == ["GET", "SOCKET"]
 
 
 async def test_a_credential_for_the_deployment_passes(jupyter, upstream):

@@ -331,6 +331,10 @@ HTTP = """
             yield b"b"
         return Response(lines(), status=202, headers={"X-A": "1"})
 
+    @http.route("/from", method="GET")
+    def from_(ctx, request):
+        return Response.json(ctx.meta.get_request_metadata())
+
     @http.route("/fails", method="GET")
     def fails(ctx, request):
         raise ConvexError({"code": 1})
@@ -358,6 +362,8 @@ def test_an_http_action_is_asked_without_a_server(capsys):
     assert parts.headers["x-a"] == "1"
     head = t.fetch("/parts", method="HEAD")
     assert (head.status_code, head.content) == (202, b"")
+    said = t.fetch("/from", headers={"User-Agent": "a test"}).json()
+    assert (said["ip"], said["userAgent"]) == ("127.0.0.1", "a test")
 
 
 def test_an_http_action_that_fails_is_answered_as_in_a_deployment(capsys):

@@ -227,6 +227,7 @@ class HttpRelay(tornado.web.RequestHandler):
             del headers["Authorization"]
         headers["X-Forwarded-Proto"] = self.request.protocol
         headers["X-Forwarded-Host"] = self.request.host
+        headers["X-Forwarded-For"] = self.request.remote_ip or ""
         return headers
 
     def _may_be_jupyters(self, token: bytes) -> bool:  # noqa: ARG002 - any is
@@ -393,11 +394,16 @@ class SocketRelay(WebSocketHandler):
     async def join(self, path: str) -> None:
         """Open the deployment's side."""
         address = self.keeper.here()
-        client = self.request.headers.get("Convex-Client")
+        headers = {
+            name: value
+            for name in ("Convex-Client", "User-Agent")
+            if (value := self.request.headers.get(name))
+        }
+        headers["X-Forwarded-For"] = self.request.remote_ip or ""
         try:
             self._beyond = await self.keeper.session.ws_connect(
                 f"{address.client_url}/{path}",
-                headers={"Convex-Client": client} if client else None,
+                headers=headers,
                 max_msg_size=0,
                 autoclose=True,
             )

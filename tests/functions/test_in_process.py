@@ -34,6 +34,14 @@ FUNCTIONS = """
         ctx.db.insert("notes", {"what": what, "at": ctx.now()})
 
     @internal_mutation
+    def keep_request(ctx, what: str):
+        ctx.db.insert("requests", ctx.meta.get_request_metadata())
+
+    @action
+    def keeps_requests(ctx, what: str):
+        ctx.run_mutation(keep_request, what=what)
+
+    @internal_mutation
     def again(ctx, what: str):
         note.handler(ctx, what)
         ctx.scheduler.run_after(60_000, again, what=what)
@@ -180,6 +188,19 @@ def test_a_scheduled_action_runs_to_its_end(t: Deployment):
     assert states(t) == ["success", "failed", "pending"]
     t.advance(minutes=1)
     assert notes(t) == ["x", "x!", "after x"]
+
+
+def test_what_runs_by_the_clock_names_its_scheduled_function(t: Deployment):
+    later = [
+        t.mutation("m:later", what="x", minutes=1, path=path)
+        for path in ("m:keep_request", "m:keeps_requests")
+    ]
+    t.advance(minutes=2)
+    kept = t.table("requests")
+    assert [one["scheduledFunctionId"] for one in kept] == later
+    assert len({one["requestId"] for one in kept}) == 2
+    t.action("m:keeps_requests", what="y")
+    assert list(t.table("requests"))[-1]["scheduledFunctionId"] is None
 
 
 async def test_it_works_on_an_event_loop_too(t: Deployment):

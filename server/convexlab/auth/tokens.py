@@ -154,7 +154,11 @@ class Tokens:
             providers = self._providers
             verified = await self._verify(shown, provider_for(shown, providers))
             if providers is self._providers:  # else: they changed meanwhile
-                return Caller(verified.identity.key(), expires=verified.expires)
+                return Caller(
+                    verified.identity.key(),
+                    expires=verified.expires,
+                    token=token.strip(),
+                )
 
     async def _verify(self, shown: Shown, provider: Provider) -> Verified:
         """With the keys that are at hand; with newer ones if it names another."""

@@ -32,6 +32,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine.files import MemoryFiles
 from convexlab.errors import NotAllowed
+from convexlab.functions.action_meta import AsyncMeta, SyncMeta
 from convexlab.functions.action_scheduler import AsyncScheduler, SyncScheduler
 from convexlab.functions.action_storage import AsyncStorage, SyncStorage
 from convexlab.functions.calls import call_arguments
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from convexlab.engine.files import Files
+    from convexlab.functions.action_meta import About
     from convexlab.functions.definition import Reference
     from convexlab.functions.identity import Identity
     from convexlab.functions.run_log import LogLines
@@ -257,7 +259,7 @@ class _Context:
 class ActionCtx(_Context):
     """What an `async def` action is given; every call is awaited."""
 
-    __slots__ = ("_calls", "_files", "_identity", "_now_ns")
+    __slots__ = ("_about", "_calls", "_files", "_identity", "_now_ns")
 
     def __init__(
         self,
@@ -265,16 +267,24 @@ class ActionCtx(_Context):
         identity: Identity | None = None,
         now_ns: Callable[[], int] = _now_ns,
         files: Files | None = None,
+        about: About | None = None,
     ) -> None:
         self._calls = calls
         self._identity = identity
         self._now_ns = now_ns
         self._files = files or MemoryFiles()
+        self._about = about
 
     @property
     def storage(self) -> AsyncStorage:
         """Files."""
         return AsyncStorage(self._calls, self._files)
+
+    @property
+    def meta(self) -> AsyncMeta:
+        """What there is to know of the function, its deployment and its request."""
+        assert self._about is not None, "it is given to actions that run"
+        return AsyncMeta(self._about, self._calls)
 
     @property
     def auth(self) -> AsyncAuth:
@@ -367,7 +377,7 @@ class ActionCtx(_Context):
 class SyncActionCtx(_Context):
     """What a plain `def` action is given; every call blocks. Any thread may call."""
 
-    __slots__ = ("_ask", "_files", "_identity", "_now_ns")
+    __slots__ = ("_about", "_ask", "_files", "_identity", "_now_ns")
 
     def __init__(
         self,
@@ -375,16 +385,24 @@ class SyncActionCtx(_Context):
         identity: Identity | None = None,
         now_ns: Callable[[], int] = _now_ns,
         files: Files | None = None,
+        about: About | None = None,
     ) -> None:
         self._ask = ask
         self._identity = identity
         self._now_ns = now_ns
         self._files = files or MemoryFiles()
+        self._about = about
 
     @property
     def storage(self) -> SyncStorage:
         """Files."""
         return SyncStorage(self._ask, self._files)
+
+    @property
+    def meta(self) -> SyncMeta:
+        """What there is to know of the function, its deployment and its request."""
+        assert self._about is not None, "it is given to actions that run"
+        return SyncMeta(self._about)
 
     @property
     def auth(self) -> SyncAuth:

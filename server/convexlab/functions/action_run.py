@@ -26,6 +26,7 @@ from convexlab.engine.files import MemoryFiles
 from convexlab.errors import CallerError
 from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
+from convexlab.functions.action_meta import About
 from convexlab.functions.context import bound
 from convexlab.functions.runner import (
     FunctionError,
@@ -78,6 +79,7 @@ class Asked:
         identity: who is asking.
         admin: internal functions may be called too.
         stored: numbers in the result as they are stored.
+        request: that it comes from (`requested`).
     """
 
     path: str
@@ -85,6 +87,7 @@ class Asked:
     identity: Identity | None = None
     admin: bool = False
     stored: bool = False
+    request: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,12 @@ class Prepared:
     asked: Asked
     definition: FunctionDefinition[..., Any]
     values: dict[str, Any]
+
+    @property
+    def about(self) -> About:
+        """What `ctx.meta` says."""
+        deployment = self.world.modules.deployment
+        return About(self.definition, deployment, self.asked.request)
 
     def arguments(self) -> dict[str, Any]:
         """What the handler is called with."""
@@ -131,7 +140,13 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     action_context.begin(calls)
     try:
         world = prepared.world
-        ctx = ActionCtx(calls, prepared.asked.identity, world.now_ns, world.files)
+        ctx = ActionCtx(
+            calls,
+            prepared.asked.identity,
+            world.now_ns,
+            world.files,
+            prepared.about,
+        )
         result = prepared.definition.handler(ctx, **prepared.arguments())
         if inspect.isawaitable(result):
             result = await result
@@ -152,7 +167,13 @@ def run_plain(prepared: Prepared, ask: PlainAsk) -> Outcome:
     with determinism.inside(run):
         try:
             world = prepared.world
-            ctx = SyncActionCtx(ask, prepared.asked.identity, world.now_ns, world.files)
+            ctx = SyncActionCtx(
+                ask,
+                prepared.asked.identity,
+                world.now_ns,
+                world.files,
+                prepared.about,
+            )
             result = prepared.definition.handler(ctx, **prepared.arguments())
             prepared.conclude(outcome, result)
         except BaseException as error:

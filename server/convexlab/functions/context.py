@@ -18,7 +18,7 @@ from convexlab.errors import (
 from convexlab.functions.calls import call_arguments, nested_options
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
 from convexlab.functions.definition import FunctionDefinition, reference_path
-from convexlab.functions.meta import Meta
+from convexlab.functions.meta import Meta, MutationMeta
 from convexlab.functions.metrics import tightened
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.query import Query
@@ -195,6 +195,11 @@ class MutationCtx(QueryCtx):
     def db(self) -> DatabaseWriter:
         """Documents."""
         return self._writer
+
+    @property
+    def meta(self) -> MutationMeta:
+        """What there is to know of the function, its transaction, deployment and request."""
+        return MutationMeta(self._execution)
 
     @overload
     def run_mutation(

@@ -49,6 +49,7 @@ class Execution:
         entered: the modules whose functions ran.
         scheduling: which scheduled function it runs, or runs for.
         current: the function whose handler runs; *set by* each call, nested or not.
+        request: that it comes from (`requested`).
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Execution:
         "incoming",
         "modules",
         "outgoing",
+        "request",
         "run",
         "scheduling",
         "secret",
@@ -78,6 +80,7 @@ class Execution:
         incoming: list[str] | None = None,
         secret: bytes = b"",
         scheduling: Scheduling = UNSCHEDULED,
+        request: bytes = b"",
     ) -> None:
         self.modules = modules
         self.tx = tx
@@ -91,6 +94,7 @@ class Execution:
         self.entered: set[str] = set()
         self.secret = secret
         self.scheduling = scheduling
+        self.request = request
         self.current: FunctionDefinition[..., Any] | None = None
 
     def at_its_beginning(self) -> Execution:
@@ -103,6 +107,7 @@ class Execution:
             identity=self.identity,
             secret=self.secret,
             scheduling=self.scheduling,
+            request=self.request,
         )
         made.depth, made.entered = self.depth, self.entered
         return made

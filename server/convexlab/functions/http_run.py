@@ -22,6 +22,7 @@ from convexlab.documents.encoding import from_wire, to_clean_json
 from convexlab.errors import CallerError, InvalidArguments, LimitExceeded
 from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
+from convexlab.functions.action_meta import About
 from convexlab.functions.action_run import World, new_run, why_cancelled
 from convexlab.functions.http import Response, match_route
 from convexlab.functions.http_request import Request, SyncRequest
@@ -103,6 +104,7 @@ class HttpAsked:
         path: what routes are matched with.
         headers: in order.
         identity: who is asking.
+        request: what `ctx.meta` says of it (`requested`).
     """
 
     method: str
@@ -110,6 +112,7 @@ class HttpAsked:
     path: str
     headers: Sequence[tuple[str, str]]
     identity: Identity | None = None
+    request: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,12 @@ class HttpPrepared:
     world: World
     asked: HttpAsked
     route: Route
+
+    @property
+    def about(self) -> About:
+        """What `ctx.meta` says."""
+        deployment = self.world.modules.deployment
+        return About(self.route.handler, deployment, self.asked.request)
 
 
 def prepare_http(world: World, asked: HttpAsked) -> HttpPrepared | str | Outcome:
@@ -150,7 +159,11 @@ async def serve_async(
     asked = prepared.asked
     try:
         ctx = ActionCtx(
-            calls, asked.identity, prepared.world.now_ns, prepared.world.files
+            calls,
+            asked.identity,
+            prepared.world.now_ns,
+            prepared.world.files,
+            prepared.about,
         )
         request = Request(asked.method, asked.url, asked.headers, body, calls)
         answer = prepared.route.handler.handler(ctx, request)
@@ -177,7 +190,11 @@ def serve_plain(
     with determinism.inside(run):
         try:
             ctx = SyncActionCtx(
-                ask, asked.identity, prepared.world.now_ns, prepared.world.files
+                ask,
+                asked.identity,
+                prepared.world.now_ns,
+                prepared.world.files,
+                prepared.about,
             )
             request = SyncRequest(asked.method, asked.url, asked.headers, body)
             answer = prepared.route.handler.handler(ctx, request)

@@ -9,9 +9,11 @@ clock is turned.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -67,6 +69,7 @@ from convexlab.functions.processes.messages import (
     Source,
 )
 from convexlab.functions.processes.schema_push import SchemaPush
+from convexlab.functions.requested import Client, requested, requested_by_schedule
 from convexlab.functions.runner import Outcome, run as run_function
 from convexlab.functions.scheduled import UNSCHEDULED, Ended, Scheduling
 
@@ -106,6 +109,7 @@ class InProcess:
         self._modules = ModuleSet([])
         self._files = MemoryFiles()
         self._addresses = addresses_of(_CURSOR_SECRET)
+        self._requests = itertools.count(1)
         # Actions run on threads of their own; one call at a time is run for them.
         self._lock = threading.RLock()
 
@@ -138,9 +142,12 @@ class InProcess:
         args: bytes,
         identity: Identity | None,
         parent: str = "",
+        *,
+        request: bytes = b"",
     ) -> Outcome:
+        request = request or self._requested(parent)
         if kind == "action":
-            return self._act(path, args, identity, parent)
+            return self._act(path, args, identity, parent, request=request)
         with self._lock:
             tx = self._begin(writable=kind == "mutation")
             scheduling = Scheduling(parent=parent or None)
@@ -152,6 +159,7 @@ class InProcess:
                 kind=kind,
                 identity=identity,
                 scheduling=scheduling,
+                request=request,
             )
             if kind == "mutation" and outcome.error is None:
                 self._commit(tx)
@@ -167,6 +175,7 @@ class InProcess:
         kind: Any = "mutation",
         identity: Identity | None = None,
         scheduling: Scheduling = UNSCHEDULED,
+        request: bytes,
     ) -> Outcome:
         return run_function(
             modules,
@@ -181,7 +190,12 @@ class InProcess:
             secret=_CURSOR_SECRET,
             stored=True,
             scheduling=scheduling,
+            request=request,
         )
+
+    def _requested(self, entry: str = "") -> bytes:
+        """The next request, for a scheduled function if that is what begins."""
+        return requested_by_schedule(f"{next(self._requests):016x}", entry)
 
     def run(self, body: Callable[[MutationCtx], T], identity: Identity | None) -> T:
         """Call `body(ctx)` as a mutation's."""
@@ -198,6 +212,7 @@ class InProcess:
             clock=NoClock(),
             identity=identity,
             secret=_CURSOR_SECRET,
+            request=self._requested(),
         )
         try:
             with determinism.inside(run):
@@ -267,13 +282,19 @@ class InProcess:
     # -- actions --------------------------------------------------------------------
 
     def _act(
-        self, path: str, args: bytes, identity: Identity | None, parent: str = ""
+        self,
+        path: str,
+        args: bytes,
+        identity: Identity | None,
+        parent: str,
+        *,
+        request: bytes,
     ) -> Outcome:
-        asked = Asked(path, args, identity, admin=True, stored=True)
+        asked = Asked(path, args, identity, admin=True, stored=True, request=request)
         prepared = prepare(self._world(), asked)
         if isinstance(prepared, Outcome):
             return prepared
-        ask = partial(self._answer, identity=identity, parent=parent)
+        ask = partial(self._answer, identity=identity, parent=parent, request=request)
         if not prepared.definition.is_async:
             return run_plain(prepared, ask)
         # N.B. the test itself may be running on an event loop.
@@ -282,7 +303,11 @@ class InProcess:
 
     def fetch(self, asked: HttpAsked, body: bytes) -> Sent:
         """Have a request answered by its HTTP action."""
-        ask = partial(self._answer, identity=asked.identity)
+        agent = dict(asked.headers).get("user-agent")
+        name = f"{next(self._requests):016x}"
+        request = requested(Client("127.0.0.1", agent), name, None)
+        asked = replace(asked, request=request)
+        ask = partial(self._answer, identity=asked.identity, request=request)
         sent = fetch(self._world(), asked, body, ask)
         shown = f"{asked.method} {asked.path}"
         _show(shown, sent.outcome)
@@ -303,6 +328,7 @@ class InProcess:
         body: bytes,
         *,
         identity: Identity | None,
+        request: bytes,
         parent: str = "",
     ) -> bytes:
         """What a running action asks for.
@@ -318,7 +344,7 @@ class InProcess:
             return self._of_files[kind](body)
         if kind not in ("query", "mutation", "action"):
             raise NotAllowed(f"`{kind}` is not there in a test's own deployment.")
-        outcome = self._outcome(kind, path, body, identity, parent)
+        outcome = self._outcome(kind, path, body, identity, parent, request=request)
         _show(path, outcome)
         failure = failure_of(outcome)
         if failure is not None:
@@ -398,7 +424,12 @@ class InProcess:
                 begin=lambda: self._begin(writable=True),
                 modules=lambda _: self._modules,
                 run=lambda modules, path, args, tx: self._run(
-                    modules, path, args, tx, scheduling=scheduling
+                    modules,
+                    path,
+                    args,
+                    tx,
+                    scheduling=scheduling,
+                    request=self._requested(due.entry),
                 ),
             )
             self._committer.accept(played.finished)
@@ -410,7 +441,8 @@ class InProcess:
         error, lines = verdict.error, played.log_lines
         args = bytes(verdict.action_args)
         if args:
-            outcome = self._act(verdict.path, args, None, due.entry)
+            request = self._requested(due.entry)
+            outcome = self._act(verdict.path, args, None, due.entry, request=request)
             error = None if outcome.error is None else outcome.error.message
             lines = outcome.log_lines
             ended = Ended(error, outcome.value, lines)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from convexlab.documents.value import Int64
 from convexlab.functions.metrics import transaction_metrics
+from convexlab.functions.requested import request_metadata
 
 if TYPE_CHECKING:
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.execution import Execution
     from convexlab.functions.metrics import TransactionMetrics
+    from convexlab.functions.requested import RequestMetadata
 
 
 class FunctionMetadata(TypedDict):
@@ -53,7 +55,7 @@ def deployment_metadata(name: str) -> DeploymentMetadata:
 
 
 class Meta:
-    """`ctx.meta` of queries and mutations."""
+    """`ctx.meta` of queries."""
 
     __slots__ = ("_execution",)
 
@@ -86,3 +88,13 @@ class Meta:
         """
         self._execution.run.read_clock()
         return Int64(self._execution.tx.ts)
+
+
+class MutationMeta(Meta):
+    """`ctx.meta` of mutations."""
+
+    __slots__ = ()
+
+    def get_request_metadata(self) -> RequestMetadata:
+        """The request that it comes from, also in a call nested in another."""
+        return request_metadata(self._execution.request)

@@ -99,6 +99,7 @@ def run(
     secret: bytes = b"",
     stored: bool = False,
     scheduling: Scheduling = UNSCHEDULED,
+    request: bytes = b"",
 ) -> Outcome:
     """Runs one call in a transaction; raises only when the system is at fault.
 
@@ -117,6 +118,7 @@ def run(
         secret: what cursors are sealed with.
         stored: encode the result as the store does, so that `1` stays `1`.
         scheduling: which scheduled function it runs, or runs for.
+        request: that it comes from (`requested`).
     """
     outcome = Outcome()
     run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
@@ -128,6 +130,7 @@ def run(
         identity=identity,
         secret=secret,
         scheduling=scheduling,
+        request=request,
     )
     tx.read_set.record(*module_presence(path))
     try:

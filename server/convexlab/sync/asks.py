@@ -76,6 +76,7 @@ class Asks:
             caller_of(question),
             stored=True,
             parent=question.run.entry,
+            request=question.run.message.request,
         )
         question.run.committed(run.ts or 0)
         return said(run)
@@ -88,6 +89,7 @@ class Asks:
                 caller_of(question),
                 stored=True,
                 within=question.run,
+                request=question.run.message.request,
             )
         )
 

@@ -54,12 +54,13 @@ class Caller:
 
     `identity` is the canonical JSON object of the user's attributes, None for
     nobody; `admin` opens internal and system functions, also while acting as a user.
-    `expires` is when the user's token ends, in seconds since 1970.
+    `expires` is when the user's token ends, in seconds since 1970; `token` is the token.
     """
 
     identity: bytes | None = None
     admin: bool = False
     expires: float | None = field(default=None, compare=False)
+    token: str | None = field(default=None, compare=False, repr=False)
 
 
 ANONYMOUS = Caller()
@@ -91,6 +92,7 @@ class MutationCall:
     the client wrote them. With `entry` it is what is due on the timetable at
     `slot_ms`: that entry's function, with its arguments; `path` is for show, and the
     value a `timetable.Verdict`. `parent` is the scheduled function whose action calls.
+    `request` is what it comes from (`functions.requested`).
     """
 
     call_id: str
@@ -101,6 +103,7 @@ class MutationCall:
     entry: str = ""
     slot_ms: float = 0.0
     parent: str = ""
+    request: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class ActionCall:
     """One run of an action.
 
     `within` is the run of the action that calls it, `entry` what on the timetable has
-    it run.
+    it run, `request` what it comes from (`functions.requested`).
     """
 
     call_id: str
@@ -118,6 +121,7 @@ class ActionCall:
     stored: bool = False
     within: Run | None = None
     entry: str = ""
+    request: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from convexlab.errors import (
 )
 from convexlab.followers.written import Written
 from convexlab.functions.cache import QueryToken, Results
+from convexlab.functions.requested import UNKNOWN
 from convexlab.protocol.messages import Authenticate, decode
 from convexlab.sync.backend import (
     ANONYMOUS,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from convexlab.functions.processes.runners import Run
+    from convexlab.functions.requested import Client
     from convexlab.sync.backend import Backend, Published, Reply
     from convexlab.sync.claims import Claims
 
@@ -150,7 +152,12 @@ class Gateway:
     # -- sockets ------------------------------------------------------------------
 
     def connect(
-        self, outbox: Outbox, *, locked: bool = False, resends: bool = False
+        self,
+        outbox: Outbox,
+        *,
+        locked: bool = False,
+        resends: bool = False,
+        client: Client = UNKNOWN,
     ) -> ClientSession:
         """A socket opened.
 
@@ -158,6 +165,7 @@ class Gateway:
             outbox: the socket.
             locked: it must authenticate as admin first.
             resends: its client sends actions again after a reconnect.
+            client: who is at the other end.
         """
         session = ClientSession(
             ts=self.backend.ts,
@@ -165,6 +173,7 @@ class Gateway:
             now_ns=self._now_ns,
             locked=locked,
             resends=resends,
+            client=client,
         )
         self._sessions[session] = outbox
         return session
@@ -402,6 +411,7 @@ class Gateway:
         *,
         stored: bool = False,
         parent: str = "",
+        request: bytes = b"",
     ) -> MutationRun:
         """Run a mutation; returns when its commit is published.
 
@@ -411,6 +421,7 @@ class Gateway:
             caller: who is asking.
             stored: numbers in the result as they are stored.
             parent: the scheduled function whose action calls it.
+            request: that it comes from (`functions.requested`).
 
         Raises:
             RetryError: it did not run.
@@ -418,7 +429,15 @@ class Gateway:
         self.last_active = self._clock()
         answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
         self.submit(
-            MutationCall(self.new_call_id(), path, args, caller, stored, parent=parent),
+            MutationCall(
+                self.new_call_id(),
+                path,
+                args,
+                caller,
+                stored,
+                parent=parent,
+                request=request,
+            ),
             partial(_settle, answer),
         )
         return await answer
@@ -431,6 +450,7 @@ class Gateway:
         *,
         stored: bool = False,
         within: Run | None = None,
+        request: bytes = b"",
     ) -> ActionRun:
         """Run an action, once.
 
@@ -440,13 +460,22 @@ class Gateway:
             caller: who is asking.
             stored: numbers in the result as they are stored.
             within: the run of the action that calls it.
+            request: that it comes from (`functions.requested`).
 
         Raises:
             RetryError: it has not begun.
         """
         self.last_active = self._clock()
         return await self.backend.run_action(
-            ActionCall(self.new_call_id(), path, args, caller, stored, within)
+            ActionCall(
+                self.new_call_id(),
+                path,
+                args,
+                caller,
+                stored,
+                within,
+                request=request,
+            )
         )
 
 

@@ -119,6 +119,7 @@ class ProcessBackend:
         """See `Backend.read_due`."""
         number = self.supervisor.next_number()
         answer: messages.Answer = await self.supervisor.read(
+                call.request,
             messages.ReadDue(number, index, start, until_ms, limit)
         )
         if answer.failure is not None:
@@ -149,6 +150,7 @@ class ProcessBackend:
             call.within.committed(run.newest_ts)
         return ActionRun(
             done.value, _run_error(done.failure), tuple(done.log_lines), run.newest_ts
+            call.request,
         )
 
     def begin_http(self, call: HttpCall) -> Exchange | str:
@@ -180,6 +182,7 @@ class ProcessBackend:
         return self._known.kind(path)
 
     def show_versions(self, tables: Collection[int]) -> None:
+            call.request,
         """See `Backend.show_versions`."""
         self.supervisor.show_versions(tables)
 

@@ -36,9 +36,11 @@ from convexlab.errors import (
     Unavailable,
 )
 from convexlab.functions import system_mutations, timetable
+from convexlab.functions.requested import requested_by_schedule
 from convexlab.functions.timetable import Verdict
 from convexlab.sync.agenda import Agenda
 from convexlab.sync.backend import ActionCall, Caller, MutationCall, MutationRun
+from convexlab.sync.transition import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,14 +200,16 @@ class SchedulerClock:
     def _submit(self, due: Due, *, is_action: bool) -> None:
         self._submitted += 1
         self._beginning += is_action
+        call_id = self._runs.new_call_id()
         call = MutationCall(
-            self._runs.new_call_id(),
+            call_id,
             due.path,
             b"",
             NOBODY,
             stored=True,
             entry=due.entry,
             slot_ms=due.time_ms,
+            request=_requested(call_id, due),
         )
 
         def heard(reply: Reply) -> None:
@@ -254,8 +258,15 @@ class SchedulerClock:
 
     async def _act(self, due: Due, path: str, args: bytes) -> None:
         """Run an action that has begun, once, and note how it ended: T2."""
+        call_id = self._runs.new_call_id()
         call = ActionCall(
-            self._runs.new_call_id(), path, args, NOBODY, stored=True, entry=due.entry
+            call_id,
+            path,
+            args,
+            NOBODY,
+            stored=True,
+            entry=due.entry,
+            request=_requested(call_id, due),
         )
         while True:
             try:
@@ -336,6 +347,10 @@ class SchedulerClock:
         call = MutationCall(self._runs.new_call_id(), path, args, NOBODY)
         self._runs.submit(call, heard)
         return answer
+
+
+def _requested(call_id: str, due: Due) -> bytes:
+    return requested_by_schedule(request_id(call_id), due.entry)
 
 
 def _is_temporary(run: MutationRun) -> bool:

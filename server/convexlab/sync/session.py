@@ -41,6 +41,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_canonical
 from convexlab.errors import CallerError, RemoteProtocolError
 from convexlab.functions.cache import QueryToken
+from convexlab.functions.requested import UNKNOWN, requested
 from convexlab.protocol.messages import (
     Action,
     Add,
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convexlab.functions.cache import CachedResult
+    from convexlab.functions.requested import Client
 
 _NOBODY: Final = "None"
 
@@ -153,6 +155,7 @@ class ClientSession:
         now_ns: the wall clock.
         locked: nothing is answered before an admin has authenticated.
         resends: the client sends its actions again after a reconnect.
+        client: who is at the other end.
     """
 
     def __init__(
@@ -163,7 +166,9 @@ class ClientSession:
         now_ns: Callable[[], int],
         locked: bool = False,
         resends: bool = False,
+        client: Client = UNKNOWN,
     ) -> None:
+        self._client = client
         self._new_call_id = new_call_id
         self._now_ns = now_ns
         self._locked = locked
@@ -336,7 +341,13 @@ class ClientSession:
         if len(self._mutations) >= knobs.MAX_SESSION_CALLS:
             return [Close(TRY_AGAIN, "TooManyConcurrentMutations")]
         path, raw, refused = _call(message)
-        call = MutationCall(self._call_id(message.request_id), path, raw, self.caller)
+        call = MutationCall(
+            self._call_id(message.request_id),
+            path,
+            raw,
+            self.caller,
+            request=self._requested(message.request_id),
+        )
         self._mutations.append(_Queued(message.request_id, call, refused))
         if refused is None:
             return [Submit(call)]
@@ -347,7 +358,13 @@ class ClientSession:
             return [Close(TRY_AGAIN, "TooManyConcurrentRequests")]
         self._actions += 1
         path, raw, refused = _call(message)
-        call = ActionCall(self._call_id(message.request_id), path, raw, self.caller)
+        call = ActionCall(
+            self._call_id(message.request_id),
+            path,
+            raw,
+            self.caller,
+            request=self._requested(message.request_id),
+        )
         if refused is not None:
             return self.acted(message.request_id, ActionRun(error=refused))
         is_repeated = self.resends and self._now_ns() < self._resends_until
@@ -557,6 +574,9 @@ class ClientSession:
 
     def _request_id(self, request: int) -> str:
         return request_id(self._session_id, request)
+
+    def _requested(self, request: int) -> bytes:
+        return requested(self._client, self._request_id(request), self.caller.token)
 
 
 def _session_id(text: str) -> str:

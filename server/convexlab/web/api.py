@@ -16,7 +16,8 @@ the value comes back as, and `stored_json` is ours: numbers as they are stored.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ from convexlab.errors import (
     NotFound,
     RemoteProtocolError,
 )
+from convexlab.functions.requested import requested
 from convexlab.protocol.messages import arguments, encode, function_path
 from convexlab.protocol.versions import client_from_header, decode_ts, encode_ts
 from convexlab.sync.backend import (
@@ -41,13 +43,15 @@ from convexlab.sync.backend import (
     MutationRun,
     RunError,
 )
-from convexlab.sync.transition import Payload, error_text, request_id
+from convexlab.sync.transition import Payload, error_text
+from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
     from convexlab.auth.tokens import Tokens
+    from convexlab.functions.requested import Client
     from convexlab.sync.gateway import Gateway
 
 _JSON: Final = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
@@ -159,6 +163,13 @@ class _Call:
     args: bytes
     format: str
     caller: Caller
+    client: Client
+    request_id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def request(self) -> bytes:
+        """What functions are told of it."""
+        return requested(self.client, self.request_id, self.caller.token)
 
     @property
     def stored(self) -> bool:
@@ -213,7 +224,7 @@ class Api:
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
         path = f"{'/'.join(module)}:{name}"
-        return _answer(await self._any(_checked(asked, caller, path, "json")))
+        return _answer(await self._any(_checked(request, asked, caller, path, "json")))
 
     async def query_ts(self, _request: web.BaseRequest) -> web.Response:
         """Say which timestamp is the newest."""
@@ -223,7 +234,7 @@ class Api:
         """Run a query as of an earlier timestamp."""
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
-        call = _checked(asked, caller, asked.path, _unsaid_format(request))
+        call = _checked(request, asked, caller, asked.path, _unsaid_format(request))
         if asked.ts is None:
             raise BadJsonBody("`ts` is missing.")
         said = await self._gateway.query_at(
@@ -236,7 +247,9 @@ class Api:
         caller = await self.caller(request)
         asked = (await _body(request, BatchRequest)).queries
         unsaid = _unsaid_format(request)
-        calls = [_checked(query, caller, query.path, unsaid) for query in asked]
+        calls = [
+            _checked(request, query, caller, query.path, unsaid) for query in asked
+        ]
         answers = [self._ask(call) for call in calls]  # N.B. all in one step
         results = []
         for call, answer in zip(calls, answers, strict=True):
@@ -284,7 +297,7 @@ class Api:
             )
         else:
             asked = await _body(request, FunctionRequest)
-        return _checked(asked, caller, asked.path, _unsaid_format(request))
+        return _checked(request, asked, caller, asked.path, _unsaid_format(request))
 
     def _ask(self, call: _Call) -> Future[Payload]:
         return self._gateway.query(
@@ -297,15 +310,23 @@ class Api:
 
     async def _mutation(self, call: _Call) -> bytes:
         run = await self._gateway.mutate(
-            call.path, call.args, call.caller, stored=call.stored
+            call.path,
+            call.args,
+            call.caller,
+            stored=call.stored,
+            request=call.request,
         )
-        return call.envelope(run, request_id(call.path, run.ts) if run.error else "")
+        return call.envelope(run, call.request_id)
 
     async def _action(self, call: _Call) -> bytes:
         run = await self._gateway.act(
-            call.path, call.args, call.caller, stored=call.stored
+            call.path,
+            call.args,
+            call.caller,
+            stored=call.stored,
+            request=call.request,
         )
-        return call.envelope(run, request_id(call.path))
+        return call.envelope(run, call.request_id)
 
     async def _any(self, call: _Call) -> bytes:
         kind: FunctionKind | None = self._gateway.backend.kind(call.path)
@@ -323,7 +344,7 @@ class Api:
                     "Did you forget to run `npx convex dev`?"
                 )
                 run = ActionRun(error=RunError(text, code=NotFound.code))
-                return call.envelope(run, request_id(call.path))
+                return call.envelope(run, call.request_id)
             case _:
                 assert_never(kind)
 
@@ -334,7 +355,13 @@ def _unsaid_format(request: web.BaseRequest) -> str:
     return "convex_encoded_json" if client.expects_encoded else "json"
 
 
-def _checked(asked: FunctionRequest, caller: Caller, path: str, unsaid: str) -> _Call:
+def _checked(
+    request: web.BaseRequest,
+    asked: FunctionRequest,
+    caller: Caller,
+    path: str,
+    unsaid: str,
+) -> _Call:
     """A request with everything in it checked that needs no function to be known.
 
     `unsaid` is the format if none was asked for.
@@ -352,7 +379,8 @@ def _checked(asked: FunctionRequest, caller: Caller, path: str, unsaid: str) -> 
     form = asked.format or unsaid
     if form not in _FORMATS:
         raise BadFormat(f"format {form!r} is none of {', '.join(_FORMATS)}.")
-    return _Call(canonical, _arguments(bytes(asked.args)), form, caller)
+    args = _arguments(bytes(asked.args))
+    return _Call(canonical, args, form, caller, client_of(request))
 
 
 def _arguments(raw: bytes) -> bytes:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import ClientPayloadError, web
@@ -28,10 +29,14 @@ from convexlab.functions.http import METHODS
 from convexlab.functions.http_run import error_body
 from convexlab.functions.processes.exchange import Cut, HttpCall
 from convexlab.functions.processes.messages import Failure, Head
+from convexlab.functions.requested import requested
+from convexlab.sync.backend import ANONYMOUS
+from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
     from convexlab.functions.processes.exchange import Exchange
+    from convexlab.sync.backend import Caller
 
 # Their bodies, if they send any, mean nothing.
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -89,6 +94,7 @@ class Site:
 
     async def _call(self, request: web.BaseRequest, path: str) -> HttpCall:
         body, more = await _body(request)
+        caller = await self._caller(request)
         return HttpCall(
             request.method,
             _url(request, path),
@@ -96,15 +102,15 @@ class Site:
             [(str(name), value) for name, value in request.headers.items()],
             body,
             more,
-            await self._identity(request),
+            caller.identity,
+            requested(client_of(request), secrets.token_hex(8), caller.token),
         )
 
-    async def _identity(self, request: web.BaseRequest) -> bytes | None:
+    async def _caller(self, request: web.BaseRequest) -> Caller:
         """Who is asking; whose token is no good is nobody, and may mean it otherwise."""
         with contextlib.suppress(CallerError):
-            caller = await self._tokens.of_header(request.headers.get("Authorization"))
-            return caller.identity
-        return None
+            return await self._tokens.of_header(request.headers.get("Authorization"))
+        return ANONYMOUS
 
 
 def _url(request: web.BaseRequest, path: str) -> str:

@@ -33,6 +33,7 @@ from convexlab.protocol.messages import Authenticate, Ping, encode
 from convexlab.protocol.versions import ClientVersion
 from convexlab.sync.backend import Caller
 from convexlab.sync.work import BROKEN
+from convexlab.web.clients import client_of
 from convexlab.web.frames import PING, PONG, close_frame, frame, text_frames
 
 if TYPE_CHECKING:
@@ -214,7 +215,10 @@ class Sockets:
         agreed = int(peer.compress)
         socket = Socket(self._gateway, transport, client, window_bits=agreed)
         socket.session = self._gateway.connect(
-            socket, locked=locked, resends=client.resends_actions
+            socket,
+            locked=locked,
+            resends=client.resends_actions,
+            client=client_of(request),
         )
         self._open.add(socket)
         try:

@@ -54,6 +54,7 @@ def asked_of(message: RunAction) -> Asked:
         identity_of(message.identity),
         message.admin,
         message.stored,
+        message.request,
     )
 
 
@@ -65,6 +66,7 @@ def http_asked_of(message: RunHttp) -> HttpAsked:
         message.path,
         message.headers,
         identity_of(message.identity),
+        message.request,
     )
 
 

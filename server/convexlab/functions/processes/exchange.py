@@ -31,6 +31,7 @@ class HttpCall:
         body: the whole body, or nothing of it yet.
         more: whether it comes in parts.
         identity: JSON of who is asking, if anybody.
+        request: what `ctx.meta` says of it (`functions.requested`).
     """
 
     method: str
@@ -40,6 +41,7 @@ class HttpCall:
     body: bytes = b""
     more: bool = False
     identity: bytes | None = None
+    request: bytes = b""
 
 
 class Cut(Exception):

@@ -107,6 +107,7 @@ class RunMutation(Message, frozen=True):
         entry: what is due on the timetable: its function is run, with its arguments.
         slot_ms: when it was due.
         parent: the scheduled function whose action calls.
+        request: that it comes from (`functions.requested`).
     """
 
     number: int
@@ -119,6 +120,7 @@ class RunMutation(Message, frozen=True):
     entry: str = ""
     slot_ms: float = 0.0
     parent: str = ""
+    request: bytes = b""
 
 
 class RaiseClock(Message, frozen=True):
@@ -287,6 +289,7 @@ class RunAction(Message, frozen=True):
         admin: internal functions may be called too.
         stored: numbers in the result as they are stored.
         environment: the deployment's variables.
+        request: that it comes from (`functions.requested`).
     """
 
     number: int
@@ -296,6 +299,7 @@ class RunAction(Message, frozen=True):
     admin: bool
     stored: bool
     environment: dict[str, str]
+    request: bytes = b""
 
 
 class RunHttp(Message, frozen=True):
@@ -309,6 +313,7 @@ class RunHttp(Message, frozen=True):
         more: the rest comes as Parts.
         identity: JSON of who is asking, if anybody.
         environment: the deployment's variables.
+        request: what `ctx.meta` says of it (`functions.requested`).
     """
 
     number: int
@@ -320,6 +325,7 @@ class RunHttp(Message, frozen=True):
     more: bool
     identity: bytes | None
     environment: dict[str, str]
+    request: bytes = b""
 
 
 class Part(Message, frozen=True):

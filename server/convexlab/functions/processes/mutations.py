@@ -132,6 +132,7 @@ class Mutations:
             secret=self._secret,
             stored=call.stored,
             scheduling=self._scheduling(call),
+            request=call.request,
         )
 
     def _scheduling(self, call: RunMutation) -> Scheduling:

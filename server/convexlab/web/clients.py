@@ -1,0 +1,31 @@
+"""Clients: who sent a request, as far as the connection and its headers tell."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from convexlab.functions.requested import Client
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+
+def client_of(request: web.BaseRequest) -> Client:
+    """Who sent a request.
+
+    A proxy on this machine, such as Jupyter's, is believed when it says for whom it
+    asks: the last address that it names is the one that it has seen itself.
+    """
+    address = request.remote
+    if address is not None and _is_here(address):
+        said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        address = said or address
+    return Client(address, request.headers.get("User-Agent"))
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # a socket in the file system has no address
+        return False
