@@ -109,6 +109,7 @@ class ProcessBackend:
                 call.entry,
                 call.slot_ms,
                 call.parent,
+                call.request,
             ),
             call,
         )
@@ -119,7 +120,6 @@ class ProcessBackend:
         """See `Backend.read_due`."""
         number = self.supervisor.next_number()
         answer: messages.Answer = await self.supervisor.read(
-                call.request,
             messages.ReadDue(number, index, start, until_ms, limit)
         )
         if answer.failure is not None:
@@ -140,6 +140,7 @@ class ProcessBackend:
             call.caller.admin,
             call.stored,
             dict(self.environment()),
+            call.request,
         )
         run = self.supervisor.runners.run(
             message, is_plain=self._known.is_plain(call.path), caller=call.within
@@ -150,7 +151,6 @@ class ProcessBackend:
             call.within.committed(run.newest_ts)
         return ActionRun(
             done.value, _run_error(done.failure), tuple(done.log_lines), run.newest_ts
-            call.request,
         )
 
     def begin_http(self, call: HttpCall) -> Exchange | str:
@@ -172,6 +172,7 @@ class ProcessBackend:
             call.more,
             call.identity,
             dict(self.environment()),
+            call.request,
         )
         exchange = Exchange(message.number, uploads=call.more)
         self.supervisor.runners.run(message, is_plain=route.plain, exchange=exchange)
@@ -182,7 +183,6 @@ class ProcessBackend:
         return self._known.kind(path)
 
     def show_versions(self, tables: Collection[int]) -> None:
-            call.request,
         """See `Backend.show_versions`."""
         self.supervisor.show_versions(tables)
 
