@@ -26,7 +26,8 @@ def run(options: Options) -> Iterator[Table]:
         options.folder / "served", {"schema": SCHEMA, "accounts": ACCOUNTS}
     ) as served:
         served.run("mutation", "accounts:seed", count=10, credits=1.0)
-        served.run("query", "accounts:total")
+        page = {"numItems": 100, "cursor": None}
+        served.run("query", "accounts:total", paginationOpts=page)
         time.sleep(0.2 if options.smoke else 5)
         family = served.family()
         roles = served.roles()

@@ -178,8 +178,8 @@ def test_many_documents_keep_the_order_of_their_rows(db):
 
 def test_a_refused_row_is_named_by_its_number(db):
     deploy(db, schema=SCHEMA)
-    rows = [{"n": i} for i in range(3_000)] + [{"n": "text"}]
-    with pytest.raises(SchemaViolation, match=r"^Row 3001: .*") as refused:
+    rows = [{"n": i} for i in range(12_000)] + [{"n": "text"}]
+    with pytest.raises(SchemaViolation, match=r"^Row 12001: .*") as refused:
         db.table("strict").insert(rows)
     assert any(
         "were already written to `strict`" in note for note in refused.value.__notes__
