@@ -22,7 +22,7 @@ from convexlab.errors import NotAllowed
 from convexlab.functions.determinism import LOADING, USER_FILES, current, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 # What only actions may do, in these words.
@@ -165,9 +165,14 @@ def refuse_to_users(what: str, named: str = "") -> None:
         refuse(what, named)
 
 
-def audit(event: str, arguments: tuple[Any, ...]) -> None:
+def audit(
+    event: str,
+    arguments: tuple[Any, ...],
+    meaning: Callable[[str], str | None] = _REFUSED.get,
+) -> None:
     """The audit hook: Python tells it of files, sockets and processes."""
-    what = _REFUSED.get(event)
+    # N.B. as the interpreter ends, this module's names are gone before the hook is.
+    what = meaning(event)
     if what is None:
         return
     run = current()
