@@ -21,13 +21,17 @@ from convexlab_kernel.state import Broken, Following
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Final
 
     from aiohttp import ClientSession, ClientWebSocketResponse
 
     from convexlab.errors import ConvexlabError
     from convexlab_kernel.discovery import Address
     from convexlab_kernel.state import Update
+
+# N.B. not the module's own stream: whoever calls `random.seed` in a notebook gets the
+# same numbers every time, whatever this thread does meanwhile.
+_chance: Final = random.Random()  # noqa: S311 - not for secrets
 
 
 class Listener(Protocol):
@@ -125,7 +129,7 @@ class Link:
                     return
                 reason = broken.reason
                 # Jitter: all pages and kernels lose a deployment at the same moment.
-                await self._pause(wait * random.uniform(0.5, 1.5))  # noqa: S311 - not for secrets
+                await self._pause(wait * _chance.uniform(0.5, 1.5))
                 wait = min(wait * 2, knobs.RECONNECT_MOST_SECONDS)
 
     async def _pause(self, seconds: float) -> None:

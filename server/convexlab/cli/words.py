@@ -49,9 +49,12 @@ def which_deployment(command: F) -> F:
 
 
 def chosen(deployment: str | None, url: str | None, admin_key: str | None) -> Database:
-    """The deployment that the options name."""
+    """The deployment that the options name, left when the command ends."""
     if deployment and url:
         raise click.UsageError("Say --deployment or --url, not both.")
     key = admin_key or os.environ.get("CONVEXLAB_ADMIN_KEY")
     remote = url or (None if deployment else os.environ.get("CONVEXLAB_URL"))
-    return client.connect(remote or deployment, admin_key=key if remote else admin_key)
+    database = client.connect(
+        remote or deployment, admin_key=key if remote else admin_key
+    )
+    return click.get_current_context().with_resource(database)
