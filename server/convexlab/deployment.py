@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.functions.processes.push import PushResult
+    from convexlab.functions.processes.spawning import Spawned
 
 
 # -- the folder -------------------------------------------------------------------
@@ -188,11 +189,15 @@ class Deployment:
     Args:
         folder: held for as long as it is open.
         options: how it is served.
+        spawned: function processes on their way up already.
     """
 
-    def __init__(self, folder: Folder, options: Options) -> None:
+    def __init__(
+        self, folder: Folder, options: Options, spawned: list[Spawned] | None = None
+    ) -> None:
         self.folder = folder
         self.options = options
+        self._spawned = spawned
         self._closing = contextlib.AsyncExitStack()
         self.backend: ProcessBackend
         self.gateway: Gateway
@@ -211,7 +216,9 @@ class Deployment:
         """
         keys, options = self.folder.keys, self.options
         cursor_secret = hashlib.sha256(f"cursors {keys.admin}".encode()).digest()
-        backend = ProcessBackend(self.folder.path, cursor_secret, sys.stderr.buffer)
+        backend = ProcessBackend(
+            self.folder.path, cursor_secret, sys.stderr.buffer, self._spawned
+        )
         self._closing.push_async_callback(backend.supervisor.close)
         deployed = await backend.open()
         self.backend = backend
@@ -390,6 +397,7 @@ def serve(
     idle_exit_seconds: float | None = None,
     origins: tuple[str, ...] = (),
     sockets: SocketOptions = AS_USUAL,
+    spawned: list[Spawned] | None = None,
 ) -> int:
     """Serve a deployment until it is stopped.
 
@@ -402,6 +410,7 @@ def serve(
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
         sockets: how WebSockets are served.
+        spawned: function processes on their way up already.
 
     Returns:
         The process's exit status.
@@ -422,13 +431,15 @@ def serve(
         return 1
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(held, options))
+            return runner.run(_serve(held, options, spawned))
     finally:
         held.close()
 
 
-async def _serve(folder: Folder, options: Options) -> int:
-    deployment = Deployment(folder, options)
+async def _serve(
+    folder: Folder, options: Options, spawned: list[Spawned] | None
+) -> int:
+    deployment = Deployment(folder, options, spawned)
     try:
         await deployment.open()
         say(f"convexlab serves {folder.path} at {deployment.url}")

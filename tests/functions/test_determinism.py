@@ -13,7 +13,7 @@ from tests.functions.lab import NOW_MS, Lab, lab_of
 from convexlab.errors import NotAllowed
 from convexlab.functions import replacements
 from convexlab.functions.determinism import Run, inside, running
-from convexlab.functions.processes.worker import SAME_EVERYWHERE
+from convexlab.functions.processes.spawning import SAME_EVERYWHERE
 
 
 def run_twice(body: str, *, imports: str = "") -> list:

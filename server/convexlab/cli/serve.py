@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from convexlab import knobs
 from convexlab.engine.files import FILES_VARIABLE
+from convexlab.functions.processes.spawning import Spawned
 
 
 @click.command()
@@ -78,21 +80,28 @@ def serve(
     detached: bool,
 ) -> None:
     """Run a deployment."""
-    from convexlab import deployment
-    from convexlab.web.socket import SocketOptions
-
     if files:  # the deployment's processes are told in the same way
         os.environ[FILES_VARIABLE] = files
-    status = deployment.serve(
-        folder,
-        host=host,
-        port=_unless_said(ctx, "port", port, detached=detached),
-        site_ports=_site_ports(ctx, site_port, detached=detached),
-        secret_gate=detached,
-        idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
-        origins=origins,
-        sockets=SocketOptions(compress, max_message << 20),
-    )
+    # N.B. before the imports, which take as long as these take to come up.
+    spawned = [Spawned(sys.stderr.buffer) for _ in range(1 + knobs.READERS)]
+    try:
+        from convexlab import deployment
+        from convexlab.web.socket import SocketOptions
+
+        status = deployment.serve(
+            folder,
+            host=host,
+            port=_unless_said(ctx, "port", port, detached=detached),
+            site_ports=_site_ports(ctx, site_port, detached=detached),
+            secret_gate=detached,
+            idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
+            origins=origins,
+            sockets=SocketOptions(compress, max_message << 20),
+            spawned=spawned,
+        )
+    finally:
+        for unused in spawned:
+            unused.close()
     ctx.exit(status)
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from convexlab.functions.processes.exchange import HttpCall
     from convexlab.functions.processes.push import Deployed
+    from convexlab.functions.processes.spawning import Spawned
     from convexlab.sync.known import Functions
 
 
@@ -46,10 +47,19 @@ class ProcessBackend:
         folder: the deployment's folder.
         secret: what pagination cursors are sealed with.
         log: where the processes' stderr goes.
+        spawned: processes on their way up already.
     """
 
-    def __init__(self, folder: Path, secret: bytes, log: IO[bytes]) -> None:
-        self.supervisor = Supervisor(folder, secret, log, self._published)
+    def __init__(
+        self,
+        folder: Path,
+        secret: bytes,
+        log: IO[bytes],
+        spawned: list[Spawned] | None = None,
+    ) -> None:
+        self.supervisor = Supervisor(
+            folder, secret, log, self._published, spawned=spawned
+        )
         self.pusher = Pusher(self.supervisor)
         self.ts = 0
         # The deployment's variables, as actions see them.

@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from convexlab.functions.processes.spawning import Spawned
+
 Awaited: TypeAlias = "asyncio.Future[Any]"
 # A mutation's tag, and its outcome: a reply, or why it did not run.
 Answered: TypeAlias = tuple[Any, Reply | ConvexlabError]
@@ -121,6 +123,7 @@ class Supervisor:
         log: where the processes' stderr goes.
         published: called with each durable group and, for each of its replies,
             the tag that its mutation was submitted with; in one step of the loop.
+        spawned: processes on their way up already; those that are used are taken out.
     """
 
     def __init__(
@@ -129,12 +132,15 @@ class Supervisor:
         secret: bytes,
         log: IO[bytes],
         published: Callable[[Group, list[Answered]], None],
+        *,
+        spawned: list[Spawned] | None = None,
     ) -> None:
         self.folder = folder
         self.ts = 0
         self._secret = secret
         self._log = log
         self._published = published
+        self._spawned = [] if spawned is None else spawned
         self._number = 0
         self._writer: Worker | None = None
         self._writer_calls: dict[int, _Call] = {}
@@ -200,7 +206,8 @@ class Supervisor:
         return found
 
     async def _start(self) -> Worker:
-        worker = Worker(self._log, self._received, self._lost)
+        spawned = self._spawned.pop() if self._spawned else None
+        worker = Worker(self._log, self._received, self._lost, spawned)
         await worker.connect()
         return worker
 
@@ -459,7 +466,7 @@ class Supervisor:
         worker.recorder.close()
 
     def _give_back_the_clocks(self, culprit: int, reason: str) -> None:
-        """S2 is for what somebody waits for: the clock decides what it tries again."""
+        """S2 is for what somebody waits for: the clock decides itself what it tries again."""
         call = self._writer_calls.get(culprit)
         if call is not None and _is_the_clocks(call.message):
             self._fail(self._writer_calls.pop(culprit), ProcessDied(reason))
@@ -596,13 +603,13 @@ class Supervisor:
             self.failed.set_exception(InternalError(reason))
 
 
+def _succeed(call: _Call, result: Any) -> None:
+    if call.future is not None and not call.future.done():
+        call.future.set_result(result)
+
+
 def _is_the_clocks(message: Any) -> bool:
     """Whether nobody but the deployment itself waits for it."""
     return isinstance(message, RunMutation) and bool(
         message.entry or message.path.startswith(SYSTEM)
     )
-
-
-def _succeed(call: _Call, result: Any) -> None:
-    if call.future is not None and not call.future.done():
-        call.future.set_result(result)

@@ -10,10 +10,8 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from typing import IO, TYPE_CHECKING
 
 from convexlab.errors import ProcessDied
@@ -27,15 +25,13 @@ from convexlab.functions.processes.messages import (
     ToProcess,
     from_process_decoder,
 )
-from convexlab.functions.processes.recorder import FlightRecorder, Stopwatch
+from convexlab.functions.processes.recorder import Stopwatch
+from convexlab.functions.processes.spawning import Spawned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# What must be the same in every function process, so that two readers give
-# byte-equal results.
-SAME_EVERYWHERE = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
 _STACK_WAIT_SECONDS = 0.1
 # How a stack names the files of user modules.
 USER_FILES = "convex/"
@@ -52,6 +48,7 @@ class Worker:
         log: where the process's stderr goes.
         received: called with each message that is not the worker's own business.
         closed: called once when the process is gone.
+        spawned: the process, if it is on its way up already.
     """
 
     def __init__(
@@ -59,10 +56,13 @@ class Worker:
         log: IO[bytes],
         received: Callable[[Worker, FromProcess], None],
         closed: Callable[[Worker], None],
+        spawned: Spawned | None = None,
     ) -> None:
+        spawned = spawned or Spawned(log)
         self.role = "spare"
         self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.recorder = FlightRecorder.create()
+        self.recorder = spawned.recorder
+        self.process = spawned.process
         self.alive = True
         self.is_dismissed = False  # *set by* whoever needs it no more
         self.reason: str | None = None  # *set by* kill, for the call `condemned`
@@ -70,26 +70,12 @@ class Worker:
         self.stack = ""  # *set by* kill
         self._received = received
         self._closed = closed
-        self._stack_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _lost
-        ours, theirs = socket.socketpair()
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "convexlab.functions.processes.child"]
-            + [str(fd) for fd in self._inherited(theirs)],
-            pass_fds=self._inherited(theirs),
-            env=os.environ | SAME_EVERYWHERE,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        theirs.close()
+        self._stack_file = spawned.stack_file  # closed in _lost
         self._stopwatch = Stopwatch(self.process.pid)
-        self._socket = ours
+        self._socket = spawned.socket
         self._channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
             from_process_decoder, self._messages, self._lost
         )
-
-    def _inherited(self, sock: socket.socket) -> tuple[int, int, int]:
-        return (sock.fileno(), self.recorder.fd, self._stack_file.fileno())
 
     @property
     def pid(self) -> int:

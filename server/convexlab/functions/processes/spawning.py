@@ -1,0 +1,58 @@
+"""Spawning: a function process on its way up, before anybody speaks to it.
+
+Starting Python and importing what functions need takes as long as the gateway's own
+imports; so `convexlab serve` spawns before it imports, and both come up together. For
+that, nothing is imported here but what a spawn needs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import IO, Final
+
+from convexlab.functions.processes.recorder import FlightRecorder
+
+# What must be the same in every function process, so that two readers give
+# byte-equal results.
+SAME_EVERYWHERE: Final = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+
+
+class Spawned:
+    """A child without a role, and what it inherited.
+
+    Args:
+        log: where its stderr goes.
+
+    Attributes:
+        process: the child; it ends when `socket` closes.
+        socket: our end of the channel.
+        recorder: its flight recorder.
+        stack_file: where it dumps its stack when asked.
+    """
+
+    def __init__(self, log: IO[bytes]) -> None:
+        self.recorder = FlightRecorder.create()
+        self.stack_file = tempfile.TemporaryFile()  # noqa: SIM115 - its owner closes it
+        self.socket, theirs = socket.socketpair()
+        inherited = (theirs.fileno(), self.recorder.fd, self.stack_file.fileno())
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", "convexlab.functions.processes.child"]
+            + [str(fd) for fd in inherited],
+            pass_fds=inherited,
+            env=os.environ | SAME_EVERYWHERE,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        theirs.close()
+
+    def close(self) -> None:
+        """Nobody will speak to it: hang up, and wait for its end."""
+        self.socket.close()
+        self.process.wait()
+        self.recorder.close()
+        self.stack_file.close()
