@@ -64,8 +64,9 @@ CACHED_DOCUMENTS: Final = 16_384
 CACHED_DOCUMENT_BYTES: Final = 4096
 SQLITE_BUSY_MS: Final = 5000
 SQLITE_CACHE_KIB: Final = 16 << 10
-# Pages of the file come from the page cache without a copy; 0 turns it off.
-SQLITE_MMAP_BYTES: Final = 1 << 30
+# Pages of the file come from the page cache without a copy; 0 turns it off. So large
+# that all of a file is mapped: what is mapped is address space, not memory.
+SQLITE_MMAP_BYTES: Final = 1 << 36
 # How much the WAL grows (frames of 4 KB) until what is new is copied: each look is a
 # flush of its own, so looking after every group would double the disk's work.
 WAL_LOOK_FRAMES: Final = 1000
@@ -118,6 +119,8 @@ MAX_VERSIONS_BYTES: Final = 8 << 20
 # Encoded results, kept for whoever asks next. Beyond, the hash of what each client has
 # stays, so that equal results are not told again.
 RESULT_CACHE_BYTES: Final = 64 << 20
+# About what it takes to follow one interval that a result was read from.
+READ_BYTES: Final = 400
 # A result that looked at the clock: what is watched stays, new askers get a new run.
 CLOCK_READ_RESULT_SECONDS: Final = 5.0
 

@@ -7,14 +7,12 @@ behind it.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import psutil
-from tests.benchmarks.deployments import Watch, call, deployment, free_port, memory_of
+from tests.benchmarks.broadcaster import broadcaster
+from tests.benchmarks.deployments import Watch, call, deployment, memory_of
 from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.subscribers import Audience, Heard, listen
 
@@ -106,7 +104,8 @@ def run(options: Options) -> Iterator[Table]:
                 ours = listen(audience)
             theirs, memory = _reference(audience, ours.frame_bytes)
             table.rows += _rows(size, ours, theirs, watch.peak_memory, memory)
-            table.notes = [f"{rounds} changes, frames of {ours.frame_bytes:,} bytes"]
+            table.notes.append(f"N = {size:,}: {watch.cpu(rounds)}")
+        table.notes.append(f"{rounds} changes, frames of {ours.frame_bytes:,} bytes")
     yield table
 
 
@@ -145,33 +144,17 @@ def _rows(
 
 def _reference(audience: Audience, frame_bytes: int) -> tuple[Heard, float]:
     """The same audience before a broadcaster, and the broadcaster's memory in MB."""
-    with _broadcaster(frame_bytes - len("stamp-00000000")) as (url, process):
+    with broadcaster(frame_bytes - len("stamp-00000000")) as (url, process):
         heard = listen(
             Audience(
                 url,
                 audience.size,
                 audience.rounds,
-                "/follow",
+                "/follow/all",
                 [],
                 "ready",
-                "/publish",
+                "/publish/all",
                 "STAMP",
             )
         )
         return heard, memory_of(psutil.Process(process.pid))[0]
-
-
-@contextlib.contextmanager
-def _broadcaster(padding: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.broadcaster", str(port), str(padding)],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.kill()
-        process.communicate()

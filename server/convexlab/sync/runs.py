@@ -169,7 +169,7 @@ class Runs:
             run.call.caller.identity,
             said.ts,
             payload,
-            size=payload.size,
+            size=payload.size + knobs.READ_BYTES * len(said.reads),
             journal=said.journal,
             findings=Findings(said.reads, said.identity_read, said.clock_read),
         )
