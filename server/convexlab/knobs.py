@@ -148,6 +148,8 @@ CLOCK_LOOK_SECONDS: Final = 1.0
 # After a failure that is not the function's: at first, and at most.
 SCHEDULER_RETRY_SECONDS: Final = 0.5
 SCHEDULER_RETRY_MOST_SECONDS: Final = 2 * 3600.0
+# A look at what is due costs little, and what is due waits for it.
+SCHEDULER_LOOK_MOST_SECONDS: Final = 10.0
 # A mutation whose writer died under it so often is taken for the cause.
 SCHEDULED_DEATHS: Final = 5
 # How often what has been over for `FINISHED_FUNCTION_SECONDS` is looked for.

@@ -150,10 +150,38 @@ def said(verdict: Verdict) -> MutationRun:
     return MutationRun(1, msgspec.json.encode(verdict))
 
 
+class Waits:
+    """Turns the clock on to what was put off, and keeps for how long it was."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+        self._put_off: list[Callable[[], None]] = []
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.waited.append(seconds)
+        self._put_off.append(call)
+
+    async def turn(self, most: int = 100) -> None:
+        due, self._put_off = self._put_off[:most], self._put_off[most:]
+        for call in due:
+            call()
+        await settle()
+
+    async def turn_until(self, is_so: Callable[[], Any]) -> list[float]:
+        """The waits until something is so."""
+        self.waited.clear()
+        await settle()
+        while not is_so():
+            assert self._put_off, "nothing is waited for"
+            await self.turn()
+        return list(self.waited)
+
+
 @asynccontextmanager
-async def ticking(writer: Writer) -> AsyncIterator[Writer]:
+async def ticking(writer: Writer, waits: Waits | None = None) -> AsyncIterator[Writer]:
+    later = {} if waits is None else {"later": waits.later}
     writer.clock = SchedulerClock(
-        writer, now_ns=lambda: int(writer.now_ms * 1e6), look_seconds=0.001
+        writer, now_ns=lambda: int(writer.now_ms * 1e6), look_seconds=0.001, **later
     )
     task = asyncio.create_task(writer.clock.run())
     await settle()
@@ -351,6 +379,60 @@ async def test_a_look_that_fails_is_made_again(writer: Writer):
     writer.unreadable = 3
     entry = writer.add()
     await writer.comes_to(lambda: writer.asked == [entry])
+
+
+async def test_a_good_look_ends_the_waiting_for_readers_that_failed():
+    waits = Waits()
+    async with ticking(Writer(), waits) as writer:
+        for _ in range(3):
+            writer.unreadable = 4
+            entry = writer.add()
+            waited = await waits.turn_until(lambda entry=entry: entry in writer.asked)
+            assert waited == [0.5, 1, 2, 4]
+
+
+async def test_looks_are_never_put_off_for_long():
+    waits = Waits()
+    async with ticking(Writer(), waits) as writer:
+        writer.unreadable = 100
+        entry = writer.add()
+        waited = await waits.turn_until(lambda: entry in writer.asked)
+        assert max(waited) == waited[-1] == knobs.SCHEDULER_LOOK_MOST_SECONDS == 10
+
+
+async def test_what_was_taken_in_goes_on_while_nobody_can_read():
+    waits = Waits()
+    writer = Writer()
+    async with ticking(writer, waits):
+        writer.answers = [Unavailable("no room")]
+        first = writer.add()
+        await settle()
+        writer.unreadable = 1
+        writer.add()
+        await settle()
+        assert writer.asked == [first]
+        await waits.turn(1)
+        assert writer.asked == [first, first]
+
+
+async def test_each_mutation_waits_out_its_own_setbacks():
+    waits = Waits()
+    async with ticking(Writer(), waits) as writer:
+        writer.answers = [Unavailable("the disk is full")] * 30
+        entries = [writer.add() for _ in range(10)]
+        waited = await waits.turn_until(lambda: not writer.pending)
+        assert sorted(waited) == [0.5] * 10 + [1] * 10 + [2] * 10
+        assert sorted(writer.asked) == sorted(entries * 4)
+
+
+async def test_an_action_that_nobody_takes_waits_by_itself():
+    waits = Waits()
+    async with ticking(Writer(), waits) as writer:
+        for _ in range(2):
+            writer.refusals = [Unavailable("no process")] * 3
+            entry = writer.add(path="a:fetch")
+            waited = await waits.turn_until(lambda entry=entry: entry in writer.started)
+            assert waited == [0.5, 1, 2]
 
 
 def test_setbacks_are_waited_out_for_longer_and_longer():

@@ -24,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -55,6 +56,10 @@ NOBODY: Final = Caller(admin=True)
 _verdict: Final = msgspec.json.Decoder(Verdict).decode
 
 
+def _call_later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)
+
+
 class Runs(Protocol):
     """What the clock needs of the gateway."""
 
@@ -74,6 +79,7 @@ class SchedulerClock:
         runs: runs functions.
         now_ns: the wall clock.
         look_seconds: how often it is looked at while something waits.
+        later: has something called after so many seconds.
         fault: called with the name of each point where a crash would matter.
     """
 
@@ -83,12 +89,14 @@ class SchedulerClock:
         *,
         now_ns: Callable[[], int] = time.time_ns,
         look_seconds: float = knobs.CLOCK_LOOK_SECONDS,
+        later: Callable[[float, Callable[[], None]], object] = _call_later,
         fault: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._runs = runs
         self._backend = runs.backend
         self._now_ns = now_ns
         self._look_seconds = look_seconds
+        self._later = later
         self._fault = fault
         self._agendas = [Agenda(index) for index in timetable.INDEXES]
         self._woken = asyncio.Event()
@@ -100,7 +108,9 @@ class SchedulerClock:
         self._acting: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup  # *set by* run
         self._deaths: Counter[bytes] = Counter()  # of writers, by what they ran
-        self._setbacks = 0  # in a row
+        self._setbacks: Counter[bytes] = Counter()  # in a row, by what met them
+        self._missed_looks = 0  # in a row
+        self._may_look = True  # *cleared by* a missed look, for a while
 
     @property
     def is_busy(self) -> bool:
@@ -146,7 +156,7 @@ class SchedulerClock:
         """Take in some of what is due."""
         for agenda in self._agendas:
             now_ms = self._now_ms()
-            if agenda.is_due(now_ms) and self._has_room():
+            if agenda.is_due(now_ms) and self._has_room() and self._may_look:
                 start = agenda.look()
                 try:
                     page = await self._backend.read_due(
@@ -154,11 +164,24 @@ class SchedulerClock:
                     )
                 except ConvexlabError:
                     agenda.missed()
-                    await self._pause()
+                    self._look_again_later()
                     continue
+                self._missed_looks = 0
                 for due in agenda.took(page):
                     self._waiting_with(due).append(due)
         self._fault("scheduler.looked")
+
+    def _look_again_later(self) -> None:
+        """Nobody could read. What has been taken in goes on meanwhile."""
+
+        def look() -> None:
+            self._may_look = True
+            self._woken.set()
+
+        self._may_look = False
+        self._missed_looks += 1
+        most = knobs.SCHEDULER_LOOK_MOST_SECONDS
+        self._later(min(_backoff(self._missed_looks), most), look)
 
     def _has_room(self) -> bool:
         """Whether more may wait here than does already."""
@@ -175,7 +198,7 @@ class SchedulerClock:
     async def _sleep(self) -> None:
         """Until something is due, or has changed."""
         times = [a.next_ms for a in self._agendas if a.next_ms is not None]
-        if not times or not self._has_room():
+        if not times or not self._has_room() or not self._may_look:
             await self._woken.wait()
             return
         left = max(0.0, (min(times) - self._now_ms()) / 1000)
@@ -231,11 +254,11 @@ class SchedulerClock:
             self._go_on(self._conclude(due, outcome.error.message))
         else:
             assert outcome.value is not None, "a run has a value or an error"
-            self._setbacks = 0
             self._judged(due, _verdict(outcome.value))
 
     def _judged(self, due: Due, verdict: Verdict) -> None:
         self._deaths.pop(due.key, None)
+        self._setbacks.pop(due.key, None)
         args = bytes(verdict.action_args)
         if args:
             self._fault("scheduler.begun")
@@ -268,11 +291,11 @@ class SchedulerClock:
             entry=due.entry,
             request=_requested(call_id, due),
         )
-        while True:
+        for attempt in count(1):
             try:
                 run = await self._backend.run_action(call)
             except Unavailable:  # nobody could take it: it has not begun
-                await self._pause()
+                await self._pause(attempt)
                 continue
             self._fault("scheduler.acted")
             error = None if run.error is None else run.error.message
@@ -287,6 +310,7 @@ class SchedulerClock:
         log_lines: tuple[str, ...] = (),
     ) -> None:
         """Note how a run ended that the writer knows nothing of."""
+        self._setbacks.pop(due.key, None)
         said = None if value is None else _beginning_of(value)
         lines = list(log_lines[: knobs.CRON_LOG_LINES])
         args = {"entry": due.entry, "error": error, "value": said, "logLines": lines}
@@ -308,30 +332,32 @@ class SchedulerClock:
 
     def _again_later(self, due: Due) -> None:
         """The disk is full, or there is too much to do: nothing that it did."""
-        self._setbacks += 1
-        self._retry_in(due, _backoff(self._setbacks))
+        self._setbacks[due.key] += 1
+        self._retry_in(due, _backoff(self._setbacks[due.key]))
 
     def _retry_in(self, due: Due, seconds: float) -> None:
         def retry() -> None:
             self._waiting_with(due).appendleft(due)
             self._woken.set()
 
-        asyncio.get_running_loop().call_later(seconds, retry)
+        self._later(seconds, retry)
 
-    async def _pause(self) -> None:
-        self._setbacks += 1
-        await asyncio.sleep(_backoff(self._setbacks))
+    async def _pause(self, attempt: int) -> None:
+        """Wait after an attempt that came to nothing."""
+        over = asyncio.Event()
+        self._later(_backoff(attempt), over.set)
+        await over.wait()
 
     async def _do(self, path: str, args: dict[str, Any]) -> bytes:
         """Have one of the system's mutations done, however long it takes."""
-        while True:
+        for attempt in count(1):
             outcome = await self._mutate(path, msgspec.json.encode(args))
             if isinstance(outcome, MutationRun) and outcome.value is not None:
-                self._setbacks = 0
                 return outcome.value
             if isinstance(outcome, MutationRun) and not _is_temporary(outcome):
                 raise InternalError(f"{path} failed: {outcome.error}")
-            await self._pause()
+            await self._pause(attempt)
+        raise AssertionError("attempts do not run out")
 
     def _mutate(
         self, path: str, args: bytes
