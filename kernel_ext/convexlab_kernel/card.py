@@ -47,6 +47,7 @@ class Card:
             facts.append(("folder", str(address.folder)))
         if status.version:
             facts.append(("version", status.version))
+        facts += [(f"{each.name} index", str(each)) for each in status.followers]
         return facts
 
     def _tables(self) -> list[tuple[str, str]]:

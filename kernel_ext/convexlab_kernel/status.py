@@ -42,6 +42,24 @@ class ModuleStatus(msgspec.Struct, frozen=True):
         return [described(function) for function in self.functions]
 
 
+class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """A derived index: how far it is, what it holds, what is wrong with it."""
+
+    name: str
+    lag_seconds: float = 0.0
+    building: str | None = None
+    documents: int = 0
+    failure: str | None = None
+
+    def __str__(self) -> str:
+        if self.failure is not None:
+            return f"failed: {self.failure}"
+        if self.building is not None:
+            return f"is being built (now: table `{self.building}`)"
+        behind = f", {self.lag_seconds:.1f} s behind" if self.lag_seconds else ""
+        return f"{self.documents:,} documents{behind}"
+
+
 class Status(msgspec.Struct, frozen=True):
     """What `GET /api/convexlab/status` answers."""
 
@@ -51,6 +69,7 @@ class Status(msgspec.Struct, frozen=True):
     modules: list[ModuleStatus] = []
     ts: Any = None
     processes: list[Any] = []
+    followers: list[FollowerStatus] = []
 
     def module(self, path: str) -> ModuleStatus | None:
         """The module of this path."""

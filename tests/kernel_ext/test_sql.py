@@ -8,6 +8,7 @@ import pytest
 
 from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
+from convexlab_kernel.card import Card
 from convexlab_kernel.client import Database
 
 TRIPS = [
@@ -38,6 +39,17 @@ def test_a_statement_is_rows_and_frames(trips):
     assert rows.arrow().column_names == ["carrier", "n", "worst"]
     assert "2 rows" in repr(rows)
     assert "<table" in rows._repr_html_()
+
+
+def test_the_card_shows_the_mirror_once_it_is_there(trips):
+    trips.sql("select 1 as one")  # it is there from now on
+    (columnar,) = trips.status().followers
+    assert (columnar.name, columnar.documents, columnar.failure) == (
+        "columnar",
+        3,
+        None,
+    )
+    assert "columnar index: 3 documents" in repr(Card(trips))
 
 
 def test_parameters_in_order_or_by_name(trips):

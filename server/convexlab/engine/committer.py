@@ -143,6 +143,7 @@ class Committer:
             modules_ts=self._modules_ts,
             layers=layers,
             cache=self._cache,
+            durable_ts=self.durable_ts,
         )
 
     def begin(

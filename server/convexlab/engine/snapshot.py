@@ -75,9 +75,18 @@ class Snapshot:
         modules_ts: the newest change of modules in it.
         layers: what differs from the base, older first.
         cache: of the base, if its owner keeps one.
+        durable_ts: of the newest commit in it that others can see; None: that is `ts`.
     """
 
-    __slots__ = ("base", "cache", "catalog_ts", "layers", "modules_ts", "ts")
+    __slots__ = (
+        "base",
+        "cache",
+        "catalog_ts",
+        "durable_ts",
+        "layers",
+        "modules_ts",
+        "ts",
+    )
 
     def __init__(
         self,
@@ -88,6 +97,7 @@ class Snapshot:
         modules_ts: Timestamp,
         layers: Sequence[Overlay] = (),
         cache: RevisionCache | None = None,
+        durable_ts: Timestamp | None = None,
     ) -> None:
         self.base = base
         self.cache = cache
@@ -95,6 +105,12 @@ class Snapshot:
         self.catalog_ts = catalog_ts
         self.modules_ts = modules_ts
         self.layers = tuple(layers)
+        self.durable_ts = ts if durable_ts is None else durable_ts
+
+    @property
+    def undurable(self) -> Sequence[Overlay]:
+        """What was accepted after `durable_ts`: nobody else can see it yet."""
+        return self.layers if self.durable_ts < self.ts else ()
 
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A document's revision."""

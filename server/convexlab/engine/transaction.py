@@ -84,6 +84,7 @@ from convexlab.engine.write_set import (
     INDEX_SLOT_BITS,
     DocumentWrite,
     Revision,
+    by_id_index,
     table_of_index,
 )
 from convexlab.errors import (
@@ -376,6 +377,19 @@ class Transaction:
             if keys is not None and internal_id in keys.entries:
                 return keys.entries[internal_id]
         return self.snapshot.get(table, internal_id)
+
+    def unsettled(self, table: TableInfo) -> dict[bytes, Revision | None]:
+        """What became of documents after `snapshot.durable_ts`, own writes included.
+
+        By internal id; None: there is no such document any more. Laid over what a
+        derived index says as of `durable_ts` it gives what the transaction sees.
+        """
+        found: dict[bytes, Revision | None] = {}
+        for overlay in (*self.snapshot.undurable, *self._overlays):
+            keys = overlay.maps.get(by_id_index(table.number))
+            if keys is not None:
+                found.update(keys.entries)
+        return found
 
     def rows(
         self, index_id: int, interval: Interval, *, reverse: bool = False

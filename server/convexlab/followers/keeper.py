@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
 from convexlab.errors import NotFound
@@ -47,6 +47,20 @@ class DerivedIndexes(Protocol):
             OutOfRetention: it no longer knows.
             ConvexlabError: what the follower says to the request.
         """
+
+
+class NoIndexes:
+    """`DerivedIndexes` where none are kept."""
+
+    def ask(
+        self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
+    ) -> bytes:
+        """Refuse."""
+        del request, at, patience_seconds
+        raise NotFound(f"There is no {name} index here.")
+
+
+NO_INDEXES: Final = NoIndexes()
 
 
 class IndexKeeper:
@@ -127,6 +141,8 @@ class PlainKeeper:
         self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
     ) -> bytes:
         """See `DerivedIndexes.ask`."""
+        if name not in self._openers:
+            raise NotFound(f"There is no {name} index.")
         if name not in self._kept:
             self._kept[name] = Following(self._store, self._openers[name]())
         following = self._kept[name]

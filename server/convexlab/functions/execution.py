@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from convexlab import knobs
+from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.scheduled import UNSCHEDULED
 
 if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
+    from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.determinism import Run
     from convexlab.functions.file_addresses import FileAddresses
@@ -50,18 +53,22 @@ class Execution:
         scheduling: which scheduled function it runs, or runs for.
         current: the function whose handler runs; *set by* each call, nested or not.
         request: that it comes from (`requested`).
+        derived: the indexes that follow the log; see `ask`.
+        patience_seconds: how long it may wait for one of them to catch up.
     """
 
     __slots__ = (
         "clock",
         "current",
         "depth",
+        "derived",
         "entered",
         "identity",
         "identity_read",
         "incoming",
         "modules",
         "outgoing",
+        "patience_seconds",
         "request",
         "run",
         "scheduling",
@@ -81,6 +88,7 @@ class Execution:
         secret: bytes = b"",
         scheduling: Scheduling = UNSCHEDULED,
         request: bytes = b"",
+        derived: DerivedIndexes = NO_INDEXES,
     ) -> None:
         self.modules = modules
         self.tx = tx
@@ -95,6 +103,13 @@ class Execution:
         self.secret = secret
         self.scheduling = scheduling
         self.request = request
+        self.derived = derived
+        # All others wait for a mutation, and nobody for a query.
+        self.patience_seconds = (
+            knobs.FOLLOWER_MUTATION_SECONDS
+            if tx.is_writable
+            else knobs.FOLLOWER_QUERY_SECONDS
+        )
         self.current: FunctionDefinition[..., Any] | None = None
 
     def at_its_beginning(self) -> Execution:
@@ -108,14 +123,37 @@ class Execution:
             secret=self.secret,
             scheduling=self.scheduling,
             request=self.request,
+            derived=self.derived,
         )
         made.depth, made.entered = self.depth, self.entered
+        made.patience_seconds = self.patience_seconds
         return made
 
     @property
     def addresses(self) -> FileAddresses:
         """Where files are served."""
         return addresses_of(self.secret)
+
+    def ask(self, follower: str, request: bytes) -> bytes:
+        """What a derived index says to a request: for code between `leave` and `enter`.
+
+        It is as of `tx.snapshot.durable_ts`: what came later, own writes and those of
+        the group that gathers, is the asker's to lay over (`tx.unsettled`).
+
+        Args:
+            follower: its name.
+            request: in its own words.
+
+        Raises:
+            FollowerBehind: it has not caught up in `patience_seconds`.
+            OutOfRetention: it does not reach back so far.
+        """
+        return self.derived.ask(
+            follower,
+            request,
+            at=self.tx.snapshot.durable_ts,
+            patience_seconds=self.patience_seconds,
+        )
 
     def enter(self) -> None:
         """User code has the floor."""

@@ -27,6 +27,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import CallerError, ConvexlabError, NotAllowed
+from convexlab.followers.keeper import PlainKeeper
 from convexlab.functions import (
     action_scheduler,
     action_storage,
@@ -50,6 +51,7 @@ from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.in_process_http import fetch
+from convexlab.functions.in_process_past import Past
 from convexlab.functions.modules import (
     ModuleSet,
     ModuleSource,
@@ -62,6 +64,7 @@ from convexlab.functions.processes.failures import (
     failure_of,
     raised_from,
 )
+from convexlab.functions.processes.index_keeper import followers_of
 from convexlab.functions.processes.messages import (
     AbortPush,
     BeginPush,
@@ -76,7 +79,7 @@ from convexlab.functions.scheduled import UNSCHEDULED, Ended, Scheduling
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convexlab.engine.transaction import Transaction
+    from convexlab.engine.transaction import FinishedTransaction, Transaction
     from convexlab.functions.definition import Kind
     from convexlab.functions.http_run import HttpAsked
     from convexlab.functions.identity import Identity
@@ -85,6 +88,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NAME: Final = "test"
 _CALL_NS: Final = 1_000_000
 _CURSOR_SECRET: Final = b"the cursors of a test"
 
@@ -100,11 +104,14 @@ class InProcess:
     def __init__(self, now_ns: int, seed: int) -> None:
         self.now_ns = now_ns
         self._chance = random.Random(seed)  # noqa: S311 - the same in every run
+        persistence = MemoryPersistence()
         self._committer = Committer(
-            MemoryPersistence(),
+            persistence,
             now_ns=lambda: self.now_ns,
             random_bytes=self._chance.randbytes,
         )
+        self.past = Past(persistence, _NAME)
+        self._derived = PlainKeeper(persistence, followers_of(None))
         self._pushes = SchemaPush(self._committer, splay=cron_runs.no_splay)
         self._modules = ModuleSet([])
         self._files = MemoryFiles()
@@ -128,12 +135,32 @@ class InProcess:
             ConvexlabError: as `db` raises it.
         """
         outcome = self._outcome(kind, path, to_stored(values), identity)
-        _show(path, outcome)
-        failure = failure_of(outcome)
-        if failure is not None:
-            raise raised_from(failure)
-        assert outcome.value is not None, "a call has a value or an error"
-        return from_stored(outcome.value)
+        return from_stored(_value_of(path, outcome))
+
+    def query_at(
+        self,
+        ts: int,
+        path: str,
+        values: dict[str, Any],
+        identity: Identity | None,
+    ) -> Any:
+        """What a query says as of a timestamp, by the code of then.
+
+        Raises:
+            OutOfRetention: it is no longer kept, or has not come yet.
+        """
+        self.now_ns += _CALL_NS
+        with self._lock, self.past.at(ts, now_ns=self.now_ns) as (modules, tx):
+            outcome = self._run(
+                modules,
+                path,
+                to_stored(values),
+                tx,
+                kind="query",
+                identity=identity,
+                request=self._requested(),
+            )
+            return from_stored(_value_of(path, outcome))
 
     def _outcome(
         self,
@@ -191,6 +218,7 @@ class InProcess:
             stored=True,
             scheduling=scheduling,
             request=request,
+            derived=self._derived,
         )
 
     def _requested(self, entry: str = "") -> bytes:
@@ -213,6 +241,7 @@ class InProcess:
             identity=identity,
             secret=_CURSOR_SECRET,
             request=self._requested(),
+            derived=self._derived,
         )
         try:
             with determinism.inside(run):
@@ -276,8 +305,14 @@ class InProcess:
         return self._committer.begin(writable=writable)
 
     def _commit(self, tx: Transaction) -> None:
-        self._committer.accept(tx.finish())
+        self._accept(tx.finish())
+
+    def _accept(self, finished: FinishedTransaction) -> None:
+        self._committer.accept(finished)
         self._committer.settle_all()
+        # N.B. a commit that inserted much comes after the creation times that it gave
+        # out, and whoever looks back to now is to see it.
+        self.now_ns = max(self.now_ns, self._committer.ts)
 
     # -- actions --------------------------------------------------------------------
 
@@ -345,12 +380,7 @@ class InProcess:
         if kind not in ("query", "mutation", "action"):
             raise NotAllowed(f"`{kind}` is not there in a test's own deployment.")
         outcome = self._outcome(kind, path, body, identity, parent, request=request)
-        _show(path, outcome)
-        failure = failure_of(outcome)
-        if failure is not None:
-            raise raised_from(failure)
-        assert outcome.value is not None, "a call has a value or an error"
-        return outcome.value
+        return _value_of(path, outcome)
 
     @property
     def _of_files(self) -> dict[str, Callable[[bytes], bytes]]:
@@ -432,8 +462,7 @@ class InProcess:
                     request=self._requested(due.entry),
                 ),
             )
-            self._committer.accept(played.finished)
-            self._committer.settle_all()
+            self._accept(played.finished)
         self._conclude(due, played)
 
     def _conclude(self, due: Due, played: Played) -> None:
@@ -485,7 +514,7 @@ class InProcess:
         finally:
             backfill.work_all(self._committer)
         self._modules = analysis.modules
-        self._modules.deployment = "test"
+        self._modules.deployment = _NAME
 
     def _fill(self) -> None:
         """Build the new indexes.
@@ -509,6 +538,15 @@ async def _run_async(
 
     watch_tasks(asyncio.get_running_loop())
     return await run_async(prepared, ask)
+
+
+def _value_of(path: str, outcome: Outcome) -> bytes:
+    _show(path, outcome)
+    failure = failure_of(outcome)
+    if failure is not None:
+        raise raised_from(failure)
+    assert outcome.value is not None, "a call has a value or an error"
+    return outcome.value
 
 
 def _show(path: str, outcome: Outcome) -> None:

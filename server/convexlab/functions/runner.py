@@ -18,7 +18,14 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.documents.one_pass import text_as_it_stands
 from convexlab.documents.value import normalize, size_of
-from convexlab.errors import CallerError, ConvexError, InvalidArguments, NotFound
+from convexlab.errors import (
+    CallerError,
+    ConvexError,
+    InvalidArguments,
+    NotFound,
+    RetryError,
+)
+from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import determinism, metrics
 from convexlab.functions.context import (
     MutationCtx,
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from convexlab.documents.validator import TableNumbers
     from convexlab.documents.value import Value
     from convexlab.engine.transaction import Transaction
+    from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.execution import UserClock
     from convexlab.functions.identity import Identity
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from convexlab.functions.scheduled import Scheduling
 
 _NO_CLOCK: Final = NoClock()
+# Errors of ours that keep their code; an error of the system is none.
+_TYPED: Final = (CallerError, RetryError)
 _decode_journal: Final = msgspec.json.Decoder(list[str]).decode
 
 
@@ -100,6 +110,7 @@ def run(
     stored: bool = False,
     scheduling: Scheduling = UNSCHEDULED,
     request: bytes = b"",
+    derived: DerivedIndexes = NO_INDEXES,
 ) -> Outcome:
     """Runs one call in a transaction; raises only when the system is at fault.
 
@@ -119,6 +130,7 @@ def run(
         stored: encode the result as the store does, so that `1` stays `1`.
         scheduling: which scheduled function it runs, or runs for.
         request: that it comes from (`requested`).
+        derived: the indexes that follow the log.
     """
     outcome = Outcome()
     run_ = determinism.Run(f"a {kind}", now_ms=now_ms, seed=seed)
@@ -131,6 +143,7 @@ def run(
         secret=secret,
         scheduling=scheduling,
         request=request,
+        derived=derived,
     )
     tx.read_set.record(*module_presence(path))
     try:
@@ -274,7 +287,7 @@ def refused(error: CallerError) -> FunctionError:
 
 def failed(error: BaseException, modules: ModuleSet) -> FunctionError:
     """An error of user code, with the user's own frames."""
-    code = error.code if isinstance(error, CallerError) else "FunctionFailed"
+    code = error.code if isinstance(error, _TYPED) else "FunctionFailed"
     if isinstance(error, ConvexError):
         return _application_error(error, modules)
     if isinstance(error, InvalidArguments) and not user_frames(error, modules):

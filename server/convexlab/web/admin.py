@@ -1,7 +1,8 @@
 """The owner's endpoints: deploy, look, import, let origins in.
 
     POST /api/convexlab/push      modules in, what they define out, or what is wrong
-    GET  /api/convexlab/status    tables, modules and where they came from, processes
+    GET  /api/convexlab/status    tables, modules and where they came from, processes,
+                                  derived indexes
     GET  /api/convexlab/module    one module's source
     GET  /api/convexlab/spec      functions and schema, as generated types need them
     GET  /api/convexlab/history   one document's revisions
@@ -143,6 +144,7 @@ class Admin:
                 "tables": deployed.tables,
                 "modules": modules,
                 "processes": self._supervisor.processes(),
+                "followers": await self._supervisor.keeping.status(),
             }
         )
 

@@ -10,12 +10,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from tests.followers.mirrors import Mirror
 
+from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
+from convexlab.followers.columnar.sql import SqlRequest
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.functions.processes.index_keeper import converse
 from convexlab.functions.processes.keeper_link import KeeperLink, keeper_address
@@ -77,6 +80,26 @@ async def test_impatience_is_told_and_the_late_answer_is_not_taken_for_anothers(
         )
     with pytest.raises(NotFound, match="second"):
         await asyncio.to_thread(ask, link, "second")
+
+
+async def test_the_status_says_how_far_behind_each_index_is(
+    keeping: Keeping, tmp_path: Path
+):
+    request = b"sql\n" + msgspec.msgpack.encode(SqlRequest("select 1 as one"))
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    tx = committer.begin()
+    tx.insert("notes", {})
+    committer.accept(tx.finish())
+    committer.settle_all()
+    await keeping.ask("columnar", request, at=committer.ts, patience_seconds=60)
+    (columnar,) = await keeping.status()
+    assert (columnar["name"], columnar["failure"]) == ("columnar", None)
+    assert columnar["watermark"] == committer.ts
+    keeping.advance(committer.ts + 2_500_000_000)
+    (columnar,) = await keeping.status()
+    assert columnar["lagSeconds"] == 2.5
+    store.close()
 
 
 # -- a conversation, without a process -------------------------------------------------

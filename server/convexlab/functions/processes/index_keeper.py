@@ -50,9 +50,13 @@ if TYPE_CHECKING:
     from convexlab.followers.follower import Follower
 
 
-def followers_of(folder: Path) -> Mapping[str, Callable[[], Follower]]:
-    """How each follower of a deployment's folder is opened."""
-    return {"columnar": lambda: Mirror(folder / FILE, {"sql": answer_sql})}
+def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
+    """How each follower of a deployment is opened.
+
+    Args:
+        folder: the deployment's; None: its indexes are in memory.
+    """
+    return {"columnar": lambda: Mirror(folder and folder / FILE, {"sql": answer_sql})}
 
 
 def main() -> None:

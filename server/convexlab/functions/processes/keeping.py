@@ -9,6 +9,7 @@ watches again.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import subprocess
@@ -60,6 +61,8 @@ class Keeping:
         self._channel: AsyncChannel[FromProcess, ToProcess] | None = None
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._starting: asyncio.Task[None] | None = None
+        self._newest = 0
+        self._numbers = itertools.count(1)
         self._started = 0.0
 
     def open(self) -> None:
@@ -74,19 +77,25 @@ class Keeping:
 
     def advance(self, ts: int) -> None:
         """There are commits up to `ts`."""
+        self._newest = ts
         if self._channel is not None:
             self._channel.send(Advance(ts))
 
     async def status(self) -> list[dict[str, object]]:
-        """How each follower stands; empty while none was asked for."""
+        """How each follower stands, and how far behind; empty while none was asked for."""
         if self._channel is None:
             return []
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        number = len(self._asked) + 1
+        number = next(self._numbers)
         self._asked[number] = future
         self._channel.send(AskStatus(number))
         found: list[dict[str, object]] = msgspec.json.decode(await future)
-        return found
+        return [each | {"lagSeconds": self._lag_seconds(each)} for each in found]
+
+    def _lag_seconds(self, status: dict[str, object]) -> float:
+        watermark = status["watermark"]
+        assert isinstance(watermark, int), watermark
+        return max(0, self._newest - watermark) / 1e9 if watermark else 0.0
 
     async def ask(
         self, name: str, request: bytes, *, at: int, patience_seconds: float

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convexlab.engine.committer import Committer
     from convexlab.engine.transaction import FinishedTransaction, Transaction
     from convexlab.engine.write_set import DocumentWrite
+    from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.modules import ModuleSet
     from convexlab.functions.processes.deployed import Deployed
     from convexlab.functions.processes.messages import Failure, RunMutation
@@ -55,6 +56,7 @@ class Mutations:
         deployed: the code.
         clock: measures users' time.
         secret: what cursors are sealed with.
+        derived: the indexes that follow the log.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Mutations:
         clock: FlightRecorder,
         *,
         secret: bytes,
+        derived: DerivedIndexes,
     ) -> None:
         self.pending = Pending(committer)
         self._committer = committer
@@ -72,6 +75,7 @@ class Mutations:
         self._deployed = deployed
         self._clock = clock
         self._secret = secret
+        self._derived = derived
 
     def run(self, call: RunMutation) -> Done:
         """Run one call to its end."""
@@ -133,6 +137,7 @@ class Mutations:
             stored=call.stored,
             scheduling=self._scheduling(call),
             request=call.request,
+            derived=self._derived,
         )
 
     def _scheduling(self, call: RunMutation) -> Scheduling:

@@ -26,6 +26,7 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
+from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import system_queries
 from convexlab.functions.auth_config import auth_providers
 from convexlab.functions.modules import function_specs, plain_actions, routes_of
@@ -36,6 +37,7 @@ from convexlab.functions.processes.deployed import (
     read_sources,
 )
 from convexlab.functions.processes.failures import failure_from, failure_of
+from convexlab.functions.processes.keeper_link import KeeperLink
 from convexlab.functions.processes.messages import (
     Answer,
     Become,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         PersistenceSnapshot,
     )
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.recorder import FlightRecorder
 
@@ -77,12 +80,16 @@ def run(
     with store.snapshot() as base:
         channel.send([Ready(base.meta.last_ts)])
     name = Path(role.folder).name
-    reader = Reader(channel, recorder, store, secret=role.secret, name=name)
+    link = KeeperLink(Path(role.folder))
+    reader = Reader(
+        channel, recorder, store, secret=role.secret, name=name, derived=link
+    )
     batch: list[ToProcess] | None = first
     while batch is not None:
         if not reader.run_batch(batch):
             break
         batch = channel.receive(wait=True)
+    link.close()
     store.close()
 
 
@@ -95,6 +102,7 @@ class Reader:
         store: opened for reading.
         secret: what cursors are sealed with.
         name: the deployment's.
+        derived: the indexes that follow the log.
     """
 
     def __init__(
@@ -105,11 +113,13 @@ class Reader:
         *,
         secret: bytes,
         name: str = "",
+        derived: DerivedIndexes = NO_INDEXES,
     ) -> None:
         self._channel = channel
         self._recorder = recorder
         self._store = store
         self._secret = secret
+        self._derived = derived
         self._random_bytes = RandomPool(os.urandom)
         self._deployed = Deployed(name)
         # Of this batch: what the store showed, and what is read of it.
@@ -181,6 +191,7 @@ class Reader:
             clock=self._recorder,
             secret=self._secret,
             stored=call.stored,
+            derived=self._derived,
         )
         return QueryDone(
             number=call.number,

@@ -35,11 +35,13 @@ from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, OutOfRetention, Unavailable
+from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions.processes import altering, importing, schema_push
 from convexlab.functions.processes.deployed import Deployed
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.flusher import Flusher
 from convexlab.functions.processes.inbox import Inbox, is_due
+from convexlab.functions.processes.keeper_link import KeeperLink
 from convexlab.functions.processes.messages import (
     AlterTables,
     Answer,
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convexlab.engine.transaction import Transaction
+    from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.flusher import Outgoing
     from convexlab.functions.processes.mutations import Done
@@ -95,12 +98,16 @@ def run(
     sys.setswitchinterval(knobs.WRITER_SWITCH_SECONDS)
     persistence = SqlitePersistence(Path(role.folder))
     name = Path(role.folder).name
-    writer = Writer(channel, recorder, persistence, secret=role.secret, name=name)
+    link = KeeperLink(Path(role.folder))
+    writer = Writer(
+        channel, recorder, persistence, secret=role.secret, name=name, derived=link
+    )
     writer.inbox.extend(first)
     channel.send([Ready(writer.committer.durable_ts)])
     try:
         writer.loop()
     finally:
+        link.close()
         persistence.close()
 
 
@@ -132,6 +139,7 @@ class Writer:
         persistence: the store, held.
         secret: what cursors are sealed with.
         name: the deployment's.
+        derived: the indexes that follow the log.
         retention: what is kept, and for how long.
         fault: called with the name of each point where a crash would matter.
     """
@@ -144,6 +152,7 @@ class Writer:
         *,
         secret: bytes,
         name: str = "",
+        derived: DerivedIndexes = NO_INDEXES,
         retention: Retention | None = None,
         fault: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -156,7 +165,12 @@ class Writer:
             self.committer, channel, gave_up=self._group_was_given_up, fault=fault
         )
         self._mutations = Mutations(
-            self.committer, self._begin, self._deployed, recorder, secret=secret
+            self.committer,
+            self._begin,
+            self._deployed,
+            recorder,
+            secret=secret,
+            derived=derived,
         )
         self._importing = importing.Importing(self.committer)
         self._pushes = schema_push.SchemaPush(self.committer)
