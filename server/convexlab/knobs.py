@@ -163,6 +163,8 @@ CLAIM_SECONDS: Final = 24 * 3600.0
 MAX_CLAIMS: Final = 50_000
 # How far a client may push our clock with a timestamp that it claims to have seen.
 MAX_CLOCK_RAISE_SECONDS: Final = 300.0
+# No client's clock stands beyond this, in milliseconds: JavaScript's dates end here.
+MAX_CLIENT_MS: Final = 8.64e15
 # Sessions served in one go, before the loop looks at its sockets again.
 SESSIONS_PER_STEP: Final = 100
 

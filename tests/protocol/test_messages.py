@@ -95,6 +95,33 @@ def test_a_lone_surrogate_is_left_for_whoever_reads_the_arguments():
     assert isinstance(modify, ModifyQuerySet)
 
 
+def test_a_lone_surrogate_elsewhere_names_nothing():
+    mutation = decode('{"type":"Mutation","requestId":1,"udfPath":"\\ud800"}')
+    assert isinstance(mutation, Mutation)
+    assert function_path(mutation.udf_path) is None
+    shown = decode(
+        '{"type":"Authenticate","baseVersion":0,"tokenType":"User","value":"\\ud800",'
+        '"impersonating":{"name":"\\udfff"}}'
+    )
+    assert shown == Authenticate(0, "User", "?", {"name": "?"})
+
+
+@pytest.mark.parametrize(
+    "args", ['{"a":"\\ud800"}', '"\\ud800"', "[" * 3000 + '"\\ud800"' + "]" * 3000]
+)
+def test_a_lone_surrogate_excuses_nothing_else(args):
+    with pytest.raises(RemoteProtocolError):
+        decode(f'{{"type":"Mutation","requestId":1,"udfPath":"m","args":{args}}}')
+
+
+@pytest.mark.parametrize("count", ["-1", "4294967296", "1.0", "1e3", "9" * 5000, '"1"'])
+def test_what_clients_count_in_has_32_bits(count):
+    with pytest.raises(RemoteProtocolError):
+        decode(f'{{"type":"Mutation","requestId":{count},"udfPath":"m"}}')
+    with pytest.raises(RemoteProtocolError):
+        decode(f'{{"type":"ModifyQuerySet","baseVersion":0,"newVersion":{count}}}')
+
+
 def test_functions_take_one_object():
     assert arguments([]) == b"{}"
     with pytest.raises(RemoteProtocolError, match="one arguments object"):

@@ -186,7 +186,8 @@ def test_actions_start_at_once_and_have_a_bound(session):
         (work,) = receive(session, "Action", requestId=request, udfPath="m:f")
         assert isinstance(work, Start)
     assert (
-        only_close(receive(session, "Action", requestId=-1, udfPath="m:f")).code == 1013
+        only_close(receive(session, "Action", requestId=9999, udfPath="m:f")).code
+        == 1013
     )
 
 
@@ -255,6 +256,13 @@ def test_the_clocks_go_with_what_confirms_an_identity(session):
     assert "serverTs" not in land(session, 1_000)
     session.authenticated(Caller())
     assert land(session, 1_000)["clientClockSkew"] == 40
+
+
+@pytest.mark.parametrize("clock", [1e308, -1e300, 9e15])
+def test_a_clock_that_no_client_can_have_is_not_told_of(session, clock):
+    receive(session, "Connect", clientTs=clock)
+    modify(session, 0, 1)
+    assert "clientClockSkew" not in land(session, 1_000)
 
 
 def test_pythons_client_has_no_clock(session):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from urllib.parse import urlsplit
+
 import aiohttp
 import pytest
 from tests.web.conftest import ADMIN_KEY, FRIEND, SECRET
@@ -179,6 +182,28 @@ async def test_a_broken_route_is_our_fault_and_logged(served, http, caplog):
         assert response.status == 500
         assert (await response.json())["code"] == "InternalServerError"
     assert "oh" in caplog.text
+
+
+async def test_what_is_no_http_is_answered_so_and_not_logged(served, caplog):
+    address = urlsplit(served.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"GET / HTTP/9.9\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+    writer.close()
+    await writer.wait_closed()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", ["Origin", "User-Agent", "Authorization"])
+async def test_bytes_that_are_no_text_name_nobody(served, caplog, name):
+    address = urlsplit(served.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"POST /api/query_ts HTTP/1.1\r\nHost: x\r\n{name}: Bearer "
+    writer.write(head.encode() + b"\xe9\xff\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+    assert caplog.records == []
 
 
 async def test_a_taken_port_says_so(served):

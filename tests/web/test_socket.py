@@ -55,6 +55,19 @@ async def test_two_unsent_transitions_are_the_most():
     socket.gone()
 
 
+async def test_nothing_follows_a_close_frame():
+    transport = Transport()
+    socket = Socket(Gateway(tiny()), transport)
+    socket.close(1011, "InternalServerError")
+    closed = (1, 8, (1011).to_bytes(2) + b"InternalServerError")
+    socket.send(b"a", is_transition=True)
+    socket.pong(b"x")
+    socket.beat(asyncio.get_running_loop().time() + 1)
+    socket.close(1000, "")
+    assert list(parse(transport.data)) == [closed]
+    socket.gone()
+
+
 async def test_a_relieved_socket_takes_part_again():
     backend = tiny()
     gateway = Gateway(backend, round_seconds=0)

@@ -17,14 +17,17 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from convexlab.errors import RemoteProtocolError
 
 _EMPTY_OBJECT: Final = b"{}"
+
+# What clients count in: versions, queries and requests.
+Count = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 
 
 class Message(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag=str):
@@ -38,7 +41,7 @@ class Connect(Message, frozen=True, tag="Connect"):
     """The first message, if it comes at all; never answered."""
 
     session_id: str | None = None
-    connection_count: int = 0
+    connection_count: Count = 0
     last_close_reason: str | None = None
     max_observed_timestamp: str | None = None
     client_ts: float | None = None
@@ -47,7 +50,7 @@ class Connect(Message, frozen=True, tag="Connect"):
 class Authenticate(Message, frozen=True, tag="Authenticate"):
     """Who is asking from here on."""
 
-    base_version: int
+    base_version: Count
     token_type: str
     value: str = ""
     impersonating: dict[str, Any] | None = None
@@ -57,7 +60,7 @@ class Authenticate(Message, frozen=True, tag="Authenticate"):
 class Add(Message, frozen=True, tag="Add"):
     """A query that the client follows from now on."""
 
-    query_id: int
+    query_id: Count
     udf_path: str
     args: list[Raw] = []
     journal: str | None = None
@@ -67,21 +70,21 @@ class Add(Message, frozen=True, tag="Add"):
 class Remove(Message, frozen=True, tag="Remove"):
     """A query that the client follows no more."""
 
-    query_id: int
+    query_id: Count
 
 
 class ModifyQuerySet(Message, frozen=True, tag="ModifyQuerySet"):
     """From one query set to the next."""
 
-    base_version: int
-    new_version: int
+    base_version: Count
+    new_version: Count
     modifications: list[Add | Remove] = []
 
 
 class Mutation(Message, frozen=True, tag="Mutation"):
     """Run a mutation, after those sent before it."""
 
-    request_id: int
+    request_id: Count
     udf_path: str
     args: list[Raw] = []
     component_path: str | None = None
@@ -90,7 +93,7 @@ class Mutation(Message, frozen=True, tag="Mutation"):
 class Action(Message, frozen=True, tag="Action"):
     """Run an action, beside all else."""
 
-    request_id: int
+    request_id: Count
     udf_path: str
     args: list[Raw] = []
     component_path: str | None = None
@@ -242,22 +245,31 @@ def decode(text: str | bytes) -> ClientMessage:
 def _decode_with_bad_strings(
     text: str | bytes, error: msgspec.DecodeError
 ) -> ClientMessage:
-    """Read a message whose arguments have lone surrogates.
+    """Read a message that has lone surrogates.
 
-    They are the function's to refuse, not a reason to close: the arguments go on as
-    text, and whoever decodes them says what is wrong.
+    In arguments they are the function's to refuse, not a reason to close: those go on
+    as text, and whoever decodes them says what is wrong. Elsewhere they become what
+    names nothing, and nobody has to write them again.
     """
     try:
         message = json.loads(text)
-        for holder in [message, *message.get("modifications", ())]:
-            if "args" in holder:
-                holder["args"] = [
-                    Raw(json.dumps(arg).encode()) for arg in holder["args"]
-                ]
+        holders = [message, *message.get("modifications", ())]
+        args = [holder.pop("args", []) for holder in holders]
+        plain = json.dumps(message, ensure_ascii=False, allow_nan=False)
+        message = json.loads(plain.encode(errors="replace"))
+        holders = [message, *message.get("modifications", ())]
+        for holder, given in zip(holders, args, strict=True):
+            holder["args"] = [Raw(json.dumps(arg).encode()) for arg in _listed(given)]
         converted: ClientMessage = msgspec.convert(message, ClientMessage)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise RemoteProtocolError(str(error)) from None
     return converted
+
+
+def _listed(args: Any) -> list[Any]:
+    if not isinstance(args, list):
+        raise TypeError(f"args is a list, not {args!r:.100}")
+    return args
 
 
 def arguments(args: list[Raw]) -> bytes:

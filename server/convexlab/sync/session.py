@@ -230,7 +230,7 @@ class ClientSession:
     def _connect(self, message: Connect) -> list[Work]:
         if message.session_id is not None:
             self._session_id = _session_id(message.session_id)
-        if message.client_ts:
+        if message.client_ts and abs(message.client_ts) < knobs.MAX_CLIENT_MS:
             self._skew_ms = int(message.client_ts) - self._now_ns() // 1_000_000
         works: list[Work] = []
         if message.connection_count > 0:

@@ -31,6 +31,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotAllowed
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from convexlab.web.http_actions import Site
 
 _log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")  # aiohttp's
 
 _SLASHES: Final = re.compile("/{2,}")
 _SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
@@ -307,7 +310,9 @@ async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
     There is one route, so aiohttp's router is left out: it would cost more than most
     answers.
     """
-    server = web.Server(answer, request_factory=_request, access_log=None)
+    server = web.Server(
+        answer, request_factory=_request, access_log=None, logger=_http_log
+    )
     runner = web.ServerRunner(server, shutdown_timeout=knobs.CLOSE_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=knobs.LISTEN_BACKLOG)
@@ -319,6 +324,15 @@ async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
     return runner
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What is no HTTP is answered so; strangers do not fill the log with it."""
+    exception = record.exc_info[1] if record.exc_info else None
+    return not isinstance(exception, HttpProcessingError)
+
+
+_http_log.addFilter(_is_ours)
+
+
 def _request(
     message: RawRequestMessage,
     payload: StreamReader,
@@ -326,6 +340,8 @@ def _request(
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
+    if not all(value.isascii() for _, value in message.raw_headers):
+        message = message._replace(headers=_readable(message.headers))
     return web.BaseRequest(
         message,
         payload,
@@ -335,6 +351,15 @@ def _request(
         task.get_loop(),
         client_max_size=knobs.MAX_BODY_BYTES,
     )
+
+
+def _readable(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
+    """Headers without bytes that are no UTF-8: nothing could write those again."""
+    clean = (
+        (name, value.encode(errors="surrogateescape").decode(errors="replace"))
+        for name, value in headers.items()
+    )
+    return CIMultiDictProxy(CIMultiDict(clean))
 
 
 def _refused(status: int, code: str, message: str) -> web.Response:

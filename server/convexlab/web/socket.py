@@ -2,8 +2,8 @@
 
 What a session says is written to the transport as finished frames: a server's frame
 is a few bytes of header before the text, and going through a writer coroutine for
-each of a thousand sessions would cost more than the text does. aiohttp reads, and
-answers the handshake. Clients' offer to compress is declined unless the deployment
+each of a thousand sessions would cost more than the text does. aiohttp reads,
+answers the handshake, and says when the connection is to be closed. Clients' offer to compress is declined unless the deployment
 was told to take it: small messages grow by it, and large ones hold the loop up.
 
 A slow client must not hold memory: a socket counts its Transitions that the
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PING_MESSAGE: Final = encode(Ping())
+_DONE: Final = 1000
 _ANYBODY: Final = ClientVersion()
 
 
@@ -94,6 +95,7 @@ class Socket:
         self._unsent: deque[int] = deque()  # where each unsent Transition ends
         self._drain: asyncio.TimerHandle | None = None
         self._reaper: asyncio.TimerHandle | None = None
+        self._is_closing = False  # N.B. nothing may follow a close frame
         self._message_at = self._loop.time()
         self._heard_at = self._loop.time()
         self.session: ClientSession | None = None
@@ -113,8 +115,9 @@ class Socket:
 
     def close(self, code: int, reason: str) -> None:
         """See `Outbox.close`; a peer that does not answer it is cut off."""
-        self._write(close_frame(code, reason))
-        if self._reaper is None:
+        if not self._is_closing:
+            self._write(close_frame(code, reason))
+            self._is_closing = True
             self._reaper = self._loop.call_later(
                 knobs.CLOSE_SECONDS, self._transport.abort
             )
@@ -159,7 +162,7 @@ class Socket:
     # -- the transport ------------------------------------------------------------
 
     def _write(self, frames: bytes) -> None:
-        if not self._transport.is_closing():
+        if not self._is_closing and not self._transport.is_closing():
             self._written += len(frames)
             self._transport.write(frames)
 
@@ -180,6 +183,28 @@ class Socket:
             self._check_later(min(2 * seconds, knobs.DRAIN_CHECK_MOST_SECONDS))
         elif self.session is not None:
             self._gateway.relieved(self.session)
+
+
+class _Peer(web.WebSocketResponse):
+    """aiohttp's side of a socket: it reads, and what it would close we close.
+
+    Attributes:
+        socket: writes all frames.
+    """
+
+    socket: Socket | None = None
+
+    async def close(
+        self,
+        *,
+        code: int = _DONE,
+        message: bytes = b"",
+        drain: bool = True,  # noqa: ARG002 - aiohttp's signature
+    ) -> bool:
+        """The peer has closed, or answered our close, or broke RFC 6455."""
+        if self.socket is not None:
+            self.socket.close(code, message.decode())
+        return True
 
 
 class Sockets:
@@ -203,7 +228,7 @@ class Sockets:
         self, request: web.BaseRequest, client: ClientVersion, *, locked: bool = False
     ) -> web.WebSocketResponse:
         """Serve one socket to its end; `locked` ones must show the admin key first."""
-        peer = web.WebSocketResponse(
+        peer = _Peer(
             autoping=False,
             compress=self._options.compress,
             max_msg_size=self._options.max_message_bytes,
@@ -214,6 +239,7 @@ class Sockets:
             return peer
         agreed = int(peer.compress)
         socket = Socket(self._gateway, transport, client, window_bits=agreed)
+        peer.socket = socket
         socket.session = self._gateway.connect(
             socket,
             locked=locked,
