@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NOTEBOOK ?= notebooks/01_quickstart.ipynb
 
-.PHONY: demo install test check lint types unit deps-browser deps-node bench clean
+.PHONY: demo install test check lint types unit deps-browser deps-nginx deps-node bench clean
 
 # -- the main job: everything installed, JupyterLab open on the quickstart ---------
 
@@ -27,7 +27,7 @@ $(VENV)/.lab: pyproject.toml $(FRONT) | $(BIN)/python
 
 # -- the tests: what they need, the linters, all suites -----------------------------
 
-test: $(VENV)/.dev deps-node deps-browser check unit
+test: $(VENV)/.dev deps-node deps-browser deps-nginx check unit
 
 $(VENV)/.dev: pyproject.toml $(FRONT) | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[dev]"
@@ -43,6 +43,13 @@ deps-browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
 	  || echo "Chromium is not here and cannot be installed: browser tests will skip"
+
+# Unpacked and not installed: a Debian package of a web server also starts it.
+deps-nginx: | $(BIN)/python
+	@command -v nginx /usr/sbin/nginx $(VENV)/nginx/usr/sbin/nginx >/dev/null || { cd $(VENV) && command -v apt-get dpkg-deb >/dev/null \
+	  && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; }; } 2>/dev/null \
+	  && dpkg-deb -x nginx_*.deb nginx && rm nginx_*.deb; } \
+	  || echo "nginx is not here and cannot be fetched: tests behind it will skip"
 
 check: lint types
 

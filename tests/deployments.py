@@ -179,6 +179,10 @@ class Deployment:
         """A mutation's value."""
         return value_of(self.call("mutation", path, **args))
 
+    def action(self, path: str, /, **args: Any) -> Any:
+        """An action's value."""
+        return value_of(self.call("action", path, **args))
+
     def try_push(
         self, modules: Mapping[str, str], *, mode: str = "replace_all"
     ) -> dict[str, Any]:

@@ -305,6 +305,17 @@ async def test_x1_jupyters_credentials_stay_with_jupyter(jupyter, upstream):
     assert upstream.seen[0][2]["Convex-Client"] == "npm-1.48.0"
 
 
+async def test_x1_other_tokens_below_the_secret_are_the_deployments(jupyter, upstream):
+    """An upload URL has one."""
+    for token in ("AAABogSt", jupyter.token):
+        path = f"c/{SECRET}/api/storage/upload?token={token}"
+        assert await jupyter.status("POST", path, data=b"x") == 200
+    assert [path.partition("?")[2] for _, path, *_ in upstream.seen] == [
+        "token=AAABogSt",
+        "",
+    ]
+
+
 async def test_the_deployment_hears_for_whom_jupyter_asks(jupyter, upstream):
     await jupyter.log_in()
     agent = {"User-Agent": "a page", "X-Forwarded-For": "192.0.2.1"}

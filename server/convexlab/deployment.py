@@ -83,13 +83,23 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where: kept in `address.json` while the deployment runs."""
+    """Where: kept in `address.json` while the deployment runs.
+
+    Args:
+        url: where it listens.
+        secret: the secret part of the addresses for clients; empty without a gate.
+        admin_key: the deployment's key.
+        pid: of the serving process.
+        site_url: where its HTTP actions are, on this machine.
+        public_url: where clients reach it, if not here: behind a proxy.
+    """
 
     url: str
     secret: str
     admin_key: str
     pid: int
     site_url: str
+    public_url: str = ""
 
 
 class Folder:
@@ -131,12 +141,13 @@ class Folder:
         write_private(file, msgspec.json.encode(keys))
         return keys
 
-    def announce(self, url: str, site_url: str, port: int, *, secret: str) -> None:
-        """Write where the deployment answers."""
+    def keep_port(self, port: int) -> None:
+        """The next run answers there too, if it can."""
         self.keys = msgspec.structs.replace(self.keys, port=port)
         write_private(self.path / "keys.json", msgspec.json.encode(self.keys))
-        key = self.keys.admin_key
-        address = Address(url, secret, key, os.getpid(), site_url)
+
+    def announce(self, address: Address) -> None:
+        """Write where the deployment answers."""
         write_private(self.path / "address.json", msgspec.json.encode(address))
 
     def close(self) -> None:
@@ -172,6 +183,8 @@ class Options:
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
         sockets: how WebSockets are served.
+        public_url: where clients reach it, if that is not where it listens.
+        public_site_url: the same of its HTTP actions.
     """
 
     host: str = "127.0.0.1"
@@ -181,6 +194,8 @@ class Options:
     idle_exit_seconds: float | None = None
     origins: tuple[str, ...] = ()
     sockets: SocketOptions = AS_USUAL
+    public_url: str = ""
+    public_site_url: str = ""
 
 
 class Deployment:
@@ -190,6 +205,11 @@ class Deployment:
         folder: held for as long as it is open.
         options: how it is served.
         spawned: function processes on their way up already.
+
+    Attributes:
+        url: where it listens.
+        site_url: where its HTTP actions are.
+        origin: where clients reach it, the secret path included.
     """
 
     def __init__(
@@ -204,7 +224,8 @@ class Deployment:
         self.asks: Asks
         self.clock: SchedulerClock
         self.addresses: Addresses
-        self.url = self.site_url = ""
+        self.url = self.site_url = self.origin = ""
+        self._is_announced = False
         self._ticking: asyncio.Task[None]
 
     async def open(self) -> None:
@@ -257,9 +278,8 @@ class Deployment:
 
     async def _serve(self, door: Door) -> None:
         """Open the ports, and say where they are."""
-        keys, host = self.folder.keys, _host_in_url(self.options.host)
-        secret = keys.path if self.options.secret_gate else ""
-        gate = f"/c/{secret}" if secret else ""
+        options, host = self.options, _host_in_url(self.options.host)
+        gate = f"/c/{self._secret}" if self._secret else ""
         served = await self._listen(door)
         self._closing.push_async_callback(served.cleanup)
         self._closing.callback(self.gateway.close, 1012, "")
@@ -270,13 +290,43 @@ class Deployment:
         else:
             self._closing.push_async_callback(site.cleanup)
             self.site_url = f"http://{host}:{site.port}{gate}"
-        await self.addresses.answers_at(origin_of(self.url, secret), self.site_url)
-        self.folder.announce(self.url, self.site_url, served.port, secret=secret)
+        await self.addresses.answers_at(
+            options.public_url or self._here, options.public_site_url or self.site_url
+        )
+        self.folder.keep_port(served.port)
+        self._announce()
+
+    @property
+    def _secret(self) -> str:
+        return self.folder.keys.path if self.options.secret_gate else ""
+
+    @property
+    def _here(self) -> str:
+        """The address for clients, if nothing is in between."""
+        return origin_of(self.url, self._secret)
+
+    def _reached_at(self, origin: str) -> None:
+        """Clients reach it here, as its owner says or as it knows itself."""
+        self.origin = origin
+        if self._is_announced:
+            self._announce()
+
+    def _announce(self) -> None:
+        key, public = self.folder.keys.admin_key, self.origin
+        self.folder.announce(
+            Address(
+                self.url,
+                self._secret,
+                key,
+                os.getpid(),
+                self.site_url,
+                "" if public == self._here else public,
+            )
+        )
+        self._is_announced = True
 
     def _add_files(self, door: Door, secret: bytes) -> None:
-        keys, options = self.folder.keys, self.options
-        gate = keys.path if options.secret_gate else ""
-        addresses = FileAddresses(secret, lambda: origin_of(self.url, gate))
+        addresses = FileAddresses(secret, lambda: self.origin)
         files = open_files(self.folder.path, os.environ.get(FILES_VARIABLE))
         Storage(self.gateway, files, addresses).add_to(door)
         StorageAsks(self.gateway, addresses).add_to(self.asks)
@@ -287,7 +337,7 @@ class Deployment:
 
     async def _add_transfers(self, door: Door) -> None:
         system = System(self.gateway)
-        self.addresses = Addresses(system)
+        self.addresses = Addresses(system, self._reached_at)
         self.addresses.add_to(door)
         transfers = Transfers(
             self.gateway,
@@ -397,6 +447,8 @@ def serve(
     idle_exit_seconds: float | None = None,
     origins: tuple[str, ...] = (),
     sockets: SocketOptions = AS_USUAL,
+    public_url: str = "",
+    public_site_url: str = "",
     spawned: list[Spawned] | None = None,
 ) -> int:
     """Serve a deployment until it is stopped.
@@ -410,6 +462,8 @@ def serve(
         idle_exit_seconds: it ends so long after its last client; None: never.
         origins: web origins that are let in without the secret path.
         sockets: how WebSockets are served.
+        public_url: where clients reach it, if that is not where it listens.
+        public_site_url: the same of its HTTP actions.
         spawned: function processes on their way up already.
 
     Returns:
@@ -423,6 +477,8 @@ def serve(
         idle_exit_seconds=idle_exit_seconds,
         origins=origins,
         sockets=sockets,
+        public_url=public_url,
+        public_site_url=public_site_url,
     )
     try:
         held = Folder(folder)

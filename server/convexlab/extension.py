@@ -327,13 +327,13 @@ class SecretRelay(HttpRelay):
 
     head = post = put = patch = delete = options = get  # type: ignore[mutable-override]
 
+    def _may_be_jupyters(self, token: bytes) -> bool:
+        """Others are the deployment's: upload URLs have one, and many web hooks."""
+        return self._is_own_token(token)
+
 
 class SiteRelay(SecretRelay):
     """`<base_url>/convex/c/<secret>/http/…`: HTTP actions, with the path as written."""
-
-    def _may_be_jupyters(self, token: bytes) -> bool:
-        """Others are the function's own: many web hooks have one."""
-        return self._is_own_token(token)
 
     def _target(self, address: Address, path: str) -> URL:  # noqa: ARG002 - it is decoded
         written, mark, query = (self.request.uri or "").partition("?")

@@ -13,6 +13,13 @@ from convexlab.engine.files import FILES_VARIABLE
 from convexlab.functions.processes.spawning import Spawned
 
 
+def _address(_ctx: click.Context, _param: click.Parameter, said: str | None) -> str:
+    """An address without a slash at its end; empty if none was said."""
+    if said and not said.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{said!r} is none, such as https://data.example")
+    return (said or "").rstrip("/")
+
+
 @click.command()
 @click.option(
     "--dir",
@@ -33,6 +40,20 @@ from convexlab.functions.processes.spawning import Spawned
     default=3211,
     show_default=True,
     help="For HTTP actions; 0 takes a free one, as does the default if it is taken.",
+)
+@click.option(
+    "--url",
+    "public_url",
+    metavar="ADDRESS",
+    callback=_address,
+    help="Where clients reach it behind a proxy: addresses of files begin with it.",
+)
+@click.option(
+    "--site-url",
+    "public_site_url",
+    metavar="ADDRESS",
+    callback=_address,
+    help="Where its HTTP actions are behind a proxy.",
 )
 @click.option(
     "--origin",
@@ -73,6 +94,8 @@ def serve(
     host: str,
     port: int,
     site_port: int,
+    public_url: str,
+    public_site_url: str,
     origins: tuple[str, ...],
     compress: bool,
     max_message: int,
@@ -97,6 +120,8 @@ def serve(
             idle_exit_seconds=knobs.IDLE_EXIT_SECONDS if detached else None,
             origins=origins,
             sockets=SocketOptions(compress, max_message << 20),
+            public_url=public_url,
+            public_site_url=public_site_url,
             spawned=spawned,
         )
     finally:

@@ -1,7 +1,7 @@
 """The origin: where clients reach this deployment, as its folder says.
 
 A deployment knows its address only once it listens, after its processes have begun,
-and may have another one the next time. So it is looked up when it is needed: the
+and may have another one the next time; behind a proxy its owner says which. So it is looked up when it is needed: the
 file is read again when it has changed.
 """
 
@@ -23,6 +23,7 @@ NOWHERE: Final = "http://localhost"
 class _Address(msgspec.Struct):
     url: str
     secret: str = ""
+    public_url: str = ""
 
 
 class Origin:
@@ -44,7 +45,8 @@ class Origin:
             version = (state.st_mtime_ns, state.st_ino)
             if version != self._read_at:
                 address = msgspec.json.decode(self._file.read_bytes(), type=_Address)
-                self._known = origin_of(address.url, address.secret)
+                here = origin_of(address.url, address.secret)
+                self._known = address.public_url or here
                 self._read_at = version
         return self._known
 

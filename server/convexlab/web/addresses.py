@@ -4,7 +4,7 @@
     POST /api/v1/update_canonical_url    the owner knows better: behind a proxy
 
 Both take the admin key. What is said is kept in the deployment (`functions/settings`),
-so that functions and command lines are told the same.
+so that functions and command lines are told the same, and files are served from there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from convexlab.functions import settings, system_mutations, system_queries
 from convexlab.web.answers import body_of, json_answer, owners
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convexlab.web.server import Door
     from convexlab.web.system import System
 
@@ -37,10 +39,12 @@ class Addresses:
 
     Args:
         system: keeps them.
+        moved: told where clients reach the deployment, whenever that is said.
     """
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, moved: Callable[[str], None]) -> None:
         self._system = system
+        self._moved = moved
 
     def add_to(self, door: Door) -> None:
         """Answer at the door."""
@@ -51,6 +55,7 @@ class Addresses:
         """The deployment is open, here."""
         here = {settings.CLOUD_URL: cloud, settings.SITE_URL: site}
         await self._system.do(system_mutations.SET, here)
+        await self._tell()
 
     async def get(self, _request: web.BaseRequest) -> web.Response:
         """Say where it is reached."""
@@ -72,4 +77,8 @@ class Addresses:
             )
         name = settings.CANONICAL[_NAMES[asked.request_destination]]
         await self._system.do(system_mutations.SET, {name: url or None})
+        await self._tell()
         return web.Response()
+
+    async def _tell(self) -> None:
+        self._moved(await self._system.ask(system_queries.CLOUD_URL))
