@@ -13,6 +13,7 @@ from convexlab.errors import (
     InvalidArguments,
     NotAuthenticated,
     NotFound,
+    OutOfRetention,
     PushFailed,
     SchemaViolation,
 )
@@ -234,6 +235,46 @@ def test_the_same_seed_gives_the_same_chance():
 
     assert drawn(1) == drawn(1)
     assert drawn(1)[0] != drawn(2)[0]
+
+
+# -- the past --------------------------------------------------------------------
+
+
+def test_what_was_said_at_a_moment_is_said_again(t):
+    t.mutation("tasks:create", text="one")
+    then = t.now
+    t.mutation("tasks:create", text="two")
+    assert t.at(then).query("tasks:list") == ["one"]
+    assert [task["text"] for task in t.at(then).table("tasks")] == ["one"]
+    assert t.at(t.now).query("tasks:list") == ["one", "two"]
+    t.advance(hours=1)
+    t.table("tasks").clear()
+    assert t.at(timedelta()).query("tasks:list") == []
+    assert t.at(timedelta(hours=1)).query("tasks:list") == ["one", "two"]
+    assert t.at(timedelta(days=1)).table("tasks") == []
+
+
+def test_a_documents_revisions_have_their_times(t):
+    task = t.mutation("tasks:create", text="one")
+    t.run(lambda ctx: ctx.db.patch(task, {"text": "two"}))
+    t.run(lambda ctx: ctx.db.delete(task))
+    one, two = t.history("tasks", task)
+    assert [one["document"]["text"], two["document"]["text"]] == ["one", "two"]
+    assert one["from"] < one["to"] == two["from"] < two["to"]
+    assert t.at(one["from"]).query("tasks:list") == ["one"]
+    assert t.at(two["from"]).query("tasks:list") == ["two"]
+    assert t.at(two["to"]).query("tasks:list") == []
+    (current,) = t.history("tasks", t.mutation("tasks:create", text="three"))
+    assert current["to"] is None
+    with pytest.raises(NotFound, match="no table `nope`"):
+        t.history("nope", task)
+
+
+def test_what_is_no_moment_of_the_past_is_refused(t):
+    with pytest.raises(OutOfRetention, match="has not come yet"):
+        t.at(t.now + timedelta(hours=1)).query("tasks:list")
+    with pytest.raises(InvalidArguments, match="time zone"):
+        t.at(datetime(2026, 1, 1))
 
 
 # -- tables --------------------------------------------------------------------

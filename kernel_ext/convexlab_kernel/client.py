@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.moment import ts_of
 from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab.protocol.versions import encode_ts
@@ -30,7 +31,7 @@ from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.failures import Envelope, failed
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
-from convexlab_kernel.past import History, Moment, PastRevisions, history_of, ts_of
+from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
 from convexlab_kernel.sql import run_sql
 from convexlab_kernel.status import Status

@@ -4,21 +4,19 @@
     db.at(live.ts).table("tasks").df()
     db.history("tasks", id)
 
-The functions, the schema and the documents are those of the moment. A moment is a
-time of day with its zone, a timedelta back from now, or a timestamp such as a live
-result's `ts`, which is exact to the commit.
+The functions, the schema and the documents are those of the moment.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored
-from convexlab.errors import InvalidArguments, NotFound
+from convexlab.documents.moment import time_of
+from convexlab.errors import NotFound
 from convexlab_kernel import display
 from convexlab_kernel.results import Documents
 from convexlab_kernel.tables import Rows
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from convexlab_kernel.sql import SqlRows
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_TS = (1 << 63) - 1
 
 
 class Moment:
@@ -132,33 +127,6 @@ def history_of(said: PastRevisions) -> History:
         }
         for one in said.revisions
     )
-
-
-def ts_of(when: Any) -> int:
-    """The timestamp that is meant: of an aware datetime, a timedelta back, or itself."""
-    if isinstance(when, timedelta):
-        return ts_of(datetime.now(UTC) - when)
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            message = (
-                f"{when!r} names no time zone, so it could be several moments: "
-                "add one, for instance .astimezone() for this computer's own."
-            )
-            raise InvalidArguments(message)
-        nanoseconds = (when - EPOCH) // timedelta(microseconds=1) * 1000
-        return min(max(nanoseconds, 0), LAST_TS)
-    if isinstance(when, int) and not isinstance(when, bool) and 0 <= when <= LAST_TS:
-        return when
-    message = (
-        "A moment is an aware datetime, a timedelta back from now, or a live "
-        f"result's .ts, not {when!r}."
-    )
-    raise InvalidArguments(message)
-
-
-def time_of(ts: int) -> datetime:
-    """A timestamp as a UTC time, rounded up, so that `db.at` of it has the change."""
-    return EPOCH + timedelta(microseconds=-(-ts // 1000))
 
 
 def shown(ts: int) -> str:

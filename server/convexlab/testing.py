@@ -18,12 +18,13 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import httpx
 
+from convexlab.documents.moment import time_of, ts_of
 from convexlab.engine import alterations
 from convexlab.errors import (
     InvalidArguments,
@@ -48,7 +49,6 @@ T = TypeVar("T")
 Modules = str | Path | Mapping[str, str]
 
 _SITE: Final = "http://site.test"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def deployment(
@@ -216,12 +216,48 @@ class Deployment:
         """
         self._core.push(_sources(modules))
 
+    # -- the past ------------------------------------------------------------------
+
+    def at(self, when: datetime | timedelta | int) -> Moment:
+        """The deployment as of a moment: `t.at(timedelta(hours=1)).query(…)`.
+
+        The code, the schema and the documents are those of then.
+
+        Args:
+            when: an aware datetime, such as an earlier `t.now`; a timedelta back from
+                `t.now`; or a timestamp in nanoseconds.
+        """
+        return Moment(self._core, ts_of(when, now=self.now), self._identity)
+
+    def history(self, table: str, id: str) -> list[dict[str, Any]]:  # noqa: A002 - its name
+        """The revisions of a document, oldest first: each `from`, `to` and `document`.
+
+        `to` is None for the one that is current.
+
+        Args:
+            table: the document's table.
+            id: the document's id; it may have been deleted.
+
+        Raises:
+            InvalidArguments: the id is of another table.
+            InvalidValue: it is no id.
+            NotFound: there is, and was, no such table.
+        """
+        return [
+            {
+                "from": time_of(period.revision.ts),
+                "to": None if period.to_ts is None else time_of(period.to_ts),
+                "document": period.revision.decode(),
+            }
+            for period in self._core.past.history(table, id)
+        ]
+
     # -- time ----------------------------------------------------------------------
 
     @property
     def now(self) -> datetime:
         """What time it is in the deployment."""
-        return _EPOCH + timedelta(microseconds=self._core.now_ns // 1000)
+        return time_of(self._core.now_ns)
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> None:
         """Turn the clock: `advance(hours=1)`, or `advance(timedelta(…))`.
@@ -247,6 +283,42 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"<convexlab test deployment at {self.now:%Y-%m-%d %H:%M:%S}Z>"
+
+
+class Moment:
+    """A deployment as of a timestamp; it only reads.
+
+    Args:
+        core: its store, code and clock.
+        ts: the timestamp.
+        identity: who is asking.
+    """
+
+    def __init__(self, core: InProcess, ts: int, identity: Identity | None) -> None:
+        self._core = core
+        self._identity = identity
+        self.ts = ts
+
+    def query(
+        self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
+    ) -> Any:
+        """Run a query as of the moment and return its value.
+
+        Raises:
+            NotFound: there was no such function.
+            OutOfRetention: the moment is no longer kept, or has not come yet.
+        """
+        given = () if args is None else (dict(args),)
+        values = call_arguments("t.at(…).query", given, kwargs)
+        path = reference_path(ref)
+        return self._core.query_at(self.ts, path, values, self._identity)
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """A table's documents as of the moment, oldest first."""
+        return self._core.past.documents(name, self.ts, now_ns=self._core.now_ns)
+
+    def __repr__(self) -> str:
+        return f"<a test deployment as of {time_of(self.ts):%Y-%m-%d %H:%M:%S.%f}Z>"
 
 
 class Reference:
@@ -349,12 +421,12 @@ class Table:
 
 def _start_ns(now: datetime | None) -> int:
     if now is None:
-        return time.time_ns()
+        return time.time_ns() // 1000 * 1000
     if now.tzinfo is None:
         raise InvalidArguments(
             f"{now!r} names no time zone: add one, for instance tzinfo=UTC."
         )
-    return (now - _EPOCH) // timedelta(microseconds=1) * 1000
+    return ts_of(now)
 
 
 def _sources(modules: Modules) -> list[ModuleSource]:

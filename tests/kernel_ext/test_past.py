@@ -15,7 +15,6 @@ from convexlab.errors import (
     OutOfRetention,
 )
 from convexlab_kernel.client import Database
-from convexlab_kernel.past import ts_of
 
 TASKS = """from convexlab import mutation, query
 
@@ -164,17 +163,3 @@ def test_an_index_dropped_since_is_refused(db):
     with pytest.raises(OutOfRetention, match="by_text has been removed since"):
         db.at(then).query("find:find", text="a")
     assert [row["text"] for row in db.at(then).table("indexed")] == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    "when", [datetime(2026, 1, 1), "yesterday", 1.5, True, -1, None]
-)
-def test_what_is_no_moment_is_refused(when):
-    with pytest.raises(InvalidArguments):
-        ts_of(when)
-
-
-def test_a_time_of_any_zone_is_its_moment():
-    utc = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-    assert ts_of(utc) == ts_of(utc.astimezone()) == 1767323045_000006_000
-    assert ts_of(7) == 7

@@ -6,6 +6,7 @@ Pure code without I/O, and the words that every other package uses. Read
     encoding      a value as JSON: in the store, on the wire, in exports
     ordering      the order of values, and keys that compare like them
     ids           the strings that name documents
+    moment        how users say when
     rows          documents in files: CSV, JSON
     document      a dict with an id and a creation time; its keys in indexes
     validator     what a value may look like, and what is wrong with one; display shows it

@@ -8,5 +8,5 @@ nested calls share) · filters, ranges, plan, cursors, pages, query
 (`ctx.db.query`) · database (`ctx.db`) · scheduled, scheduler (`ctx.scheduler`) ·
 context (`ctx`) · runner (one call) · schedules, cron_runs, timetable (what is due, and
 its running) · system_mutations · cache (results kept) · processes (where all of it
-runs) · in_process (the same in one process, for tests).
+runs) · in_process, in_process_past (the same in one process, for tests).
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -281,6 +282,7 @@ class InProcess:
         alter(tx)
         self._commit(tx)
         backfill.work_all(self._committer)
+        self._follow_commits()
 
     # -- documents ------------------------------------------------------------------
 
@@ -310,9 +312,11 @@ class InProcess:
     def _accept(self, finished: FinishedTransaction) -> None:
         self._committer.accept(finished)
         self._committer.settle_all()
-        # N.B. a commit that inserted much comes after the creation times that it gave
-        # out, and whoever looks back to now is to see it.
-        self.now_ns = max(self.now_ns, self._committer.ts)
+        self._follow_commits()
+
+    def _follow_commits(self) -> None:
+        """It is never before the newest commit: whoever looks back to now sees it."""
+        self.now_ns = max(self.now_ns, _whole_microseconds(self._committer.ts))
 
     # -- actions --------------------------------------------------------------------
 
@@ -419,7 +423,8 @@ class InProcess:
     def turn_to(self, now_ns: int) -> None:
         """Turn the clock: what comes due on the way is run when its time comes."""
         while (due := self._next()) is not None and due.time_ms * 1e6 <= now_ns:
-            self.now_ns = max(self.now_ns, int(due.time_ms * 1e6))
+            due_ns = _whole_microseconds(math.ceil(due.time_ms * 1e6))
+            self.now_ns = max(self.now_ns, due_ns)
             self._play(due)
         self.now_ns = max(self.now_ns, now_ns)
         self._forget()
@@ -513,6 +518,7 @@ class InProcess:
             raise
         finally:
             backfill.work_all(self._committer)
+            self._follow_commits()
         self._modules = analysis.modules
         self._modules.deployment = _NAME
 
@@ -528,6 +534,11 @@ class InProcess:
                 if answer.failure is not None:
                     raise error_from(answer.failure)
                 return
+
+
+def _whole_microseconds(ns: int) -> int:
+    """Up to the next one: whoever is told the time is told it in these."""
+    return -(-ns // 1000) * 1000
 
 
 async def _run_async(
