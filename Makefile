@@ -46,7 +46,8 @@ deps-browser:
 
 # Unpacked and not installed: a Debian package of a web server also starts it.
 deps-nginx: | $(BIN)/python
-	@command -v nginx /usr/sbin/nginx $(VENV)/nginx/usr/sbin/nginx >/dev/null || { cd $(VENV) && command -v apt-get dpkg-deb >/dev/null \
+	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || [ -x $(VENV)/nginx/usr/sbin/nginx ] \
+	  || { cd $(VENV) && command -v dpkg-deb >/dev/null \
 	  && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; }; } 2>/dev/null \
 	  && dpkg-deb -x nginx_*.deb nginx && rm nginx_*.deb; } \
 	  || echo "nginx is not here and cannot be fetched: tests behind it will skip"
