@@ -348,6 +348,29 @@ FOLLOWER_IDLE_SECONDS: Final = 2.0
 
 # -- actions ----------------------------------------------------------------------
 
+# -- vector search ------------------------------------------------------------------
+
+# A search gives so many documents unless it is told, and at most so many; a filter
+# has at most so many values. Convex's.
+VECTOR_RESULTS: Final = 10
+MAX_VECTOR_RESULTS: Final = 256
+MAX_VECTOR_FILTER_VALUES: Final = 64
+# Up to so many vectors every one is compared: at 384 dimensions about 0.7 ms.
+VECTOR_EXACT_ROWS: Final = 10_000
+# Beyond that a search is to find this share of the ten nearest: as measured on the
+# vectors there are. 1.0 compares them all; each hundredth more costs more than the last.
+VECTOR_RECALL: Final = 0.97
+# The lists are cut anew when there are so many times more vectors, or fewer.
+VECTOR_REBUILD_GROWTH: Final = 4
+# Superseded vectors are kept so long, for answers as of a little while ago (as long as
+# the protocol needs), and forgotten when there are so many and an eighth more.
+VECTOR_PAST_SECONDS: Final = 240.0
+VECTOR_PAST_ROWS: Final = 1_000
+# An index's files are written when one in so many of its vectors has changed, or when
+# they are so old: what came since is read from the log again, which costs less.
+VECTOR_SAVE_SHARE: Final = 50
+VECTOR_SAVE_SECONDS: Final = 600.0
+
 # Convex's for its Node actions; module loading and waiting for other functions included.
 ACTION_SECONDS: Final = 10 * 60.0
 # How long a cancelled action may take to put things in order.

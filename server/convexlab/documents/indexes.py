@@ -84,6 +84,7 @@ class VectorIndexDefinition:
     vector_field: str
     dimensions: int
     filter_fields: tuple[str, ...] = ()
+    quantization: str | None = None
     staged: bool = False
 
     @property
@@ -92,13 +93,16 @@ class VectorIndexDefinition:
         return (self.vector_field, *self.filter_fields)
 
     def to_json(self) -> dict[str, Any]:
-        """As Convex has it."""
-        return {
+        """As Convex has it, with `quantization` beside it."""
+        json: dict[str, Any] = {
             "indexDescriptor": self.name,
             "vectorField": self.vector_field,
             "dimensions": self.dimensions,
             "filterFields": list(self.filter_fields),
         }
+        return json | (
+            {"quantization": self.quantization} if self.quantization else {}
+        )
 
 
 AnyIndex = IndexDefinition | SearchIndexDefinition | VectorIndexDefinition
@@ -203,6 +207,16 @@ def check_dimensions(index: str, dimensions: object) -> None:
         raise SchemaViolation(
             f"Vector index `{index}` has {dimensions!r} dimensions; {least} to {most} are possible",
             kind="InvalidVectorIndexDimensions",
+        )
+
+
+def check_quantization(index: str, quantization: object) -> None:
+    """Refuses a way to keep vectors that there is not."""
+    if quantization not in (None, "int8"):
+        raise SchemaViolation(
+            f"Vector index `{index}` has quantization={quantization!r}; None (32 bits a "
+            'number) and "int8" (8 bits) are possible',
+            kind="InvalidVectorIndexQuantization",
         )
 
 

@@ -24,6 +24,7 @@ from convexlab.errors import ConvexlabError, InternalError
 from convexlab.followers.columnar.mirror import FILE, Mirror
 from convexlab.followers.columnar.sql import answer_sql
 from convexlab.followers.keeper import IndexKeeper
+from convexlab.followers.vector import request
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.child import end_with_parent
 from convexlab.functions.processes.failures import failure_from
@@ -56,7 +57,17 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
     Args:
         folder: the deployment's; None: its indexes are in memory.
     """
-    return {"columnar": lambda: Mirror(folder and folder / FILE, {"sql": answer_sql})}
+    return {
+        "columnar": lambda: Mirror(folder and folder / FILE, {"sql": answer_sql}),
+        request.NAME: lambda: _vectors(folder),
+    }
+
+
+def _vectors(folder: Path | None) -> Follower:
+    # N.B. FAISS and NumPy are loaded by who uses them.
+    from convexlab.followers.vector.follower import Vectors
+
+    return Vectors(folder and folder / request.FOLDER)
 
 
 def main() -> None:

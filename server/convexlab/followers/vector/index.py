@@ -1,0 +1,238 @@
+"""One vector index: the lists, whose vectors they are, and what was there lately.
+
+A change ends a document's slot and gives it another; the ended ones stay in the lists
+for a while, so that an answer as of a moment a little ago is exact, and a selector
+leaves them out of all others. When the lists no longer suit the number of vectors, new
+ones are cut beside them, and take their place once they have caught up.
+
+Invariants
+    N1  As of a moment from `exact_from` on, the slots that held then are those of the
+        documents of then.
+    N2  The lists hold the vectors of exactly the slots that are in use.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convexlab import knobs
+from convexlab.documents.document import get_path
+from convexlab.documents.ordering import encode_key
+from convexlab.engine.timestamp import in_words
+from convexlab.errors import OutOfRetention
+from convexlab.followers.vector.building import build, is_due
+from convexlab.followers.vector.lists import Lists
+from convexlab.followers.vector.shared_lock import SharedLock
+from convexlab.followers.vector.units import unit_vector
+from convexlab.followers.vector.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from convexlab.engine.write_set import Revision
+    from convexlab.followers.vector.lists import Vectors
+    from convexlab.followers.vector.request import Definition
+    from convexlab.followers.vector.versions import Mask, Slots
+
+    Step = tuple[bytes, int, Revision | None]  # a document, a timestamp, what it became
+
+
+class VectorIndex:
+    """See the module.
+
+    Attributes:
+        definition: what it is made of.
+        changed_ts: the newest commit that changed what it holds.
+        exact_from: states before this timestamp are not in it.
+        changes: how many slots have come and gone.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.versions = Versions(len(definition.filter_fields))
+        self.lists = Lists.exact(definition.dimensions)
+        self.built_with = 0
+        self.changed_ts = 0
+        self.exact_from = 0
+        self.changes = 0
+        self.is_building = False
+        self.lock = SharedLock()
+        # What came (a vector) and went (None) while new lists are cut.
+        self._meanwhile: dict[int, NDArray[np.float32] | None] = {}
+
+    # -- changes --------------------------------------------------------------------
+
+    def apply(self, steps: Iterable[Step]) -> None:
+        """Take in what documents became, in order."""
+        with self.lock.writing():
+            slots: list[int] = []
+            vectors: list[NDArray[np.float32]] = []
+            for id_, ts, revision in steps:
+                vector = self._step(id_, ts, revision)
+                if vector is not None:
+                    slots.append(self.versions.slot_of[id_])
+                    vectors.append(vector)
+            if slots:
+                self._add(np.array(slots, np.int64), np.stack(vectors))
+
+    def _step(
+        self, id_: bytes, ts: int, revision: Revision | None
+    ) -> NDArray[np.float32] | None:
+        """One document's; the vector of its new slot, if it has one."""
+        versions, definition = self.versions, self.definition
+        vector, keys = None, []
+        if revision is not None:
+            document = revision.decode()
+            value = get_path(document, definition.field)
+            vector = unit_vector(value, definition.dimensions)
+            keys = [encode_key(get_path(document, f)) for f in definition.filter_fields]
+        slot = versions.slot_of.get(id_)
+        if vector is None and slot is None:
+            return None
+        digest = 0 if vector is None else _digest(vector)
+        if slot is not None:
+            if vector is not None and versions.is_same(slot, digest, keys):
+                return None
+            versions.end(id_, ts)
+        self.changed_ts = ts
+        self.changes += 1
+        if vector is not None:
+            versions.begin(id_, ts, digest, keys)
+        return vector
+
+    def _add(self, slots: Slots, vectors: Vectors) -> None:
+        self.lists.add(slots, vectors)
+        if self.is_building:
+            self._meanwhile.update(zip(slots.tolist(), vectors, strict=True))
+
+    def trim(self, before: int) -> None:
+        """Forget what ended before a timestamp, when it has become worth the while.
+
+        More than there are documents is not kept, however lately it ended.
+        """
+        versions = self.versions
+        if versions.dead <= knobs.VECTOR_PAST_ROWS + versions.live // 8:
+            return
+        ended = versions.ended_by(before)
+        excess = versions.dead - max(knobs.VECTOR_PAST_ROWS, versions.live)
+        if excess > len(ended):
+            ended = versions.ended_by(self.changed_ts)[:excess]
+        if len(ended):
+            with self.lock.writing():
+                self._release(ended)
+
+    def _release(self, slots: Slots) -> None:
+        self.exact_from = max(self.exact_from, self.versions.last_end(slots))
+        self.lists.remove(slots)
+        self.versions.release(slots)
+        if self.is_building:
+            self._meanwhile.update(dict.fromkeys(slots.tolist()))
+
+    # -- searches -------------------------------------------------------------------
+
+    def nearest(
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        filters: tuple[tuple[int, bytes], ...] | None,
+        at: int,
+    ) -> tuple[list[bytes], NDArray[np.float32]]:
+        """The documents nearest to a unit vector, nearest first, and their cosines.
+
+        Raises:
+            OutOfRetention: what was there then has been forgotten.
+        """
+        with self.lock.reading():
+            mask = self._mask_at(at)
+            if filters is None:
+                slots, scores = self.lists.nearest(vector, limit, mask)
+            else:
+                having = self.versions.having(filters)
+                having &= self.versions.current() if mask is None else mask
+                slots, scores = self.lists.nearest_of(vector, limit, having)
+            return _in_order(self.versions.ids(slots), scores)
+
+    def _mask_at(self, at: int) -> Mask | None:
+        """The slots that held at a moment; None: all that are in the lists."""
+        if at >= self.changed_ts:
+            return self.versions.current() if self.versions.dead else None
+        if at < self.exact_from:  # N1
+            raise OutOfRetention(
+                f"The vector index has no state as of {in_words(at)}; "
+                f"the oldest that it has is of {in_words(self.exact_from)}."
+            )
+        return self.versions.as_of(at)
+
+    # -- new lists ------------------------------------------------------------------
+
+    @property
+    def wants_building(self) -> bool:
+        """Whether the lists no longer suit the number of vectors."""
+        return not self.is_building and is_due(self.lists.size, self.built_with)
+
+    def begin_building(self) -> tuple[Slots, Vectors]:
+        """What new lists are to be cut for; from now on changes are noted.
+
+        N.B. called by the thread that changes the index: nothing comes in between.
+        """
+        self.is_building = True
+        with self.lock.reading():
+            return self.lists.all()
+
+    def build(self, slots: Slots, vectors: Vectors) -> None:
+        """Cut lists, which takes its time, and put them in the place of the old."""
+        try:
+            made = build(slots, vectors, self.definition.quantization)
+            with self.lock.writing():
+                self._catch_up(made)
+                self.lists = made
+                self.built_with = len(slots) if made.count > 1 else 0
+        finally:
+            self.is_building = False
+            self._meanwhile = {}
+
+    def _catch_up(self, made: Lists) -> None:
+        """N2."""
+        came = {s: v for s, v in self._meanwhile.items() if v is not None}
+        made.remove(np.array([*self._meanwhile], np.int64))
+        if came:
+            made.add(np.array([*came], np.int64), np.stack([*came.values()]))
+
+    # -- what people may want to know ---------------------------------------------------
+
+    def status(self) -> dict[str, object]:
+        """How many vectors it has, and what they take."""
+        return {
+            "vectors": self.versions.live,
+            "superseded": self.versions.dead,
+            "dimensions": self.definition.dimensions,
+            "lists": self.lists.count,
+            "probes": self.lists.probes[0],
+            "isBuilding": self.is_building,
+            "bytes": self.lists.memory_bytes + self.versions.memory_bytes,
+        }
+
+    def check(self) -> None:
+        """Assert N2 and what the versions promise."""
+        self.versions.check()
+        slots, _ = self.lists.all()
+        assert len(slots) == self.versions.used, (len(slots), self.versions.used)
+        assert len(set(slots.tolist())) == len(slots), "a slot is there twice"
+
+
+def _digest(vector: NDArray[np.float32]) -> int:
+    return int.from_bytes(blake2b(vector.tobytes(), digest_size=8).digest(), "little")
+
+
+def _in_order(
+    ids: list[bytes], scores: NDArray[np.float32]
+) -> tuple[list[bytes], NDArray[np.float32]]:
+    """By score, equal ones by id."""
+    scores = np.clip(scores, -1.0, 1.0)
+    order = sorted(range(len(ids)), key=lambda n: (-scores[n], ids[n]))
+    return [ids[n] for n in order], scores[order]

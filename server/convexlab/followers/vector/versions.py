@@ -1,0 +1,199 @@
+"""Versions: which document each vector is of, from when to when, with which filter values.
+
+Each vector that the lists hold has a slot, its number in these columns. A document
+that changes ends its slot and takes another, so what was there a little while ago can
+still be found; slots are used again once that is forgotten.
+
+    slot     0      1      2        3
+    id       a      b      a        -
+    from     100    100    140
+    to       140    ∞      ∞        (free)
+    codes    [0]    [1]    [1]
+
+A filter value is kept as its number among the values that there are, so that looking
+for the slots of one is a comparison of whole columns.
+
+Invariants
+    V1  A document has at most one slot without an end, the one that `slot_of` knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convexlab.followers.vector.request import ID_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Slots = NDArray[np.int64]
+
+FOREVER: Final = np.iinfo(np.int64).max
+_FREE: Final = -1  # as the beginning of a slot that is no document's
+_FIRST_ROOM: Final = 64
+
+
+class Versions:
+    """See the module.
+
+    Args:
+        filters: how many filter fields there are.
+    """
+
+    def __init__(self, filters: int) -> None:
+        self.count = 0
+        self.dead = 0
+        self.slot_of: dict[bytes, int] = {}
+        self._free: list[int] = []
+        self._values: list[dict[bytes, int]] = [{} for _ in range(filters)]
+        self._ids = np.zeros((_FIRST_ROOM, ID_BYTES), np.uint8)
+        self._from = np.full(_FIRST_ROOM, _FREE, np.int64)
+        self._to = np.zeros(_FIRST_ROOM, np.int64)
+        self._digests = np.zeros(_FIRST_ROOM, np.uint64)
+        self._codes = np.zeros((_FIRST_ROOM, filters), np.int32)
+
+    @property
+    def live(self) -> int:
+        """How many documents there are."""
+        return len(self.slot_of)
+
+    @property
+    def used(self) -> int:
+        """How many slots are some document's, ended ones included."""
+        return len(self.slot_of) + self.dead
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what it takes in memory."""
+        columns = (self._ids, self._from, self._to, self._digests, self._codes)
+        return sum(column.nbytes for column in columns) + 150 * self.live
+
+    # -- changes --------------------------------------------------------------------
+
+    def begin(self, id_: bytes, ts: int, digest: int, keys: Sequence[bytes]) -> int:
+        """A slot for what a document is from `ts` on."""
+        assert id_ not in self.slot_of, f"{id_.hex()} has a slot"  # V1
+        slot = self._free.pop() if self._free else self._new_slot()
+        self._ids[slot] = np.frombuffer(id_, np.uint8)
+        self._from[slot], self._to[slot] = ts, FOREVER
+        self._digests[slot] = digest
+        for field, key in enumerate(keys):
+            values = self._values[field]
+            self._codes[slot, field] = values.setdefault(key, len(values))
+        self.slot_of[id_] = slot
+        return slot
+
+    def end(self, id_: bytes, ts: int) -> None:
+        """The document changed, or went."""
+        slot = self.slot_of.pop(id_)
+        self._to[slot] = ts
+        self.dead += 1
+
+    def release(self, slots: Slots) -> None:
+        """Forget ended ones; their slots are free."""
+        self._from[slots], self._to[slots] = _FREE, 0
+        self._free += slots.tolist()
+        self.dead -= len(slots)
+
+    def is_same(self, slot: int, digest: int, keys: Sequence[bytes]) -> bool:
+        """Whether nothing that is kept of a document would change."""
+        return int(self._digests[slot]) == digest and all(
+            self._values[field].get(key) == self._codes[slot, field]
+            for field, key in enumerate(keys)
+        )
+
+    def _new_slot(self) -> int:
+        if self.count == len(self._from):
+            self._grow(2 * self.count)
+        self.count += 1
+        return self.count - 1
+
+    def _grow(self, room: int) -> None:
+        for name in ("_ids", "_from", "_to", "_digests", "_codes"):
+            column: NDArray[Any] = getattr(self, name)
+            grown = np.zeros((room, *column.shape[1:]), column.dtype)
+            grown[: self.count] = column[: self.count]
+            setattr(self, name, grown)
+        self._from[self.count :] = _FREE
+
+    # -- looks ------------------------------------------------------------------------
+
+    def ids(self, slots: Slots) -> list[bytes]:
+        """The documents of some slots."""
+        joined = self._ids[slots].tobytes()
+        return [joined[i : i + ID_BYTES] for i in range(0, len(joined), ID_BYTES)]
+
+    def current(self) -> Mask:
+        """The slots that have not ended."""
+        mask: Mask = self._to[: self.count] == FOREVER
+        return mask
+
+    def as_of(self, ts: int) -> Mask:
+        """The slots that held at a moment."""
+        begun, ended = self._from[: self.count], self._to[: self.count]
+        mask: Mask = (begun <= ts) & (ended > ts) & (begun != _FREE)
+        return mask
+
+    def having(self, filters: Iterable[tuple[int, bytes]]) -> Mask:
+        """The slots that have one of these values in these fields."""
+        mask = np.zeros(self.count, np.bool_)
+        for field, key in filters:
+            code = self._values[field].get(key)
+            if code is not None:
+                mask |= self._codes[: self.count, field] == code
+        return mask
+
+    def ended_by(self, ts: int) -> Slots:
+        """The slots that ended at or before a timestamp, the earliest first."""
+        ended = self._to[: self.count]
+        slots = np.flatnonzero((ended <= ts) & (self._from[: self.count] != _FREE))
+        return slots[np.argsort(ended[slots], kind="stable")]
+
+    def last_end(self, slots: Slots) -> int:
+        """When the last of some slots ended."""
+        return int(self._to[slots].max())
+
+    # -- at rest ------------------------------------------------------------------------
+
+    def to_parts(self) -> tuple[list[list[bytes]], list[bytes]]:
+        """The filter values in the order of their numbers, and the columns' bytes."""
+        columns = (self._ids, self._from, self._to, self._digests, self._codes)
+        return (
+            [list(values) for values in self._values],
+            [column[: self.count].tobytes() for column in columns],
+        )
+
+    @classmethod
+    def from_parts(cls, values: list[list[bytes]], columns: list[bytes]) -> Versions:
+        """What `to_parts` gave."""
+        made = cls(len(values))
+        made._values = [{key: n for n, key in enumerate(keys)} for keys in values]
+        made._ids = np.frombuffer(columns[0], np.uint8).reshape(-1, ID_BYTES).copy()
+        made._from = np.frombuffer(columns[1], np.int64).copy()
+        made._to = np.frombuffer(columns[2], np.int64).copy()
+        made._digests = np.frombuffer(columns[3], np.uint64).copy()
+        codes = np.frombuffer(columns[4], np.int32)
+        made.count = len(made._from)
+        made._codes = codes.reshape(made.count, len(values)).copy()
+        free = made._from == _FREE
+        made._free = np.flatnonzero(free).tolist()
+        live = np.flatnonzero(made.current() & ~free)
+        made.slot_of = dict(zip(made.ids(live), live.tolist(), strict=True))
+        made.dead = made.count - len(made._free) - len(live)
+        if made.count < _FIRST_ROOM:
+            made._grow(_FIRST_ROOM)
+        return made
+
+    def check(self) -> None:
+        """Assert V1, and that the counts are those of the columns."""
+        begun = self._from[: self.count] != _FREE
+        live = np.flatnonzero(self.current() & begun)
+        found = dict(zip(self.ids(live), live.tolist(), strict=True))
+        assert found == self.slot_of, f"{found} is not {self.slot_of}"
+        assert self.dead == int(begun.sum()) - len(live), self.dead
+        assert len(self._free) == self.count - int(begun.sum()), self._free
