@@ -267,9 +267,10 @@ class Database:
             params: a list for `?` or `$1`, or a dict for `$name`.
 
         Returns:
-            The rows: they show as a table and have `.df()`, `.arrow()`, `.polars()`.
+            The rows: they show as a table and have `.df()`, `.arrow()`, `.polars()`,
+            and `.watch()` for rows that stay current.
         """
-        return run_sql(self._attachment, text, params)
+        return run_sql(self._attachment, text, params, watch=self._watch)
 
     @edge
     def at(self, when: datetime | timedelta | int) -> Moment:

@@ -8,15 +8,15 @@ JSON on the way; they are values only where Python asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.value import normalize
-from convexlab.errors import InvalidArguments
+from convexlab.errors import InvalidArguments, NotAllowed
 from convexlab_kernel import display
 from convexlab_kernel.results import Documents, library
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from convexlab_kernel.attachment import Attachment
+    from convexlab_kernel.live import Live
 
 _decode = msgspec.json.Decoder().decode
 PATH = "/api/convexlab/sql"
+LIVE = "_system/sql:default"
 _CREATED = "_creationTime"
 
 
@@ -38,6 +40,7 @@ def run_sql(
     params: Sequence[Any] | Mapping[str, Any],
     *,
     ts: int | None = None,
+    watch: Callable[[str, bytes], Live] | None = None,
 ) -> SqlRows:
     """Run one statement with the deployment's key.
 
@@ -46,6 +49,7 @@ def run_sql(
         text: one SELECT statement.
         params: for `?` or `$1` in order, or for `$name` by name.
         ts: as of when; None: now.
+        watch: follows a query, by its path and arguments.
 
     Raises:
         InvalidArguments: the parameters are neither a list nor a dict of values.
@@ -53,9 +57,11 @@ def run_sql(
     """
     attachment.need_admin("SQL")
     body = {"sql": text, "params": msgspec.Raw(_params(params))}
+    arguments = msgspec.json.encode(body)
     if ts is not None:
         body["ts"] = str(ts)
-    return SqlRows(attachment.post(PATH, msgspec.json.encode(body)))
+    stream = attachment.post(PATH, msgspec.json.encode(body))
+    return SqlRows(stream, watch and partial(watch, LIVE, arguments))
 
 
 def _params(params: Sequence[Any] | Mapping[str, Any]) -> bytes:
@@ -72,12 +78,14 @@ class SqlRows:
 
     Args:
         stream: as Arrow streams them.
+        watch: follows the same statement; None: it is of a moment that is past.
     """
 
     what = "rows"
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, stream: bytes, watch: Callable[[], Live] | None = None) -> None:
         self._stream = stream
+        self._watch = watch
 
     @cached_property
     def _table(self) -> pa.Table:
@@ -100,6 +108,18 @@ class SqlRows:
         """As a polars frame; `_creationTime` is a UTC time."""
         frame: pl.DataFrame = library("polars").from_arrow(self.arrow())
         return frame
+
+    def watch(self) -> Live:
+        """The statement's rows as a live result, which stays current.
+
+        Raises:
+            NotAllowed: they are as of a moment, which does not change.
+        """
+        if self._watch is None:
+            raise NotAllowed(
+                "What was does not change: write db.sql(…).watch(), without db.at(…)."
+            )
+        return self._watch()
 
     @cached_property
     def _rows(self) -> Documents:

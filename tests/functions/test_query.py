@@ -148,7 +148,6 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
         ),
         ("q.with_vector_index('s', [1.0], limit=3)", "not in this release"),
         ("q.search(text='x')", "not in this release"),
-        ("ctx.db.sql('select 1', params=[])", "not in this release"),
     ],
 )
 def test_a_chain_that_cannot_be_is_explained(chain, said) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.kernel_ext.conftest import deploy
 
 from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
@@ -125,3 +126,43 @@ def test_a_file_is_uploaded_with_its_type(db, tmp_path):
     assert (found["contentType"], found["size"]) == ("image/png", 2_000_000)
     with pytest.raises(FileNotFoundError):
         db.upload(tmp_path / "nothing")
+
+
+def test_rows_that_stay_current(trips):
+    live = trips.sql(
+        "select count(*) n from trips where carrier = ?", params=["AA"]
+    ).watch()
+    live.wait_for(lambda value: value == [{"n": 2}])
+    trips.table("trips").insert({"carrier": "AA"})
+    live.wait_for(lambda value: value == [{"n": 3}])
+    live.close()
+
+
+def test_what_was_is_not_followed(trips):
+    then = trips.at(int(trips.status().ts)).sql("select 1 as one")
+    with pytest.raises(NotAllowed, match="What was does not change"):
+        then.watch()
+
+
+def test_functions_ask_in_sql_too(trips):
+    deploy(
+        trips,
+        report="""
+from convexlab import mutation, query
+
+@query
+def late(ctx, than: float):
+    return ctx.db.sql("select carrier, delay from trips where delay > ? order by 2", params=[than])
+
+@mutation
+def note(ctx):
+    (row,) = ctx.db.sql("select sum(delay) total from trips")
+    return ctx.db.insert("notes", row)
+""",
+    )
+    assert trips.query("report:late", than=4) == [
+        {"carrier": "AA", "delay": 5},
+        {"carrier": "UA", "delay": 11},
+    ]
+    trips.mutation("report:note")
+    assert trips.sql("select total from notes")[0]["total"] == 14

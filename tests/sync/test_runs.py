@@ -7,7 +7,8 @@ import asyncio
 from tests.sync.conftest import ANN, BOB, settle, truth
 from tests.sync.page import Page
 
-from convexlab.errors import Overloaded
+from convexlab import knobs
+from convexlab.errors import FollowerBehind, Overloaded
 from convexlab.sync.backend import Caller
 
 
@@ -38,6 +39,27 @@ async def test_a_broken_backend_closes_the_socket_as_our_fault(page, backend, ca
     await settle()
     assert page.closed == (1011, "InternalServerError")
     assert "could not be run" in caplog.text
+
+
+async def test_a_query_that_met_an_index_behind_is_asked_again(
+    gateway, backend, monkeypatch
+):
+    """No write tells when the index has caught up."""
+    monkeypatch.setattr(knobs, "FOLLOWER_RETRY_SECONDS", 0)
+    behind = iter([True, True])
+    get = backend.queries["counter:get"]
+
+    def impatient(ctx, args):
+        if next(behind, False):
+            raise FollowerBehind("not yet")
+        return get(ctx, args)
+
+    backend.queries["counter:get"] = impatient
+    page = Page(gateway)
+    page.follow("counter:get")
+    await settle(60)
+    assert page.value == 0.0
+    assert backend.runs["counter:get"] == 3
 
 
 async def test_users_share_what_did_not_look_at_them(gateway, backend):

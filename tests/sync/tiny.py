@@ -16,7 +16,7 @@ from typing import Any
 from convexlab.documents.encoding import from_wire, to_stored, to_wire
 from convexlab.documents.value import normalize
 from convexlab.engine.read_set import Read
-from convexlab.errors import ConvexError, ConvexlabError, OutOfRetention
+from convexlab.errors import ConvexError, ConvexlabError, OutOfRetention, RetryError
 from convexlab.sync.backend import (
     ActionRun,
     MutationRun,
@@ -251,6 +251,8 @@ class Tiny:
             return (to_stored if call.stored else to_wire)(value), None
         except ConvexError as error:
             return None, RunError(str(error), to_wire(normalize(error.data)))
+        except RetryError as error:
+            return None, RunError(str(error), code=error.code)
         except Exception as error:  # noqa: BLE001
             return None, RunError(f"{type(error).__name__}: {error}")
 

@@ -391,6 +391,21 @@ class Transaction:
                 found.update(keys.entries)
         return found
 
+    def has_written(self, table: TableInfo) -> bool:
+        """Whether some of what it wrote so far is of this table."""
+        index_id = by_id_index(table.number)
+        return any(index_id in overlay.maps for overlay in self._overlays)
+
+    def has_read(self, sizes: list[int]) -> None:
+        """Count documents that came from elsewhere, by their sizes in bytes.
+
+        Raises:
+            LimitExceeded: one of them is too many.
+        """
+        if not self.usage.read_all(sizes):
+            for size in sizes:
+                self.usage.read(size)
+
     def rows(
         self, index_id: int, interval: Interval, *, reverse: bool = False
     ) -> Iterator[Row]:

@@ -220,6 +220,11 @@ class Results(Generic[P]):
             self._leave(result)
         return ended
 
+    def end(self, result: CachedResult[P]) -> None:
+        """A current result answers nobody from now on; the caller tells its watchers."""
+        result.until = result.since
+        self._leave(result)
+
     def watch(self, result: CachedResult[P], watcher: Hashable) -> None:
         """`watcher` depends on `result`: it stays, and the watcher hears of its end."""
         result.watchers.add(watcher)

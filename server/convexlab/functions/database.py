@@ -14,11 +14,13 @@ from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
 from convexlab.functions.plan import Plan
 from convexlab.functions.query import Query
+from convexlab.functions.sql import run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convexlab.functions.execution import Execution
+    from convexlab.functions.sql import Params
 
 _READABLE_SYSTEM_TABLES: Final = ("_storage", "_scheduled_functions", "_cron_jobs")
 
@@ -172,9 +174,25 @@ class DatabaseReader(_Reader):
         """The system tables that functions may read."""
         return SystemReader(self._execution)
 
-    def sql(self, _statement: str, /, **_options: object) -> NoReturn:
-        """Read-only SQL."""
-        raise NotAllowed("`ctx.db.sql` is not in this release: use `ctx.db.query`.")
+    def sql(self, text: str, /, *, params: Params = ()) -> list[dict[str, Any]]:
+        """The rows of one SELECT over the tables, as of the transaction's snapshot.
+
+        Args:
+            text: DuckDB's SQL; tables have the schema's names.
+            params: a list for `?` and `$1`, or a dict for `$name`.
+
+        Raises:
+            InvalidQuery: it cannot be run, in DuckDB's words.
+            NotFound: it names a table that is not there.
+            NotAllowed: this mutation has written to a table that it reads.
+            FollowerBehind: the columnar mirror has not caught up; try again.
+        """
+        execution = self._execution
+        execution.leave()
+        try:
+            return run_sql(execution, text, params)
+        finally:
+            execution.enter()
 
     def _check_table(self, table: object, method: str) -> None:
         if not isinstance(table, str):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab import knobs
+from convexlab.engine.catalog import IndexLost
+from convexlab.errors import FollowerBehind, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.scheduled import UNSCHEDULED
 
 if TYPE_CHECKING:
+    from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.transaction import Transaction
     from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.definition import FunctionDefinition
@@ -134,26 +137,37 @@ class Execution:
         """Where files are served."""
         return addresses_of(self.secret)
 
-    def ask(self, follower: str, request: bytes) -> bytes:
+    def ask(
+        self, follower: str, request: bytes, *, at: Timestamp | None = None
+    ) -> bytes:
         """What a derived index says to a request: for code between `leave` and `enter`.
 
-        It is as of `tx.snapshot.durable_ts`: what came later, own writes and those of
-        the group that gathers, is the asker's to lay over (`tx.unsettled`).
+        Unless said otherwise it is as of `tx.snapshot.durable_ts`: what came later, own
+        writes and those of the group that gathers, is the asker's to lay over
+        (`tx.unsettled`).
 
         Args:
             follower: its name.
             request: in its own words.
+            at: as of when. With `tx.snapshot.ts` a mutation waits for the group that
+                gathers, which becomes durable meanwhile.
 
         Raises:
-            FollowerBehind: it has not caught up in `patience_seconds`.
-            OutOfRetention: it does not reach back so far.
+            FollowerBehind: it has not caught up in `patience_seconds`; or, in a
+                mutation, it began just now and knows only what is newer.
+            IndexLost: it does not reach back so far; the query is run as of later.
         """
-        return self.derived.ask(
-            follower,
-            request,
-            at=self.tx.snapshot.durable_ts,
-            patience_seconds=self.patience_seconds,
-        )
+        try:
+            return self.derived.ask(
+                follower,
+                request,
+                at=self.tx.snapshot.durable_ts if at is None else at,
+                patience_seconds=self.patience_seconds,
+            )
+        except OutOfRetention as error:
+            if self.tx.is_writable:
+                raise FollowerBehind(str(error)) from None
+            raise IndexLost(str(error)) from None
 
     def enter(self) -> None:
         """User code has the floor."""

@@ -50,7 +50,7 @@ from convexlab.sync.backend import (
 from convexlab.sync.interest import Interest
 from convexlab.sync.replays import Replays
 from convexlab.sync.rounds import Rounds, closing
-from convexlab.sync.session import ClientSession, FollowedQuery
+from convexlab.sync.session import ClientSession
 from convexlab.sync.transition import Payload, payload_of, refusal, request_id
 from convexlab.sync.work import (
     Close,
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from convexlab.functions.requested import Client
     from convexlab.sync.backend import Backend, Published, Reply
     from convexlab.sync.claims import Claims
+    from convexlab.sync.session import FollowedQuery
 
 
 class Outbox(Protocol):
@@ -239,11 +240,7 @@ class Gateway:
         self._interest.look(self._results.filtered_tables)
         self._ts = max(self._ts, group.ts)
         for result in ended:
-            for query in result.watchers:
-                assert isinstance(query, FollowedQuery)
-                query.session.invalidate(query)
-                self._rounds.want(query.session)
-            result.watchers.clear()
+            self._rounds.ask_again(result)
         for listener in self._listeners:
             listener(written)
         for reply in group.replies:
@@ -397,11 +394,12 @@ class Gateway:
                 f"{in_words(ts)} has not come yet: it is {in_words(now)}."
             )
         at = min(ts, newest)
+        name = request_id(path, args)
         try:
-            call = QueryCall(path, canonical(args), at, caller, None, stored)
+            call = QueryCall(path, canonical(args), at, caller, None, stored, name)
         except InvalidValue as error:
-            return refusal(error.message, request_id(path))
-        return payload_of(await self.backend.run_query(call), request_id(path, args))
+            return refusal(error.message, name)
+        return payload_of(await self.backend.run_query(call), name)
 
     async def mutate(
         self,
@@ -412,6 +410,7 @@ class Gateway:
         stored: bool = False,
         parent: str = "",
         request: bytes = b"",
+        within: Run | None = None,
     ) -> MutationRun:
         """Run a mutation; returns when its commit is published.
 
@@ -422,6 +421,7 @@ class Gateway:
             stored: numbers in the result as they are stored.
             parent: the scheduled function whose action calls it.
             request: that it comes from (`functions.requested`).
+            within: the run of the action that calls it.
 
         Raises:
             RetryError: it did not run.
@@ -437,6 +437,7 @@ class Gateway:
                 stored,
                 parent=parent,
                 request=request,
+                within=within,
             ),
             partial(_settle, answer),
         )

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, OutOfRetention
 from convexlab.sync.runs import Runs, Waiter
+from convexlab.sync.session import FollowedQuery
 from convexlab.sync.work import BROKEN, TRY_AGAIN, Close, Work
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from convexlab.sync.backend import Backend, Caller
     from convexlab.sync.interest import Interest
     from convexlab.sync.runs import Run
-    from convexlab.sync.session import ClientSession, FollowedQuery
+    from convexlab.sync.session import ClientSession
     from convexlab.sync.transition import Payload
 
 
@@ -78,6 +79,7 @@ class Rounds:
             tell=self._tell,
             fail=self._fail,
             ended=self._ended,
+            again=self.ask_again,
         )
         self._wanting: dict[ClientSession, None] = {}
         self._beginning: deque[ClientSession] = deque()
@@ -114,6 +116,14 @@ class Rounds:
     def ask(self, token: QueryToken, caller: Caller) -> asyncio.Future[Payload]:
         """What `token` says now: once, for somebody who does not follow it."""
         return self._runs.ask(token, caller)
+
+    def ask_again(self, result: CachedResult[Payload]) -> None:
+        """A result has ended: those who follow it ask anew."""
+        for query in result.watchers:
+            assert isinstance(query, FollowedQuery)
+            query.session.invalidate(query)
+            self.want(query.session)
+        result.watchers.clear()
 
     # -- a round ------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from convexlab import knobs
 from convexlab.errors import InvalidArguments, OutOfRetention
-from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest
+from convexlab.followers.columnar.sql import SqlRequest, answer_of
 
 if TYPE_CHECKING:
     from convexlab.functions.processes.supervisor import Supervisor
@@ -84,7 +84,7 @@ class Sql:
             at=at,
             patience_seconds=knobs.FOLLOWER_QUERY_SECONDS,
         )
-        answer = msgspec.msgpack.decode(told, type=SqlAnswer)
+        answer = answer_of(told)
         return web.Response(
             body=answer.rows,
             content_type=ARROW if is_arrow else "application/json",

@@ -11,7 +11,12 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import Int64
 from convexlab.errors import InvalidQuery, NotFound
 from convexlab.followers.columnar.mirror import Mirror
-from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest, answer_sql
+from convexlab.followers.columnar.sql import (
+    SqlAnswer,
+    SqlRequest,
+    answer_of,
+    answer_sql,
+)
 from convexlab.followers.following import Following
 
 if TYPE_CHECKING:
@@ -33,7 +38,7 @@ class Sql:
         at = options.pop("at", self.mirror.watermark)
         request = SqlRequest(text, to_stored(list(params)).decode(), **options)
         told = self.mirror.answer(b"sql\n" + msgspec.msgpack.encode(request), at)
-        return msgspec.msgpack.decode(told, type=SqlAnswer)
+        return answer_of(told)
 
     def __call__(self, text: str, *params: Any, **options: Any) -> Any:
         return from_stored(self.answer(text, params, **options).rows)

@@ -29,7 +29,7 @@ from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.shredding import Column
-from convexlab.followers.columnar.tables import MirrorTable, steps_of
+from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +68,7 @@ class Reading:
         connection: inside a transaction; to be read only.
         at: the moment.
         tables: by name, as they are in that state.
+        by_number: the same, by number.
     """
 
     def __init__(
@@ -79,6 +80,14 @@ class Reading:
         self.connection = connection
         self.at = at
         self.tables = tables
+        self.by_number = {table.number: table for table in tables.values()}
+
+    def named(self, numbers: dict[str, int]) -> None:
+        """Let the tables be those of a catalog; one that is not here yet is empty."""
+        self.tables = {
+            name: self.by_number.get(number) or MirrorTable(number, is_whole=False)
+            for name, number in numbers.items()
+        }
 
     def source(self, table: MirrorTable, fields: str) -> str:
         """A SELECT of `fields` of the rows as of the moment.
@@ -86,6 +95,8 @@ class Reading:
         Raises:
             OutOfRetention: the mirror began later.
         """
+        if not table.is_whole:
+            return f"SELECT {fields} FROM (SELECT {NO_ROWS}) WHERE false"
         if table.changed_ts <= self.at:
             return f"SELECT {fields} FROM {table.current}"
         if table.exact_from > self.at:
@@ -220,7 +231,8 @@ class Mirror:
         """See `Follower.took`."""
         with self._changing():
             built = self._tables[table.number]
-            built.exact_from, built.is_whole = self.watermark, True
+            built.began_at(self.watermark)
+            built.is_whole = True
 
     def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
         """See `Follower.apply`."""
@@ -235,7 +247,7 @@ class Mirror:
                 table.changed_ts = of[-1].ts
             if self.watermark == BEGINNING:
                 for table in self._tables.values():
-                    table.exact_from = to
+                    table.began_at(to)
             self.watermark = to
 
     @contextmanager

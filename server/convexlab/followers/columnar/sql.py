@@ -35,33 +35,63 @@ class SqlRequest(msgspec.Struct, frozen=True):
         text: the SQL.
         params: the stored text of an array of them (`?`, `$1`) or of an object (`$name`).
         arrow: whether the answer is an Arrow stream instead of values.
+        tables: the numbers of the tables there are, by name; None: as they are now.
     """
 
     text: str
     params: str = "[]"
     arrow: bool = False
+    tables: dict[str, int] | None = None
 
 
-class SqlAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """The tables that were read, and the rows: stored text, or an Arrow stream."""
+class SqlAnswer(msgspec.Struct, array_like=True):
+    """What a statement came to.
+
+    Args:
+        tables: that it reads.
+        rows: stored text, or an Arrow stream.
+        refused: why it has no rows; another time, with other documents, it may.
+    """
 
     tables: list[str]
-    rows: bytes
+    rows: bytes = b""
+    refused: str | None = None
 
 
 def answer_sql(reading: Reading, body: bytes) -> bytes:
     """Answer a SqlRequest with a SqlAnswer.
 
     Raises:
-        InvalidQuery: DuckDB refuses it, in its words; or its result has no value.
+        InvalidQuery: it is no statement that may be run, whatever the tables hold.
         NotFound: it names a table that is not there.
         OutOfRetention: the mirror does not reach back so far.
     """
     request = msgspec.msgpack.decode(body, type=SqlRequest)
+    if request.tables is not None:
+        reading.named(request.tables)
     statement = read_statement(reading.connection, request.text, reading.tables)
-    found = _run(reading, statement, from_stored(request.params.encode()))
-    rows = _arrow_stream(found) if request.arrow else to_stored(_values(found))
-    return msgspec.msgpack.encode(SqlAnswer(list(statement.tables), rows))
+    answer = SqlAnswer(list(statement.tables))
+    try:
+        found = _run(reading, statement, from_stored(request.params.encode()))
+        answer.rows = (
+            _arrow_stream(found) if request.arrow else to_stored(_values(found))
+        )
+    except InvalidQuery as error:
+        answer.refused = str(error)
+    return msgspec.msgpack.encode(answer)
+
+
+def answer_of(told: bytes) -> SqlAnswer:
+    """What `answer_sql` said.
+
+    Raises:
+        InvalidQuery: DuckDB refuses the statement, in its words; or its result has no
+            value.
+    """
+    answer = msgspec.msgpack.decode(told, type=SqlAnswer)
+    if answer.refused is not None:
+        raise InvalidQuery(answer.refused)
+    return answer
 
 
 def _run(

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from convexlab.followers.follower import Change
 
 ID_BYTES: Final = 16
+# The columns of a table that the mirror does not have.
+NO_ROWS: Final = "NULL::VARCHAR AS _id, NULL::DOUBLE AS _creationTime"
 # The names of a batch while it is being taken in.
 _BATCH: Final = "batch"
 
@@ -98,6 +100,10 @@ class MirrorTable:
     def past(self) -> str:
         """The name of the superseded rows' table."""
         return f"store.p{self.number}"
+
+    def began_at(self, ts: int) -> None:
+        """It is whole as of a timestamp, and knows nothing of what was before."""
+        self.exact_from, self.changed_ts = ts, max(self.changed_ts, ts)
 
     # -- what is in it ------------------------------------------------------------
 

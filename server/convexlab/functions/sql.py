@@ -1,0 +1,84 @@
+"""`ctx.db.sql`: one SELECT over the columnar mirror, as of the transaction's snapshot.
+
+The mirror says which tables the statement reads: they are what the result depends
+on. A mutation sees all that was committed before it, and none of its own writes;
+so it may not ask about a table that it has written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.value import normalize
+from convexlab.engine.catalog import TABLES
+from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.write_set import by_id_index
+from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
+from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest
+
+if TYPE_CHECKING:
+    from convexlab.engine.transaction import Transaction
+    from convexlab.functions.execution import Execution
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+
+def run_sql(execution: Execution, text: str, params: Params) -> list[dict[str, Any]]:
+    """The rows of a statement; the engine has the floor.
+
+    Args:
+        execution: whose transaction reads.
+        text: one SELECT statement.
+        params: for `?` and `$1` in order, or for `$name` by name.
+
+    Raises:
+        InvalidArguments: it is no text, or the parameters are no values.
+        InvalidQuery: it cannot be run, in DuckDB's words.
+        NotFound: it names a table that is not there.
+        NotAllowed: this mutation has written to a table that it reads.
+        FollowerBehind: the mirror is not that far yet.
+    """
+    tx = execution.tx
+    request = _request(tx, text, params)
+    try:
+        told = execution.ask("columnar", b"sql\n" + request, at=tx.snapshot.ts)
+    except NotFound:
+        tx.read_set.record(by_id_index(TABLES), EVERYTHING)
+        raise
+    answer = msgspec.msgpack.decode(told, type=SqlAnswer)
+    for name in answer.tables:
+        _record(tx, name)
+    if answer.refused is not None:
+        raise InvalidQuery(answer.refused)
+    rows = cast("list[dict[str, Any]]", from_stored(answer.rows))
+    tx.has_read([len(answer.rows) // len(rows)] * len(rows) if rows else [])
+    return rows
+
+
+def _request(tx: Transaction, text: str, params: Params) -> bytes:
+    if not isinstance(text, str):
+        raise InvalidArguments(f"`ctx.db.sql` takes a statement's text, not {text!r}.")
+    if isinstance(params, str | bytes) or not isinstance(params, Sequence | Mapping):
+        raise InvalidArguments(
+            f"`params` is a list for `?`, or a dict for `$name`, not {params!r}."
+        )
+    given = dict(params) if isinstance(params, Mapping) else list(params)
+    values = to_stored(normalize(given, "params")).decode()
+    tables = {table.name: int(table.number) for table in tx.catalog.user_tables()}
+    return msgspec.msgpack.encode(SqlRequest(text, values, tables=tables))
+
+
+def _record(tx: Transaction, name: str) -> None:
+    """The statement read this table, all of it."""
+    table = tx.table(name)
+    assert table is not None, f"the mirror was told of `{name}`"
+    tx.read_set.record(table.by_creation_time.id, EVERYTHING)
+    if tx.has_written(table):
+        raise NotAllowed(
+            f"SQL reads `{name}` as it was before this mutation, which has written to "
+            "it: ask before the first write, or use `ctx.db.query`, which sees it."
+        )
