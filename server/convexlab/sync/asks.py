@@ -77,6 +77,7 @@ class Asks:
             stored=True,
             parent=question.run.entry,
             request=question.run.message.request,
+            within=question.run,
         )
         question.run.committed(run.ts or 0)
         return said(run)

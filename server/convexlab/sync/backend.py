@@ -72,7 +72,8 @@ class QueryCall:
 
     `path` is canonical (`dir/module:name`), `args` the canonical JSON of the
     arguments object. `stored` asks for the value with numbers as they are stored
-    (`1` stays `1`) instead of as the wire has them (`1.0`).
+    (`1` stays `1`) instead of as the wire has them (`1.0`). `request_id` names it in
+    the text of its error and in the log, `is_followed` says that a session follows it.
     """
 
     path: str
@@ -81,6 +82,8 @@ class QueryCall:
     caller: Caller = ANONYMOUS
     journal: str | None = None
     stored: bool = False
+    request_id: str = field(default="", compare=False)
+    is_followed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +95,8 @@ class MutationCall:
     the client wrote them. With `entry` it is what is due on the timetable at
     `slot_ms`: that entry's function, with its arguments; `path` is for show, and the
     value a `timetable.Verdict`. `parent` is the scheduled function whose action calls.
-    `request` is what it comes from (`functions.requested`).
+    `request` is what it comes from (`functions.requested`), `within` the run of the
+    action that calls it.
     """
 
     call_id: str
@@ -104,6 +108,7 @@ class MutationCall:
     slot_ms: float = 0.0
     parent: str = ""
     request: bytes = b""
+    within: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,8 @@ def request_id(*names: object) -> str:
 
 def error_text(error: RunError, request: str) -> str:
     """An error as the official clients show it."""
-    return f"[Request ID: {request}] Server Error\n{error.message}"
+    text = f"[Request ID: {request}] Server Error"
+    return f"{text}\n{error.message}" if error.message else text
 
 
 def error_data(error: RunError) -> Raw | UnsetType:
