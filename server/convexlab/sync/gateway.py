@@ -394,11 +394,12 @@ class Gateway:
                 f"{in_words(ts)} has not come yet: it is {in_words(now)}."
             )
         at = min(ts, newest)
+        name = request_id(path, args)
         try:
-            call = QueryCall(path, canonical(args), at, caller, None, stored)
+            call = QueryCall(path, canonical(args), at, caller, None, stored, name)
         except InvalidValue as error:
-            return refusal(error.message, request_id(path))
-        return payload_of(await self.backend.run_query(call), request_id(path, args))
+            return refusal(error.message, name)
+        return payload_of(await self.backend.run_query(call), name)
 
     async def mutate(
         self,
@@ -409,6 +410,7 @@ class Gateway:
         stored: bool = False,
         parent: str = "",
         request: bytes = b"",
+        within: Run | None = None,
     ) -> MutationRun:
         """Run a mutation; returns when its commit is published.
 
@@ -419,6 +421,7 @@ class Gateway:
             stored: numbers in the result as they are stored.
             parent: the scheduled function whose action calls it.
             request: that it comes from (`functions.requested`).
+            within: the run of the action that calls it.
 
         Raises:
             RetryError: it did not run.
@@ -434,6 +437,7 @@ class Gateway:
                 stored,
                 parent=parent,
                 request=request,
+                within=within,
             ),
             partial(_settle, answer),
         )

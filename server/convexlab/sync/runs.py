@@ -108,7 +108,9 @@ class Runs:
         runs = self._under_way.get(self._key(token, caller))
         return () if runs is None or ts in runs else runs.values()
 
-    def join(self, token: QueryToken, caller: Caller, ts: int) -> Run:
+    def join(
+        self, token: QueryToken, caller: Caller, ts: int, *, is_followed: bool = True
+    ) -> Run:
         """The run of `token` at `ts`: the one under way, or a new one."""
         key = self._key(token, caller)
         runs = self._under_way.get(key)
@@ -116,7 +118,7 @@ class Runs:
             runs = self._under_way[key] = {}
         run = runs.get(ts)
         if run is None:
-            run = runs[ts] = self._start(key, token, caller, ts)
+            run = runs[ts] = self._start(key, token, caller, ts, is_followed)
         return run
 
     def ask(self, token: QueryToken, caller: Caller) -> asyncio.Future[Payload]:
@@ -127,16 +129,31 @@ class Runs:
         if result is not None and result.payload is not None:
             answer.set_result(result.payload)
         else:
-            self.join(token, caller, ts).askers.append(Asker(caller, answer))
+            run = self.join(token, caller, ts, is_followed=False)
+            run.askers.append(Asker(caller, answer))
         return answer
 
     def _key(self, token: QueryToken, caller: Caller) -> _Key:
         """What a run is shared by: everyone, or those it looked at."""
         return token, caller.identity if token.path in self._personal else None
 
-    def _start(self, key: _Key, token: QueryToken, caller: Caller, ts: int) -> Run:
+    def _start(
+        self,
+        key: _Key,
+        token: QueryToken,
+        caller: Caller,
+        ts: int,
+        is_followed: bool,
+    ) -> Run:
         call = QueryCall(
-            token.path, token.args, ts, caller, token.journal, token.stored
+            token.path,
+            token.args,
+            ts,
+            caller,
+            token.journal,
+            token.stored,
+            request_id(token.path, token.args),
+            is_followed,
         )
         run = Run(key, call, token)
         self._results.begin(ts)
@@ -166,7 +183,7 @@ class Runs:
             self._ask_for_others(run)
         else:
             self._personal.discard(run.token.path)
-        payload = payload_of(said, request_id(run.token.path, run.token.args))
+        payload = payload_of(said, run.call.request_id)
         result = self._results.keep(
             run.token,
             run.call.caller.identity,
@@ -177,11 +194,20 @@ class Runs:
             findings=Findings(said.reads, said.identity_read, said.clock_read),
         )
         self._interest.follow(self._results.filtered_tables)
+        if said.error is not None and said.error.code == FollowerBehind.code:
+            loop = asyncio.get_running_loop()
+            loop.call_later(knobs.FOLLOWER_RETRY_SECONDS, self._retry, result)
         payload = result.payload or payload
         for asker in run.askers:
             if not asker.answer.done():
                 asker.answer.set_result(payload)
         self._tell_some(result, payload, run.waiters)
+
+    def _retry(self, result: CachedResult[Payload]) -> None:
+        """What said that an index was behind is asked again: no write will tell."""
+        if result.until is None:
+            self._results.end(result)
+            self._again(result)
 
     def _ask_for_others(self, run: Run) -> None:
         """The run turned out to be its caller's alone: ask for each of the others."""
@@ -194,21 +220,14 @@ class Runs:
             else:
                 again = self.join(run.token, waiter.caller, run.call.at)
                 again.waiters.append(waiter)
-        if said.error is not None and said.error.code == FollowerBehind.code:
-            loop = asyncio.get_running_loop()
-            loop.call_later(knobs.FOLLOWER_RETRY_SECONDS, self._retry, result)
         for asker in askers:
             if asker.caller.identity == identity:
                 run.askers.append(asker)
             else:
-                again = self.join(run.token, asker.caller, run.call.at)
+                again = self.join(
+                    run.token, asker.caller, run.call.at, is_followed=False
+                )
                 again.askers.append(asker)
-    def _retry(self, result: CachedResult[Payload]) -> None:
-        """What said that an index was behind is asked again: no write will tell."""
-        if result.until is None:
-            self._results.end(result)
-            self._again(result)
-
 
     def _tell_some(
         self, result: CachedResult[Payload], payload: Payload, waiters: list[Waiter]
