@@ -146,7 +146,7 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
             "q.with_search_index('s', lambda q: q.search('b', 'x'))",
             "not in this release",
         ),
-        ("q.with_vector_index('s', [1.0], limit=3)", "not in this release"),
+        ("q.with_vector_index('s', [1.0], limit=3)", "Vector index t.s not found"),
         ("q.search(text='x')", "not in this release"),
     ],
 )

@@ -14,6 +14,7 @@ from convexlab.engine import definitions
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, NotFound
+from convexlab.followers.vector.request import VectorAnswer, encode_answer
 from convexlab.functions import file_documents, settings, transfers
 from convexlab.functions.system_queries import QUERIES, Question, answer
 
@@ -31,6 +32,24 @@ SCHEMA = {
     "schemaValidation": True,
 }
 
+NEAR = {
+    "indexDescriptor": "near",
+    "vectorField": "e",
+    "dimensions": 2,
+    "filterFields": [],
+}
+SEARCHED = {
+    "tables": [
+        {
+            "tableName": "notes",
+            "vectorIndexes": [NEAR],
+            "documentType": {"type": "any"},
+        }
+    ],
+    "schemaValidation": True,
+}
+SEARCH = {"table": "notes", "index": "near", "vector": [1.0, 0.0], "limit": 1}
+
 
 @pytest.fixture
 def lab():
@@ -45,8 +64,14 @@ def ask(lab, path, **args):
     committer = lab.committer
     snapshot = committer.begin(writable=False).snapshot
     tx = Transaction(snapshot, committer.catalog, limits=NO_LIMITS)
-    said = answer(path, Question(tx, args, lambda: lab.modules))
+    said = answer(path, Question(tx, args, lambda: lab.modules, found_nothing))
     return said, tx.read_set
+
+
+def found_nothing(name, _request):
+    """What the vector index says."""
+    assert name == "vector"
+    return encode_answer(VectorAnswer(b"", b""))
 
 
 def looked_at(read_set, lab, change):
@@ -108,14 +133,22 @@ LIVE = {
     "_system/cli/queryImport:list": import_goes_on,
     "_system/frontend/getSchemas:default": new_schema,
     "_system/storage/files:unreferenced": new_file,
+    "_system/search:vector": new_note,
 }
 
 
 @pytest.mark.parametrize("path", LIVE)
 def test_what_could_change_the_answer_is_looked_at(lab, path):
+    lab.system(lambda tx: definitions.declare_schema(tx, Schema.from_json(SEARCHED)))
+    lab.system(definitions.activate_schema)
     (found,) = transfers.imports(lab.committer.begin())
     _, read_set = ask(
-        lab, path, tableName="notes", importId=found["_id"], digests=[ENCODED]
+        lab,
+        path,
+        tableName="notes",
+        importId=found["_id"],
+        digests=[ENCODED],
+        **SEARCH,
     )
     assert looked_at(read_set, lab, LIVE[path])
     if LIVE[path] is not new_note:

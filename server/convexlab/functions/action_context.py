@@ -32,6 +32,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine.files import MemoryFiles
 from convexlab.errors import NotAllowed
+from convexlab.functions import vector_search
 from convexlab.functions.action_meta import AsyncMeta, SyncMeta
 from convexlab.functions.action_scheduler import AsyncScheduler, SyncScheduler
 from convexlab.functions.action_storage import AsyncStorage, SyncStorage
@@ -44,7 +45,7 @@ from convexlab.functions.definition import (
 from convexlab.functions.determinism import USER_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from convexlab.engine.files import Files
@@ -239,10 +240,6 @@ class _Context:
 
     __slots__ = ()
 
-    def vector_search(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """The documents whose vectors are nearest."""
-        raise NotAllowed("`ctx.vector_search` is not in this release.")
-
     def embed(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """The embedding of a text."""
         raise NotAllowed("`ctx.embed` is not in this release.")
@@ -363,6 +360,34 @@ class ActionCtx(_Context):
         """Calls another action; it is never run twice."""
         return self._function("action", ref, args, kwargs)
 
+    def vector_search(
+        self,
+        table: str,
+        index: str,
+        /,
+        *,
+        vector: Sequence[float],
+        limit: int = knobs.VECTOR_RESULTS,
+        filter: Callable[[Any], object] | None = None,  # noqa: A002 - Convex's name
+    ) -> Call[list[dict[str, Any]]]:
+        """The documents whose vectors are nearest: `[{"_id": …, "_score": …}]`, nearest first.
+
+        It sees all that was committed before the call.
+
+        Args:
+            table: the table's name.
+            index: one of its vector indexes.
+            vector: as many numbers as the index has dimensions.
+            limit: how many documents, 1 to 256.
+            filter: `lambda q: q.eq("owner", o)`, or `q.or_(…)` of several.
+        """
+        body = to_stored(vector_search.asked(table, index, vector, limit, filter))
+
+        async def made() -> Any:
+            return from_stored(await self._calls.ask(vector_search.ASK, "", body))
+
+        return self._calls.call("ctx.vector_search", made)
+
     def _function(
         self, kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call[Any]:
@@ -476,6 +501,31 @@ class SyncActionCtx(_Context):
     def run_action(self, ref: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Calls another action; it is never run twice."""
         return self._function("action", ref, args, kwargs)
+
+    def vector_search(
+        self,
+        table: str,
+        index: str,
+        /,
+        *,
+        vector: Sequence[float],
+        limit: int = knobs.VECTOR_RESULTS,
+        filter: Callable[[Any], object] | None = None,  # noqa: A002 - Convex's name
+    ) -> list[dict[str, Any]]:
+        """The documents whose vectors are nearest: `[{"_id": …, "_score": …}]`, nearest first.
+
+        It sees all that was committed before the call.
+
+        Args:
+            table: the table's name.
+            index: one of its vector indexes.
+            vector: as many numbers as the index has dimensions.
+            limit: how many documents, 1 to 256.
+            filter: `lambda q: q.eq("owner", o)`, or `q.or_(…)` of several.
+        """
+        body = to_stored(vector_search.asked(table, index, vector, limit, filter))
+        found: Any = from_stored(self._ask(vector_search.ASK, "", body))
+        return list(found)
 
     def _function(
         self, kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -38,6 +38,7 @@ from convexlab.functions import (
     scheduled,
     system_mutations,
     timetable,
+    vector_search,
 )
 from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import (
@@ -387,6 +388,8 @@ class InProcess:
         return _value_of(path, outcome)
 
     @property
+        if kind == vector_search.ASK:
+            return self._search_vectors(body)
     def _of_files(self) -> dict[str, Callable[[bytes], bytes]]:
         """What a running action asks about files."""
         return {
@@ -394,6 +397,18 @@ class InProcess:
             action_storage.DELETE: partial(self._do, system_mutations.DELETE),
             action_storage.FIND: self._find_file,
             action_storage.UPLOAD_URL: lambda _: to_stored(
+    def _search_vectors(self, body: bytes) -> bytes:
+        args: Any = from_stored(body)
+        with self._lock:
+            tx = self._begin(writable=False)
+            ask = partial(
+                self._derived.ask, at=tx.snapshot.durable_ts, patience_seconds=0.0
+            )
+            try:
+                return to_stored(list(vector_search.answer(tx, ask, args)))
+            except ConvexlabError as error:
+                raise raised_from(failure_from(error)) from None
+
                 self._addresses.of_upload(self.now_ns / 1e6)
             ),
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,16 @@ Order: TypeAlias = Literal["asc", "desc"]
 Row: TypeAlias = tuple[bytes, dict[str, Any]]
 
 
+class Ranked(Protocol):
+    """A search, which finds documents in an order of its own."""
+
+    def rows(self, tx: Transaction) -> Iterator[Row]:
+        """The best documents first, under keys that rise; what it looked at is recorded."""
+
+    def fingerprint(self) -> bytes:
+        """What distinguishes it from another search of the same table."""
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What a query reads.
 
@@ -45,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True):
         order: None until the user sets one; then that.
         sort: the field to sort by in memory.
         where: the filters.
+        ranked: the search that the rows come from, instead of an index.
     """
 
     name: str
@@ -56,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True):
     order: Order | None = None
     sort: str | None = None
     where: tuple[filters.Expression, ...] = ()
+    ranked: Ranked | None = None
 
     @property
     def is_reversed(self) -> bool:
@@ -77,6 +89,8 @@ class Plan(msgspec.Struct, frozen=True):
             expect: how many rows will probably be asked for.
         """
         index = self.index
+        if self.ranked is not None:
+            return (row for row in self.ranked.rows(tx) if within.contains(row[0]))
         if index is None:
             return iter(())
         if self.sort is not None:
@@ -93,9 +107,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     def documents(self, tx: Transaction, most: int | None) -> list[dict[str, Any]]:
         """The first `most` documents that pass the filters, or all: in one go."""
-        if self.index is None:
+        if self.index is None and self.ranked is None:
             return []
-        if self.sort is not None or (self.where and most is not None):
+        is_picked = self.sort is not None or (self.where and most is not None)
+        if self.index is None or self.ranked is not None or is_picked:
             rows = self.matching(self.rows(tx))
             return [document for _, document in islice(rows, most)]
         found: list[dict[str, Any]] = []
@@ -115,11 +130,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     def count(self, tx: Transaction) -> int:
         """How many documents pass the filters."""
-        if self.index is None:
-            return 0
-        if self.where:
+        index = self.index
+        if index is None or self.where or self.ranked is not None:
             return len(self.documents(tx, None))
-        return sum(tx.count(self.index, interval) for interval in self.intervals)
+        return sum(tx.count(index, interval) for interval in self.intervals)
 
     def matching(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Those of the rows that pass the filters."""
@@ -177,6 +191,8 @@ class Plan(msgspec.Struct, frozen=True):
             digest.update(encode_key(interval.start, interval.end))
         for expression in self.where:
             digest.update(filters.fingerprint(expression))
+        if self.ranked is not None:
+            digest.update(self.ranked.fingerprint())
         return digest.digest()[: cursors.FINGERPRINT_BYTES]
 
 

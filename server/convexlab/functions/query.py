@@ -22,9 +22,10 @@ from convexlab.functions import filters
 from convexlab.functions.definition import wire_name
 from convexlab.functions.pages import PageReader, whole_number
 from convexlab.functions.ranges import intervals_of, key_fields
+from convexlab.functions.vector_search import conditions_of, vector_search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.functions.annotation_names import PaginationResult
@@ -111,11 +112,40 @@ class Query:
         raise NotAllowed(f"`with_search_index` {_LATER} ({name!r}, {search!r}).")
 
     def with_vector_index(
-        self, name: str, vector: object, /, **options: Any
-    ) -> NoReturn:
-        """Vector search."""
-        raise NotAllowed(
-            f"`with_vector_index` {_LATER} ({name!r}, {type(vector).__name__}, {[*options]})."
+        self,
+        name: str,
+        vector: Sequence[float],
+        /,
+        *,
+        limit: int = knobs.VECTOR_RESULTS,
+        filter: Callable[[Any], object] | None = None,  # noqa: A002 - as actions have it
+    ) -> Query:
+        """The documents whose vectors are nearest, nearest first, each with its `_score`.
+
+        Args:
+            name: a vector index of the schema.
+            vector: as many numbers as the index has dimensions.
+            limit: how many documents, 1 to 256.
+            filter: `lambda q: q.eq("owner", o)`, or `q.or_(…)` of several.
+        """
+        self._check_is_first("with_vector_index")
+        plan, execution = self._plan, self._execution
+        any_of = conditions_of(filter)
+        execution.leave()
+        try:
+            search = vector_search(
+                execution.tx,
+                execution.ask,
+                plan.name,
+                name,
+                vector,
+                limit=limit,
+                any_of=any_of,
+            )
+        finally:
+            execution.enter()
+        return Query(
+            execution, replace(plan, source=name, ranked=search, is_sourced=True)
         )
 
     def search(self, **options: Any) -> NoReturn:
@@ -155,6 +185,11 @@ class Query:
         )
 
     def _check_order(self, direction: object) -> None:
+        if self._plan.ranked is not None:
+            raise InvalidQuery(
+                "A search's results come in the order of their scores: `order` and "
+                "`order_by` cannot change it. Sort what `collect()` gives."
+            )
         if self._plan.order is not None:
             raise InvalidQuery(
                 "The query's order is set already: call `order` or `order_by` once."

@@ -22,7 +22,7 @@ from convexlab.engine.catalog import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab.functions import file_documents, settings, transfers
+from convexlab.functions import file_documents, settings, transfers, vector_search
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import function_specs
 
@@ -48,6 +48,11 @@ _ROOT: Final[dict[str, Any]] = {
 }
 
 
+def _ask_nobody(name: str, request: bytes) -> bytes:
+    del request
+    raise NotFound(f"There is no {name} index here.")
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One query: what it looks at, and its arguments.
@@ -56,11 +61,13 @@ class Question:
         tx: a transaction without limits.
         args: as they came.
         modules: the deployed ones; loaded when asked for.
+        ask: asks a derived index, as of the transaction's snapshot.
     """
 
     tx: Transaction
     args: dict[str, Any]
     modules: Callable[[], ModuleSet]
+    ask: Callable[[str, bytes], bytes] = _ask_nobody
 
     def table(self) -> TableInfo:
         """The table that the arguments name; that it is there is recorded.
@@ -165,6 +172,11 @@ def _unreferenced(question: Question) -> Value:
     return list(file_documents.unreferenced(question.tx, question.args["digests"]))
 
 
+def _vector_search(question: Question) -> Value:
+    """What is nearest to a vector, for an action."""
+    return list(vector_search.answer(question.tx, question.ask, question.args))
+
+
 QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/tables:default": _tables,
     "_system/cli/tableSize:default": _table_size,
@@ -179,4 +191,5 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     UNREFERENCED: _unreferenced,
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
+    vector_search.QUERY: _vector_search,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import logging
 import signal
 import socket
 import sys
@@ -64,7 +65,8 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
 
 
 def _vectors(folder: Path | None) -> Follower:
-    # N.B. FAISS and NumPy are loaded by who uses them.
+    # N.B. FAISS and NumPy are loaded by who uses them; how FAISS was built is no news.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     from convexlab.followers.vector.follower import Vectors
 
     return Vectors(folder and folder / request.FOLDER)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents.encoding import to_stored, to_wire
 from convexlab.documents.ids import RandomPool
 from convexlab.engine.catalog import IndexLost
@@ -215,7 +216,8 @@ class Reader:
         try:
             args = arguments_of(call.args)
             modules = partial(self._deployed.modules, snapshot)
-            said = system_queries.answer(call.path, Question(tx, args, modules))
+            question = Question(tx, args, modules, partial(self._ask_derived, snapshot))
+            said = system_queries.answer(call.path, question)
             value = (to_stored if call.stored else to_wire)(said)
         except CallerError as error:
             failure = failure_from(error)
@@ -235,6 +237,12 @@ class Reader:
     def _snapshot_at(self, ts: Timestamp) -> Snapshot:
         """The snapshot of this batch, if it is the one that is asked for."""
         if self._snapshot is None or self._snapshot.ts != ts:
+    def _ask_derived(self, snapshot: Snapshot, name: str, request: bytes) -> bytes:
+        patience = knobs.FOLLOWER_QUERY_SECONDS
+        return self._derived.ask(
+            name, request, at=snapshot.durable_ts, patience_seconds=patience
+        )
+
             self._let_go()
             base = self._store.snapshot()
             try:
