@@ -346,8 +346,6 @@ FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.
 FOLLOWER_IDLE_SECONDS: Final = 2.0
 
-# -- actions ----------------------------------------------------------------------
-
 # -- vector search ------------------------------------------------------------------
 
 # A search gives so many documents unless it is told, and at most so many; a filter
@@ -372,6 +370,8 @@ VECTOR_PAST_ROWS: Final = 1_000
 # they are so old: what came since is read from the log again, which costs less.
 VECTOR_SAVE_SHARE: Final = 50
 VECTOR_SAVE_SECONDS: Final = 600.0
+
+# -- actions ----------------------------------------------------------------------
 
 # Convex's for its Node actions; module loading and waiting for other functions included.
 ACTION_SECONDS: Final = 10 * 60.0

@@ -92,7 +92,10 @@ async def test_errors_of_what_is_called_are_raised(kind: str) -> None:
         ("ctx.run_query(7)", "names no function"),
         ("ctx.nothing", "`ctx` has no `nothing`"),
         ("ctx.vector_search('t', 'i', vector=[{1}])", "set"),
-        ("ctx.vector_search('t', 'i', vector=[1], filter=lambda q: True)", "q.eq(field"),
+        (
+            "ctx.vector_search('t', 'i', vector=[1], filter=lambda q: True)",
+            "q.eq(field",
+        ),
         ("ctx.embed('x')", "not in this release"),
         ("ctx.run_query('a:b', x={1})", "set"),
     ],

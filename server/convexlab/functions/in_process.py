@@ -380,6 +380,8 @@ class InProcess:
             return self._do(system_mutations.SCHEDULE, body, parent)
         if kind == action_scheduler.CANCEL:
             return self._do(system_mutations.CANCEL, body, parent)
+        if kind == vector_search.ASK:
+            return self._search_vectors(body)
         if kind in self._of_files:
             return self._of_files[kind](body)
         if kind not in ("query", "mutation", "action"):
@@ -387,16 +389,6 @@ class InProcess:
         outcome = self._outcome(kind, path, body, identity, parent, request=request)
         return _value_of(path, outcome)
 
-    @property
-        if kind == vector_search.ASK:
-            return self._search_vectors(body)
-    def _of_files(self) -> dict[str, Callable[[bytes], bytes]]:
-        """What a running action asks about files."""
-        return {
-            action_storage.ADD: partial(self._do, system_mutations.STORE),
-            action_storage.DELETE: partial(self._do, system_mutations.DELETE),
-            action_storage.FIND: self._find_file,
-            action_storage.UPLOAD_URL: lambda _: to_stored(
     def _search_vectors(self, body: bytes) -> bytes:
         args: Any = from_stored(body)
         with self._lock:
@@ -409,6 +401,14 @@ class InProcess:
             except ConvexlabError as error:
                 raise raised_from(failure_from(error)) from None
 
+    @property
+    def _of_files(self) -> dict[str, Callable[[bytes], bytes]]:
+        """What a running action asks about files."""
+        return {
+            action_storage.ADD: partial(self._do, system_mutations.STORE),
+            action_storage.DELETE: partial(self._do, system_mutations.DELETE),
+            action_storage.FIND: self._find_file,
+            action_storage.UPLOAD_URL: lambda _: to_stored(
                 self._addresses.of_upload(self.now_ns / 1e6)
             ),
         }

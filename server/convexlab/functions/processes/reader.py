@@ -234,15 +234,15 @@ class Reader:
             seconds=0.0,
         )
 
-    def _snapshot_at(self, ts: Timestamp) -> Snapshot:
-        """The snapshot of this batch, if it is the one that is asked for."""
-        if self._snapshot is None or self._snapshot.ts != ts:
     def _ask_derived(self, snapshot: Snapshot, name: str, request: bytes) -> bytes:
         patience = knobs.FOLLOWER_QUERY_SECONDS
         return self._derived.ask(
             name, request, at=snapshot.durable_ts, patience_seconds=patience
         )
 
+    def _snapshot_at(self, ts: Timestamp) -> Snapshot:
+        """The snapshot of this batch, if it is the one that is asked for."""
+        if self._snapshot is None or self._snapshot.ts != ts:
             self._let_go()
             base = self._store.snapshot()
             try:
