@@ -15,7 +15,10 @@ Reading order
     cache         revisions at hand
     limits        what one transaction may do
     constraints   what a document must satisfy to be written
-    transaction   snapshot, read set and writes
+    view          a snapshot, and over it what was written: what a transaction sees
+    reads         what it reads, recorded and counted
+    writes        what it writes, checked
+    transaction   its beginning, its savepoints and its end
     committer     the only code that changes the database
     backfill      filling a new index, checking a new schema, in slices
     retention     how far back log and history reach

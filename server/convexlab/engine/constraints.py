@@ -22,14 +22,14 @@ from convexlab.errors import InvalidValue, SchemaViolation
 
 if TYPE_CHECKING:
     from convexlab.engine.catalog import IndexInfo, TableInfo
-    from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Document, IndexKeys, Revision
+    from convexlab.engine.writes import Writes
 
 # The bytes that end every index key: the creation time and the internal id.
 _KEY_TAIL_BYTES = 9 + 16
 
 
-def check_pending(tx: Transaction, info: TableInfo, document: Document) -> None:
+def check_pending(tx: Writes, info: TableInfo, document: Document) -> None:
     """A write that a schema being pushed refuses goes on; the push fails."""
     assert info.check_pending is not None
     try:
@@ -45,7 +45,7 @@ def check_pending(tx: Transaction, info: TableInfo, document: Document) -> None:
 
 
 def check_unique(
-    tx: Transaction, info: TableInfo, revision: Revision, old_keys: IndexKeys
+    tx: Writes, info: TableInfo, revision: Revision, old_keys: IndexKeys
 ) -> None:
     """Refuse a document that is equal to another in a unique index."""
     places, before = dict(revision.keys), dict(old_keys)
@@ -64,7 +64,7 @@ def check_unique(
 
 
 def equal_in(
-    tx: Transaction, index: IndexInfo, revision: Revision, key: bytes
+    tx: Writes, index: IndexInfo, revision: Revision, key: bytes
 ) -> Revision | None:
     """Another document that is equal in a unique index's fields.
 

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     from convexlab.documents.schema import Schema
     from convexlab.engine.catalog import IndexState, TableInfo, TableState
-    from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
+    from convexlab.engine.writes import Writes
 
 
 def create_table(
-    tx: Transaction,
+    tx: Writes,
     name: str,
     *,
     hidden: bool = False,
@@ -81,7 +81,7 @@ def create_table(
     return TableNumber(fields["number"])
 
 
-def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> None:
+def set_table_state(tx: Writes, table: TableInfo, state: TableState) -> None:
     """Move a table along: hidden (while being filled) ─▶ active ─▶ deleting ─▶ deleted.
 
     The documents of a table that is deleting are gone for everyone at once;
@@ -94,7 +94,7 @@ def set_table_state(tx: Transaction, table: TableInfo, state: TableState) -> Non
 
 
 def create_index(
-    tx: Transaction,
+    tx: Writes,
     table: str | TableInfo,
     name: str,
     fields: Sequence[str],
@@ -146,12 +146,12 @@ def create_index(
     return _declared(tx, number, slot)
 
 
-def _table(tx: Transaction, table: str | TableInfo) -> TableInfo:
+def _table(tx: Writes, table: str | TableInfo) -> TableInfo:
     number = create_table(tx, table) if isinstance(table, str) else table.number
     return tx.catalog.by_number[number]
 
 
-def _declared(tx: Transaction, table: TableNumber, slot: int) -> IndexInfo:
+def _declared(tx: Writes, table: TableNumber, slot: int) -> IndexInfo:
     index_id = by_id_index(table) | slot
     for index in tx.catalog.indexes():
         if index.id == index_id:
@@ -163,17 +163,17 @@ def _index_document_id(index: IndexInfo) -> str:
     return encode_id(INDEXES, index.document_id)
 
 
-def set_index_state(tx: Transaction, index: IndexInfo, state: IndexState) -> None:
+def set_index_state(tx: Writes, index: IndexInfo, state: IndexState) -> None:
     """Move an index along: see the drawing in `catalog`."""
     tx.patch(_index_document_id(index), {"state": state})
 
 
-def set_index_staged(tx: Transaction, index: IndexInfo, *, staged: bool) -> None:
+def set_index_staged(tx: Writes, index: IndexInfo, *, staged: bool) -> None:
     """Let queries use an index, or not."""
     tx.patch(_index_document_id(index), {"staged": staged})
 
 
-def fail_index(tx: Transaction, index: IndexInfo, error: str) -> None:
+def fail_index(tx: Writes, index: IndexInfo, error: str) -> None:
     """An index cannot be built: duplicates in a unique one."""
     tx.patch(_index_document_id(index), {"state": "failed", "error": error})
 
@@ -187,12 +187,12 @@ def duplicate_message(table: TableInfo, index: IndexInfo, other: Revision) -> st
     )
 
 
-def drop_index(tx: Transaction, index: IndexInfo) -> None:
+def drop_index(tx: Writes, index: IndexInfo) -> None:
     """Stop keeping an index up; `backfill.sweep` takes its entries away later."""
     tx.patch(_index_document_id(index), {"state": "dropping"})
 
 
-def forget_index(tx: Transaction, index: IndexInfo) -> None:
+def forget_index(tx: Writes, index: IndexInfo) -> None:
     """The entries of a dropped index are gone: its document goes too."""
     tx.delete(_index_document_id(index))
 
@@ -200,7 +200,7 @@ def forget_index(tx: Transaction, index: IndexInfo) -> None:
 # -- schemas --------------------------------------------------------------------
 
 
-def declare_schema(tx: Transaction, schema: Schema) -> bytes:
+def declare_schema(tx: Writes, schema: Schema) -> bytes:
     """Store a schema as pending; a pending one before it is superseded.
 
     Tables it names are made. Its indexes are declared apart (`create_index`).
@@ -218,13 +218,13 @@ def declare_schema(tx: Transaction, schema: Schema) -> bytes:
     return pending
 
 
-def supersede_pending_schema(tx: Transaction) -> None:
+def supersede_pending_schema(tx: Writes) -> None:
     """No schema is pending any more."""
     if tx.catalog.pending_id is not None:
         _set_schema_state(tx, tx.catalog.pending_id, "superseded")
 
 
-def _forget_old_schemas(tx: Transaction) -> None:
+def _forget_old_schemas(tx: Writes) -> None:
     """Those that nobody asks about any more go; history keeps them for its time."""
     before = tx.now_ns - knobs.SCHEMA_RECORD_SECONDS * 1_000_000_000
     for state in ("failed", "superseded"):
@@ -235,7 +235,7 @@ def _forget_old_schemas(tx: Transaction) -> None:
                 tx.delete(encode_id(SCHEMAS, revision.id))
 
 
-def activate_schema(tx: Transaction) -> None:
+def activate_schema(tx: Writes) -> None:
     """The pending schema becomes the active one."""
     pending, active = tx.catalog.pending_id, tx.catalog.schema_id
     assert pending is not None, "no schema is pending"
@@ -244,18 +244,18 @@ def activate_schema(tx: Transaction) -> None:
     _set_schema_state(tx, pending, "active")
 
 
-def deactivate_schema(tx: Transaction) -> None:
+def deactivate_schema(tx: Writes) -> None:
     """From now on there is no schema: any document goes."""
     if tx.catalog.schema_id is not None:
         _set_schema_state(tx, tx.catalog.schema_id, "superseded")
 
 
-def fail_pending_schema(tx: Transaction, error: str) -> None:
+def fail_pending_schema(tx: Writes, error: str) -> None:
     """The schema being pushed does not hold; the active one stays."""
     pending = tx.catalog.pending_id
     if pending is not None:
         tx.patch(encode_id(SCHEMAS, pending), {"state": "failed", "error": error})
 
 
-def _set_schema_state(tx: Transaction, schema: bytes, state: str) -> None:
+def _set_schema_state(tx: Writes, schema: bytes, state: str) -> None:
     tx.patch(encode_id(SCHEMAS, schema), {"state": state})
