@@ -43,6 +43,22 @@ async def test_a_query_runs_once_at_a_time(gateway, backend):
     assert backend.runs["slow:get"] == 2
 
 
+async def test_a_refused_query_is_not_answered_by_what_it_would_have_been(
+    gateway, backend
+):
+    """There are no components: what names one is refused, though the rest is known."""
+    good, bad = Page(gateway, truth(backend)), Page(gateway)
+    good.follow("counter:get")
+    await settle()
+    bad.follow("counter:get", componentPath="elsewhere")
+    await settle()
+    message, _ = bad.value
+    assert "in component 'elsewhere'" in message
+    backend.write(n=1)
+    await settle()
+    assert good.value == 1.0
+
+
 async def test_removing_the_query_that_is_waited_for_ends_the_wait(page, backend):
     backend.hold("slow:get")
     page.follow("counter:get")

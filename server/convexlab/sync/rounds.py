@@ -178,8 +178,16 @@ class Rounds:
     def _known(
         self, session: ClientSession, ts: int
     ) -> list[tuple[FollowedQuery, CachedResult[Payload] | None]]:
+        """What is known of all that the flight will wait for.
+
+        N.B. not of the refused: another's result may go by the same token.
+        """
         find, identity = self._results.find, session.caller.identity
-        return [(query, find(query.token, identity, ts)) for query in session.stale]
+        return [
+            (query, find(query.token, identity, ts))
+            for query in session.stale
+            if query.refused is None
+        ]
 
     def _begin_with(
         self,
@@ -196,10 +204,9 @@ class Rounds:
             if result is not None and result.payload is not None:
                 self._provide(session, query, result, result.payload)
         for query in missing:
-            if query in flight.waiting:  # else it is refused for good
-                run = self._runs.join(query.token, flight.caller, ts)
-                run.waiters.append(Waiter(session, flight, query))
-                self._count(run)
+            run = self._runs.join(query.token, flight.caller, ts)
+            run.waiters.append(Waiter(session, flight, query))
+            self._count(run)
         self.land_if_ready(session)
 
     def _provide(
@@ -229,7 +236,6 @@ class Rounds:
         in_the_way = {
             run
             for query in missing
-            if query.refused is None
             for run in self._runs.at_another(query.token, session.caller, ts)
         }
         if in_the_way and session not in self._parked:
