@@ -206,6 +206,36 @@ async def test_bytes_that_are_no_text_name_nobody(served, caplog, name):
     assert caplog.records == []
 
 
+async def test_a_body_that_is_not_what_it_says_is_refused(served, http, caplog):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    url = f"{served.url}/api/query"
+    async with http.post(url, data=b"{}", headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["code"] == "BadBody"
+    assert caplog.records == []
+
+
+async def test_who_leaves_in_the_middle_of_a_body_is_no_failure(served, caplog):
+    left = asyncio.Event()
+
+    async def answer(request):
+        try:
+            return aiohttp.web.Response(body=await request.read())
+        finally:
+            left.set()
+
+    served.door.add("POST", "/reads", answer)
+    address = urlsplit(served.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+    await writer.drain()
+    writer.transport.abort()
+    async with asyncio.timeout(10):
+        await left.wait()
+    await asyncio.sleep(0)
+    assert caplog.records == []
+
+
 async def test_a_taken_port_says_so(served):
     port = int(served.url.rpartition(":")[2])
     with pytest.raises(OSError, match="address"):

@@ -25,6 +25,7 @@ import contextlib
 import hmac
 import logging
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -162,9 +163,13 @@ class Door:
             return _refused(413, "RequestTooLarge", error.text or "")
         except ConvexlabError as error:
             return _refused(error.http_status, error.code, error.message)
+        except web.RequestPayloadError as error:
+            return _refused(400, "BadBody", f"The body is not what it says: {error}")
         except web.HTTPException:
             raise
         except Exception:  # noqa: BLE001 - the server's edge: no other request fails
+            if _has_left(request):  # nobody hears the answer
+                return _refused(400, "ClientLeft", "The request was not finished.")
             _log.exception("%s %s failed", request.method, visit.path)
             return _refused(500, "InternalServerError", "Your request failed.")
 
@@ -327,7 +332,7 @@ async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
 def _is_ours(record: logging.LogRecord) -> bool:
     """What is no HTTP is answered so; strangers do not fill the log with it."""
     exception = record.exc_info[1] if record.exc_info else None
-    return not isinstance(exception, HttpProcessingError)
+    return not isinstance(exception, HttpProcessingError | web.RequestPayloadError)
 
 
 _http_log.addFilter(_is_ours)
@@ -360,6 +365,12 @@ def _readable(headers: CIMultiDictProxy[str]) -> CIMultiDictProxy[str]:
         for name, value in headers.items()
     )
     return CIMultiDictProxy(CIMultiDict(clean))
+
+
+def _has_left(request: web.BaseRequest) -> bool:
+    return isinstance(sys.exception(), ConnectionError) and (
+        request.transport is None or request.transport.is_closing()
+    )
 
 
 def _refused(status: int, code: str, message: str) -> web.Response:
