@@ -41,11 +41,13 @@ from convexlab.web.addresses import Addresses
 from convexlab.web.admin import Admin
 from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.http_actions import Site
+from convexlab.web.openapi import OpenApi
 from convexlab.web.server import Door, Served, serve as serve_app, serve_site
 from convexlab.web.socket import AS_USUAL, SocketOptions
 from convexlab.web.sql import Sql
 from convexlab.web.storage import Storage
 from convexlab.web.storage_asks import StorageAsks
+from convexlab.web.streaming import Streaming
 from convexlab.web.system import System
 from convexlab.web.transfers import Transfers
 
@@ -350,6 +352,10 @@ class Deployment:
         transfers.add_to(door)
         await transfers.open()
         self._closing.push_async_callback(transfers.close)
+        streaming = Streaming(system, self.folder.path, sys.stderr.buffer)
+        streaming.add_to(door)
+        self._closing.push_async_callback(streaming.close)
+        OpenApi(self.backend.pusher, system).add_to(door)
 
     def _start_clock(self) -> None:
         self.clock = clock = SchedulerClock(self.gateway)

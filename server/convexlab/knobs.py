@@ -314,6 +314,17 @@ IDLE_LOOK_SECONDS: Final = 10.0
 
 # Documents read at once for an archive: a snapshot is held for about 20 ms.
 ARCHIVE_CHUNK_DOCUMENTS: Final = 2000
+# Pages of a stream of documents: so many, as Convex's are, and about so many bytes.
+# A page of changes ends with a commit, so one may be larger.
+SNAPSHOT_PAGE_DOCUMENTS: Final = 1024
+DELTA_PAGE_DOCUMENTS: Final = 128
+STREAM_PAGE_BYTES: Final = 8 << 20
+# The process that reads them waits so long for the next page to be asked for.
+STREAM_LINGER_SECONDS: Final = 20.0
+# What a table holds is told from so many of its documents, the newest; beyond so many
+# names, fields are taken for data.
+SHAPE_DOCUMENTS: Final = 1000
+SHAPE_MOST_FIELDS: Final = 64
 # As long as Convex keeps an export's file.
 EXPORT_KEPT_SECONDS: Final = 14 * 24 * 3600.0
 # Rows of an import that are committed together, and of how many bytes: the writer,

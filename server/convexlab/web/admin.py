@@ -7,7 +7,7 @@
     GET  /api/convexlab/spec      functions and schema, as generated types need them
     GET  /api/convexlab/history   one document's revisions
     POST /api/convexlab/origins   let pages of these web origins in
-    POST /api/import              lines of JSON into a table
+    POST /api/import              rows of a file into a table
     POST /api/delete_tables       tables, with their documents
     POST /api/convexlab/rename_table   a table's name
 
@@ -16,6 +16,8 @@ All take the deployment's admin key.
 
 from __future__ import annotations
 
+import asyncio
+import io
 import secrets
 import time
 from importlib.metadata import version
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from aiohttp import web
 
+from convexlab.documents.rows import lines_of
 from convexlab.errors import CallerError, InvalidArguments, NotFound
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.importer import Importer
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from convexlab.web.server import Door
 
 _MODES = ("append", "requireEmpty", "replace")
+_FORMS = ("jsonLines", "jsonArray", "csv")
 
 
 class Origins(msgspec.Struct, frozen=True):
@@ -96,7 +100,7 @@ class Admin:
         door.add("GET", "/api/convexlab/spec", self.spec)
         door.add("GET", "/api/convexlab/history", self.history)
         door.add("POST", "/api/convexlab/origins", self.let_in)
-        door.add("POST", "/api/import", self.import_lines)
+        door.add("POST", "/api/import", self.import_rows)
         door.add("POST", "/api/delete_tables", self.delete_tables)
         door.add("POST", "/api/convexlab/rename_table", self.rename_table)
 
@@ -191,18 +195,26 @@ class Admin:
         self._origins.update(asked)
         return json_answer({"origins": sorted(self._origins)})
 
-    async def import_lines(self, request: web.BaseRequest) -> web.Response:
-        """Insert the body's lines, in batches each of which is one transaction."""
+    async def import_rows(self, request: web.BaseRequest) -> web.Response:
+        """Insert the body's rows, in batches each of which is one transaction."""
         await self._expect_owner(request)
         table = request.query.get("tableName", "")
         mode = request.query.get("mode", "requireEmpty")
+        form = request.query.get("format", "jsonLines")
         if not table:
             raise InvalidArguments("`tableName` is missing: which table?")
-        if request.query.get("format", "jsonLines") != "jsonLines":
-            raise InvalidArguments("`format` is jsonLines here: one document a line.")
+        if request.query.get("componentPath"):
+            raise InvalidArguments("There are no components to import into.")
+        if form not in _FORMS:
+            raise InvalidArguments(
+                f"format {form!r} is none of {', '.join(_FORMS)}; a ZIP is uploaded, "
+                "see /api/import/start_upload."
+            )
         if mode not in _MODES:
             raise InvalidArguments(f"mode {mode!r} is none of {', '.join(_MODES)}.")
         body = await request.read()
+        if form != "jsonLines":
+            body = await asyncio.to_thread(_lines, body, form, table)
         count = await self._importer.insert(table, cast("Mode", mode), body)
         return json_answer({"numWritten": count})
 
@@ -230,3 +242,12 @@ class Admin:
     async def _expect_owner(self, request: web.BaseRequest) -> None:
         assert self._door is not None, "add_to comes first"
         await self._door.api.admin(request)
+
+
+def _lines(body: bytes, form: str, table: str) -> bytes:
+    """The rows of a body, one document a line.
+
+    Raises:
+        InvalidValue: names the line that is none.
+    """
+    return b"\n".join(lines_of(io.BytesIO(body), form, table))

@@ -1,7 +1,8 @@
 """Cargo: what the gateway and a carrier say to each other.
 
-gateway ──▶ WriteArchive, ScanUpload, ReadUpload, NextStep
-carrier ──▶ Archived, Scanned, Step, Finished, Refused
+gateway ──▶ WriteArchive, ScanUpload, ReadUpload, NextStep,
+            ListSnapshot, ReadDeltas, InferShapes
+carrier ──▶ Archived, Scanned, Step, Finished, Told, Refused
 """
 
 from __future__ import annotations
@@ -73,7 +74,53 @@ class NextStep(Cargo, frozen=True):
     """The next rows."""
 
 
-ToCarrier: TypeAlias = WriteArchive | ScanUpload | ReadUpload | NextStep
+class Wanted(Cargo, frozen=True):
+    """What a stream of documents is to have.
+
+    Args:
+        form: the format of values.
+        table, component: these alone; None: all.
+        selection: which tables and fields, as JSON; None: all.
+    """
+
+    form: str = "json"
+    table: str | None = None
+    component: str | None = None
+    selection: bytes | None = None
+
+
+class ListSnapshot(Cargo, frozen=True):
+    """A page of all documents as of `ts` (None: now), from where one ended."""
+
+    folder: str
+    ts: int | None
+    cursor: str | None
+    wanted: Wanted
+
+
+class ReadDeltas(Cargo, frozen=True):
+    """A page of what was written after a timestamp."""
+
+    folder: str
+    after: int
+    wanted: Wanted
+
+
+class InferShapes(Cargo, frozen=True):
+    """What the documents of each table look like."""
+
+    folder: str
+
+
+ToCarrier: TypeAlias = (
+    WriteArchive
+    | ScanUpload
+    | ReadUpload
+    | NextStep
+    | ListSnapshot
+    | ReadDeltas
+    | InferShapes
+)
 
 
 class Archived(Cargo, frozen=True):
@@ -111,6 +158,12 @@ class Finished(Cargo, frozen=True):
     """There are no more rows."""
 
 
+class Told(Cargo, frozen=True):
+    """JSON, as it is answered."""
+
+    body: bytes
+
+
 class Refused(Cargo, frozen=True):
     """It cannot be done."""
 
@@ -118,7 +171,7 @@ class Refused(Cargo, frozen=True):
     message: str
 
 
-FromCarrier: TypeAlias = Archived | Scanned | Step | Finished | Refused
+FromCarrier: TypeAlias = Archived | Scanned | Step | Finished | Told | Refused
 
 to_carrier_decoder = msgspec.msgpack.Decoder(list[ToCarrier])
 from_carrier_decoder = msgspec.msgpack.Decoder(list[FromCarrier])

@@ -38,6 +38,7 @@ class Carriage:
 
     def __init__(self, log: IO[bytes]) -> None:
         self._answer: asyncio.Future[FromCarrier] | None = None
+        self._is_lost = False
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", _CARRIER, str(theirs.fileno())],
@@ -67,6 +68,8 @@ class Carriage:
             ProcessDied: nothing, any more.
         """
         assert self._answer is None, "one question at a time"
+        if self._is_lost:
+            raise _died()
         self._answer = asyncio.get_running_loop().create_future()
         self._channel.send(message)
         try:
@@ -92,10 +95,13 @@ class Carriage:
                 self._answer.set_result(message)
 
     def _lost(self) -> None:
+        self._is_lost = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(
-                ProcessDied("The process that carried the data ended.")
-            )
+            self._answer.set_exception(_died())
+
+
+def _died() -> ProcessDied:
+    return ProcessDied("The process that carried the data ended.")
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A carrier: a process that carries data out of a deployment, or reads what comes in.
 
-It is started for one export or one import, runs no user code and writes nothing to
+It is started for one export, one import or one stream, runs no user code and writes nothing to
 the store: rows that come in are handed to the gateway in steps, each as the arguments
 of a mutation, and the writer inserts them in its turn. It ends with its errand, and
 with the deployment.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,22 +27,31 @@ from convexlab.functions.processes.cargo import (
     Archived,
     Finished,
     FromCarrier,
+    InferShapes,
+    ListSnapshot,
     NextStep,
+    ReadDeltas,
     ReadUpload,
     Refused,
     Scanned,
     ScanUpload,
     Step,
     ToCarrier,
+    Told,
+    Wanted,
     WriteArchive,
     to_carrier_decoder,
 )
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.child import end_with_parent, limit_memory
+from convexlab.functions.processes.selection import selection_of
+from convexlab.functions.processes.streaming import Stream, infer_shapes
 from convexlab.functions.processes.unpacking import Upload, change_summary, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from convexlab.engine.persistence.contract import PersistenceSnapshot
 
 
 def main() -> None:
@@ -75,6 +85,15 @@ class Carrier:
                     return Finished()
                 case NextStep():
                     return next(self._steps, None) or Finished()
+                case ListSnapshot():
+                    with _stream(message.folder, message.wanted) as stream:
+                        return Told(stream.list_snapshot(message.ts, message.cursor))
+                case ReadDeltas():
+                    with _stream(message.folder, message.wanted) as stream:
+                        return Told(stream.document_deltas(message.after))
+                case InferShapes():
+                    with _snapshot(message.folder) as base:
+                        return Told(infer_shapes(base))
         except ConvexlabError as error:
             return Refused(error.code, str(error))
         except OSError as error:
@@ -97,7 +116,7 @@ def _scan(message: ScanUpload) -> Scanned:
     upload = Upload(Path(message.path), message.form, message.table)
     upload.open()
     upload.scan()
-    there = _there(Path(message.folder))
+    there = _there(message.folder)
     going = there if message.mode == "replaceAll" else [p.table for p in upload.parts]
     deletes = message.mode in ("replace", "replaceAll")
     return Scanned(
@@ -109,17 +128,36 @@ def _scan(message: ScanUpload) -> Scanned:
     )
 
 
-def _there(folder: Path) -> dict[str, int]:
-    """How many documents each table has."""
-    store = open_reader(folder)
+@contextmanager
+def _snapshot(folder: str) -> Iterator[PersistenceSnapshot]:
+    """The store of a deployment as it is now."""
+    store = open_reader(Path(folder))
     try:
         with store.snapshot() as base:
-            snapshot = newest_snapshot(base)
-            catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
-            tables = [*catalog.user_tables(), catalog.tables["_storage"]]
-            counts = {t.name: base.count(t.by_creation_time.id) for t in tables}
+            yield base
     finally:
         store.close()
+
+
+@contextmanager
+def _stream(folder: str, wanted: Wanted) -> Iterator[Stream]:
+    told = wanted.selection
+    selection = selection_of(
+        wanted.table,
+        wanted.component,
+        None if told is None else msgspec.json.decode(told),
+    )
+    with _snapshot(folder) as base:
+        yield Stream(base, selection, wanted.form)
+
+
+def _there(folder: str) -> dict[str, int]:
+    """How many documents each table has."""
+    with _snapshot(folder) as base:
+        snapshot = newest_snapshot(base)
+        catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
+        tables = [*catalog.user_tables(), catalog.tables["_storage"]]
+        counts = {t.name: base.count(t.by_creation_time.id) for t in tables}
     return {name: count for name, count in counts.items() if count or name[0] != "_"}
 
 
