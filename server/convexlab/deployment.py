@@ -30,10 +30,14 @@ from convexlab.auth.tokens import Tokens
 from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.functions.file_addresses import FileAddresses
+from convexlab.functions.logs.file import LogFile
+from convexlab.functions.logs.stream import LogStream
 from convexlab.functions.origin import origin_of
 from convexlab.sync.asks import Asks
 from convexlab.sync.claims import Claims
+from convexlab.sync.disclosure import Disclosure
 from convexlab.sync.gateway import Gateway
+from convexlab.sync.logbook import Logbook
 from convexlab.sync.processes import ProcessBackend
 from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
@@ -41,6 +45,7 @@ from convexlab.web.addresses import Addresses
 from convexlab.web.admin import Admin
 from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.http_actions import Site
+from convexlab.web.logs import Logs
 from convexlab.web.openapi import OpenApi
 from convexlab.web.server import Door, Served, serve as serve_app, serve_site
 from convexlab.web.socket import AS_USUAL, SocketOptions
@@ -187,6 +192,7 @@ class Options:
         sockets: how WebSockets are served.
         public_url: where clients reach it, if that is not where it listens.
         public_site_url: the same of its HTTP actions.
+        redacts: clients are told only what a `ConvexError` carries: in production.
     """
 
     host: str = "127.0.0.1"
@@ -198,6 +204,7 @@ class Options:
     sockets: SocketOptions = AS_USUAL
     public_url: str = ""
     public_site_url: str = ""
+    redacts: bool = False
 
 
 class Deployment:
@@ -224,6 +231,7 @@ class Deployment:
         self.backend: ProcessBackend
         self.gateway: Gateway
         self.asks: Asks
+        self.logs: LogStream
         self.clock: SchedulerClock
         self.addresses: Addresses
         self.url = self.site_url = self.origin = ""
@@ -239,8 +247,16 @@ class Deployment:
         """
         keys, options = self.folder.keys, self.options
         cursor_secret = hashlib.sha256(f"cursors {keys.admin}".encode()).digest()
+        self.logs = logs = LogStream(LogFile(self.folder.path))
+        self._closing.push_async_callback(logs.close)
+        disclosure = Disclosure(options.redacts)
         backend = ProcessBackend(
-            self.folder.path, cursor_secret, sys.stderr.buffer, self._spawned
+            self.folder.path,
+            cursor_secret,
+            sys.stderr.buffer,
+            Logbook(logs),
+            spawned=self._spawned,
+            disclosure=disclosure,
         )
         self._closing.push_async_callback(backend.supervisor.close)
         deployed = await backend.open()
@@ -261,7 +277,7 @@ class Deployment:
             instance=keys.instance,
             origins=origins,
             sockets=options.sockets,
-            site=Site(backend, tokens),
+            site=Site(backend, tokens, disclosure),
         )
 
         async def learn(pushed: PushResult) -> None:
@@ -272,6 +288,7 @@ class Deployment:
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
         Sql(supervisor).add_to(door)
+        Logs(logs, gateway).add_to(door)
         self._add_files(door, cursor_secret)
         await self._add_transfers(door)
         await self._serve(door)
@@ -285,6 +302,7 @@ class Deployment:
         served = await self._listen(door)
         self._closing.push_async_callback(served.cleanup)
         self._closing.callback(self.gateway.close, 1012, "")
+        self._closing.callback(self.logs.release)
         self.url = f"http://{host}:{served.port}"
         site = await self._listen_for_site(door)
         if site is None:
@@ -455,6 +473,7 @@ def serve(
     sockets: SocketOptions = AS_USUAL,
     public_url: str = "",
     public_site_url: str = "",
+    redacts: bool = False,
     spawned: list[Spawned] | None = None,
 ) -> int:
     """Serve a deployment until it is stopped.
@@ -470,6 +489,7 @@ def serve(
         sockets: how WebSockets are served.
         public_url: where clients reach it, if that is not where it listens.
         public_site_url: the same of its HTTP actions.
+        redacts: clients are told only what a `ConvexError` carries: in production.
         spawned: function processes on their way up already.
 
     Returns:
@@ -485,6 +505,7 @@ def serve(
         sockets=sockets,
         public_url=public_url,
         public_site_url=public_site_url,
+        redacts=redacts,
     )
     try:
         held = Folder(folder)

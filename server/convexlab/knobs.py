@@ -428,3 +428,18 @@ FILE_GRACE_SECONDS: Final = 600.0
 # How often they are looked for, and how many of them at once.
 FILE_SWEEP_SECONDS: Final = 600.0
 FILE_SWEEP_FILES: Final = 1000
+
+# -- logs -------------------------------------------------------------------------
+
+# What the file of the log holds, about: some 50,000 runs that print a line each.
+LOG_BYTES: Final = 16 << 20
+# What of it is in memory, for who follows.
+LOG_RECENT_BYTES: Final = 1 << 20
+# How long entries are gathered before they are written: what a crash may cost.
+LOG_WRITE_SECONDS: Final = 0.25
+# What one answer holds of the log: as many entries as Convex keeps, and about so much.
+LOG_PAGE_ENTRIES: Final = 1000
+LOG_PAGE_BYTES: Final = 4 << 20
+# How long who follows waits for an entry, as in Convex, and for those beside it.
+LOG_POLL_SECONDS: Final = 60.0
+LOG_GATHER_SECONDS: Final = 0.05

@@ -95,15 +95,42 @@ async def test_point_55_env_sets_lists_and_removes(cli):
     assert "KEY" not in await cli.out("env", "list", "--include-values")
 
 
-@pytest.mark.xfail(reason=TO_COME.format("logs"), strict=True)
 async def test_point_55_logs_show_what_was_printed(cli, running, name):
     await asyncio.to_thread(running.mutation, "points:inc", name=name)
-    async with cli.running("logs", "--history", "5", "--jsonl") as process:
-        assert process.stdout is not None
-        async with asyncio.timeout(5):
-            line = json.loads(await process.stdout.readline())
-    assert line["kind"] == "Completion"
-    assert line["identifier"]
+    async with cli.running("logs", "--history", "1", "--jsonl") as process:
+        before = json.loads(await _line_of(process))
+        await asyncio.to_thread(running.mutation, "points:inc", name=f"{name} again")
+        after = json.loads(await _line_of(process))
+    assert before["kind"] == "Completion"
+    assert before["identifier"] == "points:inc"
+    assert before["logLines"][0]["messages"] == [f"'inc' {name!r}"]
+    assert after["logLines"][0]["messages"] == [f"'inc' {name + ' again'!r}"]
+    assert after["timestamp"] > before["timestamp"]
+
+
+async def test_point_55_logs_are_text_for_people(cli, running, name):
+    await asyncio.to_thread(running.mutation, "points:inc", name=name)
+    await asyncio.to_thread(running.call, "query", "fail:query")
+    async with cli.running("logs", "--history", "2", "--success") as process:
+        printed = await _line_of(process)
+        done = await _line_of(process)
+        failed = await _line_of(process)
+    assert f"[CONVEX M(points:inc)] [LOG] 'inc' {name!r}" in printed
+    assert "[CONVEX M(points:inc)] Function executed in" in done
+    assert "[CONVEX Q(fail:query)] Uncaught ValueError: boom" in failed
+
+
+async def test_point_55_logs_end_at_once_with_a_wrong_key(cli, running):
+    wrong = Cli(cli.folder / "other", running.url, "wrong|0123456789abcdef")
+    said = await wrong("logs")
+    assert said.status != 0
+    assert "The admin key is not this deployment's" in said.err
+
+
+async def _line_of(process) -> str:
+    """A line that the official command line prints in time."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return (await process.stdout.readline()).decode()
 
 
 async def test_point_57_deploying_fails_at_once_and_says_why(tmp_path, running, url):

@@ -210,6 +210,9 @@ class Engine:
     def show_versions(self, tables: Any) -> None:
         self._to_show = set(tables)
 
+    def knew(self, *said: Any) -> None:
+        """Nothing is written down."""
+
     def raise_clock(self, ts: int) -> None:
         self.committer.raise_clock(ts)
 

@@ -85,6 +85,14 @@ async def test_a_query_asked_once_is_shared_and_fresh(gateway, backend):
     assert (await gateway.query("counter:get", b"{}")).value == b"3.0"
 
 
+async def test_what_was_known_is_heard_of_and_not_run(gateway, backend):
+    said = await gateway.query("counter:get", b"{}")
+    assert backend.known == []
+    await gateway.query("counter:get", b"{}", ANN)
+    assert backend.known == [("counter:get", said.request_id, ANN, said.value)]
+    assert backend.runs["counter:get"] == 1
+
+
 async def test_a_thousand_users_share_one_run_of_what_never_asks_who_they_are(
     gateway, backend
 ):

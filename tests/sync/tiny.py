@@ -98,6 +98,7 @@ class Tiny:
         self.failing: ConvexlabError | Exception | None = None
         self.raised: list[int] = []
         self.shown: set[int] = set()
+        self.known: list[tuple[Any, ...]] = []
 
     # -- what tests do ------------------------------------------------------------
 
@@ -196,6 +197,9 @@ class Tiny:
 
     def show_versions(self, tables: Any) -> None:
         self.shown = set(tables)
+
+    def knew(self, *said: Any) -> None:
+        self.known.append(said)
 
     def kind(self, path: str) -> Any:
         for kind, there in (

@@ -82,6 +82,14 @@ def _address(_ctx: click.Context, _param: click.Parameter, said: str | None) -> 
     help="Where files are kept instead of in the folder, as fsspec says it: s3://bucket/prefix.",
 )
 @click.option(
+    "--redact-logs-to-client",
+    "--production",
+    "redacts",
+    is_flag=True,
+    envvar="REDACT_LOGS_TO_CLIENT",
+    help="In production: clients get no log lines, and of errors only what a ConvexError carries; the log has the rest.",
+)
+@click.option(
     "--detached",
     is_flag=True,
     help="As notebooks start it: free ports, addresses with a secret path, and it ends half an hour after its last client.",
@@ -100,6 +108,7 @@ def serve(
     compress: bool,
     max_message: int,
     files: str | None,
+    redacts: bool,
     detached: bool,
 ) -> None:
     """Run a deployment."""
@@ -122,6 +131,7 @@ def serve(
             sockets=SocketOptions(compress, max_message << 20),
             public_url=public_url,
             public_site_url=public_site_url,
+            redacts=redacts,
             spawned=spawned,
         )
     finally:

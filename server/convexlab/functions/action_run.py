@@ -60,6 +60,7 @@ class World:
         environment: the deployment's variables.
         now_ns: the clock.
         files: the bytes of files.
+        hear: told of each line of the run's log, on whatever thread it is printed.
     """
 
     modules: ModuleSet
@@ -67,6 +68,7 @@ class World:
     environment: Mapping[str, str] = field(default_factory=dict)
     now_ns: Callable[[], int] = time.time_ns
     files: Files = field(default_factory=MemoryFiles)
+    hear: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
 
     Cancelled from outside it ends with the reason that `Task.cancel` was given.
     """
-    run = new_run()
+    run = new_run(prepared.world)
     calls = AsyncCalls(ask, run.log)
     outcome = Outcome(log_lines=run.log.lines)
     determinism.begin(run)
@@ -162,7 +164,7 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
 
 def run_plain(prepared: Prepared, ask: PlainAsk) -> Outcome:
     """Run a plain action; blocks until it has returned."""
-    run = new_run()
+    run = new_run(prepared.world)
     outcome = Outcome(log_lines=run.log.lines)
     with determinism.inside(run):
         try:
@@ -183,10 +185,11 @@ def run_plain(prepared: Prepared, ask: PlainAsk) -> Outcome:
     return outcome
 
 
-def new_run() -> determinism.Run:
+def new_run(world: World) -> determinism.Run:
     """A run of user code to which nothing is refused; it has a log."""
     run = determinism.Run("an action", now_ms=0, seed=b"")
     run.active = False
+    run.log.hear = world.hear
     return run
 
 

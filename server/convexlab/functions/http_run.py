@@ -10,7 +10,6 @@ error can only end the response short.
 from __future__ import annotations
 
 import inspect
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -151,7 +150,7 @@ async def serve_async(
     prepared: HttpPrepared, body: AsyncBody, ask: AsyncAsk, reply: AsyncReply
 ) -> Outcome:
     """Answer a request on this event loop, in a task of its own."""
-    run = new_run()
+    run = new_run(prepared.world)
     calls = AsyncCalls(ask, run.log)
     outcome = Outcome(log_lines=run.log.lines)
     determinism.begin(run)
@@ -184,7 +183,7 @@ def serve_plain(
     prepared: HttpPrepared, body: PlainBody, ask: PlainAsk, reply: PlainReply
 ) -> Outcome:
     """Answer a request with a plain `def`; blocks until the response is out."""
-    run = new_run()
+    run = new_run(prepared.world)
     outcome = Outcome(log_lines=run.log.lines)
     asked = prepared.asked
     with determinism.inside(run):
@@ -206,19 +205,29 @@ def serve_plain(
     return outcome
 
 
-def error_body(message: str, data: bytes | None, *, traceback: str = "") -> bytes:
+def error_body(
+    message: str,
+    data: bytes | None,
+    *,
+    request_id: str,
+    traceback: str = "",
+    is_whole: bool = True,
+) -> bytes:
     """What a function that failed before the head is answered with, as Convex does.
 
     Args:
         message: as `FunctionError.message`.
         data: of a ConvexError.
+        request_id: names the request.
         traceback: of a function that was killed.
+        is_whole: tell what went wrong and where; else that something did.
     """
     sentence, frames = split_error(message)
-    body: dict[str, str | msgspec.Raw] = {
-        "code": f"[Request ID: {secrets.token_hex(8)}] Server Error: {sentence}",
-        "trace": traceback or f"{sentence}\n{frames}".rstrip(),
-    }
+    said = f"[Request ID: {request_id}] Server Error"
+    body: dict[str, str | msgspec.Raw] = {"code": said}
+    if is_whole:
+        body["code"] = f"{said}: {sentence}"
+        body["trace"] = traceback or f"{sentence}\n{frames}".rstrip()
     if data is not None:
         body["data"] = msgspec.Raw(to_clean_json(from_wire(data)))
     return msgspec.json.encode(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ class Sent:
         if error is not None and not self.is_cut:
             self.status = 500
             self.headers = [("Content-Type", "application/json")]
-            self.body = error_body(error.message, error.data)
+            name = secrets.token_hex(8)
+            self.body = error_body(error.message, error.data, request_id=name)
 
 
 def fetch(world: World, asked: HttpAsked, body: bytes, ask: PlainAsk) -> Sent:

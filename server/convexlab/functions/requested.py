@@ -56,7 +56,12 @@ class _Requested(msgspec.Struct, frozen=True, omit_defaults=True):
     token: str | None = None
 
 
+class _Named(msgspec.Struct, frozen=True):
+    request_id: str = ""
+
+
 _encode: Final = msgspec.json.Encoder().encode
+_decode_id: Final = msgspec.json.Decoder(_Named).decode
 _decode: Final[Callable[[bytes], _Requested]] = msgspec.json.Decoder(_Requested).decode
 
 
@@ -79,6 +84,11 @@ def requested_by_schedule(request_id: str, entry: str | None) -> bytes:
         entry: on the timetable, if it is of one.
     """
     return _encode(_Requested(request_id=request_id, entry=entry or None))
+
+
+def request_id_of(request: bytes) -> str:
+    """A request's name; "" for nothing."""
+    return _decode_id(request).request_id if request else ""
 
 
 def request_metadata(request: bytes) -> RequestMetadata:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convexlab import knobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class LogLines:
-    """The lines of one run, as clients get them: `[LOG] 'text'`."""
+    """The lines of one run, as clients get them: `[LOG] 'text'`.
 
-    __slots__ = ("lines",)
+    Attributes:
+        hear: told of each line as it is added; *set by* whoever runs an action.
+    """
+
+    __slots__ = ("hear", "lines")
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.hear: Callable[[str], None] | None = None
 
     def add(self, level: str, *parts: object) -> None:
         """Appends one line of values, as Convex shows them; past the last one nothing."""
@@ -23,7 +33,7 @@ class LogLines:
         if count > knobs.MAX_LOG_LINES:
             return
         if count == knobs.MAX_LOG_LINES:
-            self.lines.append(
+            self._append(
                 f"[ERROR] Log overflow (maximum {count}). Remaining log lines omitted."
             )
             return
@@ -32,4 +42,9 @@ class LogLines:
         if len(encoded) > knobs.MAX_LOG_LINE_BYTES:
             kept = encoded[: knobs.MAX_LOG_LINE_BYTES].decode("utf-8", "ignore")
             line = f"{kept} (truncated due to length)"
+        self._append(line)
+
+    def _append(self, line: str) -> None:
         self.lines.append(line)
+        if self.hear is not None:
+            self.hear(line)

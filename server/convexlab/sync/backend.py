@@ -234,6 +234,12 @@ class Backend(Protocol):
             Unavailable: no reader could run it; another time may do.
         """
 
+    def knew(self, path: str, request_id: str, caller: Caller, value: bytes) -> None:
+        """Hear of a query that was asked once and not run: what it says was known.
+
+        `request_id` names the run that said it.
+        """
+
     def submit(self, call: MutationCall) -> None:
         """Queue a mutation; its answer comes with a group (B3).
 

@@ -145,6 +145,10 @@ class Gateway:
         self.last_active = clock()
         backend.listen(self)
 
+    def was_used(self) -> None:
+        """Somebody is there who holds no socket."""
+        self.last_active = self._clock()
+
     @property
     def session_count(self) -> int:
         """How many sockets are open."""
@@ -362,7 +366,7 @@ class Gateway:
         Raises:
             RetryError: through the future: nothing could run it.
         """
-        self.last_active = self._clock()
+        self.was_used()
         try:
             token = QueryToken(path, canonical(args), None, caller.admin, stored)
         except InvalidValue as error:

@@ -18,6 +18,7 @@ from convexlab.functions.timetable import DuePage
 from convexlab.sync.backend import (
     ActionCall,
     ActionRun,
+    Caller,
     FunctionKind,
     Listener,
     MutationCall,
@@ -28,7 +29,9 @@ from convexlab.sync.backend import (
     Reply,
     RunError,
 )
+from convexlab.sync.disclosure import EVERYTHING, Disclosure
 from convexlab.sync.known import KnownFunctions
+from convexlab.sync.logbook import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.push import Deployed
     from convexlab.functions.processes.spawning import Spawned
     from convexlab.sync.known import Functions
+    from convexlab.sync.logbook import Logbook
 
 
 class ProcessBackend:
@@ -47,7 +51,9 @@ class ProcessBackend:
         folder: the deployment's folder.
         secret: what pagination cursors are sealed with.
         log: where the processes' stderr goes.
+        book: writes down what runs come to.
         spawned: processes on their way up already.
+        disclosure: how much of that clients are told.
     """
 
     def __init__(
@@ -55,13 +61,19 @@ class ProcessBackend:
         folder: Path,
         secret: bytes,
         log: IO[bytes],
+        book: Logbook,
+        *,
         spawned: list[Spawned] | None = None,
+        disclosure: Disclosure = EVERYTHING,
     ) -> None:
         self.supervisor = Supervisor(
             folder, secret, log, self._published, spawned=spawned
         )
         self.pusher = Pusher(self.supervisor)
+        self.supervisor.runners.hear = book.printed
         self.ts = 0
+        self._book = book
+        self._disclosure = disclosure
         # The deployment's variables, as actions see them.
         self.environment: Callable[[], Mapping[str, str]] = dict
         self._listener: Listener | None = None
@@ -102,8 +114,12 @@ class ProcessBackend:
         except ConvexlabError as error:
             said.set_exception(error)
         else:
-            asked.add_done_callback(partial(_pass_on, said))
+            asked.add_done_callback(partial(self._pass_on, said, call))
         return said
+
+    def knew(self, path: str, request_id: str, caller: Caller, value: bytes) -> None:
+        """See `Backend.knew`."""
+        self._book.known(path, request_id, caller, value)
 
     def submit(self, call: MutationCall) -> None:
         """See `Backend.submit`."""
@@ -141,7 +157,8 @@ class ProcessBackend:
         # N.B. what is due has just been found by the writer, whatever is known here.
         refused = None if call.entry else self._known.why_not(call)
         if refused is not None:
-            return ActionRun(error=refused)
+            self._book.action_refused(call, refused.message)
+            return self._disclosure.of(ActionRun(error=refused), call.caller)
         message = messages.RunAction(
             self.supervisor.next_number(),
             call.path,
@@ -156,12 +173,14 @@ class ProcessBackend:
             message, is_plain=self._known.is_plain(call.path), caller=call.within
         )
         run.entry = run.entry or call.entry
+        self._book.action_begins(run, call)
         done = await run.done
+        self._book.action_ended(run, call, done)
         if call.within is not None:
             call.within.committed(run.newest_ts)
-        return ActionRun(
-            done.value, _run_error(done.failure), tuple(done.log_lines), run.newest_ts
-        )
+        error, lines = _run_error(done.failure), tuple(done.log_lines)
+        said = ActionRun(done.value, error, lines, run.newest_ts)
+        return self._disclosure.of(said, call.caller)
 
     def begin_http(self, call: HttpCall) -> Exchange | str:
         """Have a request answered by the HTTP action that its route names, once.
@@ -185,7 +204,11 @@ class ProcessBackend:
             call.request,
         )
         exchange = Exchange(message.number, uploads=call.more)
-        self.supervisor.runners.run(message, is_plain=route.plain, exchange=exchange)
+        run = self.supervisor.runners.run(
+            message, is_plain=route.plain, exchange=exchange
+        )
+        name = f"{route.method} {route.path}{'*' if route.is_prefix else ''}"
+        self._book.request_begins(run, name, Caller(call.identity))
         return exchange
 
     def kind(self, path: str) -> FunctionKind | None:
@@ -204,43 +227,52 @@ class ProcessBackend:
         """Pass a group on: one step, `ts` and replies together (B1)."""
         self.ts = group.ts
         if self._listener is not None:
-            replies = [Reply(call, _outcome(reply)) for call, reply in answered if call]
+            replies = [
+                Reply(call, self._outcome(call, reply))
+                for call, reply in answered
+                if call
+            ]
             self._listener.published(
                 Published(
                     group.previous, group.ts, group.touched, replies, group.versions
                 )
             )
 
+    def _outcome(
+        self, call: MutationCall, reply: messages.Reply | ConvexlabError
+    ) -> MutationRun | ConvexlabError:
+        if isinstance(reply, ConvexlabError):
+            return reply
+        self._book.mutation(call, reply)
+        run = MutationRun(
+            ts=reply.ts,
+            value=reply.value,
+            error=_run_error(reply.failure),
+            log_lines=tuple(reply.log_lines),
+        )
+        return self._disclosure.of(run, call.caller)
 
-def _outcome(reply: messages.Reply | ConvexlabError) -> MutationRun | ConvexlabError:
-    if isinstance(reply, ConvexlabError):
-        return reply
-    return MutationRun(
-        ts=reply.ts,
-        value=reply.value,
-        error=_run_error(reply.failure),
-        log_lines=tuple(reply.log_lines),
-    )
-
-
-def _pass_on(
-    said: asyncio.Future[QueryRun],
-    asked: asyncio.Future[messages.QueryDone | messages.Answer],
-) -> None:
-    """Answer a query with what the reader answered, if anybody still waits."""
-    if said.done():
-        return
-    if asked.cancelled():
-        said.cancel()
-    elif (error := asked.exception()) is not None:
-        said.set_exception(error)
-    else:
-        done = asked.result()
-        if isinstance(done, messages.Answer):  # it could not be run as of then
-            assert done.failure is not None, "a query is answered by what it says"
-            said.set_exception(error_from(done.failure))
+    def _pass_on(
+        self,
+        said: asyncio.Future[QueryRun],
+        call: QueryCall,
+        asked: asyncio.Future[messages.QueryDone | messages.Answer],
+    ) -> None:
+        """Answer a query with what the reader answered, if anybody still waits."""
+        if said.done():
+            return
+        if asked.cancelled():
+            said.cancel()
+        elif (error := asked.exception()) is not None:
+            said.set_exception(error)
         else:
-            said.set_result(_query_run(done))
+            done = asked.result()
+            if isinstance(done, messages.Answer):  # it could not be run as of then
+                assert done.failure is not None, "a query is answered by what it says"
+                said.set_exception(error_from(done.failure))
+            else:
+                self._book.query(call, done)
+                said.set_result(self._disclosure.of(_query_run(done), call.caller))
 
 
 def _query_run(done: messages.QueryDone) -> QueryRun:
@@ -260,7 +292,4 @@ def _query_run(done: messages.QueryDone) -> QueryRun:
 def _run_error(failure: messages.Failure | None) -> RunError | None:
     if failure is None:
         return None
-    text = failure.message
-    if failure.traceback:
-        text = f"{text}\n{failure.traceback}"
-    return RunError(text, failure.data, failure.code)
+    return RunError(error_of(failure) or "", failure.data, failure.code)

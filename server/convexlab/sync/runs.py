@@ -128,10 +128,16 @@ class Runs:
         result = self._results.find(token, caller.identity, ts)
         if result is not None and result.payload is not None:
             answer.set_result(result.payload)
+            self._knew(token, caller, result.payload)
         else:
             run = self.join(token, caller, ts, is_followed=False)
             run.askers.append(Asker(caller, answer))
         return answer
+
+    def _knew(self, token: QueryToken, caller: Caller, payload: Payload) -> None:
+        if payload.value is not None:
+            name = payload.request_id
+            self._backend.knew(token.path, name, caller, payload.value)
 
     def _key(self, token: QueryToken, caller: Caller) -> _Key:
         """What a run is shared by: everyone, or those it looked at."""

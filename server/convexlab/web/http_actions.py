@@ -31,12 +31,14 @@ from convexlab.functions.processes.exchange import Cut, HttpCall
 from convexlab.functions.processes.messages import Failure, Head
 from convexlab.functions.requested import requested
 from convexlab.sync.backend import ANONYMOUS
+from convexlab.sync.disclosure import EVERYTHING
 from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
     from convexlab.functions.processes.exchange import Exchange
     from convexlab.sync.backend import Caller
+    from convexlab.sync.disclosure import Disclosure
 
 # Their bodies, if they send any, mean nothing.
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,11 +63,15 @@ class Site:
     Args:
         backend: has requests answered.
         tokens: says who is asking.
+        disclosure: how much clients are told of what went wrong.
     """
 
-    def __init__(self, backend: Backend, tokens: Tokens) -> None:
+    def __init__(
+        self, backend: Backend, tokens: Tokens, disclosure: Disclosure = EVERYTHING
+    ) -> None:
         self._backend = backend
         self._tokens = tokens
+        self._disclosure = disclosure
 
     async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answer one request.
@@ -80,21 +86,25 @@ class Site:
         """
         if request.method not in METHODS and request.method != "HEAD":
             return web.Response(status=405)
-        exchange = self._backend.begin_http(await self._call(request, path))
+        name, caller = secrets.token_hex(8), await self._caller(request)
+        call = await self._call(request, path, name, caller)
+        exchange = self._backend.begin_http(call)
         if isinstance(exchange, str):
             return web.Response(status=404, text=exchange)
         upload = asyncio.create_task(_upload(request, exchange), name="upload")
         try:
             head = await _first(exchange, upload)
             if isinstance(head, Failure):
-                return _failed(head)
+                is_whole = self._disclosure.is_whole(caller)
+                return _failed(head, name, is_whole=is_whole)
             return await _respond(request, exchange, head)
         finally:
             upload.cancel()
 
-    async def _call(self, request: web.BaseRequest, path: str) -> HttpCall:
+    async def _call(
+        self, request: web.BaseRequest, path: str, name: str, caller: Caller
+    ) -> HttpCall:
         body, more = await _body(request)
-        caller = await self._caller(request)
         return HttpCall(
             request.method,
             _url(request, path),
@@ -103,7 +113,7 @@ class Site:
             body,
             more,
             caller.identity,
-            requested(client_of(request), secrets.token_hex(8), caller.token),
+            requested(client_of(request), name, caller.token),
         )
 
     async def _caller(self, request: web.BaseRequest) -> Caller:
@@ -237,6 +247,12 @@ async def _next(request: web.BaseRequest, exchange: Exchange) -> bytes:
         part.cancel()
 
 
-def _failed(failure: Failure) -> web.Response:
-    body = error_body(failure.message, failure.data, traceback=failure.traceback)
+def _failed(failure: Failure, name: str, *, is_whole: bool) -> web.Response:
+    body = error_body(
+        failure.message,
+        failure.data,
+        request_id=name,
+        traceback=failure.traceback,
+        is_whole=is_whole,
+    )
     return web.Response(status=500, body=body, content_type="application/json")

@@ -54,9 +54,13 @@ class Exchange:
     Args:
         number: of the run.
         uploads: whether the request's body comes in parts.
+
+    Attributes:
+        status: the response's; *set by* its head.
     """
 
     def __init__(self, number: int, *, uploads: bool) -> None:
+        self.status: int | None = None
         self._number = number
         self._worker: Worker | None = None
         self._begun = asyncio.Event()
@@ -81,6 +85,7 @@ class Exchange:
         """Take in what the runner says of it."""
         match message:
             case Head():
+                self.status = message.status
                 self._response.feed(message.body, more=message.more)
                 if not self._head.done():
                     self._head.set_result(message)

@@ -6,7 +6,7 @@ JSON bytes that came in and go out, never decoded on the way.
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
                 ReadHistory, PrepareImport, Import, AlterTables, BeginPush, CheckDocuments,
                 FinishPush, AbortPush, Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
-    process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Misplaced, Ask, Head
+    process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Logged, Misplaced, Ask, Head
     both    ──▶ Part, Took
 """
 
@@ -61,6 +61,18 @@ class Failure(Message, frozen=True):
     code: str = "FunctionFailed"
     data: bytes | None = None
     traceback: str = ""
+
+
+class Used(Message, frozen=True):
+    """What a run read and wrote, for the log."""
+
+    documents_read: int = 0
+    bytes_read: int = 0
+    documents_written: int = 0
+    bytes_written: int = 0
+
+
+NOTHING_USED = Used()
 
 
 # -- gateway to process -----------------------------------------------------------
@@ -425,7 +437,18 @@ class QueryDone(Message, frozen=True):
 
 
 class Reply(Message, frozen=True):
-    """A mutation's outcome; `ts` only when it succeeded."""
+    used: Used = NOTHING_USED
+    """A mutation's outcome; `ts` only when it succeeded.
+
+    Args:
+        number: of the call.
+        ts: its commit's.
+        value: what it returned.
+        failure: how it failed.
+        log_lines: what it printed.
+        seconds: how long it ran.
+        used: what it read and wrote; None: it was not run, but answered from a record.
+    """
 
     number: int
     ts: int | None
@@ -435,6 +458,8 @@ class Reply(Message, frozen=True):
 
 
 class Group(Message, frozen=True):
+    seconds: float = 0.0
+    used: Used | None = NOTHING_USED
     """A group that is durable: all that the gateway must hear of, in one message.
 
     `touched` None means unknown (a gap in what was told): everything may be.
@@ -474,6 +499,13 @@ class ActionDone(Message, frozen=True):
 
 class Head(Message, frozen=True):
     """The head of a response, and its body or, with `more`, nothing of it yet."""
+
+class Logged(Message, frozen=True):
+    """A running action printed a line."""
+
+    number: int
+    line: str
+
 
     number: int
     status: int
@@ -522,6 +554,7 @@ FromProcess: TypeAlias = (
     | Misplaced
     | Ask
     | Head
+    | Logged
     | Part
     | Took
 )

@@ -7,7 +7,6 @@ transaction, which the writer accepts or not; nothing is there before.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +17,8 @@ from convexlab.errors import CallerError
 from convexlab.functions import system_mutations, timetable
 from convexlab.functions.processes.deployed import identity_of
 from convexlab.functions.processes.failures import failure_from, failure_of
+from convexlab.functions.processes.messages import NOTHING_USED, Used
+from convexlab.functions.processes.used import used_by
 from convexlab.functions.runner import run as run_function
 from convexlab.functions.scheduled import Scheduling
 
@@ -45,6 +46,7 @@ class Done:
     failure: Failure | None = None
     finished: FinishedTransaction | None = None
     log_lines: list[str] = field(default_factory=list)
+    used: Used = NOTHING_USED
 
 
 class Mutations:
@@ -88,19 +90,29 @@ class Mutations:
         outcome = self._run_users(call, modules, call.path, call.args, tx)
         if outcome.error is not None:
             failure = failure_of(outcome)
-            return Done(failure=failure, log_lines=outcome.log_lines)
-        return Done(outcome.value, None, tx.finish(), outcome.log_lines)
+            return Done(None, failure, None, outcome.log_lines, used_by(tx))
+        used = used_by(tx)
+        return Done(outcome.value, None, tx.finish(), outcome.log_lines, used)
 
     def _run_entry(self, call: RunMutation) -> Done:
         """What is due on the timetable; its verdict is the value."""
+        used = NOTHING_USED
+
+        def run(modules: ModuleSet, path: str, args: bytes, tx: Transaction) -> Outcome:
+            nonlocal used
+            outcome = self._run_users(call, modules, path, args, tx)
+            used = used_by(tx)
+            return outcome
+
         played = timetable.play(
             call.entry,
             call.slot_ms,
             begin=self._begin,
             modules=lambda tx: self._deployed.modules(tx.snapshot),
-            run=partial(self._run_users, call),
+            run=run,
         )
-        return Done(_encode(played.verdict), None, played.finished, played.log_lines)
+        verdict, finished = _encode(played.verdict), played.finished
+        return Done(verdict, None, finished, played.log_lines, used)
 
     def _run_systems(self, call: RunMutation) -> Done:
         tx = self._begin()

@@ -10,6 +10,7 @@ import itertools
 import os
 import queue
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convexlab.errors import InvalidArguments
@@ -29,6 +30,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Gone,
     Head,
+    Logged,
     Misplaced,
     Part,
     Ready,
@@ -110,7 +112,11 @@ class PlainRunner:
 
     def _outcome(self, message: Started) -> Outcome | None:
         """What a run comes to; None if it does not belong here."""
-        world = self._code.now(message.environment)
+        number = message.number
+        world = replace(
+            self._code.now(message.environment),
+            hear=lambda line: self._send(Logged(number, line)),
+        )
         if isinstance(message, RunHttp):
             return self._serve(message, world)
         prepared = prepare(world, asked_of(message))

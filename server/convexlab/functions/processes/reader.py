@@ -55,6 +55,7 @@ from convexlab.functions.processes.messages import (
     Stop,
     ToProcess,
 )
+from convexlab.functions.processes.used import used_by
 from convexlab.functions.runner import arguments_of, run as run_function
 from convexlab.functions.system_queries import Question
 from convexlab.functions.timetable import read_due
@@ -206,6 +207,7 @@ class Reader:
             clock_read=outcome.clock_read,
             seconds=perf_counter() - began,
         )
+            used=used_by(tx),
 
     def _answer_systems(self, call: RunQuery, snapshot: Snapshot) -> QueryDone:
         """One of the system's own queries: no user code, no limits."""

@@ -9,7 +9,8 @@ Processes start when an action waits for one, are used again, and end when they 
 had nothing to do for a while; the last one stays.
 
 What a running action asks for is answered by `answer`, which whoever holds the
-runners sets: the gateway's functions, the scheduler, the storage.
+runners sets: the gateway's functions, the scheduler, the storage. What it prints is
+told to `hear` at once.
 
 Invariants
     R1  A run is handed to a process at most once (one that gives it back has not
@@ -25,6 +26,7 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convexlab import knobs
@@ -43,6 +45,7 @@ from convexlab.functions.processes.messages import (
     CancelRun,
     Failure,
     Head,
+    Logged,
     Misplaced,
     Part,
     RunAction,
@@ -55,6 +58,7 @@ from convexlab.functions.processes.runner_pools import PLAIN, SHARED, Pool, Runn
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from convexlab.functions.logs.entries import Origin
     from convexlab.functions.processes.exchange import Exchange
     from convexlab.functions.processes.worker import Worker
 
@@ -74,6 +78,9 @@ class Run:
         questions: what it has asked and was not told yet.
         entry: what on the timetable has it run, or the one that called it; "" if
             nothing has.
+        began: when it was handed to a runner, by `perf_counter`.
+        log_lines: what it has printed.
+        origin: as the log names it; *set by* who keeps one.
     """
 
     message: RunAction | RunHttp
@@ -86,6 +93,9 @@ class Run:
     timer: asyncio.TimerHandle | None = None
     questions: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     entry: str = ""
+    began: float = float("nan")
+    log_lines: list[str] = field(default_factory=list)
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if self.caller is not None:
@@ -129,7 +139,7 @@ class Question:
     body: bytes
 
 
-FromRunner: TypeAlias = ActionDone | Misplaced | Ask | Head | Part | Took
+FromRunner: TypeAlias = ActionDone | Logged | Misplaced | Ask | Head | Part | Took
 Answerer: TypeAlias = "Callable[[Question], Awaitable[bytes | Failure]]"
 
 
@@ -147,6 +157,7 @@ class Runners:
         own: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self.answer: Answerer = _nobody_answers
+        self.hear: Callable[[Run, str], None] = _nobody_hears
         self._start = start
         self._own = own
         self._pools = {role: Pool(role) for role in (SHARED, PLAIN)}
@@ -251,6 +262,7 @@ class Runners:
         if not runner.runs:
             runner.busy_since = now
         runner.runs[run.number] = run
+        run.began = perf_counter()
         run.deadline = now + knobs.ACTION_SECONDS
         if run.caller is not None:
             run.deadline = min(run.deadline, run.caller.deadline)
@@ -301,6 +313,8 @@ class Runners:
         match message:
             case ActionDone():
                 self._done(pool, runner, message)
+            case Logged(number=number, line=line):
+                self._logged(runner.runs.get(number), line)
             case Misplaced():
                 self._give_back(pool, runner, message.number)
             case Ask():
@@ -317,6 +331,11 @@ class Runners:
             if not run.done.done():
                 run.done.set_result(done)
         self._rest(pool, runner)
+
+    def _logged(self, run: Run | None, line: str) -> None:
+        if run is not None:
+            run.log_lines.append(line)
+            self.hear(run, line)
 
     def _give_back(self, pool: Pool, runner: Runner, number: int) -> None:
         """It has not begun: a push has just made it the other kind (R1)."""
@@ -349,7 +368,8 @@ class Runners:
     def _end(self, run: Run, failure: Failure) -> None:
         self._let_go(run)
         if not run.done.done():
-            run.done.set_result(ActionDone(run.number, None, failure, []))
+            lines = list(run.log_lines)
+            run.done.set_result(ActionDone(run.number, None, failure, lines))
 
     def _refuse(self, run: Run, error: ConvexlabError) -> None:
         if not run.done.done():
@@ -477,6 +497,10 @@ def _death(reason: str, neighbours: int, stack: str) -> Failure:
     if neighbours:
         text = f"The process that this action shared with {neighbours} others ended: {text}"
     return Failure(text, ProcessDied.code, traceback=stack)
+
+
+def _nobody_hears(run: Run, line: str) -> None:
+    pass
 
 
 async def _nobody_answers(question: Question) -> Failure:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +37,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Gone,
     Head,
+    Logged,
     Misplaced,
     Part,
     Ready,
@@ -188,6 +191,7 @@ class SharedRunner:
     async def _outcome(self, message: Started) -> Outcome | None:
         """What a run comes to; None if it does not belong here."""
         world = self._code.now(message.environment)
+        world = replace(world, hear=self._hearer(message.number))
         if isinstance(message, RunHttp):
             return await self._serve(message, world)
         ready = world.modules.knows(message.path)
@@ -228,6 +232,19 @@ class SharedRunner:
 
     def _enter(self, world: World, module: str) -> None:
         self._entered.add((world.modules, module))
+
+    def _hearer(self, run: int) -> Callable[[str], None]:
+        """Tells the gateway of a run's lines, whatever thread prints them."""
+        loop, home = asyncio.get_running_loop(), threading.get_ident()
+
+        def hear(line: str) -> None:
+            message = Logged(run, line)
+            if threading.get_ident() == home:
+                self._channel.send(message)
+            else:
+                loop.call_soon_threadsafe(self._channel.send, message)
+
+        return hear
 
     # -- questions --------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ from convexlab.functions.processes.messages import (
     Group,
     Head,
     Import,
+    Logged,
     Misplaced,
     Note,
     Part,
@@ -375,7 +376,9 @@ class Supervisor:
                 self._publish(message)
             case Answer():
                 self._answered(worker, message)
-            case ActionDone() | Misplaced() | Ask() | Head() | Part() | Took():
+            case (
+                ActionDone() | Logged() | Misplaced() | Ask() | Head() | Part() | Took()
+            ):
                 self.runners.received(worker, message)
             case Ready() | Note():
                 raise InternalError(f"the worker handles {type(message).__name__}")

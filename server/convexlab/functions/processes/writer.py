@@ -296,18 +296,20 @@ class Writer:
         self._recorder.start(call.number)
         done = self._mutations.run(call)
         self._recorder.end()
-        self._pace.note(call.path, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._pace.note(call.path, seconds)
         with self._flusher.lock:  # no group is sealed between the two
-            self._flusher.add(self._accepted(call, done))
+            self._flusher.add(self._accepted(call, done, seconds))
 
     def _begin(self) -> Transaction:
         with self._flusher.lock:
             return self.committer.begin()
 
-    def _accepted(self, call: RunMutation, done: Done) -> Reply:
+    def _accepted(self, call: RunMutation, done: Done, seconds: float) -> Reply:
         """What is told of a call, whose transaction is the next one if it did well."""
+        number, lines, used = call.number, done.log_lines, done.used
         if done.finished is None:
-            return Reply(call.number, None, None, done.failure, done.log_lines)
+            return Reply(number, None, None, done.failure, lines, seconds, used)
         assert done.value is not None, "it has a value or a failure"
         writes = done.finished.write_set
         try:
@@ -318,9 +320,9 @@ class Writer:
             )
         except Unavailable as error:
             failure = failure_from(error)
-            return Reply(call.number, None, None, failure, done.log_lines)
+            return Reply(number, None, None, failure, lines, seconds, used)
         self._mutations.pending.follow(writes)
-        return Reply(call.number, commit.ts, done.value, None, done.log_lines)
+        return Reply(number, commit.ts, done.value, None, lines, seconds, used)
 
     def _replay(self, call: RunMutation) -> bool:
         """W3."""
@@ -329,8 +331,9 @@ class Writer:
             if record is None:
                 return False
             outcome = msgspec.msgpack.decode(record.outcome, type=Recorded)
+            lines = outcome.log_lines
             self._flusher.add(
-                Reply(call.number, record.ts, outcome.value, None, outcome.log_lines)
+                Reply(call.number, record.ts, outcome.value, None, lines, used=None)
             )
         return True
 
