@@ -434,10 +434,10 @@ class QueryDone(Message, frozen=True):
     identity_read: bool
     clock_read: bool
     seconds: float
+    used: Used = NOTHING_USED
 
 
 class Reply(Message, frozen=True):
-    used: Used = NOTHING_USED
     """A mutation's outcome; `ts` only when it succeeded.
 
     Args:
@@ -455,11 +455,11 @@ class Reply(Message, frozen=True):
     value: bytes | None
     failure: Failure | None
     log_lines: list[str]
+    seconds: float = 0.0
+    used: Used | None = NOTHING_USED
 
 
 class Group(Message, frozen=True):
-    seconds: float = 0.0
-    used: Used | None = NOTHING_USED
     """A group that is durable: all that the gateway must hear of, in one message.
 
     `touched` None means unknown (a gap in what was told): everything may be.
@@ -497,15 +497,15 @@ class ActionDone(Message, frozen=True):
     log_lines: list[str]
 
 
-class Head(Message, frozen=True):
-    """The head of a response, and its body or, with `more`, nothing of it yet."""
-
 class Logged(Message, frozen=True):
     """A running action printed a line."""
 
     number: int
     line: str
 
+
+class Head(Message, frozen=True):
+    """The head of a response, and its body or, with `more`, nothing of it yet."""
 
     number: int
     status: int
@@ -551,10 +551,10 @@ FromProcess: TypeAlias = (
     | Answer
     | Note
     | ActionDone
+    | Logged
     | Misplaced
     | Ask
     | Head
-    | Logged
     | Part
     | Took
 )

@@ -206,8 +206,8 @@ class Reader:
             identity_read=outcome.identity_read,
             clock_read=outcome.clock_read,
             seconds=perf_counter() - began,
-        )
             used=used_by(tx),
+        )
 
     def _answer_systems(self, call: RunQuery, snapshot: Snapshot) -> QueryDone:
         """One of the system's own queries: no user code, no limits."""
