@@ -12,6 +12,7 @@ from tests.compat.clients import node, python
 from tests.conformance.aside import aside
 from tests.conformance.functions import MODULES
 from tests.conformance.idlers import idling
+from tests.conformance.scene import staged
 from tests.deployments import deployment
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.auth.issuer import Issuer
     from tests.conformance.idlers import Idler
+    from tests.conformance.scene import Scene
     from tests.deployments import Deployment
 
 _names = itertools.count()
@@ -52,6 +54,13 @@ def name() -> str:
 @pytest.fixture
 def url(running: Deployment) -> str:
     return running.url
+
+
+@pytest.fixture(scope="package")
+def scene(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Scene]:
+    """A deployment of its own for strangers, and one who works there."""
+    with staged(tmp_path_factory.mktemp("fuzz") / "deployment", issuer) as one:
+        yield one
 
 
 # -- point 6: what takes long goes on beside the rest ------------------------------

@@ -86,13 +86,40 @@ async def test_point_55_network_test_passes(cli):
 TO_COME = "comes with the deployment's {}: take this mark away with it"
 
 
-@pytest.mark.xfail(reason=TO_COME.format("environment variables"), strict=True)
 async def test_point_55_env_sets_lists_and_removes(cli):
     await cli.out("env", "set", "KEY", "a value")
     assert (await cli.out("env", "get", "KEY")).strip() == "a value"
     assert "KEY=" in await cli.out("env", "list", "--include-values")
     await cli.out("env", "remove", "KEY")
     assert "KEY" not in await cli.out("env", "list", "--include-values")
+    assert "not found" in (await cli("env", "get", "KEY")).err
+
+
+async def test_point_55_env_takes_a_file_of_variables(cli):
+    file = cli.folder / "variables.env"
+    file.write_text("FROM_FILE='one # two'\nSECOND=\"a\\nb\"\n")
+    await cli.out("env", "set", "--from-file", str(file))
+    assert (await cli.out("env", "get", "SECOND")) == "a\nb\n"
+    listed = await cli.out("env", "list", "--include-values")
+    assert "one # two" in listed
+    file.write_text("FROM_FILE=other\n")
+    assert "already exists" in (await cli("env", "set", "--from-file", str(file))).err
+    await cli.out("env", "set", "--force", "--from-file", str(file))
+    assert (await cli.out("env", "get", "FROM_FILE")) == "other\n"
+    await cli.out("env", "set", "WHOLE", "--from-file", str(file))
+    assert (await cli.out("env", "get", "WHOLE")) == "FROM_FILE=other\n\n"
+    for name in ("FROM_FILE", "SECOND", "WHOLE"):
+        await cli.out("env", "remove", name)
+
+
+async def test_point_55_env_says_what_cannot_be_set(cli):
+    for name, value, why in (
+        ("CONVEX_SITE_URL", "x", "is built-in and cannot be overridden"),
+        ("9X", "x", "no digit first"),
+        ("BIG", "x" * 8193, "8192 are the most"),
+    ):
+        said = await cli("env", "set", name, value)
+        assert (said.status, why in said.err) == (1, True), said.err
 
 
 async def test_point_55_logs_show_what_was_printed(cli, running, name):
