@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.functions.lab import NOW_MS, Lab, lab_of
 
+from convexlab import knobs
 from convexlab.engine.limits import Limits
 from convexlab.functions import runner
 
@@ -42,6 +43,9 @@ def nested_writes(ctx, n: int, most: int):
 def nested_looks(ctx, n: int):
     ctx.db.query("t").take(2)
     ctx.run_query(looks, {"n": n}, transaction_limits={"databaseQueries": 3})
+@mutation
+def echo(ctx, x: str):
+    return x
 @query
 def looks(ctx, n: int):
     for i in range(n):
@@ -179,3 +183,50 @@ def test_bytes_are_warned_of_too(lab: Lab) -> None:
 def test_whoever_meets_a_limit_was_warned(lab: Lab) -> None:
     (line,) = warned(lab, "m:fill", b'{"n": 12}', Limits(writes=10))
     assert "Many writes" in line
+
+
+class Clock:
+    """One by which every run's own code took so long."""
+
+    def __init__(self, seconds: float) -> None:
+        self.user_seconds = seconds
+
+    def enter(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+@pytest.mark.parametrize(("seconds", "is_warned"), [(0.8, False), (0.8504, True)])
+def test_little_time_left_is_warned_of(
+    lab: Lab, seconds: float, is_warned: bool
+) -> None:
+    outcome = runner.run(
+        lab.modules,
+        "m:fill",
+        b'{"n": 1}',
+        lab.committer.begin(),
+        kind="mutation",
+        seed=b"s",
+        now_ms=NOW_MS,
+        clock=Clock(seconds),
+    )
+    line = (
+        "[WARN] Function execution took a long time. "
+        "(maximum duration: 1s, actual duration: 0.850s)."
+    )
+    assert outcome.log_lines == [line] * is_warned
+
+
+def test_large_arguments_and_results_are_warned_of(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knobs, "MAX_VALUE_BYTES", 100)
+
+    def lines(text: str) -> list[str]:
+        return warned(lab, "m:echo", b'{"x":"' + text.encode() + b'"}', Limits())
+
+    assert lines("a" * 70) == []
+    assert lines("a" * 80) == [
+        "[WARN] Large size of the function arguments (actual: 86 bytes, limit: 100 bytes).",
+        "[WARN] Large size of the function return value (actual: 82 bytes, limit: 100 bytes).",
+    ]

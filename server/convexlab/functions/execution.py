@@ -32,9 +32,15 @@ class UserClock(Protocol):
     def leave(self) -> None:
         """The engine works, or the run is over."""
 
+    @property
+    def user_seconds(self) -> float:
+        """How long user code has had the floor in this run."""
+
 
 class NoClock:
     """Measures nothing."""
+
+    user_seconds = 0.0
 
     def enter(self) -> None:
         """User code has the floor."""

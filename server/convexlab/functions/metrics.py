@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from convexlab import knobs
+from convexlab.documents.encoding import from_wire
+from convexlab.documents.value import size_of
 from convexlab.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class TransactionLimits(TypedDict, total=False):
     scheduledFunctionArgsBytes: int
 
 
+# No value is larger than so many times its JSON: a number is `1`, or 9 bytes.
+_TIMES_ITS_JSON: Final = 9
 # Convex's name of a counter, to that of its limit, and how a warning begins.
 _COUNTERS: Final = {
     "bytesRead": ("bytes_read", "Many bytes read"),
@@ -106,10 +110,26 @@ def _whole_number(name: str, most: Any) -> int:
     return int(most)
 
 
-def warnings(tx: Transaction) -> Iterator[str]:
-    """A line for each limit of which most is used."""
-    if not _may_be_near(tx):
+def warnings(
+    tx: Transaction, args: bytes, result: bytes, user_seconds: float
+) -> Iterator[str]:
+    """A line for each limit of which most is used, in Convex's order.
+
+    Args:
+        tx: what was read and written.
+        args: JSON of the arguments.
+        result: JSON of the result.
+        user_seconds: how long the user's own code took.
+    """
+    if not _may_be_near(tx, len(args) + len(result), user_seconds):
         return
+    yield from _large("arguments", args)
+    yield from _many(tx)
+    yield from _large("return value", result)
+    yield from _slow(user_seconds)
+
+
+def _many(tx: Transaction) -> Iterator[str]:
     share, limits = knobs.WARN_AT_SHARE, tx.usage.limits
     for name, used in _used(tx).items():
         limit = _limit(limits, name)
@@ -121,7 +141,28 @@ def warnings(tx: Transaction) -> Iterator[str]:
             )
 
 
-def _may_be_near(tx: Transaction) -> bool:
+def _large(what: str, text: bytes) -> Iterator[str]:
+    """A line if a value, whose JSON this is, is nearly too large."""
+    limit = knobs.MAX_VALUE_BYTES
+    most = limit * knobs.WARN_AT_SHARE
+    if _TIMES_ITS_JSON * len(text) > most and (size := size_of(from_wire(text))) > most:
+        yield (
+            f"Large size of the function {what} "
+            f"(actual: {size} bytes, limit: {limit} bytes)."
+        )
+
+
+def _slow(user_seconds: float) -> Iterator[str]:
+    """A line if most of the user's own time is used."""
+    limit = knobs.FUNCTION_USER_SECONDS
+    if user_seconds > limit * knobs.WARN_AT_SHARE:
+        yield (
+            "Function execution took a long time. "
+            f"(maximum duration: {limit:g}s, actual duration: {user_seconds:.3f}s)."
+        )
+
+
+def _may_be_near(tx: Transaction, text_bytes: int, user_seconds: float) -> bool:
     """N.B. asked after every call; counting the intervals is not for nothing."""
     usage, share = tx.usage, knobs.WARN_AT_SHARE
     limits = usage.limits
@@ -133,6 +174,8 @@ def _may_be_near(tx: Transaction) -> bool:
         or tx.read_set.count > limits.read_intervals * share
         or usage.functions_scheduled > limits.functions_scheduled * share
         or usage.scheduled_bytes > limits.scheduled_bytes * share
+        or text_bytes * _TIMES_ITS_JSON > knobs.MAX_VALUE_BYTES * share
+        or user_seconds > knobs.FUNCTION_USER_SECONDS * share
     )
 
 

@@ -172,7 +172,9 @@ def run(
         determinism.end(token)
         for entered in execution.entered:
             modules.restore(entered)
-    for warning in metrics.warnings(tx):
+    for warning in metrics.warnings(
+        tx, args_json, outcome.value or b"", clock.user_seconds
+    ):
         run_.log.add_text("WARN", warning)
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convexlab import knobs
+from convexlab.functions.processes import recorder as recorder_module
 from convexlab.functions.processes.recorder import FlightRecorder, Stopwatch
 
 if TYPE_CHECKING:
@@ -40,6 +41,22 @@ def test_between_calls_nothing_runs_and_nothing_is_overdue(
     recorder.end()
     assert recorder.call == 0
     assert recorder.overdue() is None
+
+
+def test_only_the_users_own_time_is_the_users(
+    recorder: FlightRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0
+    monkeypatch.setattr(recorder_module, "monotonic_ns", lambda: now)
+    recorder.start(7)
+    for _ in range(3):
+        recorder.enter()
+        now += 200_000_000
+        recorder.leave()
+        now += 5_000_000_000  # the store works
+    assert recorder.user_seconds == pytest.approx(0.6)
+    recorder.start(8)
+    assert recorder.user_seconds == 0
 
 
 def test_a_call_within_its_limits_is_not_overdue(recorder: FlightRecorder) -> None:

@@ -91,6 +91,11 @@ class FlightRecorder:
         self._slots[1] = 0
         self._remaining -= monotonic_ns() - self._entered
 
+    @property
+    def user_seconds(self) -> float:
+        """How long the call's user code has run until the last `leave`."""
+        return knobs.FUNCTION_USER_SECONDS - self._remaining / _NS
+
     def beat(self) -> None:
         """The event loop turns."""
         self._slots[3] = monotonic_ns()
