@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from convexlab_kernel.sql import SqlRows
 
 _encode = msgspec.json.Encoder().encode
+# The system's queries that a page may follow: its user owns the deployment.
+TABLE_VERSION = "_system/cli/queryTable:default"
+PAGES_QUERIES = frozenset({TABLE_VERSION, "_system/sql:default"})
 
 
 @edge
@@ -170,9 +173,22 @@ class Database:
         if self._link is None:
             self._link = self._new_link()
         result = LiveResult(self._link, path, arguments, select=select)
-        return Live(
-            result, deployment=self.name, public=not path.startswith("_system/")
+        public = self.is_pages_own and (
+            not path.startswith("_system/") or path in PAGES_QUERIES
         )
+        return Live(result, database=self, public=public and select is None)
+
+    def _whole_table(self, name: str) -> Live:
+        """A table's version as a live result: its view reads the rows by itself."""
+        version = self._watch(TABLE_VERSION, to_stored({"tableName": name}))
+        return version.stored_table(name)
+
+    @property
+    def is_pages_own(self) -> bool:
+        """Whether Jupyter's pages reach this deployment, as whom it is reached here."""
+        folder = self.address.folder
+        here = folder is None or folder.name == discovery.DEFAULT_NAME
+        return here and self._authorization is None and self._identity is None
 
     def _new_link(self) -> Link:
         key = self._key(self._attachment.address) or ""

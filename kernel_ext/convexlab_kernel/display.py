@@ -8,6 +8,7 @@ JavaScript writes them, as in the live views. The same value gives the same byte
 from __future__ import annotations
 
 import html
+import importlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,19 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for row in rows for name in row)
     system = [name for name in ("_id", "_creationTime") if name in names]
     return system + [name for name in names if name not in system]
+
+
+def article(name: str) -> str:
+    """`a list`, `an int`."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def optional(module: str) -> Any:
+    """A module that may be absent; None where it is."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
 
 
 # -- cells ---------------------------------------------------------------------

@@ -13,7 +13,6 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import importlib
 import struct
 import sys
 import threading
@@ -25,24 +24,30 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_wire
-from convexlab.errors import Closing, NotAllowed, Unavailable
+from convexlab.errors import Closing, InvalidArguments, NotAllowed, Unavailable
 from convexlab_kernel import display
+from convexlab_kernel.asked import Allowed, Backend
 from convexlab_kernel.failures import failed
 from convexlab_kernel.results import Documents, presented, to_pandas
+from convexlab_kernel.signatures import edit_of
 from convexlab_kernel.state import ZERO_TS, QueryUpdated
 from convexlab_kernel.tracebacks import edge, present
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
 
     import pandas as pd
 
     from convexlab.documents.value import Value
     from convexlab.errors import ConvexlabError
+    from convexlab_kernel.client import Database
     from convexlab_kernel.link import Link
     from convexlab_kernel.state import Update
 
 MIME = "application/vnd.convexlab.live.v1+json"
+# What a view asks for beside the query that it follows.
+QUERIES_OF = {"stored": ("_system/cli/tableData:default",)}
 
 
 class LiveResult:
@@ -153,7 +158,7 @@ class Live:
 
     Args:
         result: what is followed.
-        deployment: the deployment's name, for the page's view.
+        database: the deployment.
         view: how it is shown; by what it holds where nothing is said.
         public: whether the page may follow it by itself.
     """
@@ -162,12 +167,13 @@ class Live:
         self,
         result: LiveResult,
         *,
-        deployment: str,
+        database: Database,
         view: dict[str, Any] | None = None,
         public: bool = True,
     ) -> None:
         self._result = result
-        self._deployment = deployment
+        self._database = database
+        self._deployment = database.name
         self._view = view
         self._public = public
 
@@ -279,11 +285,50 @@ class Live:
 
     # -- views -------------------------------------------------------------------
 
+    @edge
     def table(
         self, *, columns: list[str] | None = None, edit: str | None = None
     ) -> Live:
-        """Shown as a table."""
-        return self._as("table", columns=columns, edit=edit)
+        """Shown as a table.
+
+        Args:
+            columns: the fields that are shown, in this order; None: all.
+            edit: a mutation that takes a document's id and its fields: cells of the
+                fields that it takes can be edited.
+
+        Raises:
+            NotFound: there is no such mutation.
+            InvalidArguments: it cannot edit cells.
+        """
+        shape = None if edit is None else edit_of(self._database, edit)
+        return self._as("table", columns=columns, edit=shape)
+
+    @edge
+    def chart(self, chart: Any) -> Live:
+        """Shown as a chart of its documents, which follows them in place.
+
+        Args:
+            chart: an Altair chart, or a Vega-Lite specification as a dict. Its data
+                are the result's, whatever it says of data itself.
+
+        Raises:
+            InvalidArguments: it is neither.
+        """
+        return self._as("chart", chart=_vega_lite(chart))
+
+    @edge
+    def history(self, back: timedelta | float = 3600.0) -> Live:
+        """Shown as it is, with a slider through its past.
+
+        Args:
+            back: how far the slider reaches: a timedelta, or seconds.
+        """
+        seconds = back if isinstance(back, (int, float)) else back.total_seconds()
+        if seconds <= 0:
+            raise InvalidArguments(
+                f"The slider reaches back, so not {seconds} seconds."
+            )
+        return self._with({**self.view, "back": seconds})
 
     def card(self) -> Live:
         """Shown as one document's fields."""
@@ -297,13 +342,20 @@ class Live:
         """Shown as a tree."""
         return self._as("tree")
 
+    def stored_table(self, name: str) -> Live:
+        """Shown as the whole table whose version this is."""
+        return self._as("stored", table=name)
+
     def _as(self, kind: str, **options: Any) -> Live:
         said = {name: option for name, option in options.items() if option is not None}
+        back = (self._view or {}).get("back")
+        if back is not None:
+            said["back"] = back
+        return self._with({"kind": kind, **said})
+
+    def _with(self, view: dict[str, Any]) -> Live:
         return Live(
-            self._result,
-            deployment=self._deployment,
-            view={"kind": kind, **said},
-            public=self._public,
+            self._result, database=self._database, view=view, public=self._public
         )
 
     @property
@@ -313,16 +365,30 @@ class Live:
 
     # -- on the page -------------------------------------------------------------
 
+    @property
+    def backend(self) -> Backend:
+        """Answers what its view asks where it has no way of its own."""
+        edit = self.view.get("edit")
+        mutations = frozenset({edit["path"]}) if edit else frozenset()
+        allowed = Allowed(
+            queries=frozenset({self.path, *QUERIES_OF.get(self.view["kind"], ())}),
+            mutations=mutations,
+            tables=self.view["kind"] == "stored",
+        )
+        return Backend(self._database, allowed)
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         self._wait_to_show()
-        data: dict[str, Any] = {}
-        meta: dict[str, Any] = {}
-        widget, meta = _widget_bundle(self)
-        data.update(widget)
-        if self._public:
-            data[MIME] = self.description()
+        data, meta = self.page_bundle()
         data["text/html"] = self._static_html()
         data["text/plain"] = self._static_text()
+        return data, meta
+
+    def page_bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The part of its output that is live."""
+        data, meta = widget_bundle(self)
+        if self._public:
+            data[MIME] = self.description()
         return data, meta
 
     def description(self) -> dict[str, Any]:
@@ -429,14 +495,25 @@ def _kind_of(value: object) -> str:
     return "null" if value is None else f"a {type(value).__name__}"
 
 
-def _widget_bundle(live: Live) -> tuple[dict[str, Any], dict[str, Any]]:
+def _vega_lite(chart: Any) -> dict[str, Any]:
+    """A chart's specification, without data of its own."""
+    made = chart.to_dict() if hasattr(chart, "to_dict") else chart
+    if not isinstance(made, dict):
+        message = (
+            "A chart is an Altair chart or a Vega-Lite specification as a dict, not "
+            f"{display.article(type(chart).__name__)}."
+        )
+        raise InvalidArguments(message)
+    return {k: v for k, v in made.items() if k not in {"data", "datasets"}}
+
+
+def widget_bundle(shown: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The anywidget view, for pages without our renderer; nothing where it is absent.
 
     The widgets stand on this package, so they are named here at run time only.
     """
-    try:
-        widgets = importlib.import_module("convexlab_widgets.live")
-    except ImportError:
+    widgets = display.optional("convexlab_widgets.live")
+    if widgets is None:
         return {}, {}
-    bundle: tuple[dict[str, Any], dict[str, Any]] = widgets.view_of(live)
+    bundle: tuple[dict[str, Any], dict[str, Any]] = widgets.view_of(shown)
     return bundle

@@ -213,13 +213,15 @@ class Table(Rows):
 
     # -- showing -----------------------------------------------------------------
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The whole table on the page, row by row as one looks; else its newest rows."""
         rows = self.take(knobs.STATIC_ROWS)
         total = self.count()
-        return {
-            "text/html": display.table_html(rows, total=total, note=self.name),
-            "text/plain": display.table_text(rows, total=total, note=self.name),
-        }
+        view = self._database._whole_table(self.name)  # noqa: SLF001 - its own other half
+        data, meta = view.page_bundle()
+        data["text/html"] = display.table_html(rows, total=total, note=self.name)
+        data["text/plain"] = display.table_text(rows, total=total, note=self.name)
+        return data, meta
 
     def __repr__(self) -> str:
         return f"<table {self.name} of {self._database.name}>"

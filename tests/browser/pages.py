@@ -61,6 +61,11 @@ def live_output(name: str, view: dict[str, Any] | None = None) -> dict[str, Any]
     }
 
 
+def output_of(said: dict[str, Any]) -> dict[str, Any]:
+    """The mime bundle of anything of ours, as the kernel would have written it."""
+    return {MIME: {"deployment": "local", **said}, "text/plain": "static"}
+
+
 @dataclass
 class Notebook:
     """An open notebook, in JupyterLab or Notebook 7."""
@@ -144,6 +149,10 @@ class Notebook:
         """One of the live outputs, from above."""
         return Live(self.page.locator(".convexlab-live").nth(number))
 
+    def live_in(self, cell: Locator) -> Live:
+        """The live output, or the control, of a cell."""
+        return Live(cell.locator(".convexlab-live").first)
+
     def outputs(self) -> list[str]:
         """The text of every output."""
         return self.page.locator(".jp-OutputArea-output").all_inner_texts()
@@ -162,10 +171,14 @@ class Notebook:
 
     def screenshot(self, name: str) -> Path:
         """A picture of the page, in `test-results/`."""
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{name}.png"
+        path = self.picture(name)
         self.page.screenshot(path=path)
         return path
+
+    def picture(self, name: str) -> Path:
+        """Where a picture of that name is kept."""
+        RESULTS.mkdir(exist_ok=True)
+        return RESULTS / f"{name}.png"
 
 
 @dataclass

@@ -63,9 +63,9 @@ class State:
 
     folder: Path
 
-    def open(self) -> None:
-        """Wait until it runs, and push the module."""
-        modules = {"schema": SCHEMA, "state": STATE}
+    def open(self, **more: str) -> None:
+        """Wait until it runs, and push the modules: these, and what else is given."""
+        modules = {"schema": SCHEMA, "state": STATE, **more}
         origin = {"kind": "file", "name": "test"}
         pushed = [
             {"path": path, "source": source, "origin": origin}
@@ -87,6 +87,13 @@ class State:
         """Let the query of this name raise a ConvexError."""
         self._put(name, {"data": data})
 
+    def run(self, kind: str, path: str, **args: Any) -> Any:
+        """Call a function."""
+        body = {"path": path, "args": args, "format": "json"}
+        answer = self._ask(kind, body)
+        assert answer["status"] == "success", answer
+        return answer["value"]
+
     def kill(self) -> None:
         """End the serving process as if the power had gone."""
         process = psutil.Process(self._address()["pid"])
@@ -94,13 +101,7 @@ class State:
         process.wait(PATIENCE_SECONDS)
 
     def _put(self, name: str, said: dict[str, Any]) -> None:
-        body = {
-            "path": "state:put",
-            "args": {"name": name, "text": json.dumps(said)},
-            "format": "json",
-        }
-        answer = self._ask("mutation", body)
-        assert answer["status"] == "success", answer
+        self.run("mutation", "state:put", name=name, text=json.dumps(said))
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -367,7 +367,7 @@ class Followed:
             self.changed.notify_all()
 
 class Live:
-    followed, public = Followed(), False
+    followed, public, backend = Followed(), False, None
     def description(self):
         return {{"path": "state:get", "args": {{"name": "x"}}, "view": {{"kind": "table"}}}}
 
@@ -399,7 +399,7 @@ def test_the_widget_takes_the_socket_where_it_may(
     state.put("x", [document(5)])
     notebook = open_notebook(
         "direct.ipynb",
-        [WIDGET.replace("public = Followed(), False", "public = Followed(), True")],
+        [WIDGET.replace("Followed(), False", "Followed(), True")],
     )
     notebook.run_cell(0)
     live = notebook.live().wait_for()

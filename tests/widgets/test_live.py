@@ -60,6 +60,7 @@ class Live:
     """A live result of `tasks:list`."""
 
     public = True
+    backend: Any = None
 
     def __init__(self) -> None:
         self.followed = Followed()

@@ -4,7 +4,8 @@
     VS Code, Colab, marimo           values travel over the widget's comm, from here
 
 Over the comm the page says `follow` and `leave`; from the first `follow` to the
-last `leave` a thread sends it the newest result.
+last `leave` a thread sends it the newest result. What it asks for beside that is
+answered one question at a time, on a thread of the question's own.
 
 Invariants
     W1  The page hears the newest result; results in between may be skipped, the
@@ -20,16 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anywidget
+import ipywidgets
 import traitlets
 
 from convexlab import knobs
 from convexlab.documents.encoding import to_wire
-from convexlab.errors import ConvexError
+from convexlab.errors import ConvexError, ConvexlabError
 
 if TYPE_CHECKING:
-    from convexlab.errors import ConvexlabError
+    from collections.abc import Sequence
 
 SCRIPT = Path(__file__).parent / "static" / "live.js"
+CHARTS = SCRIPT.with_name("charts.js")
 
 if not SCRIPT.is_file():
     message = (
@@ -50,12 +53,23 @@ class Followed(Protocol):
         """How many results there have been, the last as wire JSON, or its failure."""
 
 
+class Backend(Protocol):
+    """Answers a view's questions."""
+
+    def answer(self, question: dict[str, Any], body: bytes) -> bytes:
+        """What a question is answered with; raises why it is not."""
+
+
 class Live(Protocol):
-    """The part of a live result that a view needs."""
+    """The part of a live result, or of a control, that a view needs."""
 
     @property
-    def followed(self) -> Followed:
-        """What it follows."""
+    def followed(self) -> Followed | None:
+        """What it follows; None: a control follows nothing."""
+
+    @property
+    def backend(self) -> Backend:
+        """Answers what the view asks."""
 
     @property
     def public(self) -> bool:
@@ -80,25 +94,61 @@ class LiveView(anywidget.AnyWidget):
     def __init__(self, live: Live) -> None:
         super().__init__(spec=live.description(), direct=live.public)
         self._followed = live.followed
+        self._backend = live.backend
         self._lock = threading.Lock()
         # Views of this widget that are fed by us; the feed exists while there are any.
         self._viewers = 0
         self._feed: Feed | None = None
         self.on_msg(self._heard)
 
-    def _heard(self, _: object, content: dict[str, Any], __: object) -> None:
+    def _heard(
+        self, _: object, content: dict[str, Any], buffers: list[memoryview]
+    ) -> None:
+        match content.get("type"):
+            case "follow" if self._followed is not None:
+                self._begin(self._followed)
+            case "leave":
+                self._leave()
+            case "ask":
+                body = bytes(buffers[0]) if buffers else b""
+                # N.B. not here: a question may take as long as a query does.
+                threading.Thread(
+                    target=self._answer,
+                    args=(content, body),
+                    name="convexlab-answer",
+                    daemon=True,
+                ).start()
+            case _:
+                pass
+
+    def _begin(self, followed: Followed) -> None:
         with self._lock:
-            if content.get("type") == "follow":
-                self._viewers += 1
-                if self._feed is not None:
-                    self._feed.repeat()
-                else:
-                    self._feed = Feed(self, self._followed)
-            elif content.get("type") == "leave":
-                self._viewers = max(0, self._viewers - 1)
-                if self._viewers == 0 and self._feed is not None:
-                    self._feed.end()
-                    self._feed = None
+            self._viewers += 1
+            if self._feed is not None:
+                self._feed.repeat()
+            else:
+                self._feed = Feed(self, followed)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._viewers = max(0, self._viewers - 1)
+            if self._viewers == 0 and self._feed is not None:
+                self._feed.end()
+                self._feed = None
+
+    def _answer(self, question: dict[str, Any], body: bytes) -> None:
+        said = {"id": question.get("id")}
+        try:
+            answer = (
+                CHARTS.read_bytes()
+                if question.get("what") == "charts"
+                else self._backend.answer(question, body)
+            )
+        except ConvexlabError as error:
+            refused = {"message": str(error), "code": error.code}
+            self.send({"type": "refused", **said, **refused})
+        else:
+            self.send({"type": "answer", **said}, [answer])
 
 
 class Feed:
@@ -165,8 +215,27 @@ _views: weakref.WeakKeyDictionary[Live, LiveView] = weakref.WeakKeyDictionary()
 
 def view_of(live: Live) -> tuple[dict[str, Any], dict[str, Any]]:
     """The widget's part of a live result's mime bundle, and its metadata."""
+    return _bundle(_view(live)._repr_mimebundle_())
+
+
+def grid_of(
+    items: Sequence[Live], columns: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The widget's part of a grid's mime bundle: the items' widgets in a box."""
+    box = ipywidgets.GridBox(
+        [_view(item) for item in items],
+        layout={"grid_template_columns": f"repeat({columns}, minmax(0, 1fr))"},
+    )
+    return _bundle((box._repr_mimebundle_(), {}))
+
+
+def _view(live: Live) -> LiveView:
     view = _views.get(live)
     if view is None:
         view = _views[live] = LiveView(live)
-    data, metadata = view._repr_mimebundle_() or ({}, {})
+    return view
+
+
+def _bundle(made: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    data, metadata = made or ({}, {})
     return {k: v for k, v in data.items() if k != "text/plain"}, metadata

@@ -4,18 +4,24 @@
  *   we:     {type: "follow"}                        Python: {type: "value"} + wire JSON
  *           {type: "leave"}                                 {type: "failed", message} + wire JSON of the data
  *                                                           {type: "link", link}
+ *           {type: "ask", id, what, …} + bytes              {type: "answer", id} + bytes
+ *                                                           {type: "refused", id, message, code}
  *
  * Slower than the socket, and silent while the kernel is busy with what came from
  * here; it works wherever widgets do.
  */
-import { type JSONValue, jsonToConvex, type Value } from "convex/values";
-import type { Follower, Link, Source } from "./source.ts";
-import type { LiveSpec } from "./spec.ts";
+import { convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
+import type { Charts } from "./chart/contract.ts";
+import { loadCharts } from "./chart/load.ts";
+import { rowsFrom } from "./owner.ts";
+import { CallError, type Follower, type Link, type Query, type Source } from "./source.ts";
+import type { Args } from "./spec.ts";
+import type { Parameter } from "./table/filters.ts";
 
 /** What we use of anywidget's model. */
 export interface Model {
   get(name: "spec" | "direct"): unknown;
-  send(content: unknown): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
   on(event: "msg:custom", listener: (content: unknown, buffers?: DataView[]) => void): void;
   off(event: "msg:custom", listener: (content: unknown, buffers?: DataView[]) => void): void;
 }
@@ -25,13 +31,24 @@ type Message =
   | { type: "failed"; message: string }
   | { type: "link"; link: Link };
 
+type Reply =
+  | { type: "answer"; id: string }
+  | { type: "refused"; id: string; message: string; code: string };
+
+type Question =
+  | { what: "query" | "mutation"; path: string; args: JSONValue }
+  | { what: "at"; path: string; args: JSONValue; moment: number }
+  | { what: "sql"; sql: string; params: readonly Parameter[] }
+  | { what: "upload"; name: string; contentType: string }
+  | { what: "charts" };
+
 export class CommSource implements Source {
   constructor(readonly model: Model) {}
 
-  follow(_spec: LiveSpec, follower: Follower, signal: AbortSignal): void {
+  follow(_query: Query, follower: Follower, signal: AbortSignal): void {
     const { model } = this;
     const listener = (content: unknown, buffers?: DataView[]) => {
-      tell(follower, content as Message, buffers?.[0]);
+      tell(follower, content as Message | Reply, buffers?.[0]);
     };
     model.on("msg:custom", listener);
     model.send({ type: "follow" });
@@ -40,9 +57,48 @@ export class CommSource implements Source {
       model.send({ type: "leave" });
     });
   }
+
+  async call(what: "query" | "mutation", path: string, args: Args): Promise<Value> {
+    return decoded(await this.#ask({ what, path, args: convexToJson(args) }));
+  }
+
+  async at({ path, args }: Query, moment: number): Promise<Value> {
+    return decoded(await this.#ask({ what: "at", path, args: convexToJson(args), moment }));
+  }
+
+  async rows(sql: string, params: readonly Parameter[]) {
+    const body = await this.#ask({ what: "sql", sql, params });
+    return rowsFrom(JSON.parse(text(body)) as JSONValue[]);
+  }
+
+  async upload(file: File): Promise<string> {
+    const question = { what: "upload", name: file.name, contentType: file.type } as const;
+    return text(await this.#ask(question, [await file.arrayBuffer()]));
+  }
+
+  charts(): Promise<Charts> {
+    return loadCharts(async () => text(await this.#ask({ what: "charts" })));
+  }
+
+  /** One question, and the answer to it. Nobody knows how long a kernel is busy: it waits. */
+  #ask(question: Question, buffers: ArrayBuffer[] = []): Promise<DataView | undefined> {
+    const { model } = this;
+    const id = crypto.randomUUID();
+    return new Promise((resolve, reject) => {
+      const listener = (content: unknown, answered?: DataView[]) => {
+        const reply = content as Reply;
+        if (reply.id !== id) return;
+        model.off("msg:custom", listener);
+        if (reply.type === "answer") resolve(answered?.[0]);
+        else reject(new CallError(reply.message, undefined, reply.code));
+      };
+      model.on("msg:custom", listener);
+      model.send({ type: "ask", id, ...question }, undefined, buffers);
+    });
+  }
 }
 
-function tell(follower: Follower, message: Message, body: DataView | undefined): void {
+function tell(follower: Follower, message: Message | Reply, body: DataView | undefined): void {
   switch (message.type) {
     case "value":
       follower.link("live");
@@ -54,12 +110,18 @@ function tell(follower: Follower, message: Message, body: DataView | undefined):
     case "link":
       follower.link(message.link);
       break;
+    case "answer":
+    case "refused":
+      break; // somebody else's question
     default:
       message satisfies never;
   }
 }
 
 function decoded(body: DataView | undefined): Value {
-  if (!body) return null;
-  return jsonToConvex(JSON.parse(new TextDecoder().decode(body)) as JSONValue);
+  return body ? jsonToConvex(JSON.parse(text(body)) as JSONValue) : null;
+}
+
+function text(body: DataView | undefined): string {
+  return new TextDecoder().decode(body);
 }

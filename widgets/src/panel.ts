@@ -8,14 +8,18 @@
  * values only the newest is drawn.
  */
 import type { Value } from "convex/values";
+import { readControl, showControl } from "./controls/control.ts";
 import { el, setText } from "./dom.ts";
 import { guardKeys } from "./keys.ts";
+import { Past } from "./past.ts";
 import type { Link, QueryFailure, Source } from "./source.ts";
 import { type LiveSpec, MIME, readSpec } from "./spec.ts";
 import { styled } from "./style.ts";
+import { StoredTable } from "./table/stored.ts";
 import { TableView } from "./table/table.ts";
 import { full, preview, timeText } from "./value.ts";
 import { cardView } from "./views/card.ts";
+import { ChartView } from "./views/chart.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
@@ -37,7 +41,10 @@ export function showLive(
   signal: AbortSignal,
 ): void {
   try {
-    new LivePanel(host, readSpec(data), source, signal);
+    const control = readControl(data);
+    const show = (cell: HTMLElement, item: unknown) => showLive(cell, item, source, signal);
+    if (control) showControl(host, control, source, show, signal);
+    else new LivePanel(host, readSpec(data), source, signal);
   } catch (error) {
     styled(host).replaceChildren(failureBox("This live output cannot be shown", String(error)));
     host.dataset.state = "error";
@@ -47,7 +54,10 @@ export function showLive(
 class LivePanel {
   readonly #host: HTMLElement;
   readonly #spec: LiveSpec;
+  readonly #source: Source;
   readonly #signal: AbortSignal;
+  readonly #bar: HTMLElement;
+  readonly #past: Past | null;
   readonly #status = el("span", { class: "status", role: "status" });
   readonly #problem = el("div", { class: "problem", hidden: true, role: "alert" });
   readonly #stage = el("div", { class: "stage" });
@@ -56,15 +66,29 @@ class LivePanel {
   #view: { kind: ViewKind; view: View } | null = null;
   /** The newest value not yet drawn: set by the source, cleared by the frame. */
   #next: { value: Value } | null = null;
+  /** The newest value, drawn or not. */
+  #newest: { value: Value } | null = null;
   #updates = 0;
   #trouble: ReturnType<typeof setTimeout> | undefined;
 
   constructor(host: HTMLElement, spec: LiveSpec, source: Source, signal: AbortSignal) {
     this.#host = host;
     this.#spec = spec;
+    this.#source = source;
     this.#signal = signal;
+    this.#bar = this.#title();
+    this.#past = spec.back === null ? null : this.#slider(spec.back);
     const foot = el("footer", { class: "foot" }, this.#summary, this.#time);
-    const frame = el("div", { class: "frame" }, this.#title(), this.#problem, this.#stage, foot);
+    const past = this.#past ? [this.#past.element] : [];
+    const frame = el(
+      "div",
+      { class: "frame" },
+      this.#bar,
+      ...past,
+      this.#problem,
+      this.#stage,
+      foot,
+    );
     styled(host).replaceChildren(frame);
     frame.addEventListener("convexlab:summary", () => this.#drawSummary());
     host.dataset.state = "waiting";
@@ -75,14 +99,16 @@ class LivePanel {
   }
 
   #title(): HTMLElement {
-    const args = Object.entries(this.#spec.args);
+    const { view, path } = this.#spec;
+    // A stored table's query is the system's business.
+    const args = view.kind === "stored" ? [] : Object.entries(this.#spec.args);
     const text = args.map(([name, value]) => `${name}: ${preview(value)}`).join(", ");
     return el(
       "header",
       { class: "bar" },
       this.#status,
-      el("span", { class: "path", text: this.#spec.path }),
-      el("span", { class: "args", text, title: full(this.#spec.args) }),
+      el("span", { class: "path", text: view.kind === "stored" ? view.table : path }),
+      el("span", { class: "args", text, title: text && full(this.#spec.args) }),
     );
   }
 
@@ -94,7 +120,32 @@ class LivePanel {
     };
   }
 
+  #slider(seconds: number): Past {
+    return new Past(seconds, {
+      ask: (moment) => this.#source.at(this.#spec, moment),
+      show: (value) => this.#drawPast(value),
+      failed: (error) => this.#fail({ message: error.message, data: undefined }),
+      live: () => this.#drawLive(),
+    });
+  }
+
+  #drawPast(value: Value): void {
+    this.#viewFor(value).draw(value);
+    this.#problem.hidden = true;
+    this.#drawSummary();
+    this.#host.dataset.moment = "past";
+  }
+
+  /** What has come while one looked back. */
+  #drawLive(): void {
+    delete this.#host.dataset.moment;
+    if (this.#next === null && this.#newest) this.#next = this.#newest;
+    this.#draw();
+  }
+
   #receive(value: Value): void {
+    this.#newest = { value };
+    if (this.#past && !this.#past.isLive) return;
     const first = this.#next === null;
     this.#next = { value };
     if (!first) return;
@@ -121,6 +172,8 @@ class LivePanel {
     if (this.#view?.kind !== kind) {
       this.#view = { kind, view: this.#make(kind) };
       this.#stage.replaceChildren(this.#view.view.element);
+      this.#bar.querySelector(".tools")?.remove();
+      if (this.#view.view.tools) this.#bar.append(this.#view.view.tools);
       this.#host.dataset.view = kind;
     }
     return this.#view.view;
@@ -128,9 +181,18 @@ class LivePanel {
 
   #make(kind: ViewKind): View {
     const { view } = this.#spec;
+    const told = view.kind === "table" ? view : { columns: null, edit: null };
     switch (kind) {
       case "table":
-        return new TableView(view.kind === "table" ? view.columns : null, this.#signal);
+        return new TableView(this.#spec, told, this.#source, this.#signal);
+      case "stored":
+        return new StoredTable(
+          view.kind === "stored" ? view.table : "",
+          this.#source,
+          this.#signal,
+        );
+      case "chart":
+        return new ChartView(view.kind === "chart" ? view.chart : {}, this.#source, this.#signal);
       case "card":
         return cardView();
       case "metric":
@@ -176,7 +238,7 @@ class LivePanel {
   }
 }
 
-function failureBox(title: string, message: string): HTMLElement {
+export function failureBox(title: string, message: string): HTMLElement {
   return el(
     "div",
     { class: "failure", "data-mime": MIME },

@@ -1,16 +1,27 @@
 /**
  * The direct way: the official client over a WebSocket to the page's own server.
  *
- * One client a page and address, shared by all its live views, also by those of
+ * One client a page, address and role (its user, the owner), shared by all its live views, also by those of
  * other bundles on the page; closed some seconds after the last view has gone, so
  * that a forgotten tab does not keep a deployment awake.
  */
-import { ConvexClient } from "convex/browser";
+import { ConvexClient, type OptimisticUpdate } from "convex/browser";
 import type { FunctionReference } from "convex/server";
-import { ConvexError, type Value } from "convex/values";
+import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
+import { loadCharts } from "./chart/load.ts";
+import { keyOf, OWNERS_QUERIES, selectRows, send, storeFile } from "./owner.ts";
 import { patientSocket } from "./patience.ts";
-import type { Follower, Link, QueryFailure, Source } from "./source.ts";
-import type { LiveSpec } from "./spec.ts";
+import {
+  CallError,
+  type Follower,
+  type Foreseen,
+  type Link,
+  type Query,
+  type QueryFailure,
+  type Source,
+} from "./source.ts";
+import type { Args } from "./spec.ts";
+import type { Parameter } from "./table/filters.ts";
 
 export interface Address {
   /** `<origin><base_url>convex` */
@@ -20,39 +31,111 @@ export interface Address {
 }
 
 interface Shared {
+  readonly name: string;
   readonly client: ConvexClient;
+  /** When it may be asked: at once, or when it has the owner's key. */
+  ready: Promise<void>;
   users: number;
 }
 
 const LINGER_MS = 5_000;
-const REGISTRY = Symbol.for("convexlab.clients.v1");
+const REGISTRY = Symbol.for("convexlab.clients.v2");
 
 export class SocketSource implements Source {
   constructor(readonly address: Address) {}
 
-  follow(spec: LiveSpec, follower: Follower, signal: AbortSignal): void {
+  follow(query: Query, follower: Follower, signal: AbortSignal): void {
     if (signal.aborted) return;
-    const shared = join(this.address);
+    const shared = join(this.address, isOwners(query.path));
     const { client } = shared;
     const unlink = client.subscribeToConnectionState((state) => follower.link(linkOf(state)));
     follower.link(linkOf(client.connectionState()));
-    const unfollow = client.onUpdate(
-      reference(spec.path),
-      spec.args,
-      (value: Value) => follower.value(value),
-      (error) => follower.failed(failureOf(error)),
-    );
+    let unfollow = () => {};
+    const start = () => {
+      if (signal.aborted) return;
+      unfollow = client.onUpdate(
+        reference<"query">(query.path),
+        query.args,
+        (value: Value) => follower.value(value),
+        (error) => follower.failed(failureOf(error)),
+      );
+    };
+    shared.ready.then(start, (error: Error) => follower.failed(failureOf(error)));
     signal.addEventListener("abort", () => {
       unlink();
       unfollow();
-      leave(this.address, shared);
+      leave(shared);
     });
+  }
+
+  async call(
+    kind: "query" | "mutation",
+    path: string,
+    args: Args,
+    foreseen?: Foreseen,
+  ): Promise<Value> {
+    const shared = join(this.address, isOwners(path));
+    try {
+      await shared.ready;
+      if (kind === "query") return await shared.client.query(reference<"query">(path), args);
+      const options = foreseen ? { optimisticUpdate: optimism(foreseen) } : {};
+      return await shared.client.mutation(reference<"mutation">(path), args, options);
+    } catch (error) {
+      const { message, data } = failureOf(error as Error);
+      throw new CallError(message, data);
+    } finally {
+      leave(shared);
+    }
+  }
+
+  async at({ path, args }: Query, moment: number): Promise<Value> {
+    const body = { path, args: convexToJson(args), format: "json", ts: tsOf(moment) };
+    const answer = await send(this.address, "api/query_at_ts", JSON.stringify(body), {});
+    const said = (await answer.json()) as {
+      status: string;
+      value: JSONValue;
+      errorMessage: string;
+    };
+    if (said.status !== "success") throw new CallError(unwrapped(said.errorMessage));
+    return jsonToConvex(said.value);
+  }
+
+  rows(sql: string, params: readonly Parameter[]) {
+    return selectRows(this.address, sql, params);
+  }
+
+  upload(file: File) {
+    return storeFile(this.address, file);
+  }
+
+  charts() {
+    return loadCharts(null);
   }
 }
 
+function isOwners(path: string): boolean {
+  if (!path.startsWith("_system/")) return false;
+  if (!OWNERS_QUERIES.has(path)) throw new CallError(`${path} is not for live views.`);
+  return true;
+}
+
+/** A moment as the protocol writes timestamps: nanoseconds, 8 bytes from the lowest, in base64. */
+export function tsOf(milliseconds: number): string {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setBigUint64(0, BigInt(Math.round(milliseconds * 1000)) * 1000n, true);
+  return btoa(String.fromCharCode(...new Uint8Array(bytes.buffer)));
+}
+
+function optimism({ path, args, change }: Foreseen): OptimisticUpdate<Args> {
+  return (store) => {
+    const now = store.getQuery(reference<"query">(path), args) as Value | undefined;
+    if (now !== undefined) store.setQuery(reference<"query">(path), args, change(now));
+  };
+}
+
 /** The client takes a function's path wherever it takes a reference; its types do not say so. */
-function reference(path: string): FunctionReference<"query"> {
-  return path as unknown as FunctionReference<"query">;
+function reference<Kind extends "query" | "mutation">(path: string): FunctionReference<Kind> {
+  return path as unknown as FunctionReference<Kind>;
 }
 
 function linkOf(state: { isWebSocketConnected: boolean; hasEverConnected: boolean }): Link {
@@ -62,40 +145,57 @@ function linkOf(state: { isWebSocketConnected: boolean; hasEverConnected: boolea
 
 /** The function's own error, without what server and client wrap around it. */
 export function failureOf(error: Error): QueryFailure {
-  const message = error.message
+  const data = error instanceof ConvexError ? (error.data as Value) : undefined;
+  return { message: unwrapped(error.message), data };
+}
+
+function unwrapped(message: string): string {
+  return message
     .replace(/^\[CONVEX [A-Z]+\([^)]*\)\] /, "")
     .replace(/^\[Request ID: [0-9a-f]+\] Server Error\n/, "")
     .replace(/\n\s*Called by client\s*$/, "");
-  return { message, data: error instanceof ConvexError ? (error.data as Value) : undefined };
 }
 
-function join(address: Address): Shared {
+function join(address: Address, asOwner: boolean): Shared {
   const clients = registry();
-  let shared = clients.get(address.url);
+  const name = asOwner ? `${address.url} as owner` : address.url;
+  let shared = clients.get(name);
   if (!shared) {
-    shared = { client: connect(address), users: 0 };
-    clients.set(address.url, shared);
+    shared = connect(address, name, asOwner);
+    clients.set(name, shared);
   }
   shared.users += 1;
   return shared;
 }
 
-function leave(address: Address, shared: Shared): void {
+function leave(shared: Shared): void {
   shared.users -= 1;
   setTimeout(() => {
-    if (shared.users > 0 || registry().get(address.url) !== shared) return;
-    registry().delete(address.url);
+    if (shared.users > 0 || registry().get(shared.name) !== shared) return;
+    registry().delete(shared.name);
     void shared.client.close();
   }, LINGER_MS);
 }
 
-function connect(address: Address): ConvexClient {
-  return new ConvexClient(address.url, {
+function connect(address: Address, name: string, asOwner: boolean): Shared {
+  const client = new ConvexClient(address.url, {
     webSocketConstructor: patientSocket(address.token),
     skipConvexDeploymentUrlCheck: true,
     unsavedChangesWarning: false,
     logger: false,
   });
+  const shared: Shared = { name, client, users: 0, ready: Promise.resolve() };
+  if (asOwner) {
+    shared.ready = keyOf(address).then((key) => ownersClient(client).setAdminAuth(key));
+    // A page that could not have the key asks again with the next view.
+    shared.ready.catch(() => registry().delete(name));
+  }
+  return shared;
+}
+
+/** The official client keeps this for its dashboard: its types do not show it. */
+function ownersClient(client: ConvexClient): { setAdminAuth(key: string): void } {
+  return client.client as unknown as { setAdminAuth(key: string): void };
 }
 
 /** On the page, not in the module: every anywidget evaluates the module anew. */

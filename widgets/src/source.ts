@@ -1,8 +1,15 @@
 /**
- * Where a live view's values come from: one contract, two ways (socket, comm).
+ * Where a live view's values come from, and where its writes go: one contract, two
+ * ways (socket, comm).
+ *
+ * Views follow and call as the page's user. What needs the deployment's key (whole
+ * tables, uploads) is asked for by name, so that each way can see that it is that.
  */
 import type { Value } from "convex/values";
-import type { LiveSpec } from "./spec.ts";
+import type { Charts } from "./chart/contract.ts";
+import type { Args } from "./spec.ts";
+import type { Parameter } from "./table/filters.ts";
+import type { Row } from "./table/rows.ts";
 
 /**
  * How the connection stands.
@@ -17,13 +24,43 @@ export interface QueryFailure {
   readonly data: Value | undefined;
 }
 
+/** A call that failed, in the deployment's words. */
+export class CallError extends Error {
+  constructor(
+    message: string,
+    readonly data: Value | undefined = undefined,
+    readonly code: string = "",
+  ) {
+    super(message);
+  }
+}
+
 export interface Follower {
   value(value: Value): void;
   failed(failure: QueryFailure): void;
   link(link: Link): void;
 }
 
+export interface Query {
+  readonly path: string;
+  readonly args: Args;
+}
+
+/** What a mutation will have done to a query's result. */
+export interface Foreseen extends Query {
+  change(result: Value): Value;
+}
+
 export interface Source {
   /** Tells the follower the query's newest result, again and again, until the signal. */
-  follow(spec: LiveSpec, follower: Follower, signal: AbortSignal): void;
+  follow(query: Query, follower: Follower, signal: AbortSignal): void;
+  /** Fails with CallError. What is foreseen is shown until the deployment has answered. */
+  call(kind: "query" | "mutation", path: string, args: Args, foreseen?: Foreseen): Promise<Value>;
+  /** A query's result as of a moment, in milliseconds since 1970. */
+  at(query: Query, moment: number): Promise<Value>;
+  /** The rows of a SELECT over the deployment's tables. */
+  rows(sql: string, params: readonly Parameter[]): Promise<Row[]>;
+  /** Stores a file; its storage id. */
+  upload(file: File): Promise<string>;
+  charts(): Promise<Charts>;
 }

@@ -6,15 +6,28 @@
  * it is as true after a restart as it was when it was written.
  */
 import { type JSONValue, jsonToConvex, type Value } from "convex/values";
+import type { Field } from "./inputs.ts";
 
 export const MIME = "application/vnd.convexlab.live.v1+json";
 
 export type ViewSpec =
   | { kind: "auto" }
-  | { kind: "table"; columns: readonly string[] | null }
+  | { kind: "table"; columns: readonly string[] | null; edit: EditSpec | null }
+  | { kind: "stored"; table: string }
+  | { kind: "chart"; chart: Record<string, unknown> }
   | { kind: "card" }
   | { kind: "metric"; field: string | null; label: string | null }
   | { kind: "tree" };
+
+/** A mutation that takes a document's id and some of its fields. */
+export interface EditSpec {
+  readonly path: string;
+  /** The argument that is the id. */
+  readonly id: string;
+  /** The argument that takes the fields as one object; null: each is an argument. */
+  readonly within: string | null;
+  readonly fields: Readonly<Record<string, Field>>;
+}
 
 export type Args = Record<string, Value>;
 
@@ -22,6 +35,8 @@ export interface LiveSpec {
   readonly path: string;
   readonly args: Args;
   readonly view: ViewSpec;
+  /** How many seconds back one may look with a slider; null: no slider. */
+  readonly back: number | null;
   readonly deployment: string;
 }
 
@@ -36,11 +51,12 @@ export function readSpec(data: unknown): LiveSpec {
     path: data.path,
     args: readArgs(data.args ?? {}),
     view: readView(data.view),
+    back: isRecord(data.view) && typeof data.view.back === "number" ? data.view.back : null,
     deployment: typeof data.deployment === "string" ? data.deployment : "local",
   };
 }
 
-function readArgs(data: unknown): Args {
+export function readArgs(data: unknown): Args {
   const args = jsonToConvex(data as JSONValue);
   if (!isObject(args)) throw new SpecError("The arguments of this live output are not an object.");
   return args;
@@ -50,7 +66,13 @@ function readView(data: unknown): ViewSpec {
   if (!isRecord(data)) return { kind: "auto" };
   switch (data.kind) {
     case "table":
-      return { kind: "table", columns: readColumns(data.columns) };
+      return { kind: "table", columns: readColumns(data.columns), edit: readEdit(data.edit) };
+    case "stored":
+      return typeof data.table === "string"
+        ? { kind: "stored", table: data.table }
+        : { kind: "auto" };
+    case "chart":
+      return isRecord(data.chart) ? { kind: "chart", chart: data.chart } : { kind: "auto" };
     case "metric":
       return { kind: "metric", field: readText(data.field), label: readText(data.label) };
     case "card":
@@ -61,8 +83,23 @@ function readView(data: unknown): ViewSpec {
   }
 }
 
-function readText(data: unknown): string | null {
+export function readText(data: unknown): string | null {
   return typeof data === "string" ? data : null;
+}
+
+function readEdit(data: unknown): EditSpec | null {
+  if (!isRecord(data) || typeof data.path !== "string" || typeof data.id !== "string") return null;
+  return {
+    path: data.path,
+    id: data.id,
+    within: readText(data.within),
+    fields: readFields(data.fields),
+  };
+}
+
+/** Validators as the kernel had them of the deployment, which has checked them. */
+export function readFields(data: unknown): Record<string, Field> {
+  return isRecord(data) ? (data as Record<string, Field>) : {};
 }
 
 function readColumns(data: unknown): readonly string[] | null {
@@ -70,7 +107,7 @@ function readColumns(data: unknown): readonly string[] | null {
 }
 
 /** JSON before it is decoded: the one place where the shape is unknown. */
-function isRecord(data: unknown): data is Record<string, unknown> {
+export function isRecord(data: unknown): data is Record<string, unknown> {
   return typeof data === "object" && data !== null && !Array.isArray(data);
 }
 

@@ -10,7 +10,11 @@ test("wire arguments become values", () => {
 
 test("a view is read with its options", () => {
   const view = (said: unknown) => readSpec({ path: "m:f", view: said }).view;
-  assert.deepEqual(view({ kind: "table", columns: ["a"] }), { kind: "table", columns: ["a"] });
+  assert.deepEqual(view({ kind: "table", columns: ["a"] }), {
+    kind: "table",
+    columns: ["a"],
+    edit: null,
+  });
   assert.deepEqual(view({ kind: "metric", field: "n" }), {
     kind: "metric",
     field: "n",

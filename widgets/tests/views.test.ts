@@ -4,7 +4,7 @@ import type { ViewSpec } from "../src/spec.ts";
 import { chooseView } from "../src/views/choose.ts";
 
 const auto: ViewSpec = { kind: "auto" };
-const table: ViewSpec = { kind: "table", columns: null };
+const table: ViewSpec = { kind: "table", columns: null, edit: null };
 
 test("a value shows itself by what it holds", () => {
   assert.equal(chooseView(auto, [{ a: 1 }]), "table");

@@ -2,7 +2,7 @@
 import { el, setText } from "../dom.ts";
 import { treeView } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
-import type { Rows } from "./rows.ts";
+import type { RowSet } from "./rows.ts";
 import type { Spot } from "./selection.ts";
 
 export class Detail {
@@ -28,7 +28,7 @@ export class Detail {
     });
   }
 
-  open(spot: Spot, rows: Rows): void {
+  open(spot: Spot, rows: RowSet): void {
     const view = treeView();
     this.#open = { spot, view };
     this.#place.replaceChildren(view.element);
@@ -36,7 +36,7 @@ export class Detail {
     this.refresh(rows);
   }
 
-  refresh(rows: Rows): void {
+  refresh(rows: RowSet): void {
     if (!this.#open) return;
     const { spot, view } = this.#open;
     const row = rows.get(spot.row);

@@ -23,7 +23,9 @@ export class RowElement {
     for (const cell of this.#cells) calm(cell);
   }
 
-  draw(place: number, row: Row, columns: readonly Column[]): void {
+  /** A row that is not here yet is drawn as such. */
+  draw(place: number, row: Row | undefined, columns: readonly Column[]): void {
+    this.element.classList.toggle("away", row === undefined);
     if (this.#place !== place) {
       this.#place = place;
       this.element.style.transform = `translateY(${place * ROW_PX}px)`;
@@ -32,7 +34,7 @@ export class RowElement {
     }
     while (this.#cells.length > columns.length) this.#cells.pop()?.remove();
     for (const [at, column] of columns.entries())
-      drawCell(this.#cell(at), row[column.name], column);
+      drawCell(this.#cell(at), row?.[column.name], column);
   }
 
   flashChanges(before: Row | undefined, now: Row, columns: readonly Column[]): void {
@@ -54,6 +56,10 @@ export class RowElement {
 
   idOf(column: number): string | undefined {
     return this.#cells[column]?.id;
+  }
+
+  cellOf(column: number): HTMLElement | undefined {
+    return this.#cells[column];
   }
 
   #cell(at: number): HTMLElement {

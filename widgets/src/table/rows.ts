@@ -12,7 +12,16 @@ import type { Cell } from "../value.ts";
 export type RowKey = string;
 export type Row = Record<string, Value>;
 
-export class Rows {
+/** Rows by place and by name, wherever they are: some may not be here yet. */
+export interface RowSet {
+  readonly count: number;
+  keyAt(place: number): RowKey;
+  at(place: number): Row | undefined;
+  place(key: RowKey): number | undefined;
+  get(key: RowKey): Row | undefined;
+}
+
+export class Rows implements RowSet {
   static readonly none = new Rows([], []);
 
   constructor(
@@ -26,6 +35,14 @@ export class Rows {
     return this.keys.length;
   }
 
+  keyAt(place: number): RowKey {
+    return this.keys[place] ?? "";
+  }
+
+  at(place: number): Row | undefined {
+    return this.records[place];
+  }
+
   place(key: RowKey): number | undefined {
     this.places ??= new Map(this.keys.map((name, place) => [name, place]));
     return this.places.get(key);
@@ -36,6 +53,13 @@ export class Rows {
     return place === undefined ? undefined : this.records[place];
   }
 
+  /** The rows that pass a test, in their order. */
+  filtered(passes: ((row: Row) => boolean) | null): Rows {
+    if (passes === null) return this;
+    const places = this.records.flatMap((record, place) => (passes(record) ? [place] : []));
+    return this.picked(places);
+  }
+
   /** The same rows in the order of one column; rows that are equal in it keep their order. */
   sorted(by: Sorting | null): Rows {
     if (by === null) return this;
@@ -43,9 +67,13 @@ export class Rows {
     const order = this.records
       .map((record, place) => ({ cell: record[by.column] as Cell, place }))
       .sort((a, b) => sign * compareValues(a.cell, b.cell) || a.place - b.place);
+    return this.picked(order.map(({ place }) => place));
+  }
+
+  private picked(places: readonly number[]): Rows {
     return new Rows(
-      order.map(({ place }) => this.keys[place] as RowKey),
-      order.map(({ place }) => this.records[place] as Row),
+      places.map((place) => this.keys[place] as RowKey),
+      places.map((place) => this.records[place] as Row),
     );
   }
 }

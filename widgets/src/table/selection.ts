@@ -4,7 +4,7 @@
  * Cells are named by row and column, not by place, so a selection stays on its
  * documents while rows come and go above it.
  */
-import type { RowKey, Rows } from "./rows.ts";
+import type { RowKey, RowSet } from "./rows.ts";
 
 /** The row of column heads. */
 export const HEAD: RowKey = "^";
@@ -58,18 +58,22 @@ export function motionOf(key: string, far: boolean, page: number): Motion | null
   }
 }
 
-export function moved(from: Spot, by: Motion, rows: Rows, columns: readonly string[]): Spot {
+export function moved(from: Spot, by: Motion, rows: RowSet, columns: readonly string[]): Spot {
   const place = from.row === HEAD ? -1 : (rows.place(from.row) ?? 0);
   const row = clamp(place + by.rows, by.rows === -END ? 0 : -1, rows.count - 1);
   const column = clamp(columns.indexOf(from.column) + by.columns, 0, columns.length - 1);
   return {
-    row: row < 0 ? HEAD : (rows.keys[row] as RowKey),
+    row: row < 0 ? HEAD : rows.keyAt(row),
     column: columns[column] ?? from.column,
   };
 }
 
 /** The rectangle between the two corners, in places; null if a corner is gone or a head. */
-export function areaOf(selection: Selection, rows: Rows, columns: readonly string[]): Area | null {
+export function areaOf(
+  selection: Selection,
+  rows: RowSet,
+  columns: readonly string[],
+): Area | null {
   const places = [selection.active, selection.anchor].map((spot) => rows.place(spot.row));
   const sides = [selection.active, selection.anchor].map((spot) => columns.indexOf(spot.column));
   const [a, b] = places;
@@ -85,7 +89,7 @@ export function areaOf(selection: Selection, rows: Rows, columns: readonly strin
 }
 
 /** What is left of a selection when the rows have changed: a corner that is gone goes to the other. */
-export function kept(selection: Selection | null, rows: Rows): Selection | null {
+export function kept(selection: Selection | null, rows: RowSet): Selection | null {
   if (!selection) return null;
   const here = (spot: Spot) => spot.row === HEAD || rows.place(spot.row) !== undefined;
   const { active, anchor } = selection;

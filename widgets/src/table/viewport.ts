@@ -4,7 +4,7 @@
  * Rows all have one height, so the whole answer is arithmetic. N.B. MAX_DRAWN is
  * a promise to the page: a table of any length costs it no more than this.
  */
-import type { RowKey, Rows } from "./rows.ts";
+import type { RowSet } from "./rows.ts";
 
 export const ROW_PX = 28;
 export const MAX_DRAWN = 60;
@@ -29,11 +29,11 @@ export function drawn(scrollTop: number, height: number, count: number): Span {
  * At the very top one watches the top: new rows come in sight. Further down, the
  * first row in sight that is still there keeps its place.
  */
-export function anchored(before: Rows, after: Rows, scrollTop: number): number {
+export function anchored(before: RowSet, after: RowSet, scrollTop: number): number {
   if (scrollTop <= 0) return scrollTop;
   const first = Math.floor(scrollTop / ROW_PX);
   for (let place = first; place < Math.min(first + MAX_DRAWN, before.count); place++) {
-    const now = after.place(before.keys[place] as RowKey);
+    const now = after.place(before.keyAt(place));
     if (now !== undefined) return scrollTop + (now - place) * ROW_PX;
   }
   return scrollTop;

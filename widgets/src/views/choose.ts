@@ -3,7 +3,7 @@ import type { Value } from "convex/values";
 import { isObject, type ViewSpec } from "../spec.ts";
 import { rowsOf } from "../table/rows.ts";
 
-export type ViewKind = "table" | "card" | "metric" | "tree";
+export type ViewKind = "table" | "stored" | "chart" | "card" | "metric" | "tree";
 
 export function chooseView(told: ViewSpec, value: Value): ViewKind {
   if (told.kind !== "auto") return fits(told.kind, value) ? told.kind : "tree";
@@ -15,11 +15,13 @@ export function chooseView(told: ViewSpec, value: Value): ViewKind {
 function fits(kind: ViewKind, value: Value): boolean {
   switch (kind) {
     case "table":
+    case "chart":
       return rowsOf(value) !== null;
     case "card":
       return isObject(value);
     case "metric":
       return !Array.isArray(value) && value !== null;
+    case "stored": // its value is a version, whatever that is
     case "tree":
       return true;
     default:

@@ -1,8 +1,9 @@
-/** The metric: one number, large, and by how much it has just moved. */
+/** The metric: one number, large, by how much it has just moved, and how it came there. */
 import type { Value } from "convex/values";
 import { el, flash, setText } from "../dom.ts";
 import { isObject } from "../spec.ts";
 import { full, preview } from "../value.ts";
+import { Sparkline } from "./sparkline.ts";
 import type { View } from "./view.ts";
 
 const DIGITS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
@@ -11,12 +12,13 @@ const DIGITS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 export function metricView(field: string | null, label: string | null): View {
   const number = el("div", { class: "figure" });
   const change = el("div", { class: "change" });
+  const sparkline = new Sparkline();
   const name = el("div", { class: "label", text: label ?? field ?? "" });
   const element = el(
     "div",
     { class: "metric" },
     name,
-    el("div", { class: "line" }, number, change),
+    el("div", { class: "line" }, number, change, sparkline.element),
   );
   let last: Value | undefined;
   return {
@@ -32,6 +34,8 @@ export function metricView(field: string | null, label: string | null): View {
         flash(number);
       }
       last = figure;
+      const point = Number(typeof figure === "bigint" || typeof figure === "number" ? figure : NaN);
+      if (Number.isFinite(point)) sparkline.add({ at: Date.now(), value: point });
     },
     summary: () => "",
   };

@@ -1,0 +1,432 @@
+"""Views and controls on the page: what each shows, does, and refuses.
+
+One notebook holds them all; each test takes its own output of it. The pictures in
+`test-results/` are of every view in both themes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+from tests.browser.pages import Notebook, output_of, write_notebook
+from tests.browser.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import BrowserContext, Locator
+    from tests.browser.jupyter import Jupyter
+    from tests.browser.pages import Live
+
+TASKS = """
+from typing import Literal
+from convexlab import ConvexError, Id, mutation, query
+
+@query
+def all(ctx):
+    return ctx.db.query("tasks").collect()
+
+@query
+def count(ctx) -> int:
+    return len(ctx.db.query("tasks").collect())
+
+@query
+def by_owner(ctx):
+    owners = {}
+    for task in ctx.db.query("tasks").collect():
+        owners[task["owner"]] = owners.get(task["owner"], 0) + task["points"]
+    return [{"owner": owner, "points": points} for owner, points in owners.items()]
+
+@mutation
+def create(ctx, text: str, points: float, owner: Literal["ann", "bob"] = "ann"):
+    if not text.strip():
+        raise ConvexError("a task needs a text")
+    return ctx.db.insert("tasks", {"text": text, "points": points, "owner": owner})
+
+@mutation
+def update(ctx, taskId: Id.tasks, text: str | None = None, points: float | None = None):
+    if points is not None and points > 100:
+        raise ConvexError("no task is worth more than 100")
+    given = {"text": text, "points": points}
+    ctx.db.patch(taskId, {k: v for k, v in given.items() if v is not None})
+
+@mutation
+def fill(ctx, n: int):
+    for i in range(n):
+        task = {"text": f"task {i}", "points": i % 17, "owner": ["ann", "bob"][i % 2]}
+        ctx.db.insert("tasks", task)
+
+@mutation
+def attach(ctx, storageId: Id._storage, name: str):
+    return ctx.db.insert("tasks", {"text": name, "points": 0, "owner": "ann", "file": storageId})
+"""
+STRING = {"type": "string"}
+NUMBER = {"type": "number"}
+OWNER = {
+    "type": "union",
+    "value": [{"type": "literal", "value": "ann"}, {"type": "literal", "value": "bob"}],
+}
+CREATE = {
+    "text": {"fieldType": STRING, "optional": False},
+    "points": {"fieldType": NUMBER, "optional": False},
+    "owner": {"fieldType": OWNER, "optional": True},
+}
+EDIT = {
+    "path": "tasks:update",
+    "id": "taskId",
+    "fields": {
+        name: {"fieldType": kind, "optional": True}
+        for name, kind in (("text", STRING), ("points", NUMBER))
+    },
+}
+ATTACH = {
+    "storageId": {
+        "fieldType": {"type": "id", "tableName": "_storage"},
+        "optional": False,
+    },
+    "name": {"fieldType": STRING, "optional": False},
+}
+BARS = {
+    "mark": "bar",
+    "encoding": {
+        "x": {"field": "owner", "type": "nominal"},
+        "y": {"field": "points", "type": "quantitative"},
+    },
+}
+FILL = 1_200
+
+
+def live(path: str, **view: Any) -> dict[str, Any]:
+    return {"path": path, "args": {}, "view": view}
+
+
+def control(kind: str, path: str, **said: Any) -> dict[str, Any]:
+    return {"control": {"kind": kind, "path": path, **said}}
+
+
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "table": live("tasks:all", kind="table", edit=EDIT),
+    "metric": live("tasks:count", kind="metric", label="tasks", back=600),
+    "chart": live("tasks:by_owner", kind="chart", chart=BARS),
+    "form": control("form", "tasks:create", fields=CREATE, label="Add a task"),
+    "button": control(
+        "button", "tasks:create", args={"text": "pressed", "points": 1.0}
+    ),
+    "upload": control("upload", "tasks:attach", fields=ATTACH),
+    "stored": {
+        "path": "_system/cli/queryTable:default",
+        "args": {"tableName": "tasks"},
+        "view": {"kind": "stored", "table": "tasks"},
+    },
+    "grid": {
+        "control": {
+            "kind": "grid",
+            "columns": 2,
+            "items": [
+                {"path": "tasks:count", "args": {}, "view": {"kind": "metric"}},
+                control(
+                    "button", "tasks:create", args={"text": "in a grid", "points": 2.0}
+                ),
+            ],
+        }
+    },
+    "forbidden": live("_system/cli/exports:list", kind="tree"),
+}
+
+
+@pytest.fixture(scope="module")
+def tasks(jupyter: Jupyter) -> State:
+    """The deployment, with the module `tasks`."""
+    state = State(jupyter.deployment)
+    state.open(tasks=TASKS)
+    return state
+
+
+@pytest.fixture(scope="module")
+def notebook(
+    context: BrowserContext, jupyter: Jupyter, tasks: State
+) -> Iterator[Notebook]:
+    """One notebook with every output, open in JupyterLab; no cell is ever run."""
+    tasks.run("mutation", "tasks:fill", n=FILL)
+    write_notebook(
+        jupyter.root, "views.ipynb", [output_of(said) for said in OUTPUTS.values()]
+    )
+    jupyter.trust("views.ipynb")
+    page = context.new_page()
+    yield Notebook(page, jupyter, "views.ipynb").open()
+    page.close()
+    jupyter.end_kernels()
+
+
+@pytest.fixture
+def shown(notebook: Notebook) -> Any:
+    """An output by its name, in sight."""
+
+    def find(name: str) -> Live:
+        cell = notebook.page.locator(".jp-Cell").nth(list(OUTPUTS).index(name))
+        cell.scroll_into_view_if_needed()
+        found = notebook.live_in(cell)
+        found.element.wait_for()
+        return found
+
+    return find
+
+
+def cell(view: Live, row: int, column: str) -> Locator:
+    """A cell of a table, by the row's place and the column's name."""
+    at = view.columns.index(column)
+    return view.element.locator(f".row[aria-rowindex='{row + 2}'] > *").nth(at)
+
+
+def test_rows_are_searched_filtered_hidden_and_saved(
+    shown: Any, notebook: Notebook
+) -> None:
+    """What is asked of the rows is answered at once, said below them, and saved so."""
+    view = shown("table").wait_for()
+    view.element.get_by_role("searchbox").fill("task 11")
+    view.element.get_by_text("showing 111 of 1,200 rows").wait_for()
+    view.element.get_by_role("button", name="filter").click()
+    view.element.get_by_label("filter: column").select_option("points")
+    assert view.element.get_by_label("filter: operator").input_value() == "≥"
+    view.element.get_by_label("filter: value").fill("16")
+    notebook.page.keyboard.press("Enter")
+    view.element.get_by_label("remove filter points ≥ 16").wait_for()
+    view.element.get_by_role("button", name="columns").click()
+    view.element.get_by_label("_id").uncheck()
+    assert view.columns == ["text", "points", "owner", "_creationTime"]
+    assert {row[1] for row in view.rows} == {"16"}
+    with notebook.page.expect_download() as saving:
+        view.element.get_by_role("button", name="csv").click()
+    lines = saving.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "text,points,owner,_creationTime"
+    assert len(lines) - 1 == len(view.rows)
+    view.element.get_by_label("_id").check()
+    view.element.get_by_label("remove filter points ≥ 16").click()
+    view.element.get_by_role("button", name="columns").click()
+    view.element.get_by_role("searchbox").fill("")
+    view.element.get_by_text("showing 1,200 of 1,200 rows").wait_for()
+
+
+def test_letters_typed_in_a_view_are_no_commands_of_the_notebook(
+    shown: Any, notebook: Notebook
+) -> None:
+    """`dd` deletes a cell, `a` adds one: not while one types in a search."""
+    cells = notebook.page.locator(".jp-Cell").count()
+    search = shown("table").wait_for().element.get_by_role("searchbox")
+    search.click()
+    notebook.page.keyboard.type("ddab")
+    assert search.input_value() == "ddab"
+    assert notebook.page.locator(".jp-Cell").count() == cells
+    search.fill("")
+
+
+def test_an_edited_cell_is_a_call_of_its_mutation(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """It is stored; what is refused says why and can be mended; other columns only open."""
+    view = shown("table").wait_for()
+    keys = notebook.page.keyboard
+    cell(view, 0, "text").dblclick()
+    view.element.get_by_label("new text").fill("edited here")
+    keys.press("Enter")
+    view.wait_for_text("edited here")
+    cell(view, 0, "points").dblclick()
+    editor = view.element.get_by_label("new points")
+    editor.fill("many")
+    keys.press("Enter")
+    view.element.get_by_text("This takes a number.").wait_for()
+    editor.fill("101")
+    keys.press("Enter")
+    view.element.get_by_text("no task is worth more than 100").wait_for()
+    assert editor.input_value() == "101"
+    notebook.screenshot("edit-refused")
+    editor.fill("99")
+    keys.press("Enter")
+    cell(view, 0, "points").get_by_text("99").wait_for()
+    first = tasks.run("query", "tasks:all")[0]
+    assert (first["text"], first["points"]) == ("edited here", 99)
+    cell(view, 0, "owner").dblclick()
+    view.element.locator(".detail").wait_for()
+    keys.press("Escape")
+
+
+def test_a_number_has_a_past(shown: Any, tasks: State) -> None:
+    """Its line grows as it changes; the slider shows what it was, `now` what it is."""
+    view = shown("metric").wait_for()
+    figure = view.element.locator(".figure")
+    before = figure.inner_text()
+    tasks.run("mutation", "tasks:create", text="one more", points=1)
+    view.wait_for_text("▲ 1")
+    after = figure.inner_text()
+    assert int(after.replace(",", "")) == int(before.replace(",", "")) + 1
+    assert view.element.locator(".sparkline").get_attribute("aria-label", timeout=5_000)
+    slider = view.element.get_by_role("slider")
+    slider.evaluate(
+        "node => { node.value = 0; node.dispatchEvent(new Event('input')); }"
+    )
+    # Ten minutes ago there was no such function.
+    view.element.locator(".failure").wait_for()
+    view.element.get_by_role("button", name="now").click()
+    figure.get_by_text(after).wait_for()
+    assert view.element.get_attribute("data-moment") is None
+
+
+def test_a_chart_is_drawn_and_drawn_on(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """The chart's script comes when it is first needed; new data move the same marks."""
+    view = shown("chart").wait_for()
+    bars = view.element.locator("path[aria-roledescription='bar']")
+    bars.nth(1).wait_for(timeout=60_000)
+    host = view.element.locator(".vega")
+    host.evaluate("node => { node.dataset.mine = 'yes'; }")
+    before = bars.nth(0).get_attribute("aria-label")
+    tasks.run("mutation", "tasks:create", text="worth a lot", points=5_000)
+    expect(bars.nth(0)).not_to_have_attribute("aria-label", before or "")
+    assert host.get_attribute("data-mine") == "yes"
+
+
+def test_a_form_calls_what_it_was_made_of(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """Each input is checked as its validator says; a refusal is the function's own words."""
+    form = shown("form").element
+    form.get_by_label("text").fill(" ")
+    form.get_by_label("points").fill("x")
+    form.get_by_role("button", name="Add a task").click()
+    form.get_by_text("This takes a number.").wait_for()
+    form.get_by_label("points").fill("3.5")
+    form.get_by_role("button", name="Add a task").click()
+    form.get_by_text("a task needs a text").wait_for()
+    form.get_by_label("text").fill("from the form")
+    form.get_by_label("owner").select_option("bob")
+    notebook.screenshot("form")
+    notebook.page.keyboard.press("Enter")
+    form.get_by_role("button", name="Add a task").click()
+    form.get_by_text("done").wait_for()
+    made = [t for t in tasks.run("query", "tasks:all") if t["text"] == "from the form"]
+    assert [(t["points"], t["owner"]) for t in made] == [(3.5, "bob")]
+
+
+def test_a_button_calls_when_it_is_pressed(shown: Any, tasks: State) -> None:
+    """Once a press; by itself, or beside a live result in a grid."""
+    shown("button").element.get_by_role("button").click()
+    shown("button").wait_for_text("done")
+    grid = shown("grid").element
+    grid.get_by_role("button").click()
+    grid.get_by_text("done").wait_for()
+    texts = [task["text"] for task in tasks.run("query", "tasks:all")]
+    assert texts.count("pressed") == 1
+    assert texts.count("in a grid") == 1
+
+
+def test_a_file_is_stored_and_told_of(shown: Any, tasks: State) -> None:
+    """The mutation has the file's id and name."""
+    upload = shown("upload").element
+    file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"some notes"}
+    upload.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    upload.get_by_text("done").wait_for()
+    (task,) = [t for t in tasks.run("query", "tasks:all") if "file" in t]
+    assert task["text"] == "notes.txt"
+
+
+def test_a_whole_table_is_read_as_one_looks(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """Rows in sight come from the deployment, which also sorts, filters and counts."""
+    view = shown("stored").wait_for()
+    total = len(tasks.run("query", "tasks:all"))
+    view.element.get_by_text(f"{total:,} documents").wait_for(timeout=60_000)
+    view.evaluate("root => { root.querySelector('.scroller').scrollTop = 1e9; }")
+    view.wait_for_text("edited here")
+    assert view.evaluate("root => root.querySelectorAll('.row').length") <= 60
+    view.element.get_by_role("columnheader", name="points").click()
+    view.element.get_by_role("columnheader", name="points").click()
+    view.wait_for_text("worth a lot")
+    assert cell(view, 0, "points").inner_text() == "5000"
+    view.element.get_by_role("searchbox").fill("TASK 119")
+    view.element.get_by_text(f"11 of {total:,} documents match").wait_for()
+    view.element.get_by_role("searchbox").fill("")
+    view.element.get_by_text(f"{total:,} documents").wait_for()
+    tasks.run("mutation", "tasks:create", text="the newest", points=6_000)
+    view.wait_for_text("the newest")
+    assert view.summary.startswith(f"{total + 1:,} documents")
+
+
+def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None:
+    """Counts are of all rows: a histogram of numbers, the commonest of the rest."""
+    view = shown("stored").wait_for()
+    view.element.get_by_role("button", name="profile").click()
+    points = view.element.locator(".profile", has_text="points")
+    points.locator(".bins").wait_for()
+    owner = view.element.locator(".profile", has_text="owner")
+    owner.locator(".top").first.wait_for()
+    all_ = tasks.run("query", "tasks:all")
+    anns = sum(task["owner"] == "ann" for task in all_)
+    assert (
+        owner.locator(".top", has_text="ann").locator(".n").inner_text() == f"{anns:,}"
+    )
+    assert owner.locator(".facts").inner_text() == "2 different"
+    missing = len(all_) - 1
+    file = view.element.locator(".profile", has_text="file")
+    file.get_by_text(f"{missing:,} missing").wait_for()
+
+
+def test_outputs_ask_the_owner_s_questions_by_name_only(shown: Any) -> None:
+    """An output that names another query of the system gets none of its answers."""
+    view = shown("forbidden")
+    view.wait_for("error").wait_for_text("is not for live views")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_view_in_both_themes(shown: Any, notebook: Notebook, theme: Any) -> None:
+    """A picture of each, and colours that can be read: at least 4.5 to 1."""
+    notebook.set_theme(theme)
+    shown("chart").element.locator("path[aria-roledescription='bar']").nth(1).wait_for()
+    for name in ("table", "metric", "chart", "form", "upload", "stored"):
+        shown(name).element.screenshot(path=notebook.picture(f"view-{name}-{theme}"))
+    faint = [
+        f"{name}: {json.dumps(found)}"
+        for name in OUTPUTS
+        for found in shown(name).evaluate(FAINT)
+    ]
+    assert faint == []
+    assert notebook.errors == []
+
+
+# Texts whose colour is too near to what they stand on. Colours go through a canvas,
+# which knows every notation.
+FAINT = """root => {
+    const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+    const over = (colour, ground) => {
+        context.fillStyle = `rgb(${ground.join(' ')})`;
+        context.fillRect(0, 0, 1, 1);
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const parents = node => {
+        const line = [];
+        for (; node; node = node.parentElement ?? node.getRootNode().host) line.unshift(node);
+        return line;
+    };
+    const groundOf = node => parents(node).reduce(
+        (ground, each) => over(getComputedStyle(each).backgroundColor, ground), [255, 255, 255]);
+    const bright = rgb => rgb.map(n => n / 255)
+        .map(n => n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, n, at) => sum + n * [0.2126, 0.7152, 0.0722][at], 0);
+    const faint = [];
+    for (const node of root.querySelectorAll('span, div, button, label, pre, dd, dt')) {
+        const own = [...node.childNodes].some(c => c.nodeType === 3 && c.textContent.trim());
+        if (!own || node.closest('svg, [hidden], .vega') || !node.checkVisibility()) continue;
+        const ground = groundOf(node);
+        const ink = over(getComputedStyle(node).color, ground);
+        const [high, low] = [bright(ink), bright(ground)].sort((a, b) => b - a);
+        const contrast = (high + 0.05) / (low + 0.05);
+        if (contrast < 4.5) faint.push([node.className, node.textContent.slice(0, 20), contrast]);
+    }
+    return faint;
+}"""

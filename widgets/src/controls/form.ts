@@ -1,0 +1,88 @@
+/** A form: an input for each argument of a mutation, checked as its validator says. */
+import type { Value } from "convex/values";
+import { el, setText } from "../dom.ts";
+import { type Field, type Input, InputError, inputFor, validatorText } from "../inputs.ts";
+import type { Source } from "../source.ts";
+import type { Args } from "../spec.ts";
+import type { Action } from "./control.ts";
+import { Outcome } from "./outcome.ts";
+
+let made = 0;
+
+interface Line {
+  readonly name: string;
+  readonly input: Input;
+  readonly reason: HTMLElement;
+  readonly elements: readonly HTMLElement[];
+}
+
+export function formControl(action: Action, source: Source): HTMLElement {
+  const form = `convexlab-form-${++made}`;
+  const lines = Object.entries(action.fields).map(([name, field]) => lineOf(form, name, field));
+  const outcome = new Outcome();
+  const button = el("button", { class: "primary", text: action.label ?? action.path });
+  const element = el(
+    "form",
+    { class: "control", novalidate: true },
+    el("div", { class: "fields" }, ...lines.flatMap((line) => line.elements)),
+    el("div", { class: "line" }, button, outcome.element),
+  );
+  begin(lines, action.args);
+  element.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    const args = argumentsOf(lines);
+    if (args) void submit(args);
+  });
+  const submit = async (args: Args) => {
+    const done = await outcome.of(button, () => source.call("mutation", action.path, args));
+    if (!done) return;
+    begin(lines, action.args);
+    lines[0]?.input.element.focus();
+  };
+  return element;
+}
+
+function begin(lines: readonly Line[], args: Args): void {
+  for (const { name, input } of lines) input.write(args[name]);
+}
+
+function lineOf(form: string, name: string, field: Field): Line {
+  const input = inputFor(field);
+  const reason = el("div", { class: "reason", role: "alert", id: `${form}-${name}-reason` });
+  input.element.id = `${form}-${name}`;
+  input.element.setAttribute("aria-describedby", reason.id);
+  const type = `${validatorText(field.fieldType)}${field.optional ? ", optional" : ""}`;
+  const label = el(
+    "label",
+    { for: input.element.id },
+    name,
+    el("span", { class: "type", text: type }),
+  );
+  return {
+    name,
+    input,
+    reason,
+    elements: [label, el("div", { class: "field" }, input.element, reason)],
+  };
+}
+
+/** Null if an input holds no value of its validator: it says so. */
+function argumentsOf(lines: readonly Line[]): Args | null {
+  const args: Record<string, Value> = {};
+  let wrong: Line | undefined;
+  for (const line of lines) {
+    try {
+      const value = line.input.read();
+      if (value !== undefined) args[line.name] = value;
+      setText(line.reason, "");
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      setText(line.reason, error.message);
+      wrong ??= line;
+    }
+    line.input.element.setAttribute("aria-invalid", String(line.reason.textContent !== ""));
+  }
+  wrong?.input.element.focus();
+  return wrong ? null : args;
+}

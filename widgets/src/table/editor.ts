@@ -1,0 +1,122 @@
+/**
+ * The editor of a cell: it lies over the cell, and what it takes is a mutation's.
+ *
+ *   closed ──Enter, double click──▶ open ──Enter──▶ saving ──▶ closed
+ *                                    │  ▲             └─ refused: the reason, at the cell
+ *                                    └──Escape──▶ closed
+ *
+ * The row may move, change or go meanwhile: the editor stays on its row, and what
+ * was typed stays typed.
+ */
+import type { Value } from "convex/values";
+import { el } from "../dom.ts";
+import { type Field, type Input, InputError, inputFor } from "../inputs.ts";
+import { sameValue } from "../value.ts";
+import type { RowSet } from "./rows.ts";
+import type { Spot } from "./selection.ts";
+import { ROW_PX } from "./viewport.ts";
+
+export interface Save {
+  readonly field: Field;
+  /** Fails with what the deployment says. */
+  run(value: Value): Promise<unknown>;
+}
+
+interface Open {
+  readonly spot: Spot;
+  readonly before: Value | undefined;
+  readonly input: Input;
+  readonly save: Save;
+}
+
+export class Editor {
+  readonly #body: HTMLElement;
+  readonly #back: () => void;
+  readonly #box = el("div", { class: "editor", hidden: true });
+  readonly #reason = el("div", { class: "refusal", role: "alert", hidden: true });
+  #open: Open | null = null;
+  /** Which row the box lies over: of what is open, or of what was refused. */
+  #row = "";
+
+  constructor(body: HTMLElement, back: () => void) {
+    this.#body = body;
+    this.#back = back;
+    this.#box.addEventListener("keydown", (event) => this.#key(event));
+    // N.B. the grid would take a press for a selection, and the keyboard with it.
+    for (const type of ["mousedown", "dblclick", "copy"]) {
+      this.#box.addEventListener(type, (event) => event.stopPropagation());
+    }
+  }
+
+  open(spot: Spot, value: Value | undefined, cell: HTMLElement, save: Save): void {
+    const input = inputFor(save.field);
+    input.write(value);
+    input.element.setAttribute("aria-label", `new ${spot.column}`);
+    this.#open = { spot, before: value, input, save };
+    this.#row = spot.row;
+    this.#reason.hidden = true;
+    this.#box.replaceChildren(input.element, this.#reason);
+    this.#box.style.left = `${cell.offsetLeft}px`;
+    this.#box.style.width = `${Math.max(cell.offsetWidth, 120)}px`;
+    this.#box.hidden = false;
+    this.#body.append(this.#box);
+    input.element.focus({ preventScroll: true });
+    if (input.element instanceof HTMLInputElement) input.element.select();
+  }
+
+  /** Rows were drawn: stay on ours. */
+  follow(rows: RowSet): void {
+    if (this.#box.hidden) return;
+    const place = rows.place(this.#row);
+    if (place === undefined) this.#say("This row is no longer in the result.");
+    else this.#box.style.transform = `translateY(${place * ROW_PX}px)`;
+  }
+
+  #key(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key === "Escape") this.#close();
+    else if (event.key === "Enter" && !event.shiftKey) void this.#save();
+    else return;
+    event.preventDefault();
+  }
+
+  async #save(): Promise<void> {
+    const open = this.#open;
+    if (!open) return this.#close();
+    try {
+      const value = open.input.read();
+      if (value === undefined) throw new InputError("A field cannot be emptied here.");
+      if (sameValue(value, open.before)) return this.#close();
+      this.#box.classList.add("saving");
+      this.#back();
+      const saved = open.save.run(value);
+      this.#open = null;
+      this.#box.hidden = true;
+      await saved;
+    } catch (error) {
+      this.#refuse(open, error);
+    } finally {
+      this.#box.classList.remove("saving");
+    }
+  }
+
+  /** What was typed comes back, with why it was not taken; unless another cell is edited by now. */
+  #refuse(open: Open, error: unknown): void {
+    if (this.#open && this.#open !== open) return;
+    this.#open = open;
+    this.#box.hidden = false;
+    this.#say(error instanceof Error ? error.message : String(error));
+    open.input.element.focus({ preventScroll: true });
+  }
+
+  #say(reason: string): void {
+    this.#reason.textContent = reason;
+    this.#reason.hidden = false;
+  }
+
+  #close(): void {
+    this.#open = null;
+    this.#box.hidden = true;
+    this.#back();
+  }
+}

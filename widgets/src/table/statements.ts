@@ -1,0 +1,80 @@
+/** What a stored table asks in SQL: how many, which ones, and what is in a column. */
+import type { Column } from "./columns.ts";
+import { type Parameter, quoted, type Request, whereOf } from "./filters.ts";
+import type { Sorting } from "./rows.ts";
+
+export interface Statement {
+  readonly sql: string;
+  readonly params: readonly Parameter[];
+}
+
+export interface Stored {
+  readonly table: string;
+  readonly request: Request;
+  readonly sorting: Sorting | null;
+  readonly columns: readonly Column[];
+}
+
+export const BINS = 20;
+export const TOP = 3;
+
+export function countOf(stored: Stored): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  return {
+    sql: `SELECT count(*) AS n FROM ${quoted(stored.table)} ${where.sql}`,
+    params: where.params,
+  };
+}
+
+/** Newest first, or by one column; documents that are equal in it in the order of their creation. */
+export function rowsFromTo(stored: Stored, from: number, most: number): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  const { sorting } = stored;
+  const own = `"_creationTime" DESC, _id DESC`;
+  const order = sorting
+    ? `${quoted(sorting.column)} ${sorting.direction === "asc" ? "ASC NULLS FIRST" : "DESC NULLS LAST"}, ${own}`
+    : own;
+  return {
+    sql: `SELECT * FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${order} LIMIT ${most} OFFSET ${from}`,
+    params: where.params,
+  };
+}
+
+/** Whether a column's values lie on a scale. */
+export function isMeasured(column: Column): boolean {
+  return column.numeric || column.name === "_creationTime";
+}
+
+/** How many have a value, how many different ones, and between which they lie. */
+export function profileOf(stored: Stored, column: Column): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  const name = quoted(column.name);
+  const ends = isMeasured(column) ? `, min(${name}) AS low, max(${name}) AS high` : "";
+  return {
+    sql: `SELECT count(*) AS n, count(${name}) AS there, count(DISTINCT ${name}) AS different${ends} FROM ${quoted(stored.table)} ${where.sql}`,
+    params: where.params,
+  };
+}
+
+/** How many lie in each of BINS equal parts between two numbers. */
+export function histogramOf(stored: Stored, column: Column, low: number, high: number): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  const name = quoted(column.name);
+  const bin = `least(${BINS - 1}, floor((${name} - ?) / ? * ${BINS}))`;
+  const and = where.sql === "" ? "WHERE" : `${where.sql} AND`;
+  return {
+    sql: `SELECT CAST(${bin} AS INTEGER) AS bin, count(*) AS n FROM ${quoted(stored.table)} ${and} ${name} IS NOT NULL GROUP BY 1 ORDER BY 1`,
+    params: [low, high - low, ...where.params],
+  };
+}
+
+/** The commonest values. */
+export function topOf(stored: Stored, column: Column): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  const name = quoted(column.name);
+  const and = where.sql === "" ? "WHERE" : `${where.sql} AND`;
+  return {
+    sql: `SELECT CAST(${name} AS VARCHAR) AS value, count(*) AS n FROM ${quoted(stored.table)} ${and} ${name} IS NOT NULL GROUP BY 1 ORDER BY n DESC, value LIMIT ${TOP}`,
+    params: where.params,
+  };
+}

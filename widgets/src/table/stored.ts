@@ -1,0 +1,280 @@
+/**
+ * The table of a whole stored table: the deployment sorts, filters and counts, and
+ * the page has what is in sight.
+ *
+ *   a newer version of the table ─▶ count and the rows in sight, anew
+ *   scrolled                     ─▶ the blocks in sight that are not here
+ *   sorted, filtered, searched   ─▶ another request, from the top
+ *
+ * The deployment answers in SQL over its columnar mirror. Until that is built for
+ * the first time, the newest documents are read as they are stored.
+ *
+ * Invariants
+ *     S1  Rows in sight are of the newest request and the newest version, or drawn
+ *         over by them as soon as they are here.
+ *     S2  One request at a time; of those that wait only the last is made.
+ */
+import type { Value } from "convex/values";
+import type { CallError, Source } from "../source.ts";
+import { count } from "../views/tree.ts";
+import type { View } from "../views/view.ts";
+import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
+import { FileOfRows, type Format } from "./download.ts";
+import { EVERYTHING, type Request } from "./filters.ts";
+import { Grid } from "./grid.ts";
+import { Profiles } from "./profile.ts";
+import { nextSorting, type Row, type Sorting } from "./rows.ts";
+import { countOf, rowsFromTo, type Statement, type Stored } from "./statements.ts";
+import { Tools } from "./tools.ts";
+import type { Span } from "./viewport.ts";
+import { BLOCK, blocksOf, WindowRows } from "./window.ts";
+
+const TABLE_DATA = "_system/cli/tableData:default";
+const FILE_ROWS = 5_000;
+const AGAIN_MS = 700;
+
+export class StoredTable implements View {
+  readonly element: HTMLElement;
+  readonly tools: HTMLElement;
+  readonly #table: string;
+  readonly #source: Source;
+  readonly #signal: AbortSignal;
+  readonly #grid: Grid;
+  readonly #tools: Tools;
+  readonly #profiles: Profiles;
+  #rows = new WindowRows(0);
+  /** Every column seen so far: one that only old documents have stays. */
+  #all: readonly Column[] = [];
+  #hidden: ReadonlySet<string> = new Set();
+  #request: Request = EVERYTHING;
+  #sorting: Sorting | null = null;
+  #total = 0;
+  /** What holds while rows are not what was asked for: "being prepared", a refusal. */
+  #note = "";
+  #answered = false;
+  /** The work in hand, and whether there is more by now: S2. */
+  #busy = false;
+  #again: "rows" | "top" | null = null;
+  #wanted: Span = { start: 0, end: 0 };
+
+  constructor(table: string, source: Source, signal: AbortSignal) {
+    this.#table = table;
+    this.#source = source;
+    this.#signal = signal;
+    this.#grid = new Grid(
+      { sort: (column) => this.#sort(column), looked: (span) => this.#look(span) },
+      signal,
+    );
+    this.#profiles = new Profiles((statement) => this.#select(statement));
+    this.#tools = new Tools({
+      asked: (request) => this.#ask(request),
+      hidden: (columns) => this.#hide(columns),
+      download: (format) => void this.#download(format),
+    });
+    this.#tools.buttons.append(this.#profiles.button);
+    this.#profiles.button.addEventListener("click", () => this.#profile());
+    this.tools = this.#tools.buttons;
+    this.element = this.#grid.element;
+    this.element.classList.add("stored");
+    this.element.prepend(this.#tools.drawer, this.#profiles.element);
+  }
+
+  /** The value is the table's version: whatever it is, the table is another one. */
+  draw(_version: Value): void {
+    this.#renew("rows");
+  }
+
+  summary(): string {
+    const { count: rows } = this.#rows;
+    const parts = [
+      rows < this.#total
+        ? `${rows.toLocaleString("en")} of ${count(this.#total, "document")} match`
+        : count(rows, "document"),
+    ];
+    const columns = this.#columns.length;
+    if (columns < this.#all.length)
+      parts.push(`${columns} of ${count(this.#all.length, "column")}`);
+    else if (columns > 0) parts.push(count(columns, "column"));
+    if (this.#sorting) parts.push(`sorted by ${this.#sorting.column}`);
+    if (this.#note) parts.push(this.#note);
+    return parts.join(" · ");
+  }
+
+  get #columns(): readonly Column[] {
+    return this.#all.filter(({ name }) => !this.#hidden.has(name));
+  }
+
+  get #shown() {
+    return { rows: this.#rows, columns: this.#columns, sorting: this.#sorting };
+  }
+
+  get #stored(): Stored {
+    const { request, sorting } = { request: this.#request, sorting: this.#sorting };
+    return { table: this.#table, request, sorting, columns: this.#all };
+  }
+
+  #select({ sql, params }: Statement): Promise<Row[]> {
+    return this.#source.rows(sql, params);
+  }
+
+  // -- what is asked for -----------------------------------------------------------
+
+  #sort(column: string): void {
+    this.#sorting = nextSorting(this.#sorting, column);
+    this.#renew("top");
+  }
+
+  #ask(request: Request): void {
+    this.#request = request;
+    this.#renew("top");
+  }
+
+  #hide(columns: ReadonlySet<string>): void {
+    this.#hidden = columns;
+    this.#grid.update(this.#shown);
+    this.#profiles.draw(this.#stored, this.#columns);
+    this.#say(this.#note);
+  }
+
+  #profile(): void {
+    this.#profiles.toggle();
+    this.#profiles.draw(this.#stored, this.#columns);
+  }
+
+  // -- rows come -------------------------------------------------------------------
+
+  /** Count and rows in sight anew: of the same request, or of another one. */
+  #renew(how: "rows" | "top"): void {
+    if (this.#again !== "top") this.#again = how;
+    if (!this.#busy) void this.#work();
+  }
+
+  #look(span: Span): void {
+    this.#wanted = span;
+    if (!this.#busy && this.#missing().length > 0) void this.#work();
+  }
+
+  #missing(): number[] {
+    return blocksOf(this.#wanted, this.#rows.count).filter((block) => !this.#rows.has(block));
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    try {
+      while (!this.#signal.aborted && (this.#again || this.#missing().length > 0)) {
+        const how = this.#again;
+        this.#again = null;
+        if (how) await this.#fetch(how);
+        else await this.#fill();
+      }
+    } catch (error) {
+      await this.#failed(error as CallError);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #fetch(how: "rows" | "top"): Promise<void> {
+    const stored = this.#stored;
+    const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
+    const [found] = await this.#select(countOf(stored));
+    const rows = new WindowRows(Number(found?.n ?? 0));
+    const blocks = blocksOf(span.end > 0 ? span : { start: 0, end: BLOCK }, rows.count);
+    for (const block of blocks) rows.put(block, await this.#block(stored, block));
+    if (this.#again === "top") return;
+    this.#total = isEverything(stored.request) ? rows.count : Math.max(this.#total, rows.count);
+    this.#answered = true;
+    this.#show(rows, how);
+    this.#profiles.draw(stored, this.#columns);
+  }
+
+  async #fill(): Promise<void> {
+    const rows = this.#rows;
+    const [block] = this.#missing();
+    if (block === undefined) return;
+    rows.put(block, await this.#block(this.#stored, block));
+    if (rows !== this.#rows || this.#again) return;
+    this.#learn(rows.here());
+    this.#grid.refresh();
+  }
+
+  #block(stored: Stored, block: number): Promise<Row[]> {
+    return this.#select(rowsFromTo(stored, block * BLOCK, BLOCK));
+  }
+
+  #show(rows: WindowRows, how: "rows" | "top"): void {
+    this.#rows = rows;
+    this.#learn(rows.here());
+    if (how === "top") this.#grid.replace(this.#shown);
+    else this.#grid.update(this.#shown);
+    this.#say("");
+  }
+
+  #learn(rows: readonly Row[]): void {
+    const seen = columnsOf(rows, null).slice(0, MAX_COLUMNS);
+    const names = new Set(seen.map(({ name }) => name));
+    const gone = this.#all.filter(({ name }) => !names.has(name));
+    const last = seen.findIndex(({ name }) => name === "_creationTime");
+    const at = last < 0 ? seen.length : last;
+    this.#all = [...seen.slice(0, at), ...gone, ...seen.slice(at)];
+    this.#tools.draw(this.#all);
+  }
+
+  // -- trouble ---------------------------------------------------------------------
+
+  /** The mirror is being built: what there is meanwhile, and another try. */
+  async #failed(error: CallError): Promise<void> {
+    if (error.code !== "FollowerBehind") return this.#say(error.message);
+    this.#say("the index of this table is being prepared");
+    if (!this.#answered) await this.#newest();
+    setTimeout(() => this.#signal.aborted || this.#renew("top"), AGAIN_MS);
+  }
+
+  async #newest(): Promise<void> {
+    const paginationOpts = { cursor: null, numItems: BLOCK };
+    const args = { table: this.#table, order: "desc", paginationOpts };
+    try {
+      const page = (await this.#source.call("query", TABLE_DATA, args)) as unknown as {
+        page: Row[];
+      };
+      if (this.#answered) return;
+      const rows = new WindowRows(page.page.length);
+      rows.put(0, page.page);
+      const note = this.#note;
+      this.#total = rows.count;
+      this.#show(rows, "rows");
+      this.#say(note);
+    } catch (error) {
+      this.#say((error as CallError).message);
+    }
+  }
+
+  #say(note: string): void {
+    this.#note = note;
+    this.element.dispatchEvent(new CustomEvent("convexlab:summary", { bubbles: true }));
+  }
+
+  /** All rows that are asked for, in parts: the table may be longer than a page can hold. */
+  async #download(format: Format): Promise<void> {
+    const stored = this.#stored;
+    const file = new FileOfRows(
+      format,
+      this.#columns.map(({ name }) => name),
+    );
+    const whole = this.#rows.count;
+    try {
+      for (let from = 0; from < whole && !this.#signal.aborted; from += FILE_ROWS) {
+        this.#say(`reading ${count(whole, "document")}: ${Math.floor((100 * from) / whole)} %`);
+        file.add(await this.#select(rowsFromTo(stored, from, FILE_ROWS)));
+      }
+      file.save(this.#table);
+      this.#say("");
+    } catch (error) {
+      this.#say((error as CallError).message);
+    }
+  }
+}
+
+function isEverything(request: Request): boolean {
+  return request.filters.length === 0 && request.search.trim() === "";
+}

@@ -1,0 +1,74 @@
+/**
+ * The rows of a stored table, as far as they were looked at.
+ *
+ * Rows come in blocks; a table of any length costs the page the blocks in sight and
+ * those it has seen last. Places that are not here yet have a name too, so that the
+ * grid draws them as such.
+ */
+import type { Row, RowKey, RowSet } from "./rows.ts";
+import type { Span } from "./viewport.ts";
+
+export const BLOCK = 100;
+/** Some screens: 40 blocks of 100 documents. */
+const MOST_BLOCKS = 40;
+
+export class WindowRows implements RowSet {
+  readonly #blocks = new Map<number, readonly Row[]>();
+  readonly #places = new Map<RowKey, number>();
+
+  constructor(readonly count: number) {}
+
+  keyAt(place: number): RowKey {
+    return keyOf(this.at(place), place);
+  }
+
+  at(place: number): Row | undefined {
+    return this.#blocks.get(Math.floor(place / BLOCK))?.[place % BLOCK];
+  }
+
+  place(key: RowKey): number | undefined {
+    return this.#places.get(key);
+  }
+
+  get(key: RowKey): Row | undefined {
+    const place = this.place(key);
+    return place === undefined ? undefined : this.at(place);
+  }
+
+  has(block: number): boolean {
+    return this.#blocks.has(block);
+  }
+
+  put(block: number, rows: readonly Row[]): void {
+    this.#blocks.set(block, rows);
+    for (const [at, row] of rows.entries()) {
+      const place = block * BLOCK + at;
+      this.#places.set(keyOf(row, place), place);
+    }
+    const [oldest] = this.#blocks.keys();
+    if (this.#blocks.size > MOST_BLOCKS && oldest !== undefined) this.#forget(oldest);
+  }
+
+  /** The rows that are here. */
+  here(): Row[] {
+    return [...this.#blocks.values()].flat();
+  }
+
+  #forget(block: number): void {
+    const rows = this.#blocks.get(block) ?? [];
+    for (const [at, row] of rows.entries()) this.#places.delete(keyOf(row, block * BLOCK + at));
+    this.#blocks.delete(block);
+  }
+}
+
+function keyOf(row: Row | undefined, place: number): RowKey {
+  return typeof row?._id === "string" ? row._id : `?${place}`;
+}
+
+/** The blocks that a span of rows lies in. */
+export function blocksOf({ start, end }: Span, count: number): number[] {
+  const last = Math.min(end, count) - 1;
+  const blocks: number[] = [];
+  for (let at = Math.floor(start / BLOCK); at <= Math.floor(last / BLOCK); at++) blocks.push(at);
+  return last < start ? [] : blocks;
+}
