@@ -62,6 +62,12 @@ if TYPE_CHECKING:
     from convexlab.functions.http_request import Request, SyncRequest
     from convexlab.functions.query import avg, count, max_, min_, sum_
     from convexlab_kernel.client import connect
+    from convexlab_kernel.controls import (
+        FileUpload,
+        LiveGrid,
+        MutationButton,
+        MutationForm,
+    )
     from convexlab_kernel.magics import (
         load_ipython_extension,
         unload_ipython_extension,
@@ -74,10 +80,14 @@ __all__ = [
     "ActionCtx",
     "ConvexError",
     "Doc",
+    "FileUpload",
     "FunctionFailed",
     "Id",
     "Int64",
+    "LiveGrid",
+    "MutationButton",
     "MutationCtx",
+    "MutationForm",
     "PaginationOpts",
     "PaginationResult",
     "QueryCtx",
@@ -165,6 +175,12 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.functions.http_request": ("Request", "SyncRequest"),
     "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
     "convexlab_kernel.client": ("connect",),
+    "convexlab_kernel.controls": (
+        "FileUpload",
+        "LiveGrid",
+        "MutationButton",
+        "MutationForm",
+    ),
     "convexlab_kernel.magics": (
         "load_ipython_extension",
         "unload_ipython_extension",
