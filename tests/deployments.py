@@ -219,7 +219,7 @@ def deployment(
 def spawn(
     *arguments: str, output: Path, prelude: str = "", **knobs: float
 ) -> subprocess.Popen[bytes]:
-    """Start `convexlab`, what it says added to a file."""
+    """Start `convexlab`, what it says added to a file; its secret is kept beside that."""
     turns = [f"knobs.{name} = {value!r}" for name, value in knobs.items()]
     turns += [prelude] if prelude else []
     code = ["from convexlab import knobs", *turns, "import convexlab.cli.main as cli"]
@@ -229,7 +229,11 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=dict(os.environ, PYTHONUNBUFFERED="1"),
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "XDG_CONFIG_HOME": str(output.with_name("config")),
+            },
         )
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from convexlab import knobs
+from convexlab.auth.sealing import Sealer, machine_secret
 from convexlab.auth.tokens import Tokens
 from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.errors import ConvexlabError, Unavailable
@@ -43,6 +44,7 @@ from convexlab.sync.scheduler_asks import SchedulerAsks
 from convexlab.sync.scheduling import SchedulerClock
 from convexlab.web.addresses import Addresses
 from convexlab.web.admin import Admin
+from convexlab.web.environment import Environment
 from convexlab.web.file_sweep import sweep_for_ever
 from convexlab.web.http_actions import Site
 from convexlab.web.logs import Logs
@@ -57,7 +59,7 @@ from convexlab.web.system import System
 from convexlab.web.transfers import Transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from convexlab.functions.processes.push import PushResult
@@ -234,6 +236,7 @@ class Deployment:
         self.logs: LogStream
         self.clock: SchedulerClock
         self.addresses: Addresses
+        self.environment: Environment
         self.url = self.site_url = self.origin = ""
         self._is_announced = False
         self._ticking: asyncio.Task[None]
@@ -268,7 +271,7 @@ class Deployment:
         SchedulerAsks(gateway).add_to(self.asks)
         backend.supervisor.runners.answer = self.asks.answer
         origins = set(options.origins)
-        tokens = Tokens(keys.admin_key, deployed.providers)
+        tokens = Tokens(keys.admin_key, deployed.auth.providers)
         self._closing.push_async_callback(tokens.close)
         door = Door(
             gateway,
@@ -290,6 +293,7 @@ class Deployment:
         Sql(supervisor).add_to(door)
         Logs(logs, gateway).add_to(door)
         self._add_files(door, cursor_secret)
+        await self._add_environment(door, learn)
         await self._add_transfers(door)
         await self._serve(door)
         self._start_clock()
@@ -325,9 +329,10 @@ class Deployment:
         """The address for clients, if nothing is in between."""
         return origin_of(self.url, self._secret)
 
-    def _reached_at(self, origin: str) -> None:
+    def _reached_at(self, origin: str, site: str) -> None:
         """Clients reach it here, as its owner says or as it knows itself."""
         self.origin = origin
+        self.environment.answers_at(origin, site)
         if self._is_announced:
             self._announce()
 
@@ -354,6 +359,19 @@ class Deployment:
             sweep_for_ever(self.gateway, files), name="file sweep"
         )
         self._closing.callback(sweeping.cancel)
+
+    async def _add_environment(
+        self, door: Door, learn: Callable[[PushResult], Awaitable[None]]
+    ) -> None:
+        backend, sealer = self.backend, Sealer(machine_secret(os.environ))
+        self.environment = environment = Environment(
+            System(self.gateway), sealer, backend.pusher, learn
+        )
+        backend.environment = environment.variables
+        backend.pusher.environment = environment.variables
+        backend.opens = environment.opens
+        environment.add_to(door)
+        await environment.refresh()
 
     async def _add_transfers(self, door: Door) -> None:
         system = System(self.gateway)

@@ -18,6 +18,12 @@ ConvexlabError
 │  ├─ TransferFailed  an export or import ended early
 │  ├─ ImportConflict · ImportForeignKey · ImportSchemaChanged   what cannot come in so
 │  ├─ LimitExceeded     a documented limit
+│  ├─ InvalidEnvVar     an environment variable that cannot be set
+│  │  ├─ EnvVarNameForbidden · EnvVarNameInvalid · EnvVarNameTooLong · EnvVarNameNotUnique
+│  │  ├─ EnvVarValueInvalid · EnvVarValueTooLarge
+│  │  └─ EnvVarLimitMet · EnvVarTotalSizeLimitMet   too many, or too much together
+│  ├─ EnvVarUnreadable  an environment variable sealed with another secret
+│  ├─ InvalidSecret     a secret of the machine that nothing can be sealed with
 │  ├─ PushFailed        modules or a schema that cannot be deployed, with file and line
 │  ├─ ConvexError       raised by user code on purpose; its data reaches the client
 │  └─ FunctionFailed    user code raised; its traceback, cut where our frames begin
@@ -210,6 +216,72 @@ class LimitExceeded(CallerError):
     def __init__(self, message: str, *, kind: str = "LimitExceeded") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class InvalidEnvVar(CallerError):
+    """An environment variable that cannot be set."""
+
+    code = "InvalidEnvVar"
+
+
+class EnvVarNameForbidden(InvalidEnvVar):
+    """A name whose value the deployment itself says."""
+
+    code = "EnvVarNameForbidden"
+
+
+class EnvVarNameInvalid(InvalidEnvVar):
+    """A text that is no name of an environment variable."""
+
+    code = "EnvironmentVariableNameInvalid"
+
+
+class EnvVarNameTooLong(InvalidEnvVar):
+    """A name of too many characters."""
+
+    code = "EnvironmentVariableNameTooLong"
+
+
+class EnvVarNameNotUnique(InvalidEnvVar):
+    """One variable twice among the changes that are made together."""
+
+    code = "EnvVarNameNotUnique"
+
+
+class EnvVarValueInvalid(InvalidEnvVar):
+    """A value that no environment can hold."""
+
+    code = "EnvironmentVariableValueInvalid"
+
+
+class EnvVarValueTooLarge(InvalidEnvVar):
+    """A value of too many bytes."""
+
+    code = "EnvironmentVariableValueTooLarge"
+
+
+class EnvVarLimitMet(InvalidEnvVar):
+    """Too many variables."""
+
+    code = "EnvVarLimitMet"
+
+
+class EnvVarTotalSizeLimitMet(InvalidEnvVar):
+    """Too many bytes in all variables together."""
+
+    code = "EnvVarTotalSizeLimitMet"
+
+
+class EnvVarUnreadable(CallerError):
+    """A variable that was sealed with another secret: it is to be set again."""
+
+    code = "EnvVarUnreadable"
+
+
+class InvalidSecret(CallerError):
+    """A machine's secret that nothing can be sealed with."""
+
+    code = "InvalidSecret"
 
 
 class PushFailed(CallerError):

@@ -414,6 +414,15 @@ HTTP_WINDOW_BYTES: Final = 256 << 10
 # A client that is told nothing is looked after so often.
 HTTP_LOOK_SECONDS: Final = 0.5
 MAX_FORM_FIELDS: Final = 1000
+# Environment variables: how many, how long a name and a value, and all together. The
+# larger of what Convex documents and of what it does.
+MAX_ENV_VARS: Final = 1000
+MAX_ENV_VAR_NAME_CHARS: Final = 256
+MAX_ENV_VAR_VALUE_BYTES: Final = 8 << 10
+MAX_ENV_VARS_BYTES: Final = 512 << 10
+# A key is derived from CONVEXLAB_SECRET as it stands, so it must be long enough not to
+# be guessed.
+MIN_SECRET_CHARS: Final = 32
 
 # -- files ------------------------------------------------------------------------
 

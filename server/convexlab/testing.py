@@ -32,12 +32,14 @@ from convexlab.errors import (
     NotAuthenticated,
     NotFound,
 )
+from convexlab.functions import variables
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path, wire_name
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
 from convexlab.functions.in_process import InProcess
 from convexlab.functions.modules import ModuleSource, module_path
+from convexlab.functions.variables import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,11 +50,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Modules = str | Path | Mapping[str, str]
 
+_CLOUD: Final = "http://cloud.test"
 _SITE: Final = "http://site.test"
 
 
 def deployment(
-    modules: Modules, *, now: datetime | None = None, seed: int = 0
+    modules: Modules,
+    *,
+    now: datetime | None = None,
+    seed: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> Deployment:
     """A deployment of these modules, in this process, empty of documents.
 
@@ -60,12 +67,17 @@ def deployment(
         modules: a functions folder, or sources by path: `{"tasks": source}`.
         now: where its clock begins; this moment unless said.
         seed: what ids and random numbers come from.
+        environment: the variables that its actions find in `os.environ`.
 
     Raises:
         PushFailed: a module that cannot be deployed, with path and line.
         NotFound: no such folder.
+        InvalidEnvVar: a variable that no deployment can have.
     """
-    made = Deployment(InProcess(_start_ns(now), seed))
+    given = environment or {}
+    variables.check([Change(name, value) for name, value in given.items()])
+    built_in = {variables.CLOUD_URL: _CLOUD, variables.SITE_URL: _SITE}
+    made = Deployment(InProcess(_start_ns(now), seed, {**given, **built_in}))
     made.push(modules)
     return made
 

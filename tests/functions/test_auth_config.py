@@ -83,6 +83,59 @@ def test_a_push_names_the_line_of_a_bad_config():
 
 
 def test_a_push_without_the_module_believes_nobody():
-    assert analyze([ModuleSource("tasks", "")]).providers == []
+    assert analyze([ModuleSource("tasks", "")]).auth.providers == []
     source = f"auth_config = {{'providers': [{OIDC}]}}"
-    assert len(analyze([ModuleSource("auth_config", source)]).providers) == 1
+    assert len(analyze([ModuleSource("auth_config", source)]).auth.providers) == 1
+
+
+READS = """
+import os
+
+def audience():
+    return os.environ.get("AUDIENCE", "app")
+
+auth_config = {
+    "providers": [{"domain": os.environ["DOMAIN"], "applicationID": audience()}]
+}
+"""
+
+
+def test_the_config_reads_the_environment_and_says_what_it_read():
+    sources = [ModuleSource("auth_config", READS)]
+    auth = analyze(sources, environment={"DOMAIN": "id.example", "OTHER": "x"}).auth
+    assert auth.providers == [OidcProvider("https://id.example", "app")]
+    assert auth.looked_up == ["AUDIENCE", "DOMAIN"]
+
+
+@pytest.mark.parametrize(
+    ("read", "line"),
+    [('os.environ["DOMAIN"]', 2), ('os.environ.get("DOMAIN")', 2)],
+)
+def test_a_push_names_the_variable_that_is_not_set(read, line):
+    source = f"import os\nauth_config = {{'providers': [{{'domain': {read}, 'applicationID': 'a'}}]}}\n"
+    with pytest.raises(PushFailed, match="variable `DOMAIN` is not set") as refused:
+        analyze([ModuleSource("auth_config", source)])
+    assert "`convexlab env set DOMAIN`" in str(refused.value)
+    assert (refused.value.path, refused.value.line) == ("auth_config", line)
+
+
+def test_a_push_says_when_a_variable_cannot_be_opened():
+    with pytest.raises(PushFailed, match="`DOMAIN` was sealed with another secret"):
+        analyze([ModuleSource("auth_config", READS)], environment={"DOMAIN": None})
+
+
+def test_the_environment_is_the_configs_alone():
+    other = "import os\nDOMAIN = os.environ['DOMAIN']\n"
+    sources = [ModuleSource("auth_config", READS), ModuleSource("tasks", other)]
+    with pytest.raises(PushFailed, match="only actions may read the environment"):
+        analyze(sources, environment={"DOMAIN": "id.example"})
+
+
+def test_the_config_holds_no_functions():
+    """Processes that serve do not run it: they have no environment to give it."""
+    source = (
+        "from convexlab import query\nauth_config = {'providers': []}\n"
+        "@query\ndef who(ctx): ...\n"
+    )
+    with pytest.raises(PushFailed, match="let another one hold `who`"):
+        analyze([ModuleSource("auth_config", source)])

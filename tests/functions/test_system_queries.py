@@ -15,8 +15,9 @@ from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.followers.vector.request import VectorAnswer, encode_answer
-from convexlab.functions import file_documents, settings, transfers
+from convexlab.functions import file_documents, settings, transfers, variables
 from convexlab.functions.system_queries import QUERIES, Question, answer
+from convexlab.functions.variables import SealedChange, Update
 
 DIGEST = hashlib.sha256(b"x").digest()
 ENCODED = b64encode(DIGEST).decode()
@@ -116,6 +117,10 @@ def import_goes_on(tx):
     transfers.say(tx, found["_id"], {"state": {"state": "completed"}})
 
 
+def new_variable(tx):
+    variables.update(tx, Update([SealedChange("KEY", b"sealed")]))
+
+
 def new_file(tx):
     file_documents.add(tx, DIGEST, 1, None)
 
@@ -134,6 +139,10 @@ LIVE = {
     "_system/frontend/getSchemas:default": new_schema,
     "_system/storage/files:unreferenced": new_file,
     "_system/search:vector": new_note,
+    variables.LIST: new_variable,
+    variables.GET: new_variable,
+    variables.NAMES: new_variable,
+    variables.SEALED: new_variable,
 }
 
 
@@ -149,6 +158,7 @@ def test_what_could_change_the_answer_is_looked_at(lab, path):
         importId=found["_id"],
         digests=[ENCODED],
         **SEARCH,
+        name="KEY",
     )
     assert looked_at(read_set, lab, LIVE[path])
     if LIVE[path] is not new_note:

@@ -28,6 +28,7 @@ from convexlab.functions import action_context, determinism
 from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
 from convexlab.functions.action_meta import About
 from convexlab.functions.context import bound
+from convexlab.functions.environment import Variables
 from convexlab.functions.runner import (
     FunctionError,
     Outcome,
@@ -57,7 +58,7 @@ class World:
     Attributes:
         modules: the deployment's, as they are when it begins.
         tables: name to number, to check ids by.
-        environment: the deployment's variables.
+        environment: the deployment's variables; None for a value that cannot be opened.
         now_ns: the clock.
         files: the bytes of files.
         hear: told of each line of the run's log, on whatever thread it is printed.
@@ -65,7 +66,7 @@ class World:
 
     modules: ModuleSet
     tables: TableNumbers
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     now_ns: Callable[[], int] = time.time_ns
     files: Files = field(default_factory=MemoryFiles)
     hear: Callable[[str], None] | None = None
@@ -190,6 +191,7 @@ def new_run(world: World) -> determinism.Run:
     run = determinism.Run("an action", now_ms=0, seed=b"")
     run.active = False
     run.log.hear = world.hear
+    run.environment = Variables(world.environment)
     return run
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.errors import InvalidArguments, Sha256Mismatch
+from convexlab.functions.determinism import outside
 
 if TYPE_CHECKING:
     from convexlab.engine.files import Files, Sink, Stored
@@ -196,8 +197,10 @@ class SyncStorage:
 
 
 # -- bytes ------------------------------------------------------------------------
+# N.B. where files are kept may ask for keys that no function sees.
 
 
+@outside()
 def _put(files: Files, data: Data, sha256: str | None) -> Stored:
     sink = files.begin()
     try:
@@ -239,6 +242,7 @@ def _digest(text: str) -> bytes:
         ) from None
 
 
+@outside()
 def _take(files: Files, found: StoredFile) -> bytes | None:
     file = files.open_file(b64decode(found.sha256))
     if file is None:

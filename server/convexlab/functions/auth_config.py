@@ -6,7 +6,9 @@
          "algorithm": "RS256", "applicationID": "…"},
     ]}
 
-Read at the push, which refuses what no token could ever match, and stored with it.
+Read at the push, which refuses what no token could ever match, and stored with it. It
+may read the deployment's environment variables; when one that it read is changed, it is
+read again.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import msgspec
 
 from convexlab.errors import InvalidArguments, PushFailed
+from convexlab.functions.environment import not_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
 Algorithm: TypeAlias = Literal["RS256", "ES256"]
 
-_MODULE: Final = "auth_config"
+AUTH_CONFIG: Final = "auth_config"
+"""The module's path, and its variable's name."""
+
 _ALGORITHMS: Final = get_args(Algorithm)
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # What may stand for a host where no scheme was written: a typo is no address.
@@ -72,6 +77,18 @@ class JwtProvider(
 Provider: TypeAlias = OidcProvider | JwtProvider
 
 
+class Believed(msgspec.Struct, frozen=True):
+    """What a push made of `auth_config`, kept with it.
+
+    Args:
+        providers: whose tokens are believed.
+        looked_up: the environment variables that it asked for.
+    """
+
+    providers: list[Provider] = []
+    looked_up: list[str] = []
+
+
 def providers_of(config: object) -> list[Provider]:
     """The providers that an `auth_config` names.
 
@@ -85,20 +102,28 @@ def providers_of(config: object) -> list[Provider]:
     return [_provider(entry, f"providers[{n}]") for n, entry in enumerate(providers)]
 
 
-def auth_providers(modules: ModuleSet) -> list[Provider]:
-    """What a deployment's module `auth_config` says; none without one.
+def believed(modules: ModuleSet) -> Believed:
+    """What a deployment's module `auth_config` says; nothing without one.
 
     Raises:
         PushFailed: what is wrong with it.
     """
-    if _MODULE not in modules.versions:
-        return []
-    loaded = modules.load(_MODULE)
+    if AUTH_CONFIG not in modules.versions:
+        return Believed()
+    loaded = modules.load(AUTH_CONFIG)
+    environment = modules.environment
     try:
-        return providers_of(vars(loaded.namespace).get(_MODULE))
+        providers = providers_of(vars(loaded.namespace).get(AUTH_CONFIG))
     except InvalidArguments as error:
-        line = loaded.parsed.line_of_variable(_MODULE)
-        raise PushFailed(str(error), path=_MODULE, line=line) from None
+        missed = sorted(environment.missed) if environment else []
+        why = (
+            f"{error} And it looked for what is missing: {not_set(missed)}"
+            if missed
+            else str(error)
+        )
+        line = loaded.parsed.line_of_variable(AUTH_CONFIG)
+        raise PushFailed(why, path=AUTH_CONFIG, line=line) from None
+    return Believed(providers, sorted(environment.looked_up) if environment else [])
 
 
 def normal_issuer(text: str) -> str:

@@ -30,6 +30,8 @@ from convexlab.functions.run_log import LogLines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convexlab.functions.environment import Variables
+
 USER_FILES: Final = "convex/"
 """What the file names of user modules begin with, in code objects and tracebacks."""
 
@@ -51,6 +53,7 @@ class Run:
 
     Attributes:
         active: whether user code has the floor; cleared while the engine works for it.
+        environment: what it may read of the environment; *set by* who begins an action.
         clock_read: *set by* the first look at the time.
     """
 
@@ -60,6 +63,7 @@ class Run:
         "_random",
         "active",
         "clock_read",
+        "environment",
         "log",
         "now_ms",
         "seed",
@@ -72,6 +76,7 @@ class Run:
         self.seed = seed
         self.active = True
         self.clock_read = False
+        self.environment: Variables | None = None
         self.log = LogLines()
         self._random: random.Random | None = None
         self._numpy: Any = None
@@ -120,6 +125,16 @@ def running() -> Run | None:
     """The current run if user code has the floor (D2)."""
     run = _current.get()
     return run if run is not None and run.active else None
+
+
+@contextlib.contextmanager
+def outside() -> Iterator[None]:
+    """Work of ours on a run's behalf, which finds the world as it is without one."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextlib.contextmanager

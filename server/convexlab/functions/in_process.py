@@ -79,7 +79,7 @@ from convexlab.functions.runner import Outcome, run as run_function
 from convexlab.functions.scheduled import UNSCHEDULED, Ended, Scheduling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from convexlab.engine.transaction import FinishedTransaction, Transaction
     from convexlab.functions.definition import Kind
@@ -101,10 +101,14 @@ class InProcess:
     Args:
         now_ns: where its clock begins.
         seed: what ids and random numbers come from.
+        environment: its variables.
     """
 
-    def __init__(self, now_ns: int, seed: int) -> None:
+    def __init__(
+        self, now_ns: int, seed: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.now_ns = now_ns
+        self._environment = dict(environment or {})
         self._chance = random.Random(seed)  # noqa: S311 - the same in every run
         persistence = MemoryPersistence()
         self._committer = Committer(
@@ -358,7 +362,11 @@ class InProcess:
     def _world(self) -> World:
         numbers = self._committer.catalog.table_numbers
         return World(
-            self._modules, numbers, now_ns=lambda: self.now_ns, files=self._files
+            self._modules,
+            numbers,
+            self._environment,
+            now_ns=lambda: self.now_ns,
+            files=self._files,
         )
 
     def _answer(
@@ -509,7 +517,12 @@ class InProcess:
         """As a push to a real deployment goes: declare, fill, check, switch."""
         self.now_ns += _CALL_NS
         now_ms = float(self.now_ns // 1_000_000)
-        analysis = analyze(sources, previous=self._modules, now_ms=now_ms)
+        analysis = analyze(
+            sources,
+            previous=self._modules,
+            now_ms=now_ms,
+            environment=self._environment,
+        )
         schema = analysis.schema and analysis.schema.to_json()
         written = msgspec.json.encode(schema)
         crons = msgspec.json.encode(analysis.crons)

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convexlab.documents.schema import Schema
 from convexlab.errors import CallerError, NotFound, PushFailed
 from convexlab.functions import determinism, replacements
-from convexlab.functions.auth_config import auth_providers
+from convexlab.functions.auth_config import AUTH_CONFIG, Believed, believed
 from convexlab.functions.crons import CronJobs, crons_of
 from convexlab.functions.definition import (
     KIND_NAMES,
@@ -44,6 +44,7 @@ from convexlab.functions.definition import (
     split_path,
     wire_name,
 )
+from convexlab.functions.environment import Variables, not_set
 from convexlab.functions.http import HttpRouter
 from convexlab.functions.readings import BadAnnotation
 from convexlab.functions.syntax import ParsedModule, Refused, check_awaits, line_of
@@ -52,7 +53,6 @@ from convexlab.functions.tracebacks import describe, user_frames, user_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from convexlab.functions.auth_config import Provider
     from convexlab.functions.crons import CronSpec
     from convexlab.functions.definition import Kind, Visibility
     from convexlab.functions.http import RouteSpec
@@ -152,7 +152,7 @@ class Analysis:
         missing: references to functions that are not there.
         log_lines: what the modules printed while loading.
         modules: the loaded set.
-        providers: whose tokens are believed, of the module `auth_config`.
+        auth: whose tokens are believed, of the module `auth_config`.
         crons: what runs by the clock, of the module `crons`.
     """
 
@@ -162,7 +162,7 @@ class Analysis:
     missing: list[MissingReference]
     log_lines: list[str]
     modules: ModuleSet
-    providers: list[Provider]
+    auth: Believed
     crons: list[CronSpec]
 
 
@@ -286,9 +286,11 @@ class ModuleSet:
     Attributes:
         versions: each module's version by path.
         deployment: the name of the one whose modules these are; *set by* who runs them.
+        environment: what `auth_config` may read, and has read; *set by* a push.
     """
 
     deployment = ""
+    environment: Variables | None = None
 
     def __init__(
         self,
@@ -399,9 +401,10 @@ class ModuleSet:
         return self._router
 
     def load_all(self) -> None:
-        """Every module: a process that is about to serve runs them beforehand."""
+        """Every module with functions: who is about to serve runs them beforehand."""
         for path in self.paths:
-            self.load(path)
+            if path != AUTH_CONFIG:
+                self.load(path)
 
     def restore(self, path: str) -> None:
         """Undoes what a run of a module's function changed in globals (M2)."""
@@ -451,6 +454,7 @@ class ModuleSet:
         seed = bytes.fromhex(self.versions[parsed.path])
         now_ms = self._times[parsed.path]
         run = determinism.Run(determinism.LOADING, now_ms=now_ms, seed=seed)
+        run.environment = self.environment if parsed.path == AUTH_CONFIG else None
         token = making.set(parsed.path)
         try:
             with determinism.inside(run):
@@ -476,6 +480,8 @@ class ModuleSet:
         frames = user_frames(error, self)
         if isinstance(error, ModuleNotFoundError) and error.name:
             said = self._missing_package(error.name, str(error))
+        elif self._missed(error):
+            said = not_set(error.args)
         else:
             said = str(error) if isinstance(error, CallerError) else describe(error)
         traceback = "\n".join([*frames, said]) if frames else None
@@ -485,6 +491,12 @@ class ModuleSet:
             line=user_line(error, parsed.filename),
             traceback=traceback,
         )
+
+    def _missed(self, error: BaseException) -> bool:
+        """Whether a variable that is not set was asked for."""
+        if self.environment is None or not isinstance(error, KeyError):
+            return False
+        return not self.environment.missed.isdisjoint(map(str, error.args))
 
     def _missing_package(self, name: str, said: str) -> str:
         package = name.partition(".")[0]
@@ -558,6 +570,7 @@ def analyze(
     *,
     previous: ModuleSet | None = None,
     now_ms: float = 0.0,
+    environment: Mapping[str, str | None] | None = None,
 ) -> Analysis:
     """Loads all modules and checks every rule of a push.
 
@@ -566,6 +579,7 @@ def analyze(
         previous: what runs now; its unchanged modules are not loaded again.
         now_ms: where time stands while modules load that do not say when they were
             pushed.
+        environment: the deployment's variables, for `auth_config`.
 
     Raises:
         PushFailed: the first refusal, with path, line and what to write.
@@ -573,6 +587,7 @@ def analyze(
     sources = list(sources)
     _check_paths(sources)
     modules = ModuleSet(sources, previous=previous, now_ms=now_ms)
+    modules.environment = Variables(environment or {})
     functions = function_specs(modules)
     loaded = [modules.load(path) for path in modules.paths]
     schema = None
@@ -588,7 +603,7 @@ def analyze(
         _missing_references(modules),
         log_lines,
         modules,
-        auth_providers(modules),
+        believed(modules),
         crons_of(modules),
     )
 
@@ -601,6 +616,8 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
     """
     functions: list[FunctionSpec] = []
     for path in modules.paths:
+        if path == AUTH_CONFIG:  # run at a push alone, where there is an environment
+            continue
         loaded = modules.load(path)
         try:
             loaded.parsed.check_decorators()
@@ -671,6 +688,12 @@ def _check_special(loaded: LoadedModule) -> None:
     if made_by is not None and (value is None or not isinstance(value, made_by[0])):
         raise PushFailed(
             f"the module `{path}` holds one variable `{path}`: write `{path} = {made_by[1]}`.",
+            path=path,
+        )
+    if path == AUTH_CONFIG and loaded.functions:
+        raise PushFailed(
+            f"the module `{path}` is not there for calls: let another one hold "
+            f"`{next(iter(loaded.functions))}`.",
             path=path,
         )
 

@@ -18,6 +18,7 @@ import os
 import random
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -25,11 +26,11 @@ import types
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from convexlab.functions import environment
 from convexlab.functions.determinism import USER_PACKAGE, current, running
 from convexlab.functions.refusals import (
     CHANGE_FILES,
     END,
-    ENVIRONMENT,
     LATER,
     OPEN_FILES,
     SIGNALS,
@@ -41,7 +42,7 @@ from convexlab.functions.refusals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # On what has been replaced, so that nothing is replaced twice.
 _MARK: Final = "_convexlab"
@@ -53,31 +54,6 @@ _LEVELS: Final = {
     "ERROR": "ERROR",
     "CRITICAL": "ERROR",
 }
-
-
-class _Environment(type(os.environ)):  # type: ignore[misc]  # the class has no public name
-    """`os.environ`, closed to queries and mutations."""
-
-    def __getitem__(self, key: str) -> str:
-        refuse_to_users(ENVIRONMENT, "os.environ")
-        value: str = super().__getitem__(key)
-        return value
-
-    def __setitem__(self, key: str, value: str) -> None:
-        refuse_to_users(ENVIRONMENT, "os.environ")
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        refuse_to_users(ENVIRONMENT, "os.environ")
-        super().__delitem__(key)
-
-    def __iter__(self) -> Iterator[str]:
-        refuse_to_users(ENVIRONMENT, "os.environ")
-        return iter(super().__iter__())
-
-    def __len__(self) -> int:
-        refuse_to_users(ENVIRONMENT, "os.environ")
-        return int(super().__len__())
 
 
 # -- what is replaced -----------------------------------------------------------
@@ -96,9 +72,8 @@ def install() -> None:
 
 def _install_once() -> None:
     sys.addaudithook(audit)
-    os.environ.__class__ = _Environment
-    if hasattr(os, "environb"):
-        os.environb.__class__ = _Environment
+    environment.install()
+    _replace(subprocess.Popen, "__init__", environment.handed_on)
     _install_time()
     _install_chance()
     _install_guards()

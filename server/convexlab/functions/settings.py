@@ -2,6 +2,7 @@
 
 cloudUrl, siteUrl                     where it answered when it was last opened
 canonicalCloudUrl, canonicalSiteUrl   where its owner says that it is reached
+authConfig                            what the last push made of the module, as JSON
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convexlab.documents.value import Value
+    from convexlab.engine.snapshot import Snapshot
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
 
 CLOUD_URL: Final = "cloudUrl"
 SITE_URL: Final = "siteUrl"
+AUTH_CONFIG: Final = "authConfig"
 # Where the owner's word for an address is.
 CANONICAL: Final = {CLOUD_URL: "canonicalCloudUrl", SITE_URL: "canonicalSiteUrl"}
 
@@ -29,7 +32,12 @@ CANONICAL: Final = {CLOUD_URL: "canonicalCloudUrl", SITE_URL: "canonicalSiteUrl"
 def setting(tx: Transaction, name: str) -> Value:
     """A setting; None if it was never set. That it was looked at is recorded."""
     tx.read_set.record(SETTINGS_BY_NAME, _place(name))
-    found = _find(tx, name)
+    return stored(tx, name)
+
+
+def stored(rows: Snapshot | Transaction, name: str) -> Value:
+    """A setting as a snapshot has it; None if it was never set."""
+    found = _find(rows, name)
     return None if found is None else found.document["value"]
 
 
@@ -52,8 +60,8 @@ def set_settings(tx: Transaction, values: Mapping[str, Any]) -> None:
                 tx.patch(encode_id(SETTINGS, found.id), {"value": value})
 
 
-def _find(tx: Transaction, name: str) -> Revision | None:
-    for _, revision in tx.rows(SETTINGS_BY_NAME, _place(name)):
+def _find(rows: Snapshot | Transaction, name: str) -> Revision | None:
+    for _, revision in rows.rows(SETTINGS_BY_NAME, _place(name)):
         return revision
     return None
 

@@ -19,6 +19,7 @@ from convexlab.functions import (
     scheduled,
     settings,
     transfer_mutations,
+    variables,
 )
 from convexlab.functions.scheduled import Ended, Scheduling
 from convexlab.functions.scheduler import canonical_name, check_window
@@ -156,5 +157,6 @@ _MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     STORE: (_Store, _store),
     DELETE: (_Named, _delete),
     SET: (dict[str, Any], _set),
+    variables.UPDATE: (variables.Update, variables.update),
     **transfer_mutations.MUTATIONS,
 }

@@ -22,7 +22,13 @@ from convexlab.engine.catalog import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab.functions import file_documents, settings, transfers, vector_search
+from convexlab.functions import (
+    file_documents,
+    settings,
+    transfers,
+    variables,
+    vector_search,
+)
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.modules import function_specs
 
@@ -192,4 +198,5 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
     vector_search.QUERY: _vector_search,
+    **variables.QUERIES,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
@@ -75,7 +76,9 @@ class ProcessBackend:
         self._book = book
         self._disclosure = disclosure
         # The deployment's variables, as actions see them.
-        self.environment: Callable[[], Mapping[str, str]] = dict
+        self.environment: Callable[[], Mapping[str, str | None]] = dict
+        # What opens values on their way out, by the system's query that tells them.
+        self.opens: Mapping[str, Callable[[bytes], bytes]] = {}
         self._listener: Listener | None = None
         self._known = KnownFunctions()
 
@@ -272,7 +275,18 @@ class ProcessBackend:
                 said.set_exception(error_from(done.failure))
             else:
                 self._book.query(call, done)
-                said.set_result(self._disclosure.of(_query_run(done), call.caller))
+                run = self._disclosure.of(_query_run(done), call.caller)
+                said.set_result(_opened(run, self.opens.get(call.path)))
+
+
+def _opened(run: QueryRun, opened: Callable[[bytes], bytes] | None) -> QueryRun:
+    """The run with its value opened; why it could not be is its error."""
+    if opened is None or run.value is None:
+        return run
+    try:
+        return replace(run, value=opened(run.value))
+    except ConvexlabError as error:
+        return replace(run, value=None, error=RunError(str(error), code=error.code))
 
 
 def _query_run(done: messages.QueryDone) -> QueryRun:

@@ -39,10 +39,11 @@ class Addresses:
 
     Args:
         system: keeps them.
-        moved: told where clients reach the deployment, whenever that is said.
+        moved: told where clients reach the deployment, and its HTTP actions, whenever
+            that is said.
     """
 
-    def __init__(self, system: System, moved: Callable[[str], None]) -> None:
+    def __init__(self, system: System, moved: Callable[[str, str], None]) -> None:
         self._system = system
         self._moved = moved
 
@@ -81,4 +82,7 @@ class Addresses:
         return web.Response()
 
     async def _tell(self) -> None:
-        self._moved(await self._system.ask(system_queries.CLOUD_URL))
+        ask = self._system.ask
+        self._moved(
+            await ask(system_queries.CLOUD_URL), await ask(system_queries.SITE_URL)
+        )

@@ -38,7 +38,7 @@ class Code:
         self._deployed = Deployed(Path(role.folder).name)
         self._files = open_files(Path(role.folder), os.environ.get(FILES_VARIABLE))
 
-    def now(self, environment: dict[str, str]) -> World:
+    def now(self, environment: dict[str, str | None]) -> World:
         """What a run that begins now finds around it."""
         with newest_snapshot(self._store.snapshot()) as snapshot:
             tables = self._deployed.catalog(snapshot).table_numbers

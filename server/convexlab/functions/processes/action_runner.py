@@ -19,7 +19,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from convexlab.functions import action_threads
+from convexlab.functions import action_threads, environment
 from convexlab.functions.processes.action_calls import Code
 from convexlab.functions.processes.plain_runner import PlainRunner
 from convexlab.functions.processes.shared_runner import SharedRunner
@@ -57,6 +57,7 @@ def _be_a_world_of_its_own() -> None:
     """What actions start ends with them, and gets signals as Python usually does."""
     os.setsid()
     action_threads.install()
+    environment.hide_from_children()
     # It tells of every request, and every action's log is its caller's.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -67,7 +67,7 @@ def _answer(message: Analyze | CheckDocuments, folder: Path) -> Answer:
 
 
 def _analyze(message: Analyze) -> bytes:
-    analysis = analyze(to_modules(message.sources))
+    analysis = analyze(to_modules(message.sources), environment=message.environment)
     schema = analysis.schema
     return msgspec.json.encode(
         {
@@ -76,7 +76,7 @@ def _analyze(message: Analyze) -> bytes:
             "tables": list(schema.tables) if schema else [],
             "warnings": [str(warned) for warned in analysis.missing],
             "schema": schema.to_json() if schema else None,
-            "providers": analysis.providers,
+            "auth": analysis.auth,
             "crons": analysis.crons,
             "plain": plain_actions(analysis.functions),
             "routes": routes_of(analysis.modules),

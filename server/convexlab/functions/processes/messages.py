@@ -160,6 +160,7 @@ class Analyze(Message, frozen=True):
     number: int
     sources: list[Source]
     changed: list[str]
+    environment: dict[str, str | None] = {}
 
 
 class Preload(Message, frozen=True):
@@ -263,13 +264,15 @@ class CheckDocuments(Message, frozen=True):
 class FinishPush(Message, frozen=True):
     """Switch schema, indexes, modules and crons in one transaction.
 
-    `crons` is JSON of what the module `crons` declares.
+    `crons` is JSON of what the module `crons` declares, `auth` of what `auth_config`
+    said (`auth_config.Believed`).
     """
 
     number: int
     schema: bytes
     sources: list[Source]
     crons: bytes = b"[]"
+    auth: bytes = b"{}"
 
 
 class AbortPush(Message, frozen=True):
@@ -300,7 +303,7 @@ class RunAction(Message, frozen=True):
         identity: JSON of who is asking, if anybody.
         admin: internal functions may be called too.
         stored: numbers in the result as they are stored.
-        environment: the deployment's variables.
+        environment: the deployment's variables; None for one that cannot be opened.
         request: that it comes from (`functions.requested`).
     """
 
@@ -310,7 +313,7 @@ class RunAction(Message, frozen=True):
     identity: bytes | None
     admin: bool
     stored: bool
-    environment: dict[str, str]
+    environment: dict[str, str | None]
     request: bytes = b""
 
 
@@ -324,7 +327,7 @@ class RunHttp(Message, frozen=True):
         body: what there is of its body.
         more: the rest comes as Parts.
         identity: JSON of who is asking, if anybody.
-        environment: the deployment's variables.
+        environment: the deployment's variables; None for one that cannot be opened.
         request: what `ctx.meta` says of it (`functions.requested`).
     """
 
@@ -336,7 +339,7 @@ class RunHttp(Message, frozen=True):
     body: bytes
     more: bool
     identity: bytes | None
-    environment: dict[str, str]
+    environment: dict[str, str | None]
     request: bytes = b""
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotFound, ProcessDied, PushFailed
-from convexlab.functions.auth_config import Provider
+from convexlab.functions.auth_config import Believed, Provider
 from convexlab.functions.http import RouteSpec
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import (
@@ -39,6 +39,8 @@ from convexlab.functions.processes.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from convexlab.functions.processes.supervisor import Supervisor
     from convexlab.functions.processes.worker import Worker
 
@@ -114,7 +116,7 @@ class Deployed(msgspec.Struct, frozen=True):
     modules: list[DeployedModule]
     functions: list[dict[str, Any]]
     tables: list[dict[str, Any]]
-    providers: list[Provider] = []
+    auth: Believed = Believed()
     plain: list[str] = []
     routes: list[RouteSpec] | None = None
     descriptions: dict[str, str] = {}
@@ -129,7 +131,7 @@ class Analyzed(msgspec.Struct, frozen=True):
     tables: list[str]
     warnings: list[str]
     schema: msgspec.Raw = msgspec.Raw(b"null")
-    providers: list[Provider] = []
+    auth: Believed = Believed()
     crons: msgspec.Raw = msgspec.Raw(b"[]")
     plain: list[str] = []
     routes: list[RouteSpec] | None = None
@@ -145,9 +147,20 @@ class Pusher:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._one = asyncio.Lock()
+        # The deployment's variables, as `auth_config` sees them.
+        self.environment: Callable[[], Mapping[str, str | None]] = dict
 
-    async def push(self, request: PushRequest) -> PushResult:
+    async def push(
+        self,
+        request: PushRequest,
+        *,
+        environment: Mapping[str, str | None] | None = None,
+    ) -> PushResult:
         """Deploy, or say what is wrong and change nothing.
+
+        Args:
+            request: what to deploy.
+            environment: the variables that `auth_config` sees, if not those there are.
 
         Raises:
             PushFailed: with path, line and the user's traceback where there are.
@@ -158,9 +171,11 @@ class Pusher:
             sources, removed = _merge(before, request)
             known = {module.path: module.source for module in before.modules}
             changed = [m.path for m in request.modules if known.get(m.path) != m.source]
+            seen = dict(self.environment() if environment is None else environment)
+            asked = Analyze(self._supervisor.next_number(), sources, changed, seen)
             analyst = await self._supervisor.analyst()
             try:
-                return await self._push(analyst, sources, changed, removed, request)
+                return await self._push(analyst, asked, removed, request)
             finally:
                 self._supervisor.dismiss(analyst)
 
@@ -187,34 +202,34 @@ class Pusher:
     async def _push(
         self,
         analyst: Worker,
-        sources: list[Source],
-        changed: list[str],
+        asked: Analyze,
         removed: list[str],
         request: PushRequest,
     ) -> PushResult:
         ask, number = self._supervisor.ask, self._supervisor.next_number
-        analyzed = await self._analyze(analyst, Analyze(number(), sources, changed))
+        analyzed = await self._analyze(analyst, asked)
         schema = bytes(analyzed.schema)
         result = PushResult(
             functions=analyzed.functions,
             warnings=analyzed.warnings,
-            changed=changed,
+            changed=asked.changed,
             removed=removed,
             tables=analyzed.tables,
-            providers=analyzed.providers,
+            providers=analyzed.auth.providers,
             plain=analyzed.plain,
             routes=analyzed.routes,
         )
         if request.dry_run:
             _body(await ask(analyst, CheckDocuments(number(), schema)))
             return result
-        versioned = [_versioned(s, analyzed.versions[s.path]) for s in sources]
+        versioned = [_versioned(s, analyzed.versions[s.path]) for s in asked.sources]
         await self._supervisor.preload(lambda: Preload(number(), versioned))
         try:
             _body(await self._supervisor.write(BeginPush(number(), schema)))
             _body(await ask(analyst, CheckDocuments(number(), schema)))
             crons = bytes(analyzed.crons)
-            finish = FinishPush(number(), schema, versioned, crons)
+            auth = msgspec.json.encode(analyzed.auth)
+            finish = FinishPush(number(), schema, versioned, crons, auth)
             _body(await self._supervisor.write(finish))
         except ConvexlabError:
             _body(await self._supervisor.write(AbortPush(number())))

@@ -28,8 +28,8 @@ from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
-from convexlab.functions import system_queries
-from convexlab.functions.auth_config import auth_providers
+from convexlab.functions import settings, system_queries
+from convexlab.functions.auth_config import Believed, believed
 from convexlab.functions.modules import function_specs, plain_actions, routes_of
 from convexlab.functions.processes import importing
 from convexlab.functions.processes.deployed import (
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
     from convexlab.engine.snapshot import Snapshot
     from convexlab.followers.keeper import DerivedIndexes
+    from convexlab.functions.modules import ModuleSet
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.recorder import FlightRecorder
 
@@ -325,7 +326,7 @@ class Reader:
                     "tables": tables,
                     "modules": modules,
                     "functions": [spec.to_json() for spec in functions],
-                    "providers": auth_providers(known),
+                    "auth": self._believed(snapshot, known),
                     "plain": plain_actions(functions),
                     "routes": routes_of(known),
                     "descriptions": {
@@ -336,3 +337,10 @@ class Reader:
                     "schema": catalog.schema and catalog.schema.to_json(),
                 }
             )
+
+    def _believed(self, snapshot: Snapshot, known: ModuleSet) -> Believed:
+        """What the last push made of `auth_config`."""
+        kept = settings.stored(snapshot, settings.AUTH_CONFIG)
+        if kept is None:  # it was pushed before this was kept
+            return believed(known)
+        return msgspec.json.decode(str(kept), type=Believed)

@@ -18,7 +18,7 @@ from convexlab.engine import backfill, definitions
 from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import Interval
 from convexlab.errors import SchemaViolation
-from convexlab.functions import cron_runs
+from convexlab.functions import cron_runs, settings
 from convexlab.functions.crons import CronSpec
 from convexlab.functions.processes.deployed import write_sources
 from convexlab.functions.processes.failures import failure_from
@@ -120,6 +120,7 @@ class SchemaPush:
         if tx.catalog.pending_id is not None:
             definitions.activate_schema(tx)
         write_sources(tx, message.sources)
+        settings.set_settings(tx, {settings.AUTH_CONFIG: message.auth.decode()})
         cron_runs.switch(tx, _decode_crons(message.crons), splay=self._splay)
         self._committer.accept(tx.finish())
         self._work_is_due = True

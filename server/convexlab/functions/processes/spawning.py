@@ -20,6 +20,9 @@ from convexlab.functions.processes.recorder import FlightRecorder
 # byte-equal results.
 SAME_EVERYWHERE: Final = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
 
+SECRET_VARIABLE: Final = "CONVEXLAB_SECRET"  # noqa: S105 - a name
+"""What values are sealed with, which no process that runs functions is told."""
+
 
 class Spawned:
     """A child without a role, and what it inherited.
@@ -43,7 +46,7 @@ class Spawned:
             [sys.executable, "-m", "convexlab.functions.processes.child"]
             + [str(fd) for fd in inherited],
             pass_fds=inherited,
-            env=os.environ | SAME_EVERYWHERE,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -56,3 +59,8 @@ class Spawned:
         self.process.wait()
         self.recorder.close()
         self.stack_file.close()
+
+
+def _environment() -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if k != SECRET_VARIABLE}
+    return inherited | SAME_EVERYWHERE
