@@ -21,6 +21,7 @@ PAGES = [
     "http-actions.md",
     "scheduling.md",
     "schema.md",
+    "vector_search.md",
 ]
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODULE = re.compile(r"# convex/([\w/]+)\.py")

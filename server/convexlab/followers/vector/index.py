@@ -153,7 +153,8 @@ class VectorIndex:
                 slots, scores = self.lists.nearest(vector, limit, mask)
             else:
                 having = self.versions.having(filters)
-                having &= self.versions.current() if mask is None else mask
+                if mask is not None:
+                    having &= mask
                 slots, scores = self.lists.nearest_of(vector, limit, having)
             return _in_order(self.versions.ids(slots), scores)
 
@@ -233,6 +234,6 @@ def _in_order(
     ids: list[bytes], scores: NDArray[np.float32]
 ) -> tuple[list[bytes], NDArray[np.float32]]:
     """By score, equal ones by id."""
-    scores = np.clip(scores, -1.0, 1.0)
-    order = sorted(range(len(ids)), key=lambda n: (-scores[n], ids[n]))
-    return [ids[n] for n in order], scores[order]
+    ranked = sorted(zip((-scores).tolist(), ids, strict=True))
+    ordered = np.array([-score for score, _ in ranked], np.float32)
+    return [id_ for _, id_ in ranked], np.clip(ordered, -1.0, 1.0)

@@ -152,14 +152,27 @@ class Lists:
     ) -> tuple[Scores, Slots]:
         """The nearest lists that have some of the wanted slots, until it is enough."""
         members = np.bincount(self._homes[wanted], minlength=self.count)
-        distances, lists = self.index.quantizer.search(vector[None], self.count)
-        distances, lists = distances[0], lists[0]
-        having = members[lists] > 0
-        distances, lists = distances[having], lists[having]
+        lists = np.flatnonzero(members)
+        nearness = self._nearness(vector)[lists]
+        order = np.argsort(-nearness)
+        lists = lists[order]
         usual = self._probes_for(limit) * self.size / self.count
         compared = np.cumsum(members[lists])
         enough = int(np.searchsorted(compared, max(usual, limit))) + 1
-        return distances[:enough], lists[:enough]
+        return nearness[order][:enough], lists[:enough]
+
+    def _nearness(self, vector: Vectors) -> Scores:
+        """Of each list's centre."""
+        found = np.empty(self.count, np.float32)
+        centres = faiss.downcast_index(self.index.quantizer)
+        faiss.fvec_inner_products_ny(
+            faiss.swig_ptr(found),
+            faiss.swig_ptr(vector),
+            centres.get_xb(),
+            self.index.d,
+            self.count,
+        )
+        return found
 
     def _probes_for(self, limit: int) -> int:
         """As measured; for more documents than that, proportionally more."""

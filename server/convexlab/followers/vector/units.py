@@ -30,13 +30,17 @@ def normalized(numbers: NDArray[Any]) -> NDArray[np.float32] | None:
     """The direction of a vector of floats; None if one of them is not finite.
 
     N.B. in 64 bits, where the squares of float32 neither overflow nor vanish; larger
-    numbers are brought there first.
+    and smaller numbers are brought there first.
     """
-    numbers = numbers.astype(np.float64)
-    largest = float(np.abs(numbers).max())
+    wide = numbers.astype(np.float64)
+    if numbers.dtype == np.float32:
+        square = float(wide @ wide)
+        if 0.0 < square < np.inf:
+            return np.asarray(wide / square**0.5, np.float32)
+    largest = float(np.abs(wide).max())
     if not np.isfinite(largest):
         return None
     if largest == 0.0:
-        return numbers.astype(np.float32)
-    numbers = numbers / largest
-    return (numbers / np.sqrt(numbers @ numbers)).astype(np.float32)
+        return wide.astype(np.float32)
+    wide = wide / largest
+    return np.asarray(wide / np.sqrt(wide @ wide), np.float32)

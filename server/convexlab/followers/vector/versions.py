@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FOREVER: Final = np.iinfo(np.int64).max
 _FREE: Final = -1  # as the beginning of a slot that is no document's
+_NO_CODE: Final = -1  # as its filter values
 _FIRST_ROOM: Final = 64
 
 
@@ -55,7 +56,7 @@ class Versions:
         self._from = np.full(_FIRST_ROOM, _FREE, np.int64)
         self._to = np.zeros(_FIRST_ROOM, np.int64)
         self._digests = np.zeros(_FIRST_ROOM, np.uint64)
-        self._codes = np.zeros((_FIRST_ROOM, filters), np.int32)
+        self._codes = [np.zeros(_FIRST_ROOM, np.int32) for _ in range(filters)]
 
     @property
     def live(self) -> int:
@@ -70,8 +71,10 @@ class Versions:
     @property
     def memory_bytes(self) -> int:
         """About what it takes in memory."""
-        columns = (self._ids, self._from, self._to, self._digests, self._codes)
-        return sum(column.nbytes for column in columns) + 150 * self.live
+        return sum(column.nbytes for column in self._columns()) + 150 * self.live
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return (self._ids, self._from, self._to, self._digests, *self._codes)
 
     # -- changes --------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class Versions:
         self._digests[slot] = digest
         for field, key in enumerate(keys):
             values = self._values[field]
-            self._codes[slot, field] = values.setdefault(key, len(values))
+            self._codes[field][slot] = values.setdefault(key, len(values))
         self.slot_of[id_] = slot
         return slot
 
@@ -97,13 +100,15 @@ class Versions:
     def release(self, slots: Slots) -> None:
         """Forget ended ones; their slots are free."""
         self._from[slots], self._to[slots] = _FREE, 0
+        for codes in self._codes:
+            codes[slots] = _NO_CODE
         self._free += slots.tolist()
         self.dead -= len(slots)
 
     def is_same(self, slot: int, digest: int, keys: Sequence[bytes]) -> bool:
         """Whether nothing that is kept of a document would change."""
         return int(self._digests[slot]) == digest and all(
-            self._values[field].get(key) == self._codes[slot, field]
+            self._values[field].get(key) == self._codes[field][slot]
             for field, key in enumerate(keys)
         )
 
@@ -114,11 +119,11 @@ class Versions:
         return self.count - 1
 
     def _grow(self, room: int) -> None:
-        for name in ("_ids", "_from", "_to", "_digests", "_codes"):
-            column: NDArray[Any] = getattr(self, name)
-            grown = np.zeros((room, *column.shape[1:]), column.dtype)
-            grown[: self.count] = column[: self.count]
-            setattr(self, name, grown)
+        ids, begun, ended, digests, *codes = (
+            _grown(column[: self.count], room) for column in self._columns()
+        )
+        self._ids, self._from, self._to, self._digests = ids, begun, ended, digests
+        self._codes = codes
         self._from[self.count :] = _FREE
 
     # -- looks ------------------------------------------------------------------------
@@ -140,12 +145,12 @@ class Versions:
         return mask
 
     def having(self, filters: Iterable[tuple[int, bytes]]) -> Mask:
-        """The slots that have one of these values in these fields."""
+        """The slots, ended ones among them, that have one of these values in these fields."""
         mask = np.zeros(self.count, np.bool_)
         for field, key in filters:
             code = self._values[field].get(key)
             if code is not None:
-                mask |= self._codes[: self.count, field] == code
+                mask |= self._codes[field][: self.count] == code
         return mask
 
     def ended_by(self, ts: int) -> Slots:
@@ -162,10 +167,9 @@ class Versions:
 
     def to_parts(self) -> tuple[list[list[bytes]], list[bytes]]:
         """The filter values in the order of their numbers, and the columns' bytes."""
-        columns = (self._ids, self._from, self._to, self._digests, self._codes)
         return (
             [list(values) for values in self._values],
-            [column[: self.count].tobytes() for column in columns],
+            [column[: self.count].tobytes() for column in self._columns()],
         )
 
     @classmethod
@@ -177,9 +181,8 @@ class Versions:
         made._from = np.frombuffer(columns[1], np.int64).copy()
         made._to = np.frombuffer(columns[2], np.int64).copy()
         made._digests = np.frombuffer(columns[3], np.uint64).copy()
-        codes = np.frombuffer(columns[4], np.int32)
+        made._codes = [np.frombuffer(c, np.int32).copy() for c in columns[4:]]
         made.count = len(made._from)
-        made._codes = codes.reshape(made.count, len(values)).copy()
         free = made._from == _FREE
         made._free = np.flatnonzero(free).tolist()
         live = np.flatnonzero(made.current() & ~free)
@@ -197,3 +200,9 @@ class Versions:
         assert found == self.slot_of, f"{found} is not {self.slot_of}"
         assert self.dead == int(begun.sum()) - len(live), self.dead
         assert len(self._free) == self.count - int(begun.sum()), self._free
+
+
+def _grown(column: NDArray[Any], room: int) -> NDArray[Any]:
+    grown = np.zeros((room, *column.shape[1:]), column.dtype)
+    grown[: len(column)] = column
+    return grown
