@@ -86,6 +86,19 @@ def test_args_may_be_any_object() -> None:
     assert "takes no argument `b`" in lab.query_error("m:f", a=1, b=2).message
 
 
+def test_what_args_name_may_arrive_among_the_rest() -> None:
+    """It is all that there is: checked, and nothing else is taken."""
+    decorator = (
+        "@query(args={'from': v.string(), 'to': v.optional(v.number()), 'a': v.any()})"
+    )
+    said = arguments("ctx, a, **rest", {"a": 1.0, "from": "x"}, decorator=decorator)
+    assert said == "{'a': 1.0, 'rest': {'from': 'x'}}"
+    lab = lab_of(echo("ctx, a, **rest", decorator=decorator))
+    for wrong in ({"from": 1.0}, {"from": "x", "to": "y"}, {"from": "x", "b": 1}, {}):
+        error = lab.query_error("m:f", **{"a": 1, **wrong})
+        assert "ArgumentValidationError" in error.message, wrong
+
+
 def test_args_take_a_validator_and_trailing_underscores() -> None:
     decorator = "@query(args=v.object({'from': v.string()}))"
     assert (

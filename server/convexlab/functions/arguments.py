@@ -371,9 +371,12 @@ def _with_given_args(
         Parameter(p.name, name, p.default is inspect.Parameter.empty, None)
         for name, p in named.items()
     ]
-    return Signature(
-        args=given,
-        returns=returns,
-        parameters=out,
-        rest=Reading(v.any()) if takes_rest else None,
-    )
+    # What `args=` names is all that there is, though `**rest` takes some of it.
+    out += [
+        Parameter(name, name, required=False, convert=None)
+        for name in fields
+        if name not in named
+    ]
+    takes_any = takes_rest and given.kind == "any"
+    rest = Reading(v.any()) if takes_any else None
+    return Signature(args=given, returns=returns, parameters=out, rest=rest)
