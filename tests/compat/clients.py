@@ -86,6 +86,12 @@ def cut_off(name: str) -> list[str]:
     return ["node_modules/.bin/node", "cut.mjs", name]
 
 
+def ledger() -> list[str]:
+    """The command of npm's client that writes down what it does and sees."""
+    _require("node")
+    return ["node_modules/.bin/node", "ledger.mjs"]
+
+
 def _require(package: str) -> None:
     if not (HERE / "node_modules" / package).is_dir():
         pytest.skip("run `npm ci` in tests/compat first")

@@ -39,7 +39,13 @@ class CuttingProxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Carry one connection to its end."""
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            to_reader, to_writer = await asyncio.open_connection(
+                "127.0.0.1", self._port
+            )
+        except OSError:  # nobody is there just now
+            writer.transport.abort()
+            return
         left = self._allowance()
         ways = [
             asyncio.ensure_future(self._carry(reader, to_writer, left)),
