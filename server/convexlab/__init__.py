@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from convexlab.extension import _jupyter_server_extension_points
     from convexlab.functions import table_ids as Id  # noqa: N812 - to type checkers, a module of types
     from convexlab.functions.action_context import ActionCtx, SyncActionCtx
+    from convexlab.functions.aggregates import avg, count, max_, min_, sum_
     from convexlab.functions.annotation_names import (
         Doc,
         PaginationOpts,
@@ -173,7 +174,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "convexlab.functions.forms": ("UploadedFile",),
     "convexlab.functions.http": ("Response", "http_router"),
     "convexlab.functions.http_request": ("Request", "SyncRequest"),
-    "convexlab.functions.query": ("avg", "count", "max_", "min_", "sum_"),
+    "convexlab.functions.aggregates": ("avg", "count", "max_", "min_", "sum_"),
     "convexlab_kernel.client": ("connect",),
     "convexlab_kernel.controls": (
         "FileUpload",

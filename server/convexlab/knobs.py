@@ -352,6 +352,15 @@ FOLLOWER_MUTATION_SECONDS: Final = 0.2
 FOLLOWER_QUERY_SECONDS: Final = 10.0
 # Beyond that, the answer itself may take so long.
 FOLLOWER_ANSWER_SECONDS: Final = 1.0
+# A query of a table with more rows than this asks the columnar mirror, if it keeps
+# little of them; one that is just behind is waited for so long.
+SCAN_PAYS_ROWS: Final = 2000
+SCAN_PATIENCE_SECONDS: Final = 0.05
+# Aggregates that the mirror keeps, to fold commits into them; each of so many groups.
+FOLDED_AGGREGATES: Final = 256
+FOLDED_GROUPS: Final = 10_000
+# A live query that met one which is behind is asked again after so long.
+FOLLOWER_RETRY_SECONDS: Final = 1.0
 # A follower that failed tries again after so long.
 FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.

@@ -137,11 +137,6 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
             "at most 256 operators",
         ),
         ("ctx.db.query(3)", "takes a table's name"),
-        ("q.sum('a')", "not in this release"),
-        ("q.avg('a')", "not in this release"),
-        ("q.min('a')", "order_by('a').first()"),
-        ("q.max('a')", "order_by('a', \"desc\").first()"),
-        ("q.group_by('a').agg(n=count())", "not in this release"),
         (
             "q.with_search_index('s', lambda q: q.search('b', 'x'))",
             "not in this release",

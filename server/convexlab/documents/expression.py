@@ -95,13 +95,13 @@ def equalities(node: Node) -> Equalities | None:
     """
     found: dict[FieldPath, bytes] = {}
     choice: tuple[FieldPath, tuple[bytes, ...]] | None = None
-    for part in _conjuncts(node):
+    for part in conjuncts(node):
         match _equality_of(part):
             case (path, (key,)) if path not in found:
                 found[path] = key
             case (path, keys) if choice is None and keys:
                 choice = path, keys
-            case _ if not _never_fails(part):
+            case _ if not never_fails(part):
                 break  # what comes later may not be judged at all
             case _:
                 pass
@@ -110,10 +110,11 @@ def equalities(node: Node) -> Equalities | None:
     return choice and Equalities((choice[0],), choice[1])
 
 
-def _conjuncts(node: Node) -> Iterator[Node]:
+def conjuncts(node: Node) -> Iterator[Node]:
+    """The parts of which each must hold, in the order in which they are judged."""
     if node[0] == "and":
         for operand in node[1:]:
-            yield from _conjuncts(operand)
+            yield from conjuncts(operand)
     else:
         yield node
 
@@ -144,11 +145,11 @@ def _has_one_key(value: Any) -> bool:
     return type(value) not in (list, dict)
 
 
-def _never_fails(node: Node) -> bool:
+def never_fails(node: Node) -> bool:
     """Whether judging by this never raises, whatever the document."""
     name, *operands = node
     if name in ("and", "or", "not"):
-        return all(map(_never_fails, operands))
+        return all(map(never_fails, operands))
     return name in _TESTS and all(map(_is_total, operands))
 
 
@@ -157,7 +158,7 @@ def _is_total(node: Node) -> bool:
     name, *operands = node
     if name in ("field", "literal"):
         return True
-    return (name == "length" and _is_total(operands[0])) or _never_fails(node)
+    return (name == "length" and _is_total(operands[0])) or never_fails(node)
 
 
 _TESTS: Final = frozenset(

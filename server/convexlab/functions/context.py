@@ -15,6 +15,7 @@ from convexlab.errors import (
     NotFound,
     ValueMismatch,
 )
+from convexlab.functions.aggregates import Grouping
 from convexlab.functions.calls import call_arguments, nested_options
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
 from convexlab.functions.definition import FunctionDefinition, reference_path
@@ -343,6 +344,10 @@ def checked_result(
     if isinstance(result, Query):
         raise InvalidValue(
             f"`{definition.path}` returns a query that has not been run: call `.collect()`, `.take(n)`, `.first()`, `.unique()` or `.paginate(…)` on it."
+        )
+    if isinstance(result, Grouping):
+        raise InvalidValue(
+            f"`{definition.path}` returns groups of which nothing is wanted yet: call `.agg(n=count())` on them."
         )
     if inspect.iscoroutine(result):
         result.close()

@@ -101,7 +101,7 @@ class Plan(msgspec.Struct, frozen=True):
                 self.intervals[0],
                 reverse=self.is_reversed,
                 expect=expect,
-                where=self._recorded_filter(),
+                where=self.recorded_filter(),
             )
         return self._ranges(tx, index, within, expect)
 
@@ -114,7 +114,7 @@ class Plan(msgspec.Struct, frozen=True):
             rows = self.matching(self.rows(tx))
             return [document for _, document in islice(rows, most)]
         found: list[dict[str, Any]] = []
-        where = self._recorded_filter()
+        where = self.recorded_filter()
         for interval in self._in_order():
             limit = None if most is None else most - len(found)
             found += tx.documents(
@@ -145,7 +145,7 @@ class Plan(msgspec.Struct, frozen=True):
     def _predicate(self) -> Callable[[dict[str, Any]], bool]:
         return filters.predicate(filters.all_of(self.where))
 
-    def _recorded_filter(self) -> bytes | None:
+    def recorded_filter(self) -> bytes | None:
         """The filters as the read set has them, unless they are unreasonably long."""
         if not self.where:
             return None
@@ -158,7 +158,7 @@ class Plan(msgspec.Struct, frozen=True):
     def _ranges(
         self, tx: Transaction, index: IndexInfo, within: Interval, expect: int | None
     ) -> Iterator[Row]:
-        where = self._recorded_filter()
+        where = self.recorded_filter()
         for interval in self._in_order():
             part = interval.intersect(within)
             if not part.is_empty():
@@ -169,7 +169,7 @@ class Plan(msgspec.Struct, frozen=True):
     def _sorted(
         self, tx: Transaction, index: IndexInfo, field: str, within: Interval
     ) -> Iterator[Row]:
-        get, where = filters.getter(field), self._recorded_filter()
+        get, where = filters.getter(field), self.recorded_filter()
         rows = [
             (
                 encode_key(get(document), document["_creationTime"])

@@ -1,7 +1,8 @@
 """Queries: `ctx.db.query("tasks")` and what is chained to it.
 
 A query is a value: each call gives a new one, and nothing is read before
-`collect`, `first`, `unique`, `take`, `paginate`, `count` or a `for` loop.
+`collect`, `first`, `unique`, `take`, `paginate`, `count`, another aggregate or a `for`
+loop.
 
     with_index ─▶ order, order_by ─▶ filter … ─▶ collect, first, take, paginate …
 
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from msgspec.structs import replace
 
 from convexlab import knobs
+from convexlab.documents.aggregates import Aggregation
 from convexlab.documents.indexes import BUILT_IN_INDEXES
-from convexlab.errors import InvalidQuery, InvalidValue, NotAllowed, NotFound
-from convexlab.functions import filters
+from convexlab.errors import InvalidQuery, NotAllowed, NotFound
+from convexlab.functions import filters, scanning
+from convexlab.functions.aggregates import Aggregate, Grouping, avg, max_, min_, sum_
 from convexlab.functions.definition import wire_name
 from convexlab.functions.pages import PageReader, whole_number
 from convexlab.functions.ranges import intervals_of, key_fields
@@ -237,7 +240,7 @@ class Query:
         plan, execution = self._plan, self._execution
         execution.leave()
         try:
-            return plan.count(execution.tx)
+            return scanning.count(execution, plan)
         finally:
             execution.enter()
 
@@ -245,7 +248,7 @@ class Query:
         plan, execution = self._plan, self._execution
         execution.leave()
         try:
-            return plan.documents(execution.tx, most)
+            return scanning.documents(execution, plan, most)
         finally:
             execution.enter()
 
@@ -294,35 +297,43 @@ class Query:
         finally:
             execution.enter()
 
-    # -- not in this release --------------------------------------------------
+    # -- aggregates -----------------------------------------------------------
 
-    def sum(self, field: str, /) -> NoReturn:
-        """The sum of a field."""
-        raise NotAllowed(f"`sum({field!r})` {_LATER}: sum over the query in Python.")
+    def sum(self, field: str, /) -> Any:
+        """The sum of a field; null and missing ones do not count, without any it is 0."""
+        return self._measure(sum_(field))
 
-    def avg(self, field: str, /) -> NoReturn:
-        """The mean of a field."""
-        raise NotAllowed(
-            f"`avg({field!r})` {_LATER}: compute it over the query in Python."
-        )
+    def avg(self, field: str, /) -> Any:
+        """The mean of a field; None if no document has it."""
+        return self._measure(avg(field))
 
-    def min(self, field: str, /) -> NoReturn:
-        """The smallest value of a field."""
-        raise NotAllowed(
-            f"`min({field!r})` {_LATER}: write `.order_by({field!r}).first()`."
-        )
+    def min(self, field: str, /) -> Any:
+        """The smallest value of a field, in the order of values; None if there is none."""
+        return self._measure(min_(field))
 
-    def max(self, field: str, /) -> NoReturn:
-        """The largest value of a field."""
-        raise NotAllowed(
-            f'`max({field!r})` {_LATER}: write `.order_by({field!r}, "desc").first()`.'
-        )
+    def max(self, field: str, /) -> Any:
+        """The largest value of a field, in the order of values; None if there is none."""
+        return self._measure(max_(field))
 
-    def group_by(self, *fields: str) -> NoReturn:
-        """Groups by fields."""
-        raise NotAllowed(
-            f"`group_by({', '.join(map(repr, fields))})` {_LATER}: group the documents in Python."
-        )
+    def group_by(self, *fields: str) -> Grouping:
+        """Groups by the values of fields: `.group_by("channel").agg(n=count())`.
+
+        Args:
+            fields: field paths, as in `address.city`.
+        """
+        return Grouping(self._aggregate, fields)
+
+    def _measure(self, measure: Aggregate) -> Any:
+        ((_, (found,)),) = self._aggregate(Aggregation((), (measure.measure,)))
+        return found
+
+    def _aggregate(self, aggregation: Aggregation) -> list[tuple[list[Any], list[Any]]]:
+        execution = self._execution
+        execution.leave()
+        try:
+            return scanning.aggregate(execution, self._plan, aggregation)
+        finally:
+            execution.enter()
 
     # -- what it is not -------------------------------------------------------
 
@@ -362,41 +373,3 @@ def _index_of(table: TableInfo, field: str) -> str | None:
         ):
             return index.name
     return None
-
-
-# -- aggregates -----------------------------------------------------------------------
-
-
-class Aggregate:
-    """One of `count() sum_("f") avg("f") min_("f") max_("f")`, for `group_by(…).agg(…)`."""
-
-    def __init__(self, name: str, field: str | None = None) -> None:
-        if name != "count" and not isinstance(field, str):
-            raise InvalidValue(f"{name} takes a field's name.")
-        self.name = name
-        self.field = field
-
-
-def count() -> Aggregate:
-    """How many documents a group has."""
-    return Aggregate("count")
-
-
-def sum_(field: str, /) -> Aggregate:
-    """The sum of a field over a group."""
-    return Aggregate("sum_", field)
-
-
-def avg(field: str, /) -> Aggregate:
-    """The mean of a field over a group."""
-    return Aggregate("avg", field)
-
-
-def min_(field: str, /) -> Aggregate:
-    """The smallest value of a field in a group."""
-    return Aggregate("min_", field)
-
-
-def max_(field: str, /) -> Aggregate:
-    """The largest value of a field in a group."""
-    return Aggregate("max_", field)

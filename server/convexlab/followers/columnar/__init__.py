@@ -1,5 +1,7 @@
 """The columnar mirror: every table's documents in DuckDB, for scans and for SQL.
 
 Reading order: kinds (what a column holds) · shredding (documents to columns) · tables
-(one table in DuckDB, current rows and superseded ones) · mirror (the follower).
+(one table in DuckDB, current rows and superseded ones) · mirror (the follower) ·
+conditions (filters as SQL) · groups (aggregates in SQL) · scans (what queries ask) ·
+folded (aggregates that are kept) · statement, sql (what people ask) · answers.
 """

@@ -27,6 +27,7 @@ import msgspec
 
 from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
+from convexlab.followers.columnar.folded import Folded
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.shredding import Column
 from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable, steps_of
@@ -69,6 +70,7 @@ class Reading:
         at: the moment.
         tables: by name, as they are in that state.
         by_number: the same, by number.
+        folded: the mirror's aggregates that are kept.
     """
 
     def __init__(
@@ -76,18 +78,21 @@ class Reading:
         connection: duckdb.DuckDBPyConnection,
         at: Timestamp,
         tables: dict[str, MirrorTable],
+        folded: Folded,
     ) -> None:
         self.connection = connection
         self.at = at
         self.tables = tables
+        self.folded = folded
         self.by_number = {table.number: table for table in tables.values()}
 
     def named(self, numbers: dict[str, int]) -> None:
         """Let the tables be those of a catalog; one that is not here yet is empty."""
-        self.tables = {
-            name: self.by_number.get(number) or MirrorTable(number, is_whole=False)
-            for name, number in numbers.items()
-        }
+        self.tables = {name: self.table(number) for name, number in numbers.items()}
+
+    def table(self, number: int) -> MirrorTable:
+        """A table by number; one that is not here yet is empty."""
+        return self.by_number.get(number) or MirrorTable(number, is_whole=False)
 
     def source(self, table: MirrorTable, fields: str) -> str:
         """A SELECT of `fields` of the rows as of the moment.
@@ -131,6 +136,7 @@ class Mirror:
         self._path = path
         self._handlers = handlers or {}
         self._tables: dict[int, MirrorTable] = {}
+        self._folded = Folded()
         self._lock = threading.Lock()  # of the file's state and what is known of it
         self._connection = self._open()
 
@@ -220,6 +226,8 @@ class Mirror:
             for table in new:
                 made = self._tables[table.number] = MirrorTable(table.number)
                 made.create(connection)
+            for table in tables:
+                self._tables[table.number].id_number = table.id_number
         return new
 
     def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
@@ -267,6 +275,7 @@ class Mirror:
     def forget(self) -> None:
         """See `Follower.forget`."""
         with self._lock:
+            self._folded.forget()
             self._connection.close()
             self._connection = self._make_anew()
 
@@ -286,6 +295,7 @@ class Mirror:
         return {
             "tables": len(self._tables),
             "documents": sum(table.rows for table in self._tables.values()),
+            "folds": self._folded.folds,
             "bytes": size,
         }
 
@@ -311,7 +321,7 @@ class Mirror:
                 if number in self._tables
             }
         try:
-            yield Reading(connection, at, tables)
+            yield Reading(connection, at, tables, self._folded)
         finally:
             connection.close()
 

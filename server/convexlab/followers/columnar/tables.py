@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 16
 # The columns of a table that the mirror does not have.
-NO_ROWS: Final = "NULL::VARCHAR AS _id, NULL::DOUBLE AS _creationTime"
+NO_ROWS: Final = (
+    "NULL::VARCHAR AS _id, NULL::DOUBLE AS _creationTime, NULL::VARCHAR AS _doc, "
+    "NULL::BIGINT AS _from"
+)
 # The names of a batch while it is being taken in.
 _BATCH: Final = "batch"
 
@@ -82,6 +85,8 @@ class MirrorTable:
         exact_from: states before this timestamp are not in it.
         rows: how many documents it has.
         is_whole: whether all documents that were there have been taken in.
+        id_number: what its documents' ids bear; *set by* `Mirror.learn`. It is another
+            than `number` once the table was emptied.
     """
 
     number: int
@@ -90,6 +95,7 @@ class MirrorTable:
     exact_from: int = 0
     rows: int = 0
     is_whole: bool = False
+    id_number: int = 0
 
     @property
     def current(self) -> str:
@@ -166,12 +172,12 @@ class MirrorTable:
 
         batch = pa.table(
             {
-                "_id": [encode_id(self.number, step.id) for step in ended],
+                "_id": [encode_id(self.id_number, step.id) for step in ended],
                 "_creationTime": [step.created for step in ended],
                 "_to": _int64([step.from_ts for step in ended]),
             }
         )
-        names = self._names()
+        names = self.names()
         shown = ", ".join(f"t.{name}" for name in names)
         connection.register(_BATCH, batch)
         connection.execute(
@@ -268,7 +274,8 @@ class MirrorTable:
 
     # -- how it is read ---------------------------------------------------------------
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The columns, as they are called here."""
         slots = [f"c{column.slot}" for column in self.columns.values()]
         return ["_id", "_creationTime", *slots, "_doc", "_from"]
 

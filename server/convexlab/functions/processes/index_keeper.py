@@ -22,8 +22,9 @@ import msgspec
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
+from convexlab.followers.columnar.answers import ANSWERS
+from convexlab.followers import embeddings
 from convexlab.followers.columnar.mirror import FILE, Mirror
-from convexlab.followers.columnar.sql import answer_sql
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.followers.vector import request
 from convexlab.functions.processes.channel import SyncChannel
@@ -59,7 +60,7 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
         folder: the deployment's; None: its indexes are in memory.
     """
     return {
-        "columnar": lambda: Mirror(folder and folder / FILE, {"sql": answer_sql}),
+        "columnar": lambda: Mirror(folder and folder / FILE, ANSWERS),
         request.NAME: lambda: _vectors(folder),
     }
 

@@ -1,0 +1,19 @@
+"""What the mirror answers, by the kind of the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convexlab.followers.columnar.scans import answer_documents, answer_groups
+from convexlab.followers.columnar.sql import answer_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convexlab.followers.columnar.mirror import Reading
+
+ANSWERS: Final[dict[str, Callable[[Reading, bytes], bytes]]] = {
+    "sql": answer_sql,
+    "documents": answer_documents,
+    "groups": answer_groups,
+}

@@ -1,0 +1,240 @@
+"""Scans: what a query reads of a whole table, answered from the columns.
+
+    "documents"   the first of those that pass a filter, in some order
+    "groups"      counts and other aggregates of them
+
+An answer is what reading the table document by document would give, errors
+included. DuckDB does what it does exactly; the rest is done by the functions that
+judge, order and aggregate documents everywhere, over the stored documents.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from convexlab.documents import expression
+from convexlab.documents.aggregates import Aggregation, Groups
+from convexlab.documents.encoding import from_stored_each
+from convexlab.documents.ids import decode_id, encode_id
+from convexlab.documents.ordering import encode_key
+from convexlab.documents.predicate import getter, predicate
+from convexlab.followers.columnar.conditions import Split, cell, split
+from convexlab.followers.columnar.groups import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convexlab.engine.timestamp import Timestamp
+    from convexlab.followers.columnar.mirror import Reading
+
+_BATCH: Final = 10_000
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What is read.
+
+    Args:
+        table: the table's number.
+        id_number: that its ids bear.
+        where: a filter, encoded; None: all documents.
+        without: the internal ids of documents that are left out.
+    """
+
+    table: int
+    id_number: int
+    where: bytes | None = None
+    without: list[bytes] = []
+
+
+class DocumentsRequest(msgspec.Struct, frozen=True):
+    """The first documents in some order.
+
+    Args:
+        scan: of which.
+        sort: a field's path; None: by creation time.
+        is_reversed: from the end.
+        most: how many; None: all.
+    """
+
+    scan: Scan
+    sort: tuple[str, ...] | None = None
+    is_reversed: bool = False
+    most: int | None = None
+
+
+class GroupsRequest(msgspec.Struct, frozen=True):
+    """Aggregates."""
+
+    scan: Scan
+    aggregation: Aggregation
+
+
+def answer_documents(reading: Reading, body: bytes) -> bytes:
+    """The stored texts of a DocumentsRequest, in order."""
+    request = msgspec.msgpack.decode(body, type=DocumentsRequest)
+    source = Source(reading, request.scan)
+    return msgspec.msgpack.encode(source.documents(request))
+
+
+def answer_groups(reading: Reading, body: bytes) -> bytes:
+    """The groups of a GroupsRequest."""
+    request = msgspec.msgpack.decode(body, type=GroupsRequest)
+    source = Source(reading, request.scan)
+    if request.scan.without:
+        return source.groups(request.aggregation).encode()
+    return reading.folded.answer(body, source, request.aggregation)
+
+
+class Source:
+    """The rows of a scan as of a reading's moment."""
+
+    def __init__(self, reading: Reading, scan: Scan) -> None:
+        self._reading = reading
+        self._scan = scan
+        self._table = reading.table(scan.table)
+        node = None if scan.where is None else expression.decode(scan.where)
+        self._where: Split = split(node, self._table.columns)
+        self._judge = None if node is None else predicate(node)
+
+    @property
+    def at(self) -> Timestamp:
+        """The moment."""
+        return self._reading.at
+
+    # -- documents -------------------------------------------------------------------
+
+    def documents(self, request: DocumentsRequest) -> list[bytes]:
+        """Texts in the request's order."""
+        sort = request.sort or ("_creationTime",)
+        of = cell(self._table.columns, sort)
+        if of is None:
+            return self._sorted_here(request, sort)
+        if self._where.rest is not None or request.most is None:
+            rows = self._rows(of.sql, request, limit=None)
+            return [text for _, text in islice(self._judged(rows), request.most)]
+        return [text for _, text in self._first(of.sql, request, request.most)]
+
+    def _first(
+        self, column: str, request: DocumentsRequest, most: int
+    ) -> list[tuple[Any, bytes]]:
+        return list(self._rows(column, request, limit=most))
+
+    def _rows(
+        self, column: str, request: DocumentsRequest, *, limit: int | None
+    ) -> Iterator[tuple[Any, bytes]]:
+        """(order, text) of what the SQL lets through, sorted."""
+        way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
+        order = f"{column} {way}, _creationTime {way}, _id {way}"
+        bound = "" if limit is None else f" LIMIT {limit}"
+        found = self._select("_id, _doc", f" ORDER BY {order}{bound}")
+        return ((key, text.encode()) for key, text in found)
+
+    def _judged(self, rows: Iterator[tuple[Any, bytes]]) -> Iterator[tuple[Any, bytes]]:
+        """Those that pass the rest of the filter."""
+        if self._where.rest is None:
+            yield from rows
+            return
+        judge = predicate(self._where.rest)
+        size = 1
+        while batch := list(islice(rows, size)):
+            documents = from_stored_each([text for _, text in batch])
+            for row, document in zip(batch, documents, strict=True):
+                if judge(document):
+                    yield row
+            size = min(size * 4, _BATCH)
+
+    def _sorted_here(
+        self, request: DocumentsRequest, sort: tuple[str, ...]
+    ) -> list[bytes]:
+        """By keys as indexes have them: all that the SQL lets through is decoded."""
+        get = getter(sort)
+        rows: list[tuple[bytes, bytes]] = []
+        found = self._select("_id, _doc", "")
+        while batch := list(islice(found, _BATCH)):
+            texts = [text.encode() for _, text in batch]
+            rows += [
+                (
+                    encode_key(get(document), document["_creationTime"])
+                    + decode_id(document["_id"])[1],
+                    text,
+                )
+                for document, text in zip(from_stored_each(texts), texts, strict=True)
+            ]
+        rows.sort(reverse=request.is_reversed)
+        judged = self._judged(iter(rows))
+        return [text for _, text in islice(judged, request.most)]
+
+    # -- aggregates --------------------------------------------------------------------
+
+    def groups(self, aggregation: Aggregation) -> Groups:
+        """The groups of all that pass the filter."""
+        if self._where.rest is None:
+            found = grouped(
+                self._reading.connection,
+                self._table.columns,
+                aggregation,
+                *self._from(),
+            )
+            if found is not None:
+                return found
+        groups = Groups(aggregation)
+        rows = self._select("_id, _doc", " ORDER BY _creationTime, _id")
+        judged = self._judged((key, text.encode()) for key, text in rows)
+        while batch := [text for _, text in islice(judged, _BATCH)]:
+            groups.take_all(from_stored_each(batch))
+        return groups
+
+    # -- what changed --------------------------------------------------------------------
+
+    def knows_since(self, since: Timestamp) -> bool:
+        """Whether all that was superseded after `since` is still here."""
+        return self._table.exact_from <= since
+
+    def ended_since(self, since: Timestamp) -> Iterator[dict[str, Any]]:
+        """The documents as of `since` that are not there any more, or are others."""
+        if self._table.changed_ts <= since:
+            return iter(())
+        return self._documents_of(
+            f"SELECT _doc, _creationTime, _id FROM {self._table.past}"
+            f" WHERE _to > {int(since)} AND _to <= {int(self.at)} AND _from <= {int(since)}"
+        )
+
+    def begun_since(self, since: Timestamp) -> Iterator[dict[str, Any]]:
+        """The documents that are not as they were as of `since`."""
+        if self._table.changed_ts <= since:
+            return iter(())
+        source = self._reading.source(self._table, "_doc, _creationTime, _id, _from")
+        return self._documents_of(
+            f"SELECT _doc, _creationTime, _id FROM ({source}) WHERE _from > {int(since)}"
+        )
+
+    def _documents_of(self, text: str) -> Iterator[dict[str, Any]]:
+        """Those of the documents that pass the filter, in the order of creation."""
+        rows = self._reading.connection.execute(
+            f"SELECT _doc FROM ({text}) ORDER BY _creationTime, _id"
+        ).fetchall()
+        found = from_stored_each([body.encode() for (body,) in rows])
+        return filter(self._judge, found) if self._judge is not None else iter(found)
+
+    # -- SQL ---------------------------------------------------------------------------
+
+    def _select(self, fields: str, end: str) -> Iterator[tuple[Any, ...]]:
+        source, params = self._from()
+        cursor = self._reading.connection.execute(
+            f"SELECT {fields} FROM {source}{end}", params
+        )
+        while rows := cursor.fetchmany(_BATCH):
+            yield from rows
+
+    def _from(self) -> tuple[str, list[Any]]:
+        """What follows FROM, with its parameters."""
+        source = self._reading.source(self._table, ", ".join(self._table.names()))
+        texts, params = [self._where.sql], list(self._where.params)
+        if self._scan.without:
+            texts.append("_id NOT IN (SELECT unnest(?::VARCHAR[]))")
+            number = self._scan.id_number
+            params.append([encode_id(number, each) for each in self._scan.without])
+        return f"({source}) WHERE {' AND '.join(texts)}", params
