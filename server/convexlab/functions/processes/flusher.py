@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import traceback
+from time import monotonic  # N.B. itself: `time.…` asks each time for a run
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -117,7 +117,7 @@ class Flusher:
         """To be sent when what it tells of is durable."""
         with self.lock:
             if not self._gathering:
-                self._since = time.monotonic()
+                self._since = monotonic()
             self._gathering.append(message)
             self._held_until = 0.0
 
@@ -138,9 +138,7 @@ class Flusher:
             )
             if not is_large:
                 seconds = knobs.IMPORT_HELD_SECONDS
-                self._held_until = min(
-                    time.monotonic() + seconds, self._since + 5 * seconds
-                )
+                self._held_until = min(monotonic() + seconds, self._since + 5 * seconds)
 
     def seal(self, *, even_if_young: bool) -> None:
         """Send the gathering group off, unless it may grow or another is flushed.
@@ -148,7 +146,9 @@ class Flusher:
         Args:
             even_if_young: do not wait for more of the group.
         """
-        if not self._gathering and not self._is_flushed:
+        # N.B. asked before and after each mutation, mostly while a group is flushed: who
+        # waits is woken when it has come back.
+        if self.is_busy or not (self._gathering or self._is_flushed):
             return
         with self.lock:
             self._settle()
@@ -182,11 +182,11 @@ class Flusher:
     def _is_due(self) -> bool:
         return (
             len(self._gathering) >= knobs.GROUP_MUTATIONS
-            or time.monotonic() - self._since >= knobs.GROUP_SECONDS
+            or monotonic() - self._since >= knobs.GROUP_SECONDS
         )
 
     def _is_held(self) -> bool:
-        return time.monotonic() < self._held_until
+        return monotonic() < self._held_until
 
     # -- both, under the lock ---------------------------------------------------------
 
@@ -265,7 +265,7 @@ class Flusher:
     def _patience_seconds(self) -> float:
         """How much longer a group that could go may be held."""
         could_go = max(self._since, self._flushed_at) + knobs.GROUP_HELD_SECONDS
-        return max(could_go, self._held_until) - time.monotonic()
+        return max(could_go, self._held_until) - monotonic()
 
     def _flush(self) -> None:
         group, messages = self._sealed, self._outgoing
@@ -286,7 +286,7 @@ class Flusher:
         self._fault("flusher.published")
         with self.lock:
             self._is_flushed = True
-            self._flushed_at = time.monotonic()
+            self._flushed_at = monotonic()
             self._changed.notify_all()
         os.write(self._ring, b"\0")
 

@@ -55,10 +55,15 @@ class Inbox:
         return bool(self._lanes[_CALLS])
 
     def __bool__(self) -> bool:
-        return any(self._lanes)
+        calls, due, imports = self._lanes
+        return bool(calls or due or imports)
 
     def popleft(self) -> ToProcess:
         """The next to be run."""
+        calls, due, imports = self._lanes
+        if calls and not due and not imports:  # as nearly always
+            self._passed_over[_CALLS] = 0
+            return calls.popleft()
         waiting = [lane for lane in range(len(self._lanes)) if self._lanes[lane]]
         next_ = next(filter(self._is_long_passed_over, reversed(waiting)), waiting[0])
         for lane in waiting:

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import select
 import sys
-import time
 from pathlib import Path
+from time import monotonic  # N.B. itself: `time.…` asks each time for a run
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -177,7 +177,7 @@ class Writer:
         self._retention = retention or Retention()
         self._pace = Pace()
         self._recovered: set[int] = set()
-        self._slice_done = self._chores_rest_until = time.monotonic()
+        self._slice_done = self._chores_rest_until = monotonic()
         self._retention_is_due_at = self._slice_done + knobs.CHORES_SECONDS
         self._is_awaited = False  # somebody waits for what gathers
         self._is_open = True
@@ -231,14 +231,14 @@ class Writer:
         """Whether there is work that nobody's call is: backfill, retention."""
         if self._flusher.is_busy:
             return False
-        now = time.monotonic()
+        now = monotonic()
         return now >= self._chores_rest_until and (
             self._pushes.has_work or now >= self._retention_is_due_at
         )
 
     def _chores_are_late(self) -> bool:
         """W4."""
-        return time.monotonic() - self._slice_done >= knobs.CHORES_LATE_SECONDS
+        return monotonic() - self._slice_done >= knobs.CHORES_LATE_SECONDS
 
     def _do_chores(self) -> None:
         """One slice of it, between two groups."""
@@ -249,12 +249,12 @@ class Writer:
                 self._do_slice()
             except Unavailable:  # the disk is full, and this was to make room
                 self._let_chores_rest()
-        self._slice_done = time.monotonic()
+        self._slice_done = monotonic()
 
     def _do_slice(self) -> None:
-        is_due = time.monotonic() >= self._retention_is_due_at
+        is_due = monotonic() >= self._retention_is_due_at
         if is_due and trim_slice(self.committer, self._retention) == 0:
-            self._retention_is_due_at = time.monotonic() + knobs.CHORES_SECONDS
+            self._retention_is_due_at = monotonic() + knobs.CHORES_SECONDS
         if self._pushes.has_work:
             for answer in self._pushes.do_slice():
                 self._flusher.add(answer)
@@ -267,7 +267,7 @@ class Writer:
 
     def _let_chores_rest(self) -> None:
         """Do not try again at once what the disk had no room for."""
-        self._chores_rest_until = time.monotonic() + knobs.CHORES_SECONDS
+        self._chores_rest_until = monotonic() + knobs.CHORES_SECONDS
 
     def _run(self, message: ToProcess) -> None:
         match message:
@@ -292,11 +292,11 @@ class Writer:
             return
         if not call.call_id.startswith(_GATEWAY_CALL) and self._replay(call):
             return
-        began = time.monotonic()
+        began = monotonic()
         self._recorder.start(call.number)
         done = self._mutations.run(call)
         self._recorder.end()
-        seconds = time.monotonic() - began
+        seconds = monotonic() - began
         self._pace.note(call.path, seconds)
         with self._flusher.lock:  # no group is sealed between the two
             self._flusher.add(self._accepted(call, done, seconds))
