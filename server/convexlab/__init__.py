@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from convexlab.functions.forms import UploadedFile
     from convexlab.functions.http import Response, http_router
     from convexlab.functions.http_request import Request, SyncRequest
-    from convexlab.functions.query import avg, count, max_, min_, sum_
     from convexlab_kernel.client import connect
     from convexlab_kernel.controls import (
         FileUpload,

@@ -23,7 +23,6 @@ from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
 from convexlab.followers.columnar.answers import ANSWERS
-from convexlab.followers import embeddings
 from convexlab.followers.columnar.mirror import FILE, Mirror
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.followers.vector import request
