@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+LIVE = "application/vnd.convexlab.live.v1+json"
 
 
 @pytest.fixture
@@ -49,9 +50,18 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
     client.execute()
     if path.stem == "01_quickstart":
         live = outputs(notebook, "db.watch(")[0].data
-        assert (
-            live["application/vnd.convexlab.live.v1+json"]["path"] == "flights:recent"
-        )
+        assert live[LIVE]["path"] == "flights:recent"
         assert "showing 20 of 50 documents" in live["text/html"]
         said = outputs(notebook, 'db.query("flights:to"')[0].data
         assert "HNL" in said["text/html"]
+    if path.stem == "02_live_views":
+        kinds = [
+            said["view"]["kind"]
+            for cell in notebook.cells
+            for output in cell.get("outputs", ())
+            if "view" in (said := output.get("data", {}).get(LIVE, {}))
+        ]
+        assert kinds == ["metric", "chart", "table", "stored"]
+        grid = outputs(notebook, "LiveGrid([")[0].data[LIVE]["control"]
+        made = [item["control"]["kind"] for item in grid["items"]]
+        assert made == ["form", "button"]
