@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ import msgspec
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab_kernel import cells, discovery, guess
 from convexlab_kernel.card import Card
+from convexlab_kernel.logs import Filters, Log, shown
 from convexlab_kernel.notebook import push
 from convexlab_kernel.options import Options, evaluate, without_deployment
 from convexlab_kernel.transferring import Source, export_all, import_file
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
     from convexlab_kernel.notebook import Notebook
     from convexlab_kernel.transferring import Mode
 
+_LOG_FILTERS = ("function", "kind", "level", "text", "request")
+
 LATER = {
-    "logs": "print() lines appear under the cell that calls the function",
     "env": None,
     "convert": None,
     "deploy": "`convexlab deploy` in a shell pushes a folder",
@@ -142,6 +145,36 @@ def export(line: Line) -> Any:
     return Text(f"{database.name} → {target}: {target.stat().st_size:,} bytes")
 
 
+def logs(line: Line) -> Any:
+    """%convex logs [--follow] [--history N] [--success] [--function PATH] [--kind K] [--level L] [--text T] [--request ID] [--failed] [--deployment NAME].
+
+    What functions printed and how they failed, the newest (100); --follow goes on until the cell is interrupted.
+    """
+    options = Options(
+        line.rest,
+        values=(*_LOG_FILTERS, "history", "deployment"),
+        flags=("follow", "success", "failed"),
+    )
+    database = line.notebook.database(options.value("deployment"))
+    said = {name: options.value(name) or "" for name in _LOG_FILTERS}
+    filters = Filters(**said, failed=options.flag("failed"))
+    log, success = Log(database.attachment, filters), options.flag("success")
+    found = [
+        lines for entry in log.newest() if (lines := shown(entry, success=success))
+    ]
+    most = options.number("history", 100)
+    before = "\n".join("\n".join(lines) for lines in found[max(0, len(found) - most) :])
+    if not options.flag("follow"):
+        return Text(before or "Nothing was printed, and nothing failed.")
+    if before:
+        print(before)  # noqa: T201 - the cell's output
+    with suppress(KeyboardInterrupt):
+        for entry in log.follow():
+            for text in shown(entry, success=success):
+                print(text, flush=True)  # noqa: T201 - the cell's output
+    return None
+
+
 def use(line: Line) -> Any:
     """%convex use NAME | URL.
 
@@ -216,6 +249,7 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
     "data": data,
     "import": import_,
     "export": export,
+    "logs": logs,
     "schema": schema,
     "remove": remove,
     "use": use,

@@ -164,6 +164,21 @@ const scenarios = {
     return { lines };
   },
 
+  // What a deployment in production says of functions that fail, and of what they print.
+  async redacted(client) {
+    const lines = [];
+    const shown = console.log;
+    console.log = (...parts) => lines.push(parts.join(" "));
+    const said = {
+      query: await failure(client.query(fail.query, {})),
+      mutation: await failure(client.mutation(fail.mutation, {})),
+      action: await failure(client.action(fail.action, {})),
+      carried: await failure(client.mutation(fail.mutation, { data: { code: 7n } })),
+    };
+    console.log = shown;
+    return { ...said, lines };
+  },
+
   // Everything that a value may be, there and back.
   async values(client) {
     const value = {
