@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -68,6 +67,7 @@ from convexlab.functions.processes.messages import (
     Took,
 )
 from convexlab.functions.processes.runners import Runners
+from convexlab.functions.processes.waiting import Waiting
 from convexlab.functions.processes.worker import Worker
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Supervisor:
         self._readers: list[_Reader] = []
         self._analysts: dict[Worker, dict[int, _Call]] = {}
         self._spare: Worker | None = None
-        self._queries: deque[tuple[int, _Call]] = deque()
+        self._queries: Waiting[_Call] = Waiting()
         self._pace = _Pace()
         self._tasks: set[asyncio.Task[None]] = set()
         self.keeping = Keeping(folder, log)
@@ -194,7 +194,7 @@ class Supervisor:
             self.runners.close(),
             *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers),
         )
-        for call in [*self._writer_calls.values(), *(c for _, c in self._queries)]:
+        for call in [*self._writer_calls.values(), *self._queries]:
             self._fail(call, Closing("The deployment is stopping."))
 
     def processes(self) -> list[dict[str, Any]]:
@@ -287,7 +287,7 @@ class Supervisor:
         """Queue a call for a reader; its future gets a QueryDone or an Answer."""
         self._refuse_if_closing()
         future: Awaited = asyncio.get_running_loop().create_future()
-        self._queries.append((message.number, _Call(message, future)))
+        self._queries.add(_line(message), message.number, _Call(message, future))
         self._dispatch()
         return future
 
@@ -336,15 +336,17 @@ class Supervisor:
 
     def _dispatch(self) -> None:
         """Give waiting queries to the readers that can take them."""
-        waiting, self._queries = self._queries, deque()
-        for number, call in waiting:
-            reader = self._reader_for(call.message)
-            if reader is None:
-                self._queries.append((number, call))
-            else:
-                reader.alone = not self._is_quick(call.message)
-                reader.running[number] = call
-                reader.worker.send(call.message)
+        self._queries.offer(self._take)
+
+    def _take(self, number: int, call: _Call) -> bool:
+        """Give one call to a reader, if one can take it."""
+        reader = self._reader_for(call.message)
+        if reader is None:
+            return False
+        reader.alone = not self._is_quick(call.message)
+        reader.running[number] = call
+        reader.worker.send(call.message)
+        return True
 
     def _is_quick(self, message: Any) -> bool:
         return isinstance(message, ReadDue) or (
@@ -483,7 +485,8 @@ class Supervisor:
                 self._fail_culprit(reader.running, culprit, reason, stack)
             elif call is not None:
                 call.is_second_run = True  # S2: whatever killed it may be none of its
-            self._queries.extendleft(reversed(reader.running.items()))
+            for number, call in reversed(reader.running.items()):
+                self._queries.put_back(_line(call.message), number, call)
             if not self._closing:
                 self._go_on("new reader", self._replace_reader())
 
@@ -604,6 +607,11 @@ class Supervisor:
     def _give_up(self, reason: str) -> None:
         if not self.failed.done():
             self.failed.set_exception(InternalError(reason))
+
+
+def _line(message: Any) -> str:
+    """Where a call waits: all in one line are for the same readers."""
+    return message.path if isinstance(message, RunQuery) else type(message).__name__
 
 
 def _succeed(call: _Call, result: Any) -> None:
