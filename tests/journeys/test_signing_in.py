@@ -111,6 +111,38 @@ async def test_npm_is_renewed_when_its_token_has_ended(inside, issuer, running):
 
 
 @pytest.mark.node
+async def test_npm_is_shown_what_others_write_after_its_token_has_ended(inside, issuer):
+    """The transition is the use at which the end is noticed."""
+    said = await outcome(node("followed"), inside, ISSUER_URL=issuer.url)
+    assert said["forced"] == [False, True, True]
+    assert said["claims"] == [said["before"], said["before"] + 1]
+    assert said["me"] == "ann"
+
+
+@pytest.mark.node
+async def test_npm_renews_short_tokens_and_nothing_flickers(inside, issuer):
+    """A renewed token of the same user says nothing new, so nothing is sent again."""
+    said = await outcome(node("renewals"), inside, ISSUER_URL=issuer.url)
+    assert (said["seen"], said["claimed"]) == (["ann"], "ann")
+    assert set(said["changes"]) == {True}
+
+
+@pytest.mark.node
+async def test_npm_is_one_user_after_another(inside, issuer):
+    said = await outcome(node("turns"), inside, ISSUER_URL=issuer.url)
+    assert said["seen"] == [None, "ann", "bob", None]
+    assert said["claimed"] == ["ann", "bob", None]
+
+
+@pytest.mark.node
+async def test_npm_acts_as_users_with_the_admin_key(inside, issuer, running):
+    environment = {"ISSUER_URL": issuer.url, "CONVEX_ADMIN_KEY": running.admin_key}
+    said = await outcome(node("acting"), inside, **environment)
+    assert said["said"] == ["ann!", "ann", "ann", "bob!", "bob", "bob"]
+    assert said["claimed"] == "eve"
+
+
+@pytest.mark.node
 async def test_npm_goes_on_as_nobody_with_a_forged_token(inside, issuer):
     said = await outcome(node("forged"), inside, ISSUER_URL=issuer.url)
     assert said == {"changed": False, "fetched": 4, "me": None}
