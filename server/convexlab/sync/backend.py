@@ -36,13 +36,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import msgspec
+
+from convexlab.functions.processes.runners import Run
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Sequence
 
     from convexlab.engine.read_set import Read
     from convexlab.engine.write_set import IndexKey, Versions
     from convexlab.errors import ConvexlabError
-    from convexlab.functions.processes.runners import Run
     from convexlab.functions.timetable import DuePage
 
 FunctionKind = Literal["query", "mutation", "action"]
@@ -86,8 +89,7 @@ class QueryCall:
     is_followed: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MutationCall:
+class MutationCall(msgspec.Struct, frozen=True, eq=False):
     """One run of a mutation; two with equal fields are two runs.
 
     `call_id` names the call for ever: `<session>:<request>` for a session's, so that
@@ -97,6 +99,8 @@ class MutationCall:
     value a `timetable.Verdict`. `parent` is the scheduled function whose action calls.
     `request` is what it comes from (`functions.requested`), `within` the run of the
     action that calls it.
+
+    N.B. a struct, since a frozen dataclass takes 4 µs longer to make.
     """
 
     call_id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ def client_of(request: web.BaseRequest) -> Client:
     return Client(address, request.headers.get("User-Agent"))
 
 
+@lru_cache(maxsize=1024)  # every request of every client has one
 def _is_here(address: str) -> bool:
     try:
         return ip_address(address).is_loopback

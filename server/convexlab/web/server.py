@@ -27,10 +27,10 @@ import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -68,8 +68,7 @@ AnswerVisit = Callable[[web.BaseRequest, "_Visit"], Awaitable[web.StreamResponse
 AnswerRest = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
+class _Visit(msgspec.Struct, frozen=True):
     """A request as the door sees it: the path behind the secret, and whether in.
 
     `path` is cleaned, `written` as it came.
@@ -82,7 +81,7 @@ class _Visit:
     def below(self, prefix: re.Pattern[str]) -> _Visit:
         """The same without what `prefix` matches of the path as it came."""
         rest = prefix.sub("", self.written, count=1)
-        return replace(self, written=rest or "/")
+        return _Visit(self.path, rest or "/", self.inside)
 
 
 class Door:
