@@ -10,7 +10,7 @@ import pytest
 from tests.browser.files import build_browser_files
 
 from convexlab import knobs
-from convexlab.errors import ConvexError, Unavailable
+from convexlab.errors import ConvexError, NotAllowed, Unavailable
 
 if TYPE_CHECKING:
     from convexlab.errors import ConvexlabError
@@ -75,8 +75,8 @@ class Page:
     def __init__(self) -> None:
         self.heard: queue.Queue[tuple[dict[str, Any], list[bytes]]] = queue.Queue()
 
-    def send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        self.heard.put((content, buffers))
+    def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self.heard.put((content, buffers or []))
 
     def next(self) -> tuple[dict[str, Any], list[bytes]]:
         return self.heard.get(timeout=SECONDS)
@@ -211,3 +211,45 @@ def test_the_state_holds_the_query_and_no_row() -> None:
 def test_the_script_keeps_to_its_budget() -> None:
     """It travels in the state of each widget."""
     assert SCRIPT.stat().st_size < 150_000
+
+
+class Backend:
+    """Answers with what it was asked; refuses what is not allowed."""
+
+    def answer(self, question: dict[str, Any], body: bytes) -> bytes:
+        if question["what"] == "sql":
+            raise NotAllowed("not from here")
+        return f"{question['path']} {body.decode()}".encode()
+
+
+def asked(page: Page, **question: Any) -> tuple[dict[str, Any], list[bytes]]:
+    """What a view answers a question with."""
+    live = Live()
+    live.backend = Backend()
+    view = LiveView(live)
+    view.send = page.send
+    view._heard(None, {"type": "ask", "id": "7", **question}, [memoryview(b"body")])
+    return page.next()
+
+
+def test_a_question_is_answered_by_its_id(page: Page) -> None:
+    """The page asks several at once: each answer says which one it is to."""
+    heard = asked(page, what="mutation", path="tasks:create")
+    assert heard == ({"type": "answer", "id": "7"}, [b"tasks:create body"])
+
+
+def test_a_refusal_says_why_and_of_which_kind(page: Page) -> None:
+    said, bodies = asked(page, what="sql")
+    assert said == {
+        "type": "refused",
+        "id": "7",
+        "message": "not from here",
+        "code": NotAllowed.code,
+    }
+    assert bodies == []
+
+
+def test_the_chart_script_is_sent_where_the_page_cannot_load_it(page: Page) -> None:
+    said, (script,) = asked(page, what="charts")
+    assert said["type"] == "answer"
+    assert b"vega" in script

@@ -43,6 +43,8 @@ type Question =
   | { what: "charts" };
 
 export class CommSource implements Source {
+  readonly followsAny = false;
+
   constructor(readonly model: Model) {}
 
   follow(_query: Query, follower: Follower, signal: AbortSignal): void {

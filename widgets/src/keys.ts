@@ -36,7 +36,7 @@ export function isOurs(event: KeyboardEvent): boolean {
   const command = event.ctrlKey || event.metaKey;
   if (OURS.has(event.key)) return true;
   if (event.key === "Enter") return !command && !event.shiftKey;
-  return command && (event.key === "a" || event.key === "c");
+  return command && (event.key === "a" || event.key === "c" || event.key === "z");
 }
 
 const TEXT_COMMANDS = new Set(["a", "c", "v", "x", "z"]);

@@ -11,6 +11,7 @@ import type { Value } from "convex/values";
 import { readControl, showControl } from "./controls/control.ts";
 import { el, setText } from "./dom.ts";
 import { guardKeys } from "./keys.ts";
+import { Pages } from "./pages.ts";
 import { Past } from "./past.ts";
 import type { Link, QueryFailure, Source } from "./source.ts";
 import { type LiveSpec, MIME, readSpec } from "./spec.ts";
@@ -58,6 +59,7 @@ class LivePanel {
   readonly #signal: AbortSignal;
   readonly #bar: HTMLElement;
   readonly #past: Past | null;
+  readonly #pages: Pages;
   readonly #status = el("span", { class: "status", role: "status" });
   readonly #problem = el("div", { class: "problem", hidden: true, role: "alert" });
   readonly #stage = el("div", { class: "stage" });
@@ -94,7 +96,7 @@ class LivePanel {
     host.dataset.state = "waiting";
     guardKeys(host, signal);
     this.#link("connecting");
-    source.follow(spec, this.#follower(), signal);
+    this.#pages = new Pages(source, spec, this.#follower(), signal);
     signal.addEventListener("abort", () => clearTimeout(this.#trouble));
   }
 
@@ -184,7 +186,7 @@ class LivePanel {
     const told = view.kind === "table" ? view : { columns: null, edit: null };
     switch (kind) {
       case "table":
-        return new TableView(this.#spec, told, this.#source, this.#signal);
+        return new TableView(this.#spec, told, this.#source, this.#pages, this.#signal);
       case "stored":
         return new StoredTable(
           view.kind === "stored" ? view.table : "",

@@ -31,6 +31,12 @@ export class Past {
     "aria-label": "moment",
   });
   readonly #label = el("output", { class: "moment", text: "now" });
+  readonly #return = el("button", {
+    type: "button",
+    class: "tool",
+    text: "back to now",
+    hidden: true,
+  });
   #pause: ReturnType<typeof setTimeout> | undefined;
   /** Of several moves only what was asked for last is shown. */
   #asked = 0;
@@ -38,13 +44,13 @@ export class Past {
   constructor(seconds: number, events: PastEvents) {
     this.#back = seconds * 1_000;
     this.#events = events;
-    const now = el("button", { type: "button", class: "tool", text: "now" });
-    now.addEventListener("click", () => {
+    this.#return.addEventListener("click", () => {
       this.#slider.value = String(STEPS);
       this.#moved();
+      this.#slider.focus();
     });
     this.#slider.addEventListener("input", () => this.#moved());
-    this.element = el("div", { class: "past" }, this.#slider, this.#label, now);
+    this.element = el("div", { class: "past" }, this.#slider, this.#label, this.#return);
   }
 
   get isLive(): boolean {
@@ -54,6 +60,7 @@ export class Past {
   #moved(): void {
     clearTimeout(this.#pause);
     this.#asked += 1;
+    this.#return.hidden = this.isLive;
     if (this.isLive) {
       setText(this.#label, "now");
       this.#events.live();

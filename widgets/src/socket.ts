@@ -42,6 +42,8 @@ const LINGER_MS = 5_000;
 const REGISTRY = Symbol.for("convexlab.clients.v2");
 
 export class SocketSource implements Source {
+  readonly followsAny = true;
+
   constructor(readonly address: Address) {}
 
   follow(query: Query, follower: Follower, signal: AbortSignal): void {

@@ -31,7 +31,8 @@ export class CallError extends Error {
     readonly data: Value | undefined = undefined,
     readonly code: string = "",
   ) {
-    super(message);
+    // What a function says to its callers is a sentence as a rule: then that is all they read.
+    super(typeof data === "string" ? data : message);
   }
 }
 
@@ -52,6 +53,8 @@ export interface Foreseen extends Query {
 }
 
 export interface Source {
+  /** Whether it follows any query, or only the one that it was made for. */
+  readonly followsAny: boolean;
   /** Tells the follower the query's newest result, again and again, until the signal. */
   follow(query: Query, follower: Follower, signal: AbortSignal): void;
   /** Fails with CallError. What is foreseen is shown until the deployment has answered. */

@@ -101,7 +101,7 @@ function framed({ path }: Action, body: HTMLElement): HTMLElement {
 }
 
 function showGrid(host: HTMLElement, columns: number, items: readonly unknown[], show: Show): void {
-  const cells = items.map(() => el("div"));
+  const cells = items.map(() => el("div", { class: "in-grid" }));
   const grid = el("div", { class: "grid", style: `--across:${columns}` }, ...cells);
   styled(host).replaceChildren(grid);
   for (const [at, cell] of cells.entries()) show(cell, items[at]);

@@ -33,6 +33,7 @@ export function formControl(action: Action, source: Source): HTMLElement {
     if (button.disabled) return;
     const args = argumentsOf(lines);
     if (args) void submit(args);
+    else outcome.clear();
   });
   const submit = async (args: Args) => {
     const done = await outcome.of(button, () => source.call("mutation", action.path, args));

@@ -22,7 +22,11 @@ export class Outcome {
     }
   }
 
-  #say(said: "working" | "done" | "refused", text: string): void {
+  clear(): void {
+    this.#say("", "");
+  }
+
+  #say(said: "" | "working" | "done" | "refused", text: string): void {
     this.element.dataset.said = said;
     setText(this.element, text);
   }

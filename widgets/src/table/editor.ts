@@ -35,6 +35,8 @@ export class Editor {
   readonly #box = el("div", { class: "editor", hidden: true });
   readonly #reason = el("div", { class: "refusal", role: "alert", hidden: true });
   #open: Open | null = null;
+  /** How many edits are on their way. */
+  #saving = 0;
   /** Which row the box lies over: of what is open, or of what was refused. */
   #row = "";
 
@@ -87,16 +89,22 @@ export class Editor {
       const value = open.input.read();
       if (value === undefined) throw new InputError("A field cannot be emptied here.");
       if (sameValue(value, open.before)) return this.#close();
-      this.#box.classList.add("saving");
-      this.#back();
-      const saved = open.save.run(value);
-      this.#open = null;
-      this.#box.hidden = true;
-      await saved;
+      this.#close();
+      await this.#saved(open.save.run(value));
     } catch (error) {
       this.#refuse(open, error);
+    }
+  }
+
+  /** What is shown is not stored before the deployment has said so: until then the rows are busy. */
+  async #saved(saving: Promise<unknown>): Promise<void> {
+    this.#saving += 1;
+    this.#body.setAttribute("aria-busy", "true");
+    try {
+      await saving;
     } finally {
-      this.#box.classList.remove("saving");
+      this.#saving -= 1;
+      if (this.#saving === 0) this.#body.removeAttribute("aria-busy");
     }
   }
 

@@ -12,22 +12,55 @@ import { type EditSpec, isObject, type LiveSpec } from "../spec.ts";
 import type { Save } from "./editor.ts";
 import type { Row } from "./rows.ts";
 
-export function saverOf(spec: LiveSpec, edit: EditSpec, source: Source) {
-  return (row: Row | undefined, column: string): Save | null => {
-    const field = edit.fields[column];
+interface Done {
+  readonly id: string;
+  readonly column: string;
+  readonly before: Value;
+}
+
+export class Edits {
+  readonly #spec: LiveSpec;
+  readonly #edit: EditSpec;
+  readonly #source: Source;
+  /** What was edited here, newest last: each can be taken back by another call. */
+  readonly #done: Done[] = [];
+
+  constructor(spec: LiveSpec, edit: EditSpec, source: Source) {
+    this.#spec = spec;
+    this.#edit = edit;
+    this.#source = source;
+  }
+
+  /** What takes an edit of this cell; null if nothing does. */
+  saver(row: Row | undefined, column: string): Save | null {
+    const field = this.#edit.fields[column];
     const id = row?._id;
-    if (!field || typeof id !== "string") return null;
+    if (!row || !field || typeof id !== "string") return null;
+    const before = row[column];
     return {
       // What an edit leaves out would change nothing: an optional argument is asked for.
       field: { ...field, optional: false },
-      run: (value) =>
-        source.call("mutation", edit.path, argumentsOf(edit, id, column, value), {
-          path: spec.path,
-          args: spec.args,
-          change: (result) => edited(result, id, column, value),
-        }),
+      run: async (value) => {
+        await this.#call(id, column, value);
+        if (before !== undefined) this.#done.push({ id, column, before });
+      },
     };
-  };
+  }
+
+  /** Calls the mutation with what was there before the last edit. */
+  async undo(): Promise<void> {
+    const last = this.#done.pop();
+    if (last) await this.#call(last.id, last.column, last.before);
+  }
+
+  #call(id: string, column: string, value: Value): Promise<Value> {
+    const args = argumentsOf(this.#edit, id, column, value);
+    return this.#source.call("mutation", this.#edit.path, args, {
+      path: this.#spec.path,
+      args: this.#spec.args,
+      change: (result) => edited(result, id, column, value),
+    });
+  }
 }
 
 export function argumentsOf(

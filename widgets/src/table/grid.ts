@@ -26,9 +26,11 @@ const TOOLTIP_CHARS = 2_000;
 export interface GridEvents {
   sort(column: string): void;
   /** These rows came in sight. */
-  looked?(span: Span): void;
+  looked?(span: Span): unknown;
   /** What takes an edited cell; null if nobody does. */
   saver?(spot: Spot): Save | null;
+  /** The last edit is to be taken back. */
+  undo?(): unknown;
 }
 
 export interface Shown {
@@ -223,6 +225,8 @@ export class Grid {
       else this.#open();
     } else if (event.key === "a" && far) {
       this.#selectAll();
+    } else if (event.key === "z" && far && this.#events.undo) {
+      this.#events.undo();
     } else if (event.key === "Escape") {
       this.#escape();
     } else return;

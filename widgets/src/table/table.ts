@@ -4,13 +4,14 @@
  *   value ─▶ rows ─▶ filtered ─▶ sorted ─▶ grid
  */
 import type { Value } from "convex/values";
+import type { Pages } from "../pages.ts";
 import type { Source } from "../source.ts";
 import type { EditSpec, LiveSpec } from "../spec.ts";
 import { count } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
 import { FileOfRows, type Format } from "./download.ts";
-import { saverOf } from "./edits.ts";
+import { Edits } from "./edits.ts";
 import { EVERYTHING, predicateOf, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { nextSorting, Rows, rowsOf, type Sorting } from "./rows.ts";
@@ -37,15 +38,24 @@ export class TableView implements View {
   #request: Request = EVERYTHING;
   #sorting: Sorting | null = null;
   #more = false;
+  #note = "";
 
-  constructor(spec: LiveSpec, options: TableOptions, source: Source, signal: AbortSignal) {
+  constructor(
+    spec: LiveSpec,
+    options: TableOptions,
+    source: Source,
+    pages: Pages,
+    signal: AbortSignal,
+  ) {
     this.#spec = spec;
     this.#told = options.columns;
-    const saver = options.edit && saverOf(spec, options.edit, source);
+    const edits = options.edit && new Edits(spec, options.edit, source);
     this.#grid = new Grid(
       {
         sort: (column) => this.#sort(column),
-        saver: (spot) => saver?.(this.#rows.get(spot.row), spot.column) ?? null,
+        looked: (span) => this.#more && span.end >= this.#rows.count && pages.more(),
+        saver: (spot) => edits?.saver(this.#rows.get(spot.row), spot.column) ?? null,
+        undo: () => edits?.undo().catch((error: Error) => this.#refused(error)),
       },
       signal,
     );
@@ -60,6 +70,7 @@ export class TableView implements View {
   }
 
   draw(value: Value): void {
+    this.#note = "";
     this.#given = rowsOf(value) ?? Rows.none;
     this.#more = !Array.isArray(value) && (value as { isDone?: Value }).isDone === false;
     const all = columnsOf(this.#given.records, this.#told);
@@ -79,6 +90,7 @@ export class TableView implements View {
     if (columns < existing) parts.push(`${columns} of ${count(existing, "column")}`);
     else if (columns > 0) parts.push(count(columns, "column"));
     if (this.#sorting) parts.push(`sorted here by ${this.#sorting.column}`);
+    if (this.#note) parts.push(this.#note);
     return parts.join(" · ");
   }
 
@@ -123,6 +135,12 @@ export class TableView implements View {
     );
     file.add(this.#rows.records);
     file.save(this.#spec.path);
+  }
+
+  /** A refused undo: there is no cell to say it at. */
+  #refused(error: Error): void {
+    this.#note = `not undone: ${error.message}`;
+    this.#summarize();
   }
 
   #summarize(): void {
