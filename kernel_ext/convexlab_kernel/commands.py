@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
-from convexlab_kernel import cells, discovery, guess
+from convexlab_kernel import cells, discovery, env_line, guess
 from convexlab_kernel.card import Card
+from convexlab_kernel.environment import Environment
 from convexlab_kernel.logs import Filters, Log, shown
 from convexlab_kernel.notebook import push
 from convexlab_kernel.options import Options, evaluate, without_deployment
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _LOG_FILTERS = ("function", "kind", "level", "text", "request")
 
 LATER = {
-    "env": None,
     "convert": None,
     "deploy": "`convexlab deploy` in a shell pushes a folder",
     "login": "set CONVEXLAB_ADMIN_KEY",
@@ -215,6 +215,16 @@ def open_(line: Line) -> Any:
     return Text(f"{database.name} lets in: {', '.join(options.words)}")
 
 
+def env(line: Line) -> Any:
+    """%convex env list | get NAME | set NAME [VALUE] | set --from-file FILE [--force] | remove NAME… [--deployment NAME].
+
+    The variables that actions find in `os.environ`; a value that is not said is asked for, so that it is not in the notebook.
+    """
+    options = Options(line.rest, values=("from-file", "deployment"), flags=("force",))
+    database = line.notebook.database(options.value("deployment"))
+    return Text(env_line.answer(Environment(database), options))
+
+
 def schema(line: Line) -> Any:
     """%convex schema [TABLE…] [--deployment NAME].
 
@@ -249,6 +259,7 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
     "data": data,
     "import": import_,
     "export": export,
+    "env": env,
     "logs": logs,
     "schema": schema,
     "remove": remove,

@@ -20,9 +20,11 @@ from convexlab.errors import (
     CallerError,
     ConvexError,
     ConvexlabError,
+    EnvVarUnreadable,
     FollowerBehind,
     FunctionFailed,
     InvalidArguments,
+    InvalidEnvVar,
     InvalidQuery,
     InvalidValue,
     LimitExceeded,
@@ -154,7 +156,7 @@ def _kind(sentence: str, code: str | None) -> type[ConvexlabError]:
 
 
 def _by_code() -> dict[str, type[ConvexlabError]]:
-    plain = (
+    plain: tuple[type[ConvexlabError], ...] = (
         NotFound,
         InvalidArguments,
         InvalidValue,
@@ -166,6 +168,8 @@ def _by_code() -> dict[str, type[ConvexlabError]]:
         FollowerBehind,
         InvalidQuery,
         Unavailable,
+        EnvVarUnreadable,
+        *InvalidEnvVar.__subclasses__(),
     )
     codes: dict[str, type[ConvexlabError]] = {kind.code: kind for kind in plain}
     return codes | {"BadDeployKey": NotAllowed, "Unauthorized": NotAllowed}

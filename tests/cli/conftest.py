@@ -13,8 +13,10 @@ from convexlab_kernel import discovery
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     place = folder / ".convexlab" / "local"
-    discovery.attach(place)
-    yield folder
+    with pytest.MonkeyPatch.context() as patch:  # its secret is not the developer's
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        discovery.attach(place)
+        yield folder
     discovery.stop(discovery.read_address(place))
 
 

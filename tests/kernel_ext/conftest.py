@@ -23,8 +23,10 @@ def project(tmp_path_factory):
     """A project folder with a running deployment, ended with the tests."""
     folder = tmp_path_factory.mktemp("project")
     place = folder / ".convexlab" / "local"
-    discovery.attach(place)
-    yield folder
+    with pytest.MonkeyPatch.context() as patch:  # its secret is not the developer's
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        discovery.attach(place)
+        yield folder
     address = discovery.running(place)
     if address is not None:
         discovery.stop(address)

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "data": "data.data",
     "import": "import_.import_",
     "export": "export.export",
+    "env": "env.env",
     "logs": "logs.logs",
     "codegen": "codegen.codegen",
     "function-spec": "function_spec.function_spec",
