@@ -59,6 +59,25 @@ async def test_a_refused_query_is_not_answered_by_what_it_would_have_been(
     assert good.value == 1.0
 
 
+async def test_what_goes_wrong_with_a_session_ends_that_one_alone(
+    gateway, backend, monkeypatch, caplog
+):
+    good, bad = Page(gateway, truth(backend)), Page(gateway)
+
+    def begin(_ts):
+        raise KeyError("oh")
+
+    monkeypatch.setattr(bad.session, "begin", begin)
+    bad.follow("counter:get")
+    good.follow("counter:get")
+    await settle()
+    backend.write(n=1)
+    await settle()
+    assert good.value == 1.0
+    assert bad.closed == (1011, "InternalServerError")
+    assert "oh" in caplog.text
+
+
 async def test_removing_the_query_that_is_waited_for_ends_the_wait(page, backend):
     backend.hold("slow:get")
     page.follow("counter:get")

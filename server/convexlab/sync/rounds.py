@@ -25,6 +25,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from convexlab.sync.runs import Run
     from convexlab.sync.session import ClientSession
     from convexlab.sync.transition import Payload
+
+_log = logging.getLogger(__name__)
 
 
 class Rounds:
@@ -143,7 +146,7 @@ class Rounds:
     def _begin_some(self, ts: int) -> None:
         """Let some sessions begin now, and the rest soon: meanwhile their runs go off."""
         for _ in range(min(len(self._beginning), knobs.SESSIONS_PER_STEP)):
-            self._begin(self._beginning.popleft(), ts)
+            self._begin_alone(self._beginning.popleft(), ts)
         if self._beginning:
             asyncio.get_running_loop().call_soon(self._begin_some, ts)
         elif self._pending:
@@ -159,6 +162,14 @@ class Rounds:
         self._pending.clear()
         self._ts = None
         self._arm()
+
+    def _begin_alone(self, session: ClientSession, ts: int) -> None:
+        """Let one session begin; what goes wrong with it ends no other one's round."""
+        try:
+            self._begin(session, ts)
+        except Exception as error:  # noqa: BLE001 - the socket's edge
+            _log.exception("a session failed")
+            self._carry_out(session, [closing(error)])
 
     def _begin(self, session: ClientSession, ts: int) -> None:
         """Let one session begin its flight to `ts`, unless it must wait."""
