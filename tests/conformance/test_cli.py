@@ -37,6 +37,19 @@ async def test_point_55_run_says_what_is_wrong(cli):
     assert "ValueError: boom" in said.err
 
 
+async def test_point_55_what_is_javascript_is_refused_with_the_way_out(cli):
+    said = await cli("run", "--inline-query", "await ctx.db.query('points').collect()")
+    assert said.status == 1
+    assert "functions are Python" in said.err
+    assert "npx convex data" in said.err
+
+
+@pytest.mark.parametrize("command", ["dashboard", "insights"])
+async def test_point_55_what_needs_the_cloud_says_so_itself(cli, command):
+    said = await cli(command)
+    assert "self-hosted" in said.err or "cloud deployments" in said.err
+
+
 async def test_point_55_run_follows_a_query(cli, running, name):
     args = json.dumps({"name": name})
     async with cli.running("run", "points:get", args, "--watch") as process:

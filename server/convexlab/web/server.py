@@ -259,6 +259,7 @@ class Door:
         # The official CLI tries these six times when it is told 404.
         self.add("POST", "/api/get_config_hashes", _no_javascript)
         self.add_below("POST", "/api/deploy2/", _no_javascript)
+        self.add("POST", "/api/run_test_function", _no_javascript_to_run)
 
 
 class Served:
@@ -400,4 +401,13 @@ async def _no_javascript(_request: web.BaseRequest, _rest: str = "") -> web.Resp
         400,
         "FunctionsAreInPython",
         "This deployment's functions are Python: use `convexlab deploy` or `convexlab dev`.",
+    )
+
+
+async def _no_javascript_to_run(_request: web.BaseRequest) -> web.Response:
+    return _refused(
+        400,
+        "FunctionsAreInPython",
+        "This deployment's functions are Python: run one with `npx convex run`, look at "
+        "documents with `npx convex data`, or ask in a notebook, also with SQL.",
     )
