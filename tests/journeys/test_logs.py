@@ -61,6 +61,11 @@ def later(ctx):
     ctx.scheduler.run_after(0, writes_later)
     ctx.scheduler.run_after(0, acts_later)
 
+@query
+def hangs(ctx):
+    while True:
+        pass
+
 @internal_mutation
 def writes_later(ctx):
     print("due")
@@ -136,6 +141,13 @@ def test_a_failure_has_its_traceback_and_the_id_that_its_client_saw(running):
         assert line in failed["error"]
     assert lines(failed) == [("LOG", "'before'")]
     assert ends(running, "m", request=failed["requestId"]) == [failed]
+
+
+def test_a_run_that_was_killed_has_its_stack(running):
+    running.call("query", "m:hangs")
+    (killed,) = ends(running, "m:hangs")
+    assert "timed out" in killed["error"]
+    assert "in hangs" in killed["error"]
 
 
 def test_actions_and_what_they_call_are_one_request(running):

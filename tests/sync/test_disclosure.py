@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from convexlab.sync.backend import ActionRun, Caller, MutationRun, QueryRun, RunError
@@ -27,6 +29,17 @@ def test_in_production_only_what_is_meant_for_callers_is_told(kind, error, told)
     run = kind(None, error=error, log_lines=LINES)
     said = PRODUCTION.of(run, USER)
     assert (said.error, said.log_lines) == (told, ())
+
+
+def test_a_cursor_that_is_no_good_is_told_so_that_pages_begin_anew():
+    said = "Uncaught InvalidQuery: InvalidCursor: Failed to parse cursor\n  File …"
+    told = PRODUCTION.of(MutationRun(None, error=RunError(said)), USER).error
+    assert told is not None
+    assert told.message == ""
+    assert json.loads(told.data or b"") == {
+        "isConvexSystemError": True,
+        "paginationError": "InvalidCursor",
+    }
 
 
 def test_a_result_is_told_whole():

@@ -91,6 +91,8 @@ async def test_a_query_whose_result_was_known_says_so(book, written):
     book.known("m:q", "4711", OWNER, b"[1.0]")
     (entry,) = await written()
     assert (entry.is_cached, entry.seconds, entry.log_lines) == (True, 0.0, ())
+    await book._stream.close()
+    assert not book._stream._file.path.exists(), "it is told, and not kept"
     assert (entry.caller, entry.identity) == ("HttpApi", "instance_admin")
 
 

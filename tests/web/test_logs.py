@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from convexlab.sync.gateway import Gateway
+
 KEY = {"Authorization": f"Convex {ADMIN_KEY}"}
 CLI = KEY | {"Convex-Client": "npm-cli-1.48.0"}
 SESSION = str(uuid.uuid4())
@@ -33,6 +35,7 @@ class Log:
     """A log behind a door."""
 
     stream: LogStream
+    gateway: Gateway
     url: str
     http: aiohttp.ClientSession
 
@@ -70,7 +73,7 @@ async def logging_to(folder: Path) -> AsyncIterator[Log]:
     stream = LogStream(LogFile(folder))
     async with serving(None) as served, aiohttp.ClientSession() as http:
         Logs(stream, served.gateway).add_to(served.door)
-        yield Log(stream, served.url, http)
+        yield Log(stream, served.gateway, served.url, http)
         await stream.close()
 
 
@@ -179,6 +182,12 @@ async def test_what_comes_after_a_cursor_is_what_is_wanted(log):
 )
 async def test_what_cannot_be_meant_is_refused(log, asked):
     assert await log.refused(PATHS[2], **asked) == (400, "ArgumentValidationError")
+
+
+async def test_who_follows_is_a_client(log):
+    log.gateway.last_active = 0.0
+    await log.get(PATHS[2])
+    assert log.gateway.last_active > 0.0
 
 
 async def test_a_request_that_no_session_sends_is_refused(log):

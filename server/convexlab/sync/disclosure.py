@@ -40,8 +40,15 @@ class Disclosure:
 
 EVERYTHING: Final = Disclosure()
 
+# What official clients begin their pages anew for: the word in an error's text, or,
+# where they are not told that, this.
+_BAD_CURSOR: Final = "InvalidCursor"
+_NO_SUCH_PAGE: Final = b'{"isConvexSystemError":true,"paginationError":"InvalidCursor"}'
+
 
 def redacted(error: RunError) -> RunError:
     """That a function failed, and what it wanted its caller to know."""
-    code = FunctionFailed.code if error.data is None else error.code
-    return RunError("", error.data, code)
+    data = error.data
+    if data is None and _BAD_CURSOR in error.message.partition("\n")[0]:
+        data = _NO_SUCH_PAGE
+    return RunError("", data, FunctionFailed.code if data is None else error.code)

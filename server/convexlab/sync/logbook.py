@@ -79,6 +79,9 @@ class Logbook:
     def known(self, path: str, request_id: str, caller: Caller, value: bytes) -> None:
         """A query was not run, for what it says was known.
 
+        Whoever follows is told. It is not kept: pages that ask again and again would
+        leave no room for what happened.
+
         Args:
             path: the query.
             request_id: of the run that said it.
@@ -211,7 +214,8 @@ class Logbook:
                 used.bytes_read,
                 used.documents_written,
                 used.bytes_written,
-            )
+            ),
+            is_kept=not is_cached,
         )
 
 

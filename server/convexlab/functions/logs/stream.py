@@ -102,13 +102,19 @@ class LogStream:
         self._last_ms = now_ms
         return now_ms
 
-    def add(self, entry: Entry) -> None:
-        """Take in an entry, whose place is the newest."""
+    def add(self, entry: Entry, *, is_kept: bool = True) -> None:
+        """Take in an entry, whose place is the newest.
+
+        Args:
+            entry: what is told to who follows.
+            is_kept: it is also written to the file.
+        """
         size = size_of(entry)
         self._recent.append(entry)
-        self._unwritten.append(entry)
         self._bytes += size
-        self._unwritten_bytes += size
+        if is_kept:
+            self._unwritten.append(entry)
+            self._unwritten_bytes += size
         if self._bytes > self._recent_bytes:
             self._forget()
         if self._timer is None:
