@@ -356,6 +356,8 @@ FOLLOWER_ANSWER_SECONDS: Final = 1.0
 # little of them; one that is just behind is waited for so long.
 SCAN_PAYS_ROWS: Final = 2000
 SCAN_PATIENCE_SECONDS: Final = 0.05
+# How often the mirror forgets what is past `HISTORY_RETENTION_SECONDS`.
+MIRROR_TRIM_SECONDS: Final = 60.0
 # Aggregates that the mirror keeps, to fold commits into them; each of so many groups.
 FOLDED_AGGREGATES: Final = 256
 FOLDED_GROUPS: Final = 10_000

@@ -237,14 +237,41 @@ def _changes(
     A revision that is no longer kept was superseded by one that a later commit of
     the log names: it is passed over.
     """
+    neighbours = _neighbours(base, entries)
     for entry in entries:
+        ts = entry.ts
         for write in entry.writes:
             revision = None
             if not write.is_deletion:
-                revision = base.get_at(write.table, write.id, entry.ts)
-                if revision is None or revision.ts != entry.ts:
+                revision = neighbours.get((write.table, write.id))
+                if revision is None or revision.ts != ts:
+                    revision = base.get_at(write.table, write.id, ts)
+                if revision is None or revision.ts != ts:
                     continue
             _, place = (write.new_keys or write.old_keys)[BY_CREATION_TIME]
-            yield Change(
-                entry.ts, write.table, write.id, write.previous_ts, revision, place
-            )
+            yield Change(ts, write.table, write.id, write.previous_ts, revision, place)
+
+
+def _neighbours(
+    base: PersistenceSnapshot, entries: Sequence[LogEntry]
+) -> dict[tuple[int, bytes], Revision]:
+    """The current revisions of documents that stand together, read in one go.
+
+    What was inserted lately stands together by creation time; getting 10,000 documents
+    one by one took as long as all else of following.
+    """
+    places: dict[int, list[bytes]] = {}
+    for entry in entries:
+        for write in entry.writes:
+            if write.new_keys:
+                index_id, place = write.new_keys[BY_CREATION_TIME]
+                places.setdefault(index_id, []).append(place)
+    found: dict[tuple[int, bytes], Revision] = {}
+    for index_id, of in places.items():
+        # N.B. where they stand far apart, as many others would be read in vain.
+        rows = base.range(
+            index_id, min(of), max(of) + b"\0", reverse=False, limit=2 * len(of)
+        )
+        for _, revision in rows:
+            found[revision.table, revision.id] = revision
+    return found

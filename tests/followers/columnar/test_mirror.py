@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.engine.conftest import Steps
 
+from convexlab import knobs
 from convexlab.documents.value import UNDEFINED, Int64
+from convexlab.engine import alterations
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.timestamp import Timestamp
@@ -329,3 +331,49 @@ def bodies(steps: Steps) -> list[Any]:
     tx = steps.committer.begin()
     index = tx.catalog.tables["t"].by_creation_time.id
     return [json.loads(revision.body) for _, revision in tx.rows(index, EVERYTHING)]
+
+
+def test_a_document_of_an_emptied_table_is_followed_by_its_id(
+    persistence: Persistence, committer: Committer, following: Following, mirror: Mirror
+):
+    """Its ids bear the number that the table had before."""
+
+    def system(change: Callable[[Any], object]) -> None:
+        tx = committer.begin(system=True)
+        change(tx)
+        committer.accept(tx.finish())
+        committer.settle_all()
+
+    system(insert({"n": 1}))
+    following.advance()
+    system(lambda tx: alterations.empty_table(tx, tx.catalog.tables["t"]))
+    system(insert({"n": 2}))
+    following.advance()
+    (key,) = [document["_id"] for document in documents(mirror)]
+    system(lambda tx: tx.patch(key, {"n": 3}))
+    following.advance()
+    assert [document["n"] for document in documents(mirror)] == [3]
+
+
+def test_what_the_store_no_longer_keeps_is_forgotten(
+    steps: Any,
+    committer: Committer,
+    following: Following,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(knobs, "HISTORY_RETENTION_SECONDS", 0)
+    monkeypatch.setattr(knobs, "MIRROR_TRIM_SECONDS", 0)
+    (key,) = steps(insert({"n": 1}))
+    following.advance()
+    then = mirror.watermark
+    for n in (2, 3):
+        steps(lambda tx, n=n: tx.patch(key, {"n": n}))
+        following.advance()
+    with mirror.reading(mirror.watermark) as reading:
+        past = reading.tables["t"].past
+        kept = reading.connection.execute(f"SELECT count(*) FROM {past}").fetchall()
+    assert kept == [(0,)]
+    with pytest.raises(OutOfRetention):
+        documents(mirror, at=then)
+    assert [document["n"] for document in documents(mirror)] == [3]

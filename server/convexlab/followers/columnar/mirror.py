@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.folded import Folded
@@ -137,6 +138,7 @@ class Mirror:
         self._handlers = handlers or {}
         self._tables: dict[int, MirrorTable] = {}
         self._folded = Folded()
+        self._trim_due = 0
         self._lock = threading.Lock()  # of the file's state and what is known of it
         self._connection = self._open()
 
@@ -160,6 +162,8 @@ class Mirror:
 
         connection = duckdb.connect(str(self._path) if self._path else ":memory:")
         connection.execute("SET enable_external_access = false")
+        # The documents of the first rows in an order are fetched for these rows alone.
+        connection.execute("SET late_materialization_max_rows = 40000")
         connection.execute("SET lock_configuration = true")
         return connection
 
@@ -256,7 +260,18 @@ class Mirror:
             if self.watermark == BEGINNING:
                 for table in self._tables.values():
                     table.began_at(to)
+            self._trim(connection, to)
             self.watermark = to
+
+    def _trim(self, connection: duckdb.DuckDBPyConnection, to: Timestamp) -> None:
+        """Forget, now and then, what the store does not keep either."""
+        if to < self._trim_due:
+            return
+        self._trim_due = to + int(knobs.MIRROR_TRIM_SECONDS * 1e9)
+        before = to - int(knobs.HISTORY_RETENTION_SECONDS * 1e9)
+        for table in self._tables.values():
+            if before > table.exact_from:
+                table.trim(connection, before)
 
     @contextmanager
     def _changing(self) -> Iterator[duckdb.DuckDBPyConnection]:

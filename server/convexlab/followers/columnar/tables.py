@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from convexlab.documents.encoding import from_stored
+from convexlab.documents.encoding import from_stored, from_stored_each
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import decode_key
 from convexlab.followers.columnar.kinds import Nothing, duckdb_type, quoted
@@ -131,7 +131,7 @@ class MirrorTable:
         self, connection: duckdb.DuckDBPyConnection, revisions: Sequence[Revision]
     ) -> None:
         """Take in current documents that were not there."""
-        documents = [revision.decode() for revision in revisions]
+        documents = from_stored_each([revision.body for revision in revisions])
         self._widen(connection, documents)
         batch = self._batch(revisions, documents)
         self._insert(connection, self.current, batch)
@@ -145,7 +145,7 @@ class MirrorTable:
         if ended:
             self._end(connection, ended)
         shown = [step for step in steps if step.revision is not None]
-        documents = [step.revision.decode() for step in shown if step.revision]
+        documents = from_stored_each([s.revision.body for s in shown if s.revision])
         self._widen(connection, documents)
         batch = self._batch([s.revision for s in shown if s.revision], documents)
         now = [number for number, step in enumerate(shown) if step.to_ts is None]
