@@ -30,13 +30,16 @@ from convexlab.auth.sealing import Sealer, machine_secret
 from convexlab.auth.tokens import Tokens
 from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.errors import ConvexlabError, Unavailable
+from convexlab.functions.embedding_model import EMBED
 from convexlab.functions.file_addresses import FileAddresses
 from convexlab.functions.logs.file import LogFile
 from convexlab.functions.logs.stream import LogStream
 from convexlab.functions.origin import origin_of
+from convexlab.functions.processes.embedding import Embedder
 from convexlab.sync.asks import Asks
 from convexlab.sync.claims import Claims
 from convexlab.sync.disclosure import Disclosure
+from convexlab.sync.embedding import Embedding
 from convexlab.sync.gateway import Gateway
 from convexlab.sync.logbook import Logbook
 from convexlab.sync.processes import ProcessBackend
@@ -240,6 +243,7 @@ class Deployment:
         self.url = self.site_url = self.origin = ""
         self._is_announced = False
         self._ticking: asyncio.Task[None]
+        self._embedding: asyncio.Task[None]
 
     async def open(self) -> None:
         """Open everything, in the order of the data's path.
@@ -269,6 +273,7 @@ class Deployment:
         self.gateway = gateway = Gateway(backend, claims=claims)
         self.asks = Asks(gateway)
         SchedulerAsks(gateway).add_to(self.asks)
+        self._start_embedding()
         backend.supervisor.runners.answer = self.asks.answer
         origins = set(options.origins)
         tokens = Tokens(keys.admin_key, deployed.auth.providers)
@@ -393,6 +398,18 @@ class Deployment:
         self._closing.push_async_callback(streaming.close)
         OpenApi(self.backend.pusher, system).add_to(door)
 
+    def _start_embedding(self) -> None:
+        embedder = Embedder(sys.stderr.buffer)
+        self._closing.push_async_callback(embedder.close)
+        keeping = self.backend.supervisor.keeping
+        embedding = Embedding(self.gateway, keeping, embedder)
+        self.asks.add(EMBED, embedding.answer)
+        self.gateway.tell(embedding.published)
+        self._embedding = asyncio.get_running_loop().create_task(
+            embedding.run(), name="embeddings"
+        )
+        self._closing.callback(self._embedding.cancel)
+
     def _start_clock(self) -> None:
         self.clock = clock = SchedulerClock(self.gateway)
         self.gateway.tell(clock.published)
@@ -419,6 +436,7 @@ class Deployment:
             asyncio.ensure_future(stop.wait()),
             self.backend.supervisor.failed,
             self._ticking,
+            self._embedding,
         ]
         if self.options.idle_exit_seconds is not None:
             waits.append(

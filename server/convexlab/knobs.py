@@ -393,6 +393,23 @@ VECTOR_PAST_ROWS: Final = 1_000
 VECTOR_SAVE_SHARE: Final = 50
 VECTOR_SAVE_SECONDS: Final = 600.0
 
+# -- embeddings -----------------------------------------------------------------------
+
+# The model where none is named: small, quick on a CPU, 384 dimensions.
+EMBEDDING_MODEL: Final = "all-MiniLM-L6-v2"
+# Texts embedded at once: about half a second's, so that an action's own text waits no
+# longer; and written in one transaction.
+EMBEDDING_BATCH: Final = 32
+# Commits are gathered so long before anybody looks what they left to embed.
+EMBEDDING_GATHER_SECONDS: Final = 0.05
+# After a failure it is tried again so much later, twice as late each time up to a most.
+EMBEDDING_RETRY_SECONDS: Final = 1.0
+EMBEDDING_RETRY_MOST_SECONDS: Final = 60.0
+# The model's process ends when nobody has asked it for so long: it takes 0.5 GB.
+EMBEDDER_IDLE_SECONDS: Final = 300.0
+# What was embedded is written down at least so often.
+EMBEDDING_SAVE_SECONDS: Final = 30.0
+
 # -- actions ----------------------------------------------------------------------
 
 # Convex's for its Node actions; module loading and waiting for other functions included.

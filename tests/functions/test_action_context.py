@@ -96,7 +96,7 @@ async def test_errors_of_what_is_called_are_raised(kind: str) -> None:
             "ctx.vector_search('t', 'i', vector=[1], filter=lambda q: True)",
             "q.eq(field",
         ),
-        ("ctx.embed('x')", "not in this release"),
+        ("ctx.embed(7)", "a text or a list of texts, not '7'"),
         ("ctx.run_query('a:b', x={1})", "set"),
     ],
 )

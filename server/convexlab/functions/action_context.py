@@ -43,6 +43,7 @@ from convexlab.functions.definition import (
     split_path,
 )
 from convexlab.functions.determinism import USER_FILES
+from convexlab.functions.embedding_model import EMBED, check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,10 +241,6 @@ class _Context:
 
     __slots__ = ()
 
-    def embed(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """The embedding of a text."""
-        raise NotAllowed("`ctx.embed` is not in this release.")
-
     def __getattr__(self, name: str) -> NoReturn:
         if name == "db":
             raise NotAllowed(
@@ -359,6 +356,23 @@ class ActionCtx(_Context):
     def run_action(self, ref: Any, /, *args: Any, **kwargs: Any) -> Call[Any]:
         """Calls another action; it is never run twice."""
         return self._function("action", ref, args, kwargs)
+
+    def embed(
+        self, texts: str | Sequence[str], /, *, model: str = knobs.EMBEDDING_MODEL
+    ) -> Call[Any]:
+        """The embedding of a text; of a list of texts, the list of theirs.
+
+        Args:
+            texts: one, or several, which are embedded together.
+            model: of sentence-transformers: a name, or the path of a folder.
+        """
+        body = _embed_request(texts, model)
+
+        async def made() -> Any:
+            found: Any = from_stored(await self._calls.ask(EMBED, "", body))
+            return found[0] if isinstance(texts, str) else found
+
+        return self._calls.call("ctx.embed", made)
 
     def vector_search(
         self,
@@ -502,6 +516,19 @@ class SyncActionCtx(_Context):
         """Calls another action; it is never run twice."""
         return self._function("action", ref, args, kwargs)
 
+    def embed(
+        self, texts: str | Sequence[str], /, *, model: str = knobs.EMBEDDING_MODEL
+    ) -> Any:
+        """The embedding of a text; of a list of texts, the list of theirs.
+
+        Args:
+            texts: one, or several, which are embedded together.
+            model: of sentence-transformers: a name, or the path of a folder.
+        """
+        body = _embed_request(texts, model)
+        found: Any = from_stored(self._ask(EMBED, "", body))
+        return found[0] if isinstance(texts, str) else found
+
     def vector_search(
         self,
         table: str,
@@ -532,6 +559,12 @@ class SyncActionCtx(_Context):
     ) -> Any:
         path, body = _request(kind, ref, args, kwargs)
         return from_stored(self._ask(kind, path, body))
+
+
+def _embed_request(texts: Any, model: str) -> bytes:
+    check_texts(texts)
+    several = [texts] if isinstance(texts, str) else list(texts)
+    return to_stored({"texts": several, "model": model})
 
 
 def _request(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine import backfill
 from convexlab.engine.committer import Committer
@@ -28,12 +29,15 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import CallerError, ConvexlabError, NotAllowed
+from convexlab.followers import embeddings
 from convexlab.followers.keeper import PlainKeeper
 from convexlab.functions import (
     action_scheduler,
     action_storage,
     cron_runs,
     determinism,
+    embedding_documents,
+    embedding_model,
     file_documents,
     scheduled,
     system_mutations,
@@ -388,6 +392,8 @@ class InProcess:
             return self._do(system_mutations.SCHEDULE, body, parent)
         if kind == action_scheduler.CANCEL:
             return self._do(system_mutations.CANCEL, body, parent)
+        if kind == embedding_model.EMBED:
+            return _embedded(body)
         if kind == vector_search.ASK:
             return self._search_vectors(body)
         if kind in self._of_files:
@@ -451,6 +457,40 @@ class InProcess:
             self._play(due)
         self.now_ns = max(self.now_ns, now_ns)
         self._forget()
+        self._embed()
+
+    def _embed(self) -> None:
+        """What was written since gets its embeddings."""
+        finished: tuple[embeddings.Done, ...] = ()
+        while wanted := self._wanted(finished):
+            texts = embedding_documents.read(
+                self._begin(writable=False), embedding_documents.asked(wanted)
+            )
+            vectors: dict[int, list[float]] = {}
+            for model, numbers in embedding_documents.by_model(texts).items():
+                several = [texts[number]["text"] for number in numbers]
+                made = embedding_model.embed(several, model=model)
+                vectors |= dict(zip(numbers, made, strict=True))
+            args = embedding_documents.made(wanted, texts, vectors)
+            self._do(embedding_documents.WRITE, to_stored(args))
+            finished = embedding_documents.done(wanted, texts)
+
+    def _wanted(
+        self, finished: tuple[embeddings.Done, ...]
+    ) -> tuple[embeddings.Wanted, ...]:
+        catalog = self._committer.catalog
+        if not any(
+            embeddings.sources_of(catalog.schema, table.name)
+            for table in catalog.user_tables()
+        ):
+            return ()
+        said = self._derived.ask(
+            embeddings.NAME,
+            embeddings.encode(embeddings.Request(knobs.EMBEDDING_BATCH, finished)),
+            at=self._committer.snapshot().durable_ts,
+            patience_seconds=0.0,
+        )
+        return embeddings.decode_next(said).wanted
 
     def _forget(self) -> None:
         """What was over long ago goes."""
@@ -567,6 +607,15 @@ class InProcess:
 def _whole_microseconds(ns: int) -> int:
     """Up to the next one: whoever is told the time is told it in these."""
     return -(-ns // 1000) * 1000
+
+
+def _embedded(body: bytes) -> bytes:
+    asked: Any = from_stored(body)
+    try:
+        found: Any = embedding_model.embed(list(asked["texts"]), model=asked["model"])
+    except ConvexlabError as error:
+        raise raised_from(failure_from(error)) from None
+    return to_stored(found)
 
 
 async def _run_async(

@@ -15,6 +15,7 @@ from convexlab.documents.encoding import from_wire
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
     cron_runs,
+    embedding_documents,
     file_documents,
     scheduled,
     settings,
@@ -158,5 +159,6 @@ _MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     DELETE: (_Named, _delete),
     SET: (dict[str, Any], _set),
     variables.UPDATE: (variables.Update, variables.update),
+    embedding_documents.WRITE: (embedding_documents.Write, embedding_documents.write),
     **transfer_mutations.MUTATIONS,
 }

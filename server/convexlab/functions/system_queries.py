@@ -23,6 +23,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
+    embedding_documents,
     file_documents,
     settings,
     transfers,
@@ -183,6 +184,11 @@ def _vector_search(question: Question) -> Value:
     return list(vector_search.answer(question.tx, question.ask, question.args))
 
 
+def _to_embed(question: Question) -> Value:
+    """The texts whose embeddings are to be made; nobody follows it."""
+    return list(embedding_documents.read(question.tx, question.args))
+
+
 QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/tables:default": _tables,
     "_system/cli/tableSize:default": _table_size,
@@ -198,5 +204,6 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
     vector_search.QUERY: _vector_search,
+    embedding_documents.READ: _to_embed,
     **variables.QUERIES,
 }

@@ -24,6 +24,7 @@ from convexlab import knobs
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
+from convexlab.followers import embeddings
 from convexlab.followers.columnar.answers import ANSWERS
 from convexlab.followers.columnar.mirror import FILE, Mirror
 from convexlab.followers.keeper import IndexKeeper
@@ -63,6 +64,7 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
     return {
         "columnar": lambda: Mirror(folder and folder / FILE, ANSWERS),
         request.NAME: lambda: _vectors(folder),
+        embeddings.NAME: lambda: embeddings.Embeddings(folder),
     }
 
 
