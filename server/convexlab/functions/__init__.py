@@ -2,11 +2,12 @@
 
 Reading order: definition (what `@query` makes, and references) · annotations, then
 arguments (what a function takes) · http, crons (declared) · run_log, determinism,
-refusals, replacements (time, chance and the world during a run) · tracebacks · syntax, then
-modules (source text to functions; what a push asks) · identity · execution (what
-nested calls share) · filters, ranges, plan, cursors, pages, query
-(`ctx.db.query`) · database (`ctx.db`) · scheduled, scheduler (`ctx.scheduler`) ·
+refusals, environment, replacements (time, chance and the world during a run) ·
+tracebacks · syntax, then modules (source text to functions; what a push asks) ·
+identity · execution (what nested calls share) · filters, ranges, plan, cursors, pages,
+query (`ctx.db.query`) · database (`ctx.db`) · scheduled, scheduler (`ctx.scheduler`) ·
 context (`ctx`) · runner (one call) · schedules, cron_runs, timetable (what is due, and
-its running) · system_mutations · cache (results kept) · processes (where all of it
-runs) · in_process, in_process_past (the same in one process, for tests).
+its running) · variables (the environment, kept) · system_mutations · cache (results
+kept) · processes (where all of it runs) · in_process, in_process_past (the same in one
+process, for tests).
 """
