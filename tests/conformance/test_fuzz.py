@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tests.conformance.scene import Scene
 
 SOME = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.conformance.scene import Scene
 
 SOME = settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
