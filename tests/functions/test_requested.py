@@ -12,6 +12,7 @@ from convexlab.functions import runner
 from convexlab.functions.action_meta import About, SyncMeta
 from convexlab.functions.requested import (
     Client,
+    request_id_of,
     request_metadata,
     requested,
     requested_by_schedule,
@@ -136,3 +137,9 @@ def test_an_action_sees_what_it_was_asked_with() -> None:
     meta = SyncMeta(about)
     assert meta.get_request_metadata() == SAID
     assert meta.get_deployment_metadata()["name"] == "mine"
+
+
+def test_a_requests_name_is_told_alone():
+    assert request_id_of(REQUEST) == request_metadata(REQUEST)["requestId"] == "4711"
+    assert request_id_of(requested_by_schedule("4712", None)) == "4712"
+    assert request_id_of(b"") == ""

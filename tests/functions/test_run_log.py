@@ -17,3 +17,13 @@ def test_the_overflow_is_said_once() -> None:
         log.add("LOG", i)
     assert len(log.lines) == knobs.MAX_LOG_LINES + 1
     assert log.lines[-1].startswith("[ERROR] Log overflow (maximum 256).")
+
+
+def test_each_line_is_heard_as_it_is_kept() -> None:
+    log, heard = LogLines(), list[str]()
+    log.add("LOG", "before")
+    log.hear = heard.append
+    for i in range(knobs.MAX_LOG_LINES + 10):
+        log.add("LOG", "x" * knobs.MAX_LOG_LINE_BYTES if i == 0 else i)
+    assert heard == log.lines[1:]
+    assert heard[0].endswith("x (truncated due to length)")
