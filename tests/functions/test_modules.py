@@ -10,38 +10,6 @@ from convexlab.errors import NotFound, PushFailed
 from convexlab.functions.modules import ModuleSet, ModuleSource, analyze, module_path
 
 
-def names_of(analysis) -> list[str]:
-    return [spec.path for spec in analysis.functions]
-
-
-def test_functions_are_found_under_their_variables_names() -> None:
-    analysis = analysis_of(
-        """
-        @query
-        def list_(ctx): ...
-        @mutation
-        def create(ctx): ...
-        @internal_query
-        def secret(ctx): ...
-        @query
-        def _private(ctx): ...
-        @query(name="getByChannel")
-        def get_by_channel(ctx): ...
-        def helper(ctx): ...
-        @query
-        def default(ctx): ...
-        """
-    )
-    assert names_of(analysis) == [
-        "m:list",
-        "m:create",
-        "m:secret",
-        "m:getByChannel",
-        "m:default",
-    ]
-    assert [spec.visibility for spec in analysis.functions][2] == "internal"
-
-
 def test_a_path_finds_its_function_in_every_spelling() -> None:
     modules = lab_of(
         """
@@ -66,42 +34,6 @@ def test_a_path_finds_its_function_in_every_spelling() -> None:
     for path in ("m:other", "m:nope", "nope:f", "nope", "a:b", "m:helper"):
         with pytest.raises(NotFound, match="Could not find function"):
             modules.function(path)
-
-
-def test_an_exact_name_wins_over_an_alias() -> None:
-    modules = lab_of(
-        """
-        @query
-        def get_it(ctx): return 1
-        @query
-        def getIt(ctx): return 2
-        """
-    ).modules
-    assert modules.function("m:getIt").handler(None) == 2
-    assert modules.function("m:get_it").handler(None) == 1
-
-
-def test_an_import_does_not_export_again() -> None:
-    analysis = analysis_of(
-        "from .shared import f, make\nmade = make(2)",
-        shared="""
-        @query
-        def f(ctx): ...
-        def make(n):
-            @query
-            def inner(ctx): return n
-            return inner
-        own = make(1)
-        """,
-    )
-    assert names_of(analysis) == ["m:made", "shared:f", "shared:own"]
-    assert analysis.modules.function("m:made").handler(None) == 2
-
-
-def test_two_functions_of_one_name_are_refused() -> None:
-    with pytest.raises(PushFailed, match="two functions are called `list`") as caught:
-        analysis_of("@query\ndef list(ctx): ...\n@query\ndef list_(ctx): ...")
-    assert caught.value.line == 5
 
 
 def test_relative_imports_find_neighbours() -> None:
@@ -295,33 +227,6 @@ def test_a_kernel_variable_at_the_top_level_gets_the_hint() -> None:
     assert caught.value.line == 3
 
 
-@pytest.mark.parametrize(
-    ("body", "line", "said"),
-    [
-        (
-            "    x = await ctx.db.get(1)",
-            5,
-            r"write `ctx\.db\.get\(1\)` without `await`",
-        ),
-        ("    return [await ctx.run_query('a')]", 5, "without `await`"),
-        ("    await ctx.db.query('t').order('desc').first()", 5, "without `await`"),
-        ("    async for x in ctx.db.query('t'):\n        pass", 5, "write `for`"),
-        ("    return [x async for x in ctx.db.query('t')]", 5, "write `for`"),
-    ],
-)
-def test_awaits_on_ctx_are_refused_with_their_line(body, line, said) -> None:
-    with pytest.raises(PushFailed, match=said) as caught:
-        analysis_of(f"@mutation\nasync def f(ctx):\n{body}")
-    assert caught.value.line == line
-
-
-def test_actions_may_await() -> None:
-    analysis = analysis_of(
-        "@action\nasync def f(ctx, x: int) -> str:\n    return await ctx.run_query('a')"
-    )
-    assert analysis.functions[0].to_json()["functionType"] == "Action"
-
-
 def test_other_decorators_go_below_ours() -> None:
     with pytest.raises(PushFailed, match="swap `@cache` and `@query`") as caught:
         analysis_of("from functools import cache\n@cache\n@query\ndef f(ctx): ...")
@@ -341,19 +246,6 @@ def test_other_decorators_go_below_ours() -> None:
     assert lab.query("m:f", a="x") == "x!"
 
 
-def test_special_modules_hold_one_variable() -> None:
-    schema = "schema = define_schema({'t': define_table({'a': v.string()})})"
-    analysis = analyze([ModuleSource("schema", HEADER + schema)])
-    assert analysis.schema is not None
-    assert list(analysis.schema.tables) == ["t"]
-    with pytest.raises(PushFailed, match="holds one variable `schema`"):
-        analyze([ModuleSource("schema", HEADER + "x = 1")])
-    with pytest.raises(PushFailed, match="holds one variable `http`"):
-        analyze([ModuleSource("http", "x = 1")])
-    with pytest.raises(PushFailed, match="holds one variable `auth_config`"):
-        analyze([ModuleSource("auth_config", "x = 1")])
-
-
 def test_a_schema_error_names_the_line() -> None:
     with pytest.raises(PushFailed) as caught:
         analyze(
@@ -368,46 +260,6 @@ def test_a_schema_error_names_the_line() -> None:
     assert (caught.value.path, caught.value.line) == ("schema", 4)
 
 
-def test_references_to_nothing_are_listed() -> None:
-    analysis = analysis_of(
-        """
-        @mutation
-        def f(ctx):
-            ctx.run_mutation(api.m.f)
-            ctx.run_mutation(internal.logs.clear_old)
-            ctx.run_mutation(api.other.list_)
-        """,
-        other="@query\ndef list_(ctx): ...",
-    )
-    assert [str(missing) for missing in analysis.missing] == [
-        "m.py:7: `internal.logs.clear_old` names no function yet: there is no `logs:clear_old`."
-    ]
-
-
-def test_routes_are_listed() -> None:
-    analysis = analyze(
-        [
-            ModuleSource(
-                "http",
-                "from convexlab import http_router\nhttp = http_router()\n"
-                "@http.route('/hook', method='POST')\nasync def hook(ctx, request): ...\n"
-                "@http.route(path_prefix='/files/', method='GET')\ndef files(ctx, request): ...\n",
-            )
-        ]
-    )
-    listed = [spec.to_json() for spec in analysis.functions if spec.route]
-    assert listed == [
-        {"functionType": "HttpAction", "method": "POST", "path": "/hook"},
-        {"functionType": "HttpAction", "method": "GET", "path": "/files/*"},
-    ]
-
-
-@pytest.mark.parametrize("path", ["a-b", "a b", "", "a//b", "a.b", "ä"])
-def test_a_path_that_cannot_be_is_refused(path) -> None:
-    with pytest.raises(PushFailed, match="cannot be a module's path"):
-        analyze([ModuleSource(path, "")])
-
-
 def test_files_that_are_not_pushed_have_no_path() -> None:
     pushed = ["tasks.py", "admin/users.py", "_shared.py", "test.py", "tests/a.py"]
     assert [module_path(file) for file in pushed] == [file[:-3] for file in pushed]
@@ -416,42 +268,6 @@ def test_files_that_are_not_pushed_have_no_path() -> None:
         "a/__init__.py", "readme.md", "a.b.py", "__pycache__/a.py", "a b.py",
     ]  # fmt: skip
     assert [module_path(file) for file in left] == [None] * len(left)
-
-
-def test_changes_to_globals_are_not_kept() -> None:
-    lab = lab_of(
-        """
-        from .state import SEEN
-        count = 0
-        cache = {"a": [1]}
-        @mutation
-        def f(ctx):
-            global count, fresh
-            count += 1
-            fresh = 1
-            cache["a"].append(2)
-            cache["b"] = 1
-            SEEN.add(1)
-            return [count, len(cache["a"]), len(SEEN), "fresh" in globals()]
-        """,
-        state="SEEN = set()",
-    )
-    assert lab.mutation("m:f") == [1, 2, 1, True]
-    assert lab.mutation("m:f") == [1, 2, 1, True]
-
-
-def test_globals_that_cannot_be_copied_are_left_alone() -> None:
-    lab = lab_of(
-        """
-        import threading
-        held = {"lock": threading.Lock()}
-        @query
-        def f(ctx):
-            held["more"] = 1
-            return 1
-        """
-    )
-    assert lab.query("m:f") == 1
 
 
 def test_what_a_top_level_prints_is_reported() -> None:

@@ -3,7 +3,9 @@
 Reading order: definition (what `@query` makes, and references) · annotations, then
 arguments (what a function takes) · http, crons (declared) · run_log, determinism,
 refusals, environment, replacements (time, chance and the world during a run) ·
-tracebacks · syntax, then modules (source text to functions; what a push asks) ·
+tracebacks · syntax, then
+loaded, modules (source text to functions) · function_spec, push_checks (what a push
+asks) ·
 identity · execution (what nested calls share) · filters, ranges, plan, cursors, pages,
 query (`ctx.db.query`) · database (`ctx.db`) · scheduled, scheduler (`ctx.scheduler`) ·
 context (`ctx`) · runner (one call) · schedules, cron_runs, timetable (what is due, and

@@ -12,17 +12,13 @@ version did not change, loaded.
 `analyze` is what a push asks: does everything load, which functions are there,
 what do they take. It refuses with path, line and what to write.
 
-Invariants
-    M1  A function belongs to the module whose top level made it, and to no other.
-    M2  What a run changes in module globals is undone after it.
+What one module is once it has run, with M1 and M2, is `loaded`; what a push reports of
+functions is `function_spec`, and what it checks beside them `push_checks`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import hashlib
-import inspect
 import re
 import sys
 import threading
@@ -30,31 +26,33 @@ import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from convexlab.documents.schema import Schema
 from convexlab.errors import CallerError, NotFound, PushFailed
 from convexlab.functions import determinism, replacements
 from convexlab.functions.auth_config import AUTH_CONFIG, Believed, believed
-from convexlab.functions.crons import CronJobs, crons_of
+from convexlab.functions.crons import crons_of
 from convexlab.functions.definition import (
-    KIND_NAMES,
     FunctionDefinition,
-    Reference,
-    camel_case,
     making,
     split_path,
-    wire_name,
 )
 from convexlab.functions.environment import Variables, not_set
+from convexlab.functions.function_spec import FunctionSpec, route_spec, spec_of
 from convexlab.functions.http import HttpRouter
-from convexlab.functions.readings import BadAnnotation
-from convexlab.functions.syntax import ParsedModule, Refused, check_awaits, line_of
+from convexlab.functions.loaded import LoadedModule
+from convexlab.functions.push_checks import (
+    MissingReference,
+    check_paths,
+    check_special,
+    missing_references,
+)
+from convexlab.functions.syntax import ParsedModule, Refused
 from convexlab.functions.tracebacks import describe, user_frames, user_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from convexlab.documents.schema import Schema
     from convexlab.functions.crons import CronSpec
-    from convexlab.functions.definition import Kind, Visibility
     from convexlab.functions.http import RouteSpec
 
 _HTTP: Final = "http"
@@ -82,63 +80,6 @@ class ModuleSource:
     def filename(self) -> str:
         """How tracebacks name it."""
         return f"{determinism.USER_FILES}{self.path}.py"
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionSpec:
-    """A function as a push reports it.
-
-    Attributes:
-        module: the path of its module.
-        name: its public name.
-        args, returns: Convex's ValidatorJSON.
-        description: its docstring.
-        line: where it is defined.
-        route: method and path, for what an HTTP router leads to.
-        is_async: whether it is an `async def`.
-    """
-
-    module: str
-    name: str
-    kind: Kind
-    visibility: Visibility
-    args: dict[str, Any]
-    returns: dict[str, Any]
-    description: str | None = None
-    line: int | None = None
-    route: tuple[str, str] | None = None
-    is_async: bool = False
-
-    @property
-    def path(self) -> str:
-        """As clients name it: `tasks:create`."""
-        return f"{self.module}:{self.name}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The item of the official function spec."""
-        if self.route is not None:
-            method, path = self.route
-            return {"functionType": "HttpAction", "method": method, "path": path}
-        return {
-            "identifier": f"{self.module}.js:{self.name}",
-            "functionType": KIND_NAMES[self.kind],
-            "visibility": {"kind": self.visibility},
-            "args": self.args,
-            "returns": self.returns,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class MissingReference:
-    """A reference to a function that is not there (yet)."""
-
-    path: str
-    line: int
-    reference: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.path}.py:{self.line}: `{self.reference}` names no function yet: there is no `{self.target}`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,87 +129,6 @@ def module_path(file: str) -> str | None:
     ):
         return None
     return "/".join((*folders, stem))
-
-
-# -- one module, run ----------------------------------------------------------------
-
-
-class LoadedModule:
-    """A module that has run.
-
-    Attributes:
-        parsed: its text.
-        namespace: the Python module.
-        functions: by public name.
-        log_lines: what it printed while loading.
-    """
-
-    def __init__(self, parsed: ParsedModule, namespace: types.ModuleType) -> None:
-        self.parsed = parsed
-        self.namespace = namespace
-        self.functions: dict[str, FunctionDefinition[..., Any]] = {}
-        self.log_lines: list[str] = []
-        self._aliases: dict[str, FunctionDefinition[..., Any]] = {}
-        self._globals: dict[str, Any] | None = None
-        self._contents: list[tuple[Any, Any]] = []
-
-    def function(self, name: str) -> FunctionDefinition[..., Any] | None:
-        """By public name, else by its spelling in camel case."""
-        return self.functions.get(name) or self._aliases.get(name)
-
-    def publish(self) -> None:
-        """Names the functions that the module's top level made (M1)."""
-        for variable, value in vars(self.namespace).items():
-            if (
-                not isinstance(value, FunctionDefinition)
-                or value.module != self.parsed.path
-            ):
-                continue
-            if variable.startswith("_") and value.given_name is None:
-                continue
-            name = value.given_name or wire_name(variable)
-            if self.functions.get(name, value) is not value:
-                code = inspect.unwrap(value.handler).__code__
-                raise Refused(
-                    f"two functions are called `{name}`: rename one.",
-                    code.co_firstlineno,
-                )
-            value.name = value.name or name
-            self.functions[name] = value
-        for name, function in self.functions.items():
-            if camel_case(name) not in self.functions:
-                self._aliases[camel_case(name)] = function
-
-    def remember(self) -> None:
-        """Keeps what functions may change in the globals (M2)."""
-        if self.parsed.has_global_statements:
-            self._globals = dict(vars(self.namespace))
-        for name in sorted(self.parsed.changed_globals & vars(self.namespace).keys()):
-            value = vars(self.namespace)[name]
-            if isinstance(value, list | dict | set | bytearray):
-                with contextlib.suppress(
-                    TypeError
-                ):  # what cannot be copied is left alone
-                    self._contents.append((value, copy.deepcopy(value)))
-
-    @property
-    def is_changeable(self) -> bool:
-        """Whether `restore` has anything to look at."""
-        return self._globals is not None or bool(self._contents)
-
-    def restore(self) -> None:
-        """Undoes what a run changed in the globals (M2)."""
-        if self._globals is not None:
-            vars(self.namespace).clear()
-            vars(self.namespace).update(self._globals)
-        for value, kept in self._contents:
-            if value == kept:
-                continue
-            value.clear()
-            if isinstance(value, list | bytearray):
-                value.extend(copy.deepcopy(kept))
-            else:
-                value.update(copy.deepcopy(kept))
 
 
 # -- the set ------------------------------------------------------------------------
@@ -585,14 +445,14 @@ def analyze(
         PushFailed: the first refusal, with path, line and what to write.
     """
     sources = list(sources)
-    _check_paths(sources)
+    check_paths(sources)
     modules = ModuleSet(sources, previous=previous, now_ms=now_ms)
     modules.environment = Variables(environment or {})
     functions = function_specs(modules)
     loaded = [modules.load(path) for path in modules.paths]
     schema = None
     for module in loaded:
-        _check_special(module)
+        check_special(module)
         if module.parsed.path == "schema":
             schema = vars(module.namespace)["schema"]
     log_lines = [line for module in loaded for line in module.log_lines]
@@ -600,7 +460,7 @@ def analyze(
         functions,
         schema,
         modules.versions,
-        _missing_references(modules),
+        missing_references(modules),
         log_lines,
         modules,
         believed(modules),
@@ -624,7 +484,7 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
         except Refused as error:
             raise PushFailed(str(error), path=path, line=error.line) from None
         found = [
-            _spec(modules, path, name, function)
+            spec_of(modules, path, name, function)
             for name, function in loaded.functions.items()
             if function.kind != "http_action"  # reached by routes, not by name
         ]
@@ -633,7 +493,7 @@ def function_specs(modules: ModuleSet) -> list[FunctionSpec]:
             router := vars(loaded.namespace).get(_HTTP), HttpRouter
         ):
             functions += [
-                _route_spec(route.method, route.shown) for route in router.routes
+                route_spec(route.method, route.shown) for route in router.routes
             ]
     return functions
 
@@ -651,110 +511,3 @@ def routes_of(modules: ModuleSet) -> list[RouteSpec] | None:
 
 def _line_and_name(spec: FunctionSpec) -> tuple[int, str]:
     return spec.line or 0, spec.name
-
-
-def _route_spec(method: str, path: str) -> FunctionSpec:
-    anything = {"type": "any"}
-    name = f"{method} {path}"
-    return FunctionSpec(
-        "http", name, "http_action", "public", anything, anything, route=(method, path)
-    )
-
-
-def _check_paths(sources: list[ModuleSource]) -> None:
-    seen: set[str] = set()
-    for source in sources:
-        path = source.path
-        if path in seen:
-            raise PushFailed(f"there are two modules `{path}`.", path=path)
-        seen.add(path)
-        if not all(map(_SEGMENT.fullmatch, path.split("/"))):
-            raise PushFailed(
-                f"`{path}` cannot be a module's path: letters, digits and `_`, folders separated by `/`.",
-                path=path,
-            )
-
-
-def _check_special(loaded: LoadedModule) -> None:
-    """The modules that hold one variable of their own name hold it."""
-    path = loaded.parsed.path
-    value = vars(loaded.namespace).get(path)
-    made_by = {
-        "schema": (Schema, "define_schema({…})"),
-        "http": (HttpRouter, "http_router()"),
-        "crons": (CronJobs, "cron_jobs()"),
-        "auth_config": (dict, '{"providers": […]}'),
-    }.get(path)
-    if made_by is not None and (value is None or not isinstance(value, made_by[0])):
-        raise PushFailed(
-            f"the module `{path}` holds one variable `{path}`: write `{path} = {made_by[1]}`.",
-            path=path,
-        )
-    if path == AUTH_CONFIG and loaded.functions:
-        raise PushFailed(
-            f"the module `{path}` is not there for calls: let another one hold "
-            f"`{next(iter(loaded.functions))}`.",
-            path=path,
-        )
-
-
-def _spec(
-    modules: ModuleSet, path: str, name: str, function: FunctionDefinition[..., Any]
-) -> FunctionSpec:
-    code = inspect.unwrap(function.handler).__code__
-    parsed = modules.parsed(code.co_filename)
-    node = parsed.defs.get(code.co_firstlineno) if parsed is not None else None
-    where = path if parsed is None else parsed.path
-    try:
-        if node is not None and function.kind in ("query", "mutation"):
-            check_awaits(node, function.kind)
-        args, returns = (
-            function.signature.args_json(),
-            function.signature.returns_json(),
-        )
-    except Refused as error:
-        raise PushFailed(f"`{name}`: {error}", path=where, line=error.line) from None
-    except BadAnnotation as error:
-        line = line_of(node, error.parameter) or code.co_firstlineno
-        raise PushFailed(f"`{name}`: {error}", path=where, line=line) from None
-    except CallerError as error:
-        raise PushFailed(
-            f"`{name}`: {error}", path=where, line=code.co_firstlineno
-        ) from None
-    return FunctionSpec(
-        path,
-        name,
-        function.kind,
-        function.visibility,
-        args,
-        returns,
-        description=inspect.getdoc(function.handler),
-        line=node.lineno if node is not None else code.co_firstlineno,
-        is_async=function.is_async,
-    )
-
-
-def _missing_references(modules: ModuleSet) -> list[MissingReference]:
-    """`api.…` and `internal.…` in the sources that name no function."""
-    missing = []
-    for path in modules.paths:
-        loaded = modules.load(path)
-        roots = {
-            name
-            for name, value in vars(loaded.namespace).items()
-            if isinstance(value, Reference)
-        }
-        for line, chain in loaded.parsed.chains():
-            if chain[0] not in roots:
-                continue
-            *folders, name = chain[1:]
-            target = (
-                f"{'/'.join(folders)}:{wire_name(name)}"
-                if folders
-                else f"{name}:default"
-            )
-            try:
-                modules.function(target)
-            except NotFound:
-                missing.append(MissingReference(path, line, ".".join(chain), target))
-    return missing
