@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _decode = msgspec.json.Decoder().decode
 PATH = "/api/convexlab/sql"
-LIVE = "_system/sql:default"
+LIVE = "_system/sql/rows:default"
 _CREATED = "_creationTime"
 
 
