@@ -24,7 +24,6 @@ FATAL = st.sampled_from(
         "{",
         '"Connect"',
         "\x00",
-        "\ud800",
         NESTED,
         '{"type": 1}',
         '{"type": "Nothing"}',
