@@ -91,7 +91,14 @@ def test_what_was_not_told_is_told_by_the_next_writer(tmp_path: Path):
         assert (group.previous, group.ts) == (told, said.ts)
         assert group.touched
         (reply,) = group.replies
-        assert reply == said
+        # How long it took and what it used is told once, by the writer that ran it.
+        assert (
+            reply.number,
+            reply.ts,
+            reply.value,
+            reply.failure,
+            reply.log_lines,
+        ) == ((said.number, said.ts, said.value, said.failure, said.log_lines))
         after.gateway.send([untold])  # it is passed over
         assert value_of(after.ask(fresh)) == ["fresh", "told", "untold"]
 
