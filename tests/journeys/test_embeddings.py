@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -179,6 +181,9 @@ async def like(ctx, text: str):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("PYTHONPATH", _PATH)  # without the stand-in
+        # The library's first import reads hundreds of megabytes from the disk.
+        program = "import sentence_transformers"
+        subprocess.run([sys.executable, "-c", program], check=True)
         with deployment(tmp_path / "lab", modules) as lab:
             lab.mutation("m:add", bodies=bodies)
             until(lambda: all(e for _, e in lab.query("m:all")), lab.log)
