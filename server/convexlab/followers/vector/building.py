@@ -71,6 +71,7 @@ def _cut(vectors: Vectors, quantization: str | None) -> Lists:
         else faiss.IndexIVFFlat(centres, dimensions, number, faiss.METRIC_INNER_PRODUCT)
     )
     index.cp.niter, index.cp.spherical = _ROUNDS, True
+    index.cp.min_points_per_centroid = 1  # it would warn, in the deployment's log
     sample = min(count, _SAMPLES_PER_LIST * number)
     index.train(vectors[_some(count, sample)])
     return Lists(index)
