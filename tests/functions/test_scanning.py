@@ -343,6 +343,14 @@ def test_what_passes_the_filter_counts_as_read(large: Labs):
     assert (read.start, read.end) == (b"", None)
 
 
+def test_a_field_that_no_document_has_is_an_order_too(large: Labs):
+    tx = large.lab.committer.begin(writable=False)
+    for result in (lambda query: query.collect(), grouping("nowhere", "nothing")):
+        question = (None, ("nowhere", "desc"), result)
+        by_rows = large.run(question, tx, NO_INDEXES)
+        assert large.run(question, tx, large.lab.keeper) == by_rows
+
+
 # -- as users write it --------------------------------------------------------------------
 
 SALES = [

@@ -67,6 +67,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "string": "",
     "bytes": b"",
 }
+# The column of a field that no document has.
+NOWHERE: Final = "NULL"
 _SYSTEM: Final = {
     "_id": Cell("_id", "string"),
     "_creationTime": Cell("_creationTime", "number"),
@@ -91,7 +93,7 @@ def cell(columns: Columns, path: FieldPath) -> Cell | None:
         return _SYSTEM[name]
     column = columns.get(name)
     if column is None:
-        return Cell("NULL", "")
+        return Cell(NOWHERE, "")
     if not column.is_exact:
         return None
     assert isinstance(column.kind, Scalar), column

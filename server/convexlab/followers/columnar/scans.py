@@ -21,7 +21,7 @@ from convexlab.documents.encoding import from_stored_each
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
-from convexlab.followers.columnar.conditions import Split, cell, split
+from convexlab.followers.columnar.conditions import NOWHERE, Split, cell, split
 from convexlab.followers.columnar.groups import grouped
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class Source:
     ) -> Iterator[tuple[Any, bytes]]:
         """(order, text) of what the SQL lets through, sorted."""
         way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
-        order = f"{column} {way}, _creationTime {way}, _id {way}"
+        columns = [column] if column != NOWHERE else []  # no order, and refused as one
+        order = ", ".join(f"{c} {way}" for c in (*columns, "_creationTime", "_id"))
         bound = "" if limit is None else f" LIMIT {limit}"
         found = self._select("_id, _doc", f" ORDER BY {order}{bound}")
         return ((key, text.encode()) for key, text in found)
