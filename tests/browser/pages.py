@@ -149,6 +149,13 @@ class Notebook:
         """One of the live outputs, from above."""
         return Live(self.page.locator(".convexlab-live").nth(number))
 
+    def show_cell(self, number: int) -> None:
+        """Bring a cell in sight, as the notebook itself does."""
+        self.page.evaluate(
+            f"async n => {{ await {APP}.shell.currentWidget.content.scrollToItem(n); }}",
+            number,
+        )
+
     def live_in(self, cell: Locator) -> Live:
         """The live output, or the control, of a cell."""
         return Live(cell.locator(".convexlab-live").first)

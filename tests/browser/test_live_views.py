@@ -174,8 +174,9 @@ def shown(notebook: Notebook) -> Any:
     """An output by its name, in sight."""
 
     def find(name: str) -> Live:
-        cell = notebook.page.locator(".jp-Cell").nth(list(OUTPUTS).index(name))
-        cell.scroll_into_view_if_needed()
+        number = list(OUTPUTS).index(name)
+        notebook.show_cell(number)
+        cell = notebook.page.locator(".jp-Cell").nth(number)
         found = notebook.live_in(cell)
         found.element.wait_for()
         return found

@@ -8,7 +8,7 @@
  */
 import { type JSONValue, jsonToConvex } from "convex/values";
 import type { Address } from "./socket.ts";
-import { CallError } from "./source.ts";
+import { CallError, isPassing } from "./source.ts";
 import { isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
@@ -18,6 +18,8 @@ export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
   "_system/cli/tableData:default",
   "_system/cli/queryTable:default",
 ]);
+
+const AGAIN_MS = 1_000;
 
 const keys = new Map<string, Promise<string>>();
 
@@ -32,8 +34,19 @@ export function keyOf(address: Address): Promise<string> {
   return key;
 }
 
+/** Until there is an answer: a deployment that starts behind the page takes its time. */
 async function askForKey(address: Address): Promise<string> {
-  const answer = await send(address, "session", "{}", {});
+  for (;;) {
+    try {
+      return await keyFrom(await send(address, "session", "{}", {}));
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+async function keyFrom(answer: Response): Promise<string> {
   const said: unknown = await answer.json();
   if (isRecord(said) && typeof said.adminKey === "string") return said.adminKey;
   throw new CallError("Jupyter does not say the deployment's key.");
@@ -103,7 +116,10 @@ export function xsrf(cookies: string): string {
 
 async function refusal(answer: Response): Promise<CallError> {
   const said: unknown = await answer.json().catch(() => null);
-  if (!isRecord(said)) return new CallError(`The deployment answers ${answer.status}.`);
+  if (!isRecord(said)) {
+    const message = `The deployment answers ${answer.status}.`;
+    return new CallError(message, undefined, `Http${answer.status}`);
+  }
   return new CallError(
     String(said.message ?? answer.statusText),
     undefined,

@@ -36,6 +36,14 @@ export class CallError extends Error {
   }
 }
 
+// N.B. out of retention: a mirror that has just been built begins after what was asked for.
+const PASSING = /^(FollowerBehind|OutOfRetention|Unavailable|Overloaded|Http5\d\d)$/;
+
+/** Whether asking again may succeed: the network is away, or the deployment is not ready yet. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof CallError) || PASSING.test(error.code);
+}
+
 export interface Follower {
   value(value: Value): void;
   failed(failure: QueryFailure): void;

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rowsFrom, xsrf } from "../src/owner.ts";
 import { tsOf } from "../src/socket.ts";
+import { CallError, isPassing } from "../src/source.ts";
 import { columnsOf } from "../src/table/columns.ts";
 import { argumentsOf, edited } from "../src/table/edits.ts";
 import { countsOf, factsText } from "../src/table/profile.ts";
 import { countOf, histogramOf, rowsFromTo, type Stored } from "../src/table/statements.ts";
+import { merged } from "../src/table/stored.ts";
 import { BLOCK, blocksOf, WindowRows } from "../src/table/window.ts";
 import { placed, thinned } from "../src/views/sparkline.ts";
 
@@ -91,6 +93,25 @@ test("a profile counts empty bins and says what is missing", () => {
 
 test("a moment is written as the protocol writes timestamps", () => {
   assert.equal(tsOf(0.001), "6AMAAAAAAAA=");
+});
+
+test("columns keep their places while rows with others come", () => {
+  const first = columnsOf([{ _id: "x", a: 1, b: 2, _creationTime: 1 }], null);
+  const next = columnsOf([{ _id: "y", c: 1, a: "text", _creationTime: 2 }], null);
+  const both = merged(first, next);
+  assert.deepEqual(
+    both.map(({ name, type }) => `${name}: ${type}`),
+    ["_id: string", "a: string", "b: number", "c: number", "_creationTime: number"],
+  );
+  assert.deepEqual(merged([], next), next);
+});
+
+test("what passes is told from what does not", () => {
+  assert.ok(isPassing(new TypeError("Failed to fetch")));
+  assert.ok(isPassing(new CallError("building", undefined, "FollowerBehind")));
+  assert.ok(isPassing(new CallError("bad gateway", undefined, "Http502")));
+  assert.ok(!isPassing(new CallError("no such table", undefined, "NotFound")));
+  assert.ok(!isPassing(new CallError("forbidden", undefined, "Http403")));
 });
 
 test("the XSRF token is Jupyter's cookie", () => {

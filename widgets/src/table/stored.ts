@@ -15,7 +15,7 @@
  *     S2  One request at a time; of those that wait only the last is made.
  */
 import type { Value } from "convex/values";
-import type { CallError, Source } from "../source.ts";
+import { CallError, isPassing, type Source } from "../source.ts";
 import { count } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
@@ -52,6 +52,7 @@ export class StoredTable implements View {
   /** What holds while rows are not what was asked for: "being prepared", a refusal. */
   #note = "";
   #answered = false;
+  #begun = false;
   /** The work in hand, and whether there is more by now: S2. */
   #busy = false;
   #again: "rows" | "top" | null = null;
@@ -81,10 +82,13 @@ export class StoredTable implements View {
 
   /** The value is the table's version: whatever it is, the table is another one. */
   draw(_version: Value): void {
+    if (!this.#begun) void this.#newest();
+    this.#begun = true;
     this.#renew("rows");
   }
 
   summary(): string {
+    if (!this.#answered) return this.#note || "reading…";
     const { count: rows } = this.#rows;
     const parts = [
       rows < this.#total
@@ -168,7 +172,7 @@ export class StoredTable implements View {
         else await this.#fill();
       }
     } catch (error) {
-      await this.#failed(error as CallError);
+      this.#failed(error);
     } finally {
       this.#busy = false;
     }
@@ -210,26 +214,24 @@ export class StoredTable implements View {
     this.#say("");
   }
 
+  /** Columns keep their places: rows that come may lack some, and have new ones. */
   #learn(rows: readonly Row[]): void {
-    const seen = columnsOf(rows, null).slice(0, MAX_COLUMNS);
-    const names = new Set(seen.map(({ name }) => name));
-    const gone = this.#all.filter(({ name }) => !names.has(name));
-    const last = seen.findIndex(({ name }) => name === "_creationTime");
-    const at = last < 0 ? seen.length : last;
-    this.#all = [...seen.slice(0, at), ...gone, ...seen.slice(at)];
+    this.#all = merged(this.#all, columnsOf(rows, null)).slice(0, MAX_COLUMNS);
     this.#tools.draw(this.#all);
   }
 
   // -- trouble ---------------------------------------------------------------------
 
-  /** The mirror is being built: what there is meanwhile, and another try. */
-  async #failed(error: CallError): Promise<void> {
-    if (error.code !== "FollowerBehind") return this.#say(error.message);
-    this.#say("the index of this table is being prepared");
-    if (!this.#answered) await this.#newest();
-    setTimeout(() => this.#signal.aborted || this.#renew("top"), AGAIN_MS);
+  /** What passes is tried again. */
+  #failed(error: unknown): void {
+    const building = error instanceof CallError && error.code === "FollowerBehind";
+    if (!building) this.#say((error as Error).message);
+    if (!isPassing(error)) return;
+    const how = this.#answered ? "rows" : "top";
+    setTimeout(() => this.#signal.aborted || this.#renew(how), AGAIN_MS);
   }
 
+  /** Until the deployment has answered in SQL, which may first build its mirror: the newest rows. */
   async #newest(): Promise<void> {
     const paginationOpts = { cursor: null, numItems: BLOCK };
     const args = { table: this.#table, order: "desc", paginationOpts };
@@ -240,10 +242,8 @@ export class StoredTable implements View {
       if (this.#answered) return;
       const rows = new WindowRows(page.page.length);
       rows.put(0, page.page);
-      const note = this.#note;
-      this.#total = rows.count;
       this.#show(rows, "rows");
-      this.#say(note);
+      this.#say(`the newest ${count(rows.count, "document")}; the others are being prepared`);
     } catch (error) {
       this.#say((error as CallError).message);
     }
@@ -277,4 +277,13 @@ export class StoredTable implements View {
 
 function isEverything(request: Request): boolean {
   return request.filters.length === 0 && request.search.trim() === "";
+}
+
+export function merged(known: readonly Column[], seen: readonly Column[]): Column[] {
+  const news = new Map(seen.map((column) => [column.name, column]));
+  const columns = known.map((column) => news.get(column.name) ?? column);
+  const names = new Set(known.map(({ name }) => name));
+  const last = columns.at(-1)?.name === "_creationTime" ? columns.pop() : undefined;
+  columns.push(...seen.filter(({ name }) => !names.has(name)));
+  return last ? [...columns, last] : columns;
 }
