@@ -372,8 +372,6 @@ FOLLOWER_IDLE_SECONDS: Final = 2.0
 
 # A search gives so many documents unless it is told, and at most so many; a filter
 # has at most so many values. Convex's.
-# A live query that met one which is behind is asked again after so long.
-FOLLOWER_RETRY_SECONDS: Final = 1.0
 VECTOR_RESULTS: Final = 10
 MAX_VECTOR_RESULTS: Final = 256
 MAX_VECTOR_FILTER_VALUES: Final = 64

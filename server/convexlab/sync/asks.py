@@ -96,7 +96,6 @@ class Asks:
             )
         )
 
-
     async def _vector_search(self, question: Question) -> bytes | Failure:
         return said(
             await self._gateway.query(

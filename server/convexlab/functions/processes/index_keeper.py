@@ -82,11 +82,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent's to answer, for the family
     faulthandler.enable()
-    sock = socket.socket(fileno=channel_fd)
-    end_with_parent(sock)
     # N.B. a run is many objects that all go at once: looking for cycles among them took
     # a third of the time of following.
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
+    sock = socket.socket(fileno=channel_fd)
+    end_with_parent(sock)
     channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
     first = channel.receive(wait=True)
     if first is None:
