@@ -100,9 +100,7 @@ class VectorIndexDefinition:
             "dimensions": self.dimensions,
             "filterFields": list(self.filter_fields),
         }
-        return json | (
-            {"quantization": self.quantization} if self.quantization else {}
-        )
+        return json | ({"quantization": self.quantization} if self.quantization else {})
 
 
 AnyIndex = IndexDefinition | SearchIndexDefinition | VectorIndexDefinition
