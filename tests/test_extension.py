@@ -20,6 +20,8 @@ from jupyter_server.utils import url_path_join
 from traitlets.config import Config
 from yarl import URL
 
+from convexlab import knobs
+from convexlab.auth.tokens import Tokens
 from convexlab.errors import Unavailable
 from convexlab.extension import Gone, Keeper
 from convexlab_kernel import discovery
@@ -279,7 +281,11 @@ async def test_the_session_gives_the_key_to_the_logged_in_only(jupyter):
         jupyter.url("session"), headers=jupyter.xsrf()
     ) as response:
         assert response.headers["Cache-Control"] == "no-store"
-        assert (await response.json())["adminKey"] == "convexlab|k"
+        said = await response.json()
+    # A key for a while, not the deployment's own.
+    assert said["adminKey"] != "convexlab|k"
+    assert (await Tokens("convexlab|k").of_header(f"Convex {said['adminKey']}")).admin
+    assert said["seconds"] == knobs.OWNER_SESSION_SECONDS
 
 
 # -- what is passed on -----------------------------------------------------------

@@ -4,7 +4,7 @@
 
     <base_url>/convex/…             Jupyter's login: cookie or token, XSRF, origin
     <base_url>/convex/c/<secret>/…  the secret is the login; clients keep the path
-    <base_url>/convex/session       POST: the deployment's key for the sidebar
+    <base_url>/convex/session       POST: a key of the owner's for the page, for an hour
 
 It holds nothing. The deployment is a process of its own, found or started in the
 background when Jupyter starts, and again when a request finds it gone: that
@@ -37,6 +37,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from yarl import URL
 
 from convexlab import knobs
+from convexlab.auth.sessions import session_key
 from convexlab.errors import ConvexlabError
 from convexlab_kernel import discovery
 
@@ -350,7 +351,7 @@ def check_secret(keeper: Keeper, secret: str) -> None:
 
 
 class Session(APIHandler):
-    """`POST <base_url>/convex/session`: what the sidebar needs to administer."""
+    """`POST <base_url>/convex/session`: what a page needs to administer, for a while."""
 
     auth_resource = "convexlab"
     keeper: Keeper
@@ -362,10 +363,18 @@ class Session(APIHandler):
     @tornado.web.authenticated
     @authorized
     async def post(self) -> None:
-        """Answer the deployment's name and key; kept in memory, never in a notebook."""
-        address = self.keeper.here()
+        """Answer the deployment's name and a session key.
+
+        Pages keep it in memory, never in a notebook, and ask again before it ends.
+        """
+        address, seconds = self.keeper.here(), knobs.OWNER_SESSION_SECONDS
+        key = address.admin_key
+        if key is not None:
+            key = session_key(key, time.time() + seconds)
         self.set_header("Cache-Control", "no-store")
-        await self.finish({"deployment": address.name, "adminKey": address.admin_key})
+        await self.finish(
+            {"deployment": address.name, "adminKey": key, "seconds": seconds}
+        )
 
 
 # -- WebSockets ----------------------------------------------------------------

@@ -46,6 +46,8 @@ PROTOCOL_RETENTION_SECONDS: Final = 4 * 60
 HISTORY_RETENTION_SECONDS: Final = 7 * 24 * 3600
 # Convex keeps a session's mutation outcomes as long; npm clients replay by them.
 SESSION_RECORD_SECONDS: Final = 14 * 24 * 3600
+# How long a page's key of the owner's is good; pages ask again at half of it.
+OWNER_SESSION_SECONDS: Final = 3600
 
 # Rows a range read fetches at once: first, and at most (it grows fourfold).
 RANGE_FIRST_ROWS: Final = 16
@@ -458,6 +460,8 @@ UPLOAD_URL_SECONDS: Final = 3600.0
 FILE_MAX_AGE_SECONDS: Final = 2_592_000
 # Bytes that are moved between socket and disk at once.
 FILE_BLOCK_BYTES: Final = 1 << 20
+# A file's first bytes go with the head of its response; the kernel moves the rest.
+FILE_FIRST_BYTES: Final = 64 << 10
 # Bytes that no document refers to stay so long: a document comes after its bytes.
 FILE_GRACE_SECONDS: Final = 600.0
 # How often they are looked for, and how many of them at once.

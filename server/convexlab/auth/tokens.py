@@ -4,6 +4,7 @@ Two places show credentials, a socket's Authenticate and an `Authorization` head
 and both end here:
 
     Convex <key>                       the deployment's owner
+    Convex <session key>               the owner, for a while (`auth/sessions.py`)
     Convex <key>:<base64 of JSON>      the owner, acting as the user so described
     Bearer <JWT>                       a user, where a provider is configured
     nothing                            nobody
@@ -22,6 +23,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from convexlab.auth.key_sets import BadIssuer, IssuerUnavailable, KeySets
+from convexlab.auth.sessions import end_of
 from convexlab.auth.verification import (
     InvalidToken,
     UnknownKey,
@@ -140,13 +142,20 @@ class Tokens:
         return hmac.compare_digest(_secret_of(key).encode(), self._secret)
 
     def _admin(self, key: str, attributes: Mapping[str, Any] | None) -> Caller:
-        if not self.is_admin_key(key):
+        expires = None if self.is_admin_key(key) else self._end_of_session(key)
+        if attributes is None:
+            return _ADMIN if expires is None else Caller(admin=True, expires=expires)
+        return Caller(_identity(attributes).key(), admin=True, expires=expires)
+
+    def _end_of_session(self, key: str) -> float:
+        expires = end_of(_secret_of(key), self._secret)
+        if expires is None:
             raise BadAdminKey(
                 "The admin key is not this deployment's. `convexlab admin-key` prints it."
             )
-        if attributes is None:
-            return _ADMIN
-        return Caller(identity=_identity(attributes).key(), admin=True)
+        if expires <= self._now():
+            raise BadAdminKey("This session of the owner's has ended; ask for another.")
+        return expires
 
     async def _user(self, token: str) -> Caller:
         shown = read(token.strip())
