@@ -11,6 +11,7 @@ from tests.functions.test_scheduled import HOUR_NS, Store
 from convexlab import knobs
 from convexlab.engine.catalog import CRON_JOBS_BY_NAME
 from convexlab.engine.interval import EVERYTHING
+from convexlab.errors import NotAllowed
 from convexlab.functions import cron_runs
 from convexlab.functions.cron_runs import no_splay, splay_of, switch
 from convexlab.functions.crons import CronSpec
@@ -244,3 +245,15 @@ def test_intervals_have_no_splay(crons: Crons):
     assert crons.all["i"]["splaySeconds"] == 0
     assert crons.all["i"]["nextTime"] == crons.now_ms
     assert crons.all["d"]["splaySeconds"] == splay_of(spec("d", Daily(9)))
+
+
+def test_a_hurried_cron_is_due_now_and_then_when_it_would_have_been(crons: Crons):
+    crons.push(spec("d", Hourly(30)))
+    entry = crons.all["d"]["_id"]
+    crons.do(cron_runs.hurry, entry)
+    assert crons.all["d"]["nextTime"] == crons.now_ms
+    assert crons.begin("d") is not None
+    with pytest.raises(NotAllowed, match="not waiting"):
+        crons.do(cron_runs.hurry, entry)
+    crons.end("d")
+    assert crons.all["d"]["nextTime"] == crons.now_ms + HOUR_MS / 2

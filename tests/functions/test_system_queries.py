@@ -11,11 +11,12 @@ from tests.functions.lab import lab_of
 
 from convexlab.documents.schema import Schema
 from convexlab.engine import definitions
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.followers.vector.request import VectorAnswer, encode_answer
-from convexlab.functions import file_documents, settings, transfers, variables
+from convexlab.functions import browsing, file_documents, settings, transfers, variables
 from convexlab.functions.system_queries import QUERIES, Question, answer
 from convexlab.functions.variables import SealedChange, Update
 
@@ -55,7 +56,7 @@ SEARCH = {"table": "notes", "index": "near", "vector": [1.0, 0.0], "limit": 1}
 @pytest.fixture
 def lab():
     lab = lab_of(MODULE)
-    lab.insert("notes", {"n": 1}, {"n": 2})
+    lab.first, _ = lab.insert("notes", {"n": 1}, {"n": 2})
     lab.system(lambda tx: transfers.create_import(tx, {"format": "csv"}))
     return lab
 
@@ -90,6 +91,11 @@ def new_table(tx):
 
 def new_note(tx):
     tx.insert("notes", {"n": 3})
+
+
+def notes_go(tx):
+    for _, revision in list(tx.rows(tx.table("notes").by_id.id, EVERYTHING)):
+        tx.delete(revision.document["_id"])
 
 
 def new_module(tx):
@@ -139,6 +145,10 @@ LIVE = {
     "_system/frontend/getSchemas:default": new_schema,
     "_system/storage/files:unreferenced": new_file,
     "_system/search:vector": new_note,
+    browsing.LIST_TABLES: new_table,
+    browsing.LIST_FUNCTIONS: new_module,
+    browsing.CHECK: new_schema,
+    browsing.DOCUMENT: notes_go,
     variables.LIST: new_variable,
     variables.GET: new_variable,
     variables.NAMES: new_variable,
@@ -157,6 +167,8 @@ def test_what_could_change_the_answer_is_looked_at(lab, path):
         tableName="notes",
         importId=found["_id"],
         digests=[ENCODED],
+        document={},
+        id=lab.first,
         **SEARCH,
         name="KEY",
     )

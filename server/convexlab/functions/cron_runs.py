@@ -24,6 +24,7 @@ from convexlab.documents.encoding import from_stored
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.engine.catalog import CRON_JOBS, CRON_JOBS_BY_NAME, CRON_JOBS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
+from convexlab.errors import NotAllowed
 from convexlab.functions.scheduled import IN_PROGRESS, INTERRUPTED, Ended, Task
 from convexlab.functions.schedules import Every, Schedule, next_ms, skipped
 
@@ -134,6 +135,18 @@ def function_of(document: dict[str, Any]) -> str:
     """The function that a cron runs."""
     function: str = document["function"]
     return function
+
+
+def hurry(tx: Transaction, entry: str) -> None:
+    """Let a cron be due now, and afterwards when it would have been.
+
+    Raises:
+        NotAllowed: it runs at this moment, or has been removed.
+    """
+    document = _document(tx, entry)
+    if document is None or document["state"]["kind"] != "pending":
+        raise NotAllowed(f"The cron job {entry} is not waiting for its time.")
+    _write(tx, entry, {"nextTime": float(tx.now_ms)})
 
 
 def begin(tx: Transaction, entry: str, slot_ms: float) -> Task | None:

@@ -14,6 +14,7 @@ import msgspec
 from convexlab.documents.encoding import from_wire
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
+    browsing,
     cron_runs,
     embedding_documents,
     file_documents,
@@ -160,5 +161,6 @@ _MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     SET: (dict[str, Any], _set),
     variables.UPDATE: (variables.Update, variables.update),
     embedding_documents.WRITE: (embedding_documents.Write, embedding_documents.write),
+    **browsing.MUTATIONS,
     **transfer_mutations.MUTATIONS,
 }

@@ -23,6 +23,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
+    browsing,
     embedding_documents,
     file_documents,
     settings,
@@ -110,9 +111,7 @@ def _tables(question: Question) -> Value:
 
 def _table_size(question: Question) -> Value:
     """How many documents a table has."""
-    index = question.table().by_id.id
-    question.tx.read_set.record(index, EVERYTHING)
-    return float(sum(1 for _ in question.tx.rows(index, EVERYTHING)))
+    return float(question.tx.count(question.table().by_creation_time))
 
 
 def _table_version(question: Question) -> Value:
@@ -205,5 +204,6 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/frontend/components:list": _components,
     vector_search.QUERY: _vector_search,
     embedding_documents.READ: _to_embed,
+    **browsing.QUERIES,
     **variables.QUERIES,
 }

@@ -26,7 +26,7 @@ from convexlab.engine.catalog import (
 )
 from convexlab.engine.interval import Interval
 from convexlab.engine.write_set import table_of_index
-from convexlab.errors import CallerError, NotAllowed
+from convexlab.errors import CallerError, FollowerBehind, NotAllowed
 from convexlab.functions import cron_runs, scheduled
 from convexlab.functions.definition import split_path
 from convexlab.functions.scheduled import Ended
@@ -137,6 +137,9 @@ class Book(Protocol):
     def function_of(self, document: dict[str, Any]) -> str:
         """The function that an entry runs, as `messages.js:f`."""
 
+    def hurry(self, tx: Transaction, entry: str) -> None:
+        """Let an entry that waits for its time be due now."""
+
     def begin(self, tx: Transaction, entry: str, slot_ms: float) -> Task | None:
         """Let an entry be in progress; None if its time is not now any more."""
 
@@ -194,6 +197,10 @@ def play(
         begin: a transaction on top of all that was accepted.
         modules: those of a transaction's snapshot.
         run: runs a mutation, from the arguments' JSON.
+
+    Raises:
+        FollowerBehind: a mutation asked an index that was not there yet; it has not
+            run, and is due as it was.
     """
     tx = begin()
     book = book_of(entry)
@@ -210,6 +217,8 @@ def play(
     if is_action:
         return Played(Verdict(path, action_args=msgspec.Raw(args)), tx.finish())
     outcome = run(known, path, args, tx)
+    if outcome.error is not None and outcome.error.code == FollowerBehind.code:
+        raise FollowerBehind(outcome.error.message)
     error = None if outcome.error is None else outcome.error.message
     if error is not None:
         tx = begin()  # what it wrote is forgotten, its entry's state too
