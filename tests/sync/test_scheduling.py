@@ -13,7 +13,7 @@ from tests.sync.conftest import settle
 from tests.sync.test_agenda import key_of
 
 from convexlab import knobs
-from convexlab.errors import Closing, ProcessDied, Unavailable
+from convexlab.errors import Closing, FollowerBehind, ProcessDied, Unavailable
 from convexlab.followers.written import Written
 from convexlab.functions import system_mutations, timetable
 from convexlab.functions.timetable import Due, DuePage, Verdict
@@ -345,6 +345,7 @@ async def test_an_action_that_nobody_could_take_has_not_begun(writer: Writer):
         Unavailable("later"),
         ProcessDied("killed by signal 9"),
         MutationRun(None, None, RunError("no room", code=Unavailable.code)),
+        MutationRun(None, None, RunError("not yet", code=FollowerBehind.code)),
     ],
 )
 async def test_what_could_not_run_is_tried_again(writer: Writer, setback: Any):

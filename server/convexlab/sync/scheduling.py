@@ -32,6 +32,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.errors import (
     ConvexlabError,
+    FollowerBehind,
     InternalError,
     ProcessDied,
     Unavailable,
@@ -386,8 +387,9 @@ def _is_temporary(run: MutationRun) -> bool:
 
 
 def _is_setback(run: MutationRun) -> bool:
-    """Whether it failed of nothing that it did: the disk was full, say."""
-    return run.error is not None and run.error.code == Unavailable.code
+    """Whether it failed of nothing that it did: the disk was full, an index behind."""
+    codes = (Unavailable.code, FollowerBehind.code)
+    return run.error is not None and run.error.code in codes
 
 
 def _backoff(times: int) -> float:

@@ -10,7 +10,9 @@ import pytest
 from tests.functions.processes.writing import Writing, value_of
 
 from convexlab.documents.encoding import to_wire
+from convexlab.errors import FollowerBehind
 from convexlab.functions import system_mutations
+from convexlab.functions.processes.keeper_link import KeeperLink
 from convexlab.functions.processes.messages import Reply, RunMutation
 from convexlab.functions.timetable import Verdict
 
@@ -36,6 +38,12 @@ MODULE = textwrap.dedent("""\
     def fails(ctx, text: str):
         ctx.db.insert("notes", {"text": text})
         raise ValueError("on purpose")
+
+
+    @internal_mutation
+    def asks(ctx, text: str):
+        ctx.db.insert("notes", {"text": text})
+        ctx.db.sql("select 1 as one")
 
 
     @internal_action
@@ -97,6 +105,18 @@ def test_what_fails_has_failed_in_a_commit_of_its_own(writing: Writing):
     assert reply.ts is not None
     assert (verdict(reply).error or "").startswith("Uncaught ValueError: on purpose")
     assert look(writing) == {"states": ["failed"], "texts": []}
+
+
+def test_what_an_index_was_not_ready_for_is_due_as_it_was(tmp_path: Path):
+    """The link leads to no keeper."""
+    with Writing(tmp_path, module=MODULE, derived=KeeperLink(tmp_path)) as writing:
+        (entry,) = later(writing, name="m:asks")
+        for _ in range(2):
+            reply = writing.ask(due(writing, entry))
+            assert (reply.ts, reply.value) == (None, None)
+            assert reply.failure is not None
+            assert reply.failure.code == FollowerBehind.code
+            assert look(writing) == {"states": ["pending"], "texts": []}
 
 
 def test_an_action_begins_and_is_handed_out_once_through_the_writers_death(

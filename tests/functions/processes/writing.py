@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.engine.persistence.sqlite import SqlitePersistence
+from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.messages import (
     Answer,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.engine.retention import Retention
+    from convexlab.followers.keeper import DerivedIndexes
 
 MODULE = textwrap.dedent("""\
     from convexlab import mutation
@@ -65,6 +67,7 @@ class Writing:
         retention: the writer's.
         recorder: the writer's.
         module: the source of the module `m`; None pushes nothing.
+        derived: the indexes that follow the log.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Writing:
         retention: Retention | None = None,
         recorder: FlightRecorder | None = None,
         module: str | None = MODULE,
+        derived: DerivedIndexes = NO_INDEXES,
     ) -> None:
         ours, theirs = socket.socketpair()
         self.gateway: SyncChannel[FromProcess, ToProcess] = SyncChannel(
@@ -90,6 +94,7 @@ class Writing:
             secret=b"s" * 32,
             retention=retention,
             fault=fault,
+            derived=derived,
         )
         self.heard: list[FromProcess] = []
         self._number = 0

@@ -13,7 +13,7 @@ import msgspec
 
 from convexlab.documents.encoding import to_stored
 from convexlab.engine.catalog import SCHEDULED_BY_STATE, SCHEDULED_FUNCTIONS
-from convexlab.errors import CallerError
+from convexlab.errors import CallerError, FollowerBehind
 from convexlab.functions import system_mutations, timetable
 from convexlab.functions.processes.deployed import identity_of
 from convexlab.functions.processes.failures import failure_from, failure_of
@@ -104,13 +104,16 @@ class Mutations:
             used = used_by(tx)
             return outcome
 
-        played = timetable.play(
-            call.entry,
-            call.slot_ms,
-            begin=self._begin,
-            modules=lambda tx: self._deployed.modules(tx.snapshot),
-            run=run,
-        )
+        try:
+            played = timetable.play(
+                call.entry,
+                call.slot_ms,
+                begin=self._begin,
+                modules=lambda tx: self._deployed.modules(tx.snapshot),
+                run=run,
+            )
+        except FollowerBehind as error:
+            return Done(failure=failure_from(error), used=used)
         verdict, finished = _encode(played.verdict), played.finished
         return Done(verdict, None, finished, played.log_lines, used)
 
