@@ -137,6 +137,9 @@ class Book(Protocol):
     def function_of(self, document: dict[str, Any]) -> str:
         """The function that an entry runs, as `messages.js:f`."""
 
+    def hurry(self, tx: Transaction, entry: str) -> None:
+        """Let an entry that waits for its time be due now."""
+
     def begin(self, tx: Transaction, entry: str, slot_ms: float) -> Task | None:
         """Let an entry be in progress; None if its time is not now any more."""
 
