@@ -75,26 +75,44 @@ class Sql:
             raise InvalidArguments(
                 f"The body is not what this takes: {error}"
             ) from None
-        at = self._timestamp(asked.ts)
         is_arrow = asked.format == "arrow"
         question = SqlRequest(asked.sql, bytes(asked.params).decode(), is_arrow)
-        told = await self._supervisor.keeping.ask(
-            "columnar",
-            b"sql\n" + msgspec.msgpack.encode(question),
-            at=at,
-            patience_seconds=knobs.FOLLOWER_QUERY_SECONDS,
-        )
-        answer = answer_of(told)
+        body = b"sql\n" + msgspec.msgpack.encode(question)
+        if asked.ts is None:
+            told, at = await self._ask_now(body)
+        else:
+            at = self._timestamp(asked.ts)
+            told = await self._ask(body, at)
         return web.Response(
-            body=answer.rows,
+            body=answer_of(told).rows,
             content_type=ARROW if is_arrow else "application/json",
             headers={"Convexlab-Ts": str(at)},
         )
 
-    def _timestamp(self, ts: str | None) -> int:
+    async def _ask_now(self, body: bytes) -> tuple[bytes, int]:
+        """The newest answer, and as of when it is.
+
+        A mirror that is built for this very question begins where the store is then,
+        so later than "now" was: it is asked again for a "now" that it knows.
+        """
+        while True:
+            at = self._supervisor.ts
+            try:
+                return await self._ask(body, at), at
+            except OutOfRetention:
+                if self._supervisor.ts == at:
+                    raise
+
+    async def _ask(self, body: bytes, at: int) -> bytes:
+        return await self._supervisor.keeping.ask(
+            "columnar",
+            body,
+            at=at,
+            patience_seconds=knobs.FOLLOWER_QUERY_SECONDS,
+        )
+
+    def _timestamp(self, ts: str) -> int:
         newest = self._supervisor.ts
-        if ts is None:
-            return newest
         if not ts.isdecimal():
             raise InvalidArguments(f"`ts` is a timestamp in digits, not {ts!r}.")
         if int(ts) > newest:

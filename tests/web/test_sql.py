@@ -1,0 +1,70 @@
+"""SQL over HTTP, by a real deployment: `now` is a moment that the mirror knows."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.deployments import deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.deployments import Deployment
+
+TRIPS = """
+from convexlab import mutation
+
+@mutation
+def add(ctx, n: int):
+    for i in range(n):
+        ctx.db.insert("trips", {"number": i})
+"""
+COUNT = {"sql": "SELECT count(*) AS n FROM trips", "format": "json"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with a table, which nobody has asked in SQL yet."""
+    with deployment(tmp_path_factory.mktemp("sql") / "d", {"trips": TRIPS}) as running:
+        running.mutation("trips:add", n=100)
+        yield running
+
+
+def ask(running: Deployment, body: dict[str, Any]) -> Any:
+    return running.ask("POST", "/api/convexlab/sql", body)
+
+
+def test_now_is_answered_while_the_mirror_is_built_and_commits_go_on(
+    running: Deployment,
+) -> None:
+    """The first question starts the mirror, which begins later than it was asked."""
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            running.mutation("trips:add", n=1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        answer = ask(running, COUNT)
+    finally:
+        done.set()
+        writer.join()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()[0]["n"] >= 100
+    # The answer says of when it is, and that moment can be asked for again.
+    then = ask(running, {**COUNT, "ts": answer.headers["Convexlab-Ts"]})
+    assert then.json() == answer.json()
+
+
+def test_a_moment_that_was_asked_for_is_not_moved(running: Deployment) -> None:
+    """Too early for the mirror, not come yet, or no timestamp: each says so."""
+    assert ask(running, COUNT).status_code == 200
+    early = ask(running, {**COUNT, "ts": "1"})
+    late = ask(running, {**COUNT, "ts": str(2**63 - 1)})
+    assert [each.json()["code"] for each in (early, late)] == ["OutOfRetention"] * 2
+    wrong = ask(running, {**COUNT, "ts": "yesterday"})
+    assert wrong.json()["code"] == "ArgumentValidationError"
