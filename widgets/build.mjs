@@ -19,11 +19,21 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const PACKAGE = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
 const OUT = join(HERE, "convexlab_widgets");
 const LAB = join(OUT, "labextension");
-/** Bytes, minified: the widget's source travels in every instance's state. */
+/** Bytes, minified: the widget's source travels in every instance's state; the extension's does not. */
 const BUDGET = 150_000;
+/** On top of that, for the sidebar. */
+const SIDEBAR_BUDGET = 60_000;
 
 /** What the page shares with us, and the major versions that we know. */
-const SHARED = { "@jupyterlab/rendermime": 4, "@lumino/widgets": 2 };
+const SHARED = {
+  "@jupyterlab/application": 4,
+  "@jupyterlab/apputils": 4,
+  "@jupyterlab/notebook": 4,
+  "@jupyterlab/rendermime": 4,
+  "@jupyterlab/ui-components": 4,
+  "@lumino/widgets": 2,
+  react: 18,
+};
 
 const common = {
   absWorkingDir: HERE,
@@ -31,7 +41,7 @@ const common = {
   minify: true,
   target: "es2022",
   legalComments: "none",
-  loader: { ".css": "text" },
+  loader: { ".css": "text", ".svg": "text" },
   plugins: [{ name: "minified-styles", setup: minifyStyles }],
 };
 
@@ -142,7 +152,7 @@ const [widget, lab] = await Promise.all([buildWidget(define), buildLab(define, c
 console.log(
   `live.js ${widget} bytes, labextension ${lab} bytes, charts.js ${charts.code.length} bytes`,
 );
-if (Math.max(widget, lab) > BUDGET) {
-  console.error(`over the budget of ${BUDGET} bytes`);
+if (Math.max(widget, lab - SIDEBAR_BUDGET) > BUDGET) {
+  console.error(`over the budget of ${BUDGET} bytes, and ${SIDEBAR_BUDGET} for the sidebar`);
   process.exit(1);
 }

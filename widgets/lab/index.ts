@@ -16,6 +16,7 @@ import { showLive } from "../src/panel.ts";
 import { SocketSource } from "../src/socket.ts";
 import type { Source } from "../src/source.ts";
 import { MIME } from "../src/spec.ts";
+import { sidebar } from "./sidebar/index.tsx";
 
 /** Before ipywidgets' renderer (-10). */
 const RANK = -20;
@@ -71,4 +72,5 @@ export default [
     requires: [IRenderMimeRegistry],
     activate,
   },
+  sidebar,
 ];

@@ -4,8 +4,20 @@ declare module "@lumino/widgets" {
   export class Widget {
     readonly node: HTMLElement;
     readonly isDisposed: boolean;
+    readonly isVisible: boolean;
+    readonly title: Title;
+    id: string;
     dispose(): void;
     addClass(name: string): void;
+    update(): void;
+    protected onAfterShow(message: unknown): void;
+    protected onAfterHide(message: unknown): void;
+  }
+  export interface Title {
+    label: string;
+    caption: string;
+    icon: unknown;
+    closable: boolean;
   }
 }
 
@@ -29,4 +41,72 @@ declare module "@jupyterlab/rendermime" {
   }
   /** The token under which the registry is handed out. */
   export const IRenderMimeRegistry: { readonly name: string };
+}
+
+declare module "@jupyterlab/ui-components" {
+  import type { Widget } from "@lumino/widgets";
+  import type { ReactElement } from "react";
+
+  export abstract class ReactWidget extends Widget {
+    protected abstract render(): ReactElement | null;
+  }
+  export class LabIcon {
+    constructor(options: { name: string; svgstr: string });
+    readonly react: (props: { tag?: string; className?: string }) => ReactElement;
+  }
+  export class SidePanel extends Widget {
+    addWidget(widget: Widget): void;
+  }
+}
+
+declare module "@jupyterlab/apputils" {
+  import type { Widget } from "@lumino/widgets";
+
+  export interface Command {
+    command: string;
+    category: string;
+    args?: Record<string, unknown>;
+  }
+  export const ICommandPalette: { readonly name: string };
+  export interface CommandPalette {
+    addItem(item: Command): unknown;
+  }
+  export class MainAreaWidget<T extends Widget> extends Widget {
+    constructor(options: { content: T });
+    readonly content: T;
+  }
+  export interface Chosen {
+    readonly button: { readonly accept: boolean };
+  }
+  export class Dialog {
+    static cancelButton(): object;
+    static warnButton(options: { label: string }): object;
+  }
+  export function showDialog(options: {
+    title: string;
+    body: string;
+    buttons: readonly object[];
+  }): Promise<Chosen>;
+  export const Notification: {
+    error(text: string, options?: { autoClose?: number }): string;
+    info(text: string, options?: { autoClose?: number }): string;
+  };
+}
+
+declare module "@jupyterlab/application" {
+  export const ILayoutRestorer: { readonly name: string };
+}
+
+declare module "@jupyterlab/notebook" {
+  export const INotebookTracker: { readonly name: string };
+  export interface Notebook {
+    readonly activeCell: { readonly model: { readonly sharedModel: Source } } | null;
+  }
+  export interface Source {
+    setSource(text: string): void;
+  }
+  export interface NotebookTracker {
+    readonly currentWidget: { readonly content: Notebook } | null;
+  }
+  export const NotebookActions: { insertBelow(notebook: Notebook): void };
 }

@@ -1,9 +1,9 @@
 /**
  * What only the deployment's owner may ask, over the page's own Jupyter server.
  *
- * Whoever is logged in to Jupyter owns the deployment beside it, and Jupyter says
- * its key to them (cookie and XSRF, or token). The key is kept in this page's
- * memory: never in an output, never in a widget's state. N.B. outputs reach it
+ * Whoever is logged in to Jupyter owns the deployment beside it, and Jupyter gives
+ * them a key to it for an hour (cookie and XSRF, or token). The key is kept in this
+ * page's memory: never in an output, never in a widget's state. N.B. outputs reach it
  * through the few fixed questions below only, whatever they say.
  */
 import { type JSONValue, jsonToConvex } from "convex/values";
@@ -17,28 +17,37 @@ import type { Row } from "./table/rows.ts";
 export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
   "_system/cli/tableData:default",
   "_system/cli/queryTable:default",
+  "_system/sql/rows:default",
 ]);
 
 const AGAIN_MS = 1_000;
 
-const keys = new Map<string, Promise<string>>();
+/** A key of the owner's, and when (in ms since 1970) it is time for another. */
+export interface Session {
+  readonly key: string;
+  readonly renewAt: number;
+}
 
-/** The deployment's key; asked for once a page, and again after a failure. */
-export function keyOf(address: Address): Promise<string> {
-  let key = keys.get(address.url);
-  if (!key) {
-    key = askForKey(address);
-    keys.set(address.url, key);
-    key.catch(() => keys.delete(address.url));
+const sessions = new Map<string, Promise<Session>>();
+
+/** The page's session: asked for once, again when half of its time is over, and after a failure. */
+export async function sessionOf(address: Address): Promise<Session> {
+  const known = sessions.get(address.url);
+  if (known && (await known).renewAt > Date.now()) return known;
+  // Of several who find it old, the first asks.
+  if (known === sessions.get(address.url)) {
+    const session = askForSession(address);
+    sessions.set(address.url, session);
+    session.catch(() => sessions.delete(address.url));
   }
-  return key;
+  return sessions.get(address.url) ?? sessionOf(address);
 }
 
 /** Until there is an answer: a deployment that starts behind the page takes its time. */
-async function askForKey(address: Address): Promise<string> {
+async function askForSession(address: Address): Promise<Session> {
   for (;;) {
     try {
-      return await keyFrom(await send(address, "session", "{}", {}));
+      return sessionFrom(await (await send(address, "session", "{}", {})).json(), Date.now());
     } catch (error) {
       if (!isPassing(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -46,9 +55,10 @@ async function askForKey(address: Address): Promise<string> {
   }
 }
 
-async function keyFrom(answer: Response): Promise<string> {
-  const said: unknown = await answer.json();
-  if (isRecord(said) && typeof said.adminKey === "string") return said.adminKey;
+export function sessionFrom(said: unknown, now: number): Session {
+  if (isRecord(said) && typeof said.adminKey === "string" && typeof said.seconds === "number") {
+    return { key: said.adminKey, renewAt: now + said.seconds * 500 };
+  }
   throw new CallError("Jupyter does not say the deployment's key.");
 }
 
@@ -79,14 +89,31 @@ export async function storeFile(address: Address, file: File): Promise<string> {
   return ((await answer.json()) as { storageId: string }).storageId;
 }
 
-async function sendAsOwner(
+export async function sendAsOwner(
   address: Address,
   path: string,
   body: BodyInit,
   type = "application/json",
 ): Promise<Response> {
-  const key = await keyOf(address);
+  const { key } = await sessionOf(address);
   return send(address, path, body, { Authorization: `Convex ${key}`, "Content-Type": type });
+}
+
+/** What the owner is told at a path, as JSON. */
+export async function askAsOwner(
+  address: Address,
+  path: string,
+  asked: Record<string, string> = {},
+  signal: AbortSignal | null = null,
+): Promise<unknown> {
+  const { key } = await sessionOf(address);
+  const query = new URLSearchParams(address.token ? { ...asked, token: address.token } : asked);
+  const answer = await fetch(`${address.url}/${path}?${query}`, {
+    headers: { Authorization: `Convex ${key}`, "X-XSRFToken": xsrf(document.cookie) },
+    signal,
+  });
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
 }
 
 /** A POST to the page's own server, with what Jupyter wants to see. */

@@ -9,7 +9,7 @@ import { ConvexClient, type OptimisticUpdate } from "convex/browser";
 import type { FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { loadCharts } from "./chart/load.ts";
-import { keyOf, OWNERS_QUERIES, selectRows, send, storeFile } from "./owner.ts";
+import { OWNERS_QUERIES, selectRows, send, sessionOf, storeFile } from "./owner.ts";
 import { patientSocket } from "./patience.ts";
 import {
   CallError,
@@ -44,11 +44,19 @@ const REGISTRY = Symbol.for("convexlab.clients.v2");
 export class SocketSource implements Source {
   readonly followsAny = true;
 
-  constructor(readonly address: Address) {}
+  readonly #asOwner: (path: string) => boolean;
+
+  /** What is asked in the owner's name is for whoever makes it to say; N.B. never for an output. */
+  constructor(
+    readonly address: Address,
+    asOwner: (path: string) => boolean = isOwners,
+  ) {
+    this.#asOwner = asOwner;
+  }
 
   follow(query: Query, follower: Follower, signal: AbortSignal): void {
     if (signal.aborted) return;
-    const shared = join(this.address, isOwners(query.path));
+    const shared = join(this.address, this.#asOwner(query.path));
     const { client } = shared;
     const unlink = client.subscribeToConnectionState((state) => follower.link(linkOf(state)));
     follower.link(linkOf(client.connectionState()));
@@ -71,15 +79,16 @@ export class SocketSource implements Source {
   }
 
   async call(
-    kind: "query" | "mutation",
+    kind: "query" | "mutation" | "action",
     path: string,
     args: Args,
     foreseen?: Foreseen,
   ): Promise<Value> {
-    const shared = join(this.address, isOwners(path));
+    const shared = join(this.address, this.#asOwner(path));
     try {
       await shared.ready;
       if (kind === "query") return await shared.client.query(reference<"query">(path), args);
+      if (kind === "action") return await shared.client.action(reference<"action">(path), args);
       const options = foreseen ? { optimisticUpdate: optimism(foreseen) } : {};
       return await shared.client.mutation(reference<"mutation">(path), args, options);
     } catch (error) {
@@ -136,7 +145,7 @@ function optimism({ path, args, change }: Foreseen): OptimisticUpdate<Args> {
 }
 
 /** The client takes a function's path wherever it takes a reference; its types do not say so. */
-function reference<Kind extends "query" | "mutation">(path: string): FunctionReference<Kind> {
+function reference<Kind extends "query" | "mutation" | "action">(path: string): FunctionReference<Kind> {
   return path as unknown as FunctionReference<Kind>;
 }
 
@@ -188,11 +197,20 @@ function connect(address: Address, name: string, asOwner: boolean): Shared {
   });
   const shared: Shared = { name, client, users: 0, ready: Promise.resolve() };
   if (asOwner) {
-    shared.ready = keyOf(address).then((key) => ownersClient(client).setAdminAuth(key));
+    shared.ready = showKey(address, shared);
     // A page that could not have the key asks again with the next view.
     shared.ready.catch(() => registry().delete(name));
   }
   return shared;
+}
+
+/** Shows the owner's key, and the next one before it ends, for as long as the connection is used. */
+async function showKey(address: Address, shared: Shared): Promise<void> {
+  const { key, renewAt } = await sessionOf(address);
+  ownersClient(shared.client).setAdminAuth(key);
+  setTimeout(() => {
+    if (registry().get(shared.name) === shared) void showKey(address, shared);
+  }, renewAt - Date.now());
 }
 
 /** The official client keeps this for its dashboard: its types do not show it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rowsFrom, xsrf } from "../src/owner.ts";
+import { rowsFrom, sessionFrom, xsrf } from "../src/owner.ts";
 import { tsOf } from "../src/socket.ts";
 import { CallError, isPassing } from "../src/source.ts";
 import { columnsOf } from "../src/table/columns.ts";
@@ -130,4 +130,10 @@ test("a sparkline fills its picture, and forgets detail before shape", () => {
   for (let at = 0; at < 1_000; at++) many = thinned([...many, { at, value: at }]);
   assert.ok(many.length <= 241);
   assert.equal(many.at(-1)?.value, 999);
+});
+
+test("a session is renewed when half of its time is over", () => {
+  const said = { adminKey: "local|session.9.ab", seconds: 3600 };
+  assert.deepEqual(sessionFrom(said, 1_000), { key: said.adminKey, renewAt: 1_801_000 });
+  assert.throws(() => sessionFrom({ adminKey: null, seconds: 3600 }, 0), CallError);
 });

@@ -1,8 +1,8 @@
 """The owner's endpoints: deploy, look, import, let origins in.
 
     POST /api/convexlab/push      modules in, what they define out, or what is wrong
-    GET  /api/convexlab/status    tables, modules and where they came from, processes,
-                                  derived indexes
+    GET  /api/convexlab/status    tables, modules and where they came from, processes
+                                  with their memory, derived indexes
     GET  /api/convexlab/module    one module's source
     GET  /api/convexlab/spec      functions and schema, as generated types need them
     GET  /api/convexlab/history   one document's revisions
@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import resource
 import secrets
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -135,10 +138,13 @@ class Admin:
             {
                 "path": module.path,
                 "origin": module.origin or None,
+                "pushedAt": module.pushed_ms,
                 "functions": functions.get(module.path, []),
             }
             for module in deployed.modules
         ]
+        gateway = {"role": "gateway", "pid": os.getpid()}
+        processes = [gateway, *self._supervisor.processes()]
         return json_answer(
             {
                 "version": version("convexlab"),
@@ -147,7 +153,9 @@ class Admin:
                 "ts": str(deployed.ts),
                 "tables": deployed.tables,
                 "modules": modules,
-                "processes": self._supervisor.processes(),
+                "processes": [
+                    each | {"memory": memory_of(each["pid"])} for each in processes
+                ],
                 "followers": await self._supervisor.keeping.status(),
             }
         )
@@ -242,6 +250,15 @@ class Admin:
     async def _expect_owner(self, request: web.BaseRequest) -> None:
         assert self._door is not None, "add_to comes first"
         await self._door.api.admin(request)
+
+
+def memory_of(pid: int) -> int | None:
+    """How many bytes a process holds that no other does; None where nobody says it."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return None
+    return (int(resident) - int(shared)) * resource.getpagesize()
 
 
 def _lines(body: bytes, form: str, table: str) -> bytes:

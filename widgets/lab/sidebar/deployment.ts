@@ -1,0 +1,146 @@
+/**
+ * The deployment as the sidebar sees it: what it asks of it, and what it is told.
+ *
+ * Whoever is logged in to Jupyter owns the deployment, and here they say themselves
+ * what is done in their name: nothing of this is reached by outputs of notebooks.
+ */
+import { convexToJson, type Value } from "convex/values";
+import type { Field, Validator } from "../../src/inputs.ts";
+import { askAsOwner, sendAsOwner } from "../../src/owner.ts";
+import { type Address, SocketSource } from "../../src/socket.ts";
+import type { Args } from "../../src/spec.ts";
+
+const BROWSE = "_system/frontend";
+
+export interface Table {
+  readonly name: string;
+  /** Null: the schema does not speak of it. */
+  readonly documentType: Validator | null;
+  readonly indexes: readonly Index[];
+}
+
+export interface Index {
+  readonly kind: "database" | "unique" | "search" | "vector";
+  readonly name: string;
+  readonly fields: readonly string[];
+  readonly state: string;
+  readonly error: string | null;
+}
+
+export type Kind = "query" | "mutation" | "action" | "http_action";
+
+export interface Function {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: Kind;
+  readonly visibility?: { readonly kind: "public" | "internal" };
+  readonly args?: Validator;
+  readonly returns?: Validator;
+  readonly description: string | null;
+  readonly line: number | null;
+}
+
+export interface Status {
+  readonly version: string;
+  readonly url: string;
+  readonly startedAt: number;
+  readonly processes: readonly Process[];
+}
+
+export interface Process {
+  readonly role: string;
+  readonly pid: number;
+  readonly memory: number | null;
+}
+
+/** A document at some time: `document` null is that it was deleted. */
+export interface Revision {
+  readonly from: string;
+  readonly to: string | null;
+  readonly document: Record<string, unknown> | null;
+}
+
+export const TABLES = `${BROWSE}/browseTables:default`;
+export const FUNCTIONS = `${BROWSE}/browseFunctions:default`;
+export const DOCUMENT = `${BROWSE}/getDocument:default`;
+export const TABLE_SIZE = "_system/cli/tableSize:default";
+export const TABLE_DATA = "_system/cli/tableData:default";
+export const VARIABLES = "_system/cli/queryEnvironmentVariables:names";
+
+export class Deployment {
+  /** Asks as the owner; one socket a page. */
+  readonly owner: SocketSource;
+  /** Asks as a user who is not signed in: shares its socket with live outputs. */
+  readonly user: SocketSource;
+
+  constructor(readonly address: Address) {
+    this.owner = new SocketSource(address, () => true);
+    this.user = new SocketSource(address);
+  }
+
+  async status(): Promise<Status> {
+    return (await askAsOwner(this.address, "api/convexlab/status")) as Status;
+  }
+
+  async history(table: string, id: string): Promise<readonly Revision[]> {
+    const said = await askAsOwner(this.address, "api/convexlab/history", { table, id });
+    return (said as { revisions: Revision[] }).revisions;
+  }
+
+  /** Why a document could not be stored in a table, in the deployment's words; null if it could. */
+  async check(table: string, document: Args): Promise<string | null> {
+    const path = `${BROWSE}/checkDocument:default`;
+    return (await this.owner.call("query", path, { table, document })) as string | null;
+  }
+
+  async add(table: string, document: Args): Promise<string> {
+    const args = { table, documents: [document] };
+    const ids = await this.owner.call("mutation", `${BROWSE}/addDocument:default`, args);
+    return String((ids as Value[])[0]);
+  }
+
+  /** Fails if somebody changed the document since it was `before`. */
+  async replace(id: string, document: Args, before: Args): Promise<void> {
+    const args = { id, document, before };
+    await this.owner.call("mutation", `${BROWSE}/replaceDocument:default`, args);
+  }
+
+  async remove(id: string): Promise<void> {
+    const args = { toDelete: [{ id }] };
+    await this.owner.call("mutation", `${BROWSE}/deleteDocuments:default`, args);
+  }
+
+  async cancel(id: string): Promise<void> {
+    await this.owner.call("mutation", "_system/scheduler:cancel", { id });
+  }
+
+  async runNow(id: string): Promise<void> {
+    await this.owner.call("mutation", `${BROWSE}/runNow:default`, { id });
+  }
+
+  async removeFile(id: string): Promise<void> {
+    await this.owner.call("mutation", "_system/storage:delete", { id });
+  }
+
+  /** Sets a variable, or takes it away. */
+  async setVariable(name: string, value: string | null): Promise<void> {
+    const body = JSON.stringify({ changes: [{ name, value }] });
+    await sendAsOwner(this.address, "api/update_environment_variables", body);
+  }
+
+  async valueOf(variable: string): Promise<string> {
+    const path = "_system/cli/queryEnvironmentVariables:get";
+    const said = await this.owner.call("query", path, { name: variable });
+    return String((said as { value: Value } | null)?.value ?? "");
+  }
+}
+
+/** The arguments that a function takes by name; none if it takes anything. */
+export function fieldsOf(validator: Validator | undefined): Record<string, Field> {
+  return validator?.type === "object" ? { ...validator.value } : {};
+}
+
+/** JSON that a person edits: a value of each of its kinds, as the deployment writes it. */
+export function textOf(value: Value): string {
+  return JSON.stringify(convexToJson(value), null, 2);
+}

@@ -1,0 +1,91 @@
+/**
+ * A table in a tab: its documents as far as one looks, and beside them the one at hand.
+ *
+ * The documents are drawn by the live view that outputs have, which sorts, filters and
+ * searches in the deployment; the pane edits one, or tells what became of it.
+ */
+import * as React from "react";
+import { showLive } from "../../src/panel.ts";
+import type { Deployment } from "./deployment.ts";
+import { type Desk, tableCode } from "./desk.ts";
+import { Editor } from "./editor.tsx";
+import { History } from "./history.tsx";
+import { Shown } from "./hooks.ts";
+import { Action, Nothing } from "./section.tsx";
+
+type Pane = "none" | "new" | "edit" | "history";
+
+export function DocumentsView(props: { deployment: Deployment; table: string; desk: Desk }) {
+  const { deployment, table, desk } = props;
+  const [chosen, choose] = React.useState<string | null>(null);
+  const [pane, setPane] = React.useState<Pane>("none");
+  const close = () => setPane("none");
+  const looked = (id: string | null) => {
+    choose(id);
+    // A pane of one document goes along with the selection; a new one that is being written stays.
+    if (id && pane === "none") setPane("edit");
+  };
+  return (
+    <div className="convexlab-documents">
+      <div className="convexlab-bar" role="toolbar" aria-label={`Documents of ${table}`}>
+        <Action text="New document" label="New document" run={() => setPane("new")} />
+        <Action text="Edit" label="Edit" disabled={!chosen} run={() => setPane("edit")} />
+        <Action text="History" label="History" disabled={!chosen} run={() => setPane("history")} />
+        <Action
+          text="Insert cell"
+          label={`Insert a cell that shows ${table}`}
+          run={() => desk.insert(tableCode(table))}
+        />
+      </div>
+      <div className="convexlab-split">
+        <Rows deployment={deployment} table={table} looked={looked} />
+        {pane === "none" ? null : (
+          <aside className="convexlab-pane" aria-label={pane === "new" ? "New document" : "Document"}>
+            {pane === "new" ? (
+              <Editor key="new" deployment={deployment} table={table} id={null} close={close} />
+            ) : chosen === null ? (
+              <Nothing text="Select a row." />
+            ) : pane === "edit" ? (
+              <Editor key={chosen} deployment={deployment} table={table} id={chosen} close={close} />
+            ) : (
+              <History key={chosen} deployment={deployment} table={table} id={chosen} close={close} />
+            )}
+          </aside>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Rows(props: {
+  deployment: Deployment;
+  table: string;
+  looked: (id: string | null) => void;
+}) {
+  const { deployment, table, looked } = props;
+  const shown = React.useContext(Shown);
+  const host = React.useRef<HTMLDivElement>(null);
+  React.useEffect(() => {
+    if (!host.current || !shown) return;
+    const life = new AbortController();
+    const view = { kind: "stored", table };
+    const live = { path: "_system/cli/queryTable:default", args: { tableName: table }, view };
+    showLive(host.current, live, deployment.owner, life.signal);
+    return () => life.abort();
+  }, [deployment, table, shown]);
+  // The grid selects by pointer and by keys: whatever it was, one looks once it is done.
+  const look = () => requestAnimationFrame(() => looked(selectedIn(host.current)));
+  return (
+    <div className="convexlab-rows">
+      {/* biome-ignore lint: the grid inside is what one works with; this only listens. */}
+      <div ref={host} onClick={look} onKeyUp={look} />
+    </div>
+  );
+}
+
+/** The id of the document whose cell is the active one. */
+function selectedIn(host: HTMLElement | null): string | null {
+  const cell = host?.shadowRoot?.querySelector("[data-active]");
+  const key = cell?.closest<HTMLElement>(".row")?.dataset.key;
+  return key && !key.startsWith("?") ? key : null;
+}

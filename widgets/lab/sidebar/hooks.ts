@@ -1,0 +1,53 @@
+/** What components follow: only while they can be seen. */
+import { convexToJson, type Value } from "convex/values";
+import * as React from "react";
+import type { Link, Source } from "../../src/source.ts";
+import type { Args } from "../../src/spec.ts";
+
+/** Whether what is drawn can be seen: what cannot follows nothing, and keeps no deployment awake. */
+export const Shown = React.createContext(true);
+
+export interface Followed<T> {
+  /** The newest; undefined before the first. */
+  readonly value: T | undefined;
+  readonly failure: string | null;
+  readonly link: Link;
+}
+
+/** A query's newest result. */
+export function useFollowed<T = Value>(source: Source, path: string, args: Args): Followed<T> {
+  const shown = React.useContext(Shown);
+  const [followed, set] = React.useState<Followed<T>>({
+    value: undefined,
+    failure: null,
+    link: "connecting",
+  });
+  const key = JSON.stringify(convexToJson(args));
+  // biome-ignore lint: `key` stands for the arguments, which are made anew at each drawing.
+  React.useEffect(() => {
+    if (!shown) return;
+    const life = new AbortController();
+    const follower = {
+      value: (value: Value) => set((was) => ({ ...was, value: value as T, failure: null })),
+      failed: ({ message }: { message: string }) => set((was) => ({ ...was, failure: message })),
+      link: (link: Link) => set((was) => (was.link === link ? was : { ...was, link })),
+    };
+    source.follow({ path, args }, follower, life.signal);
+    return () => life.abort();
+  }, [source, path, key, shown]);
+  return followed;
+}
+
+/** Runs what a button does: once at a time, and what went wrong is said. */
+export function useWork(): [busy: boolean, failure: string, run: (work: () => Promise<void>) => void] {
+  const [busy, setBusy] = React.useState(false);
+  const [failure, setFailure] = React.useState("");
+  const run = (work: () => Promise<void>) => {
+    setBusy(true);
+    setFailure("");
+    work()
+      .catch((error: Error) => setFailure(error.message))
+      .finally(() => setBusy(false));
+  };
+  return [busy, failure, run];
+}

@@ -1,0 +1,154 @@
+/**
+ * The sidebar: the deployment behind this page's Jupyter server, with no kernel needed.
+ *
+ *   panel (left)    how it stands · tables · functions · …      one section each
+ *   tabs (main)     a table's documents · a function's form
+ *
+ * What cannot be seen follows nothing: a collapsed section, a hidden tab, a closed panel.
+ */
+import { ILayoutRestorer } from "@jupyterlab/application";
+import { type CommandPalette, ICommandPalette, MainAreaWidget } from "@jupyterlab/apputils";
+import { INotebookTracker, type NotebookTracker } from "@jupyterlab/notebook";
+import { LabIcon, SidePanel } from "@jupyterlab/ui-components";
+import type { Widget } from "@lumino/widgets";
+import * as React from "react";
+import { addressOf } from "../../src/page.ts";
+import { Deployment } from "./deployment.ts";
+import { type Desk, insertCell } from "./desk.ts";
+import { DocumentsView } from "./documents.tsx";
+import { FunctionsView } from "./functions.tsx";
+import icon from "./icon.svg";
+import { RunnerView } from "./runner.tsx";
+import { Section } from "./section.tsx";
+import { StatusView } from "./status.tsx";
+import css from "./style.css";
+import { TablesView } from "./tables.tsx";
+
+const OPEN = "convexlab:open-sidebar";
+const OPEN_TABLE = "convexlab:open-table";
+const OPEN_FUNCTION = "convexlab:open-function";
+/** Between the running kernels and the table of contents. */
+const RANK = 350;
+
+interface Application {
+  readonly shell: {
+    add(widget: Widget, area: "left" | "main", options?: { rank: number }): void;
+    activateById(id: string): void;
+    widgets(area: "main"): Iterable<Widget>;
+  };
+  readonly commands: {
+    addCommand(id: string, options: CommandOptions): unknown;
+    execute(id: string, args?: Record<string, unknown>): Promise<unknown>;
+  };
+  readonly serviceManager: {
+    readonly serverSettings: {
+      readonly baseUrl: string;
+      readonly token: string;
+      readonly appendToken: boolean;
+    };
+  };
+}
+
+interface CommandOptions {
+  readonly label: string;
+  readonly execute: (args: Record<string, unknown>) => void;
+}
+
+interface Restorer {
+  add(widget: Widget, name: string): void;
+}
+
+function activate(
+  app: Application,
+  palette: CommandPalette | null,
+  restorer: Restorer | null,
+  notebooks: NotebookTracker | null,
+): void {
+  addStyle();
+  const { baseUrl, token, appendToken } = app.serviceManager.serverSettings;
+  const deployment = new Deployment(addressOf(baseUrl, appendToken && token ? token : null));
+  const labIcon = new LabIcon({ name: "convexlab:icon", svgstr: icon });
+  const desk = deskOf(app, deployment, notebooks, labIcon);
+  const panel = panelOf(deployment, desk, labIcon);
+  app.shell.add(panel, "left", { rank: RANK });
+  restorer?.add(panel, panel.id);
+  addCommands(app, palette, panel, desk);
+}
+
+function panelOf(deployment: Deployment, desk: Desk, labIcon: LabIcon): Widget {
+  const panel = new SidePanel();
+  panel.id = "convexlab-sidebar";
+  panel.title.icon = labIcon;
+  panel.title.caption = "convexlab";
+  panel.addClass("convexlab-sidebar");
+  for (const [name, label, body] of [
+    ["status", "Deployment", <StatusView deployment={deployment} />],
+    ["tables", "Tables", <TablesView deployment={deployment} desk={desk} />],
+    ["functions", "Functions", <FunctionsView deployment={deployment} desk={desk} />],
+  ] as const) {
+    panel.addWidget(new Section(name, label, body));
+  }
+  return panel;
+}
+
+function deskOf(
+  app: Application,
+  deployment: Deployment,
+  notebooks: NotebookTracker | null,
+  labIcon: LabIcon,
+): Desk {
+  const open = (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
+    const known = [...app.shell.widgets("main")].find((widget) => widget.id === id);
+    if (!known) app.shell.add(tabOf(id, label, labIcon, body(desk)), "main");
+    app.shell.activateById(id);
+  };
+  const desk: Desk = {
+    openTable: (table) =>
+      open(`convexlab-table-${table}`, table, (own) => (
+        <DocumentsView deployment={deployment} table={table} desk={own} />
+      )),
+    openFunction: (path) =>
+      open(`convexlab-function-${path}`, path, () => (
+        <RunnerView deployment={deployment} path={path} />
+      )),
+    insert: (code) => insertCell(notebooks, code),
+  };
+  return desk;
+}
+
+function tabOf(id: string, label: string, labIcon: LabIcon, body: React.ReactElement): Widget {
+  const tab = new MainAreaWidget({ content: new Section(`${id}-content`, label, body) });
+  tab.id = id;
+  tab.title.label = label;
+  tab.title.icon = labIcon;
+  tab.title.closable = true;
+  return tab;
+}
+
+function addCommands(
+  app: Application,
+  palette: CommandPalette | null,
+  panel: Widget,
+  desk: Desk,
+): void {
+  const add = (id: string, label: string, execute: CommandOptions["execute"]) =>
+    app.commands.addCommand(id, { label, execute });
+  add(OPEN, "Show the deployment", () => app.shell.activateById(panel.id));
+  add(OPEN_TABLE, "Open a table", ({ table }) => desk.openTable(String(table)));
+  add(OPEN_FUNCTION, "Run a function", ({ path }) => desk.openFunction(String(path)));
+  palette?.addItem({ command: OPEN, category: "convexlab" });
+}
+
+function addStyle(): void {
+  const style = document.createElement("style");
+  style.textContent = css;
+  document.head.append(style);
+}
+
+export const sidebar = {
+  id: "convexlab:sidebar",
+  description: "Shows the convexlab deployment: its tables and functions.",
+  autoStart: true,
+  optional: [ICommandPalette, ILayoutRestorer, INotebookTracker],
+  activate,
+};

@@ -1,0 +1,109 @@
+/** Sections: the parts of the panel, and the small things that all of them are made of. */
+import { ReactWidget } from "@jupyterlab/ui-components";
+import * as React from "react";
+import { Shown } from "./hooks.ts";
+
+/** A widget of Lumino's that draws components, and tells them whether they can be seen. */
+export class Section extends ReactWidget {
+  readonly #body: React.ReactElement;
+
+  constructor(name: string, label: string, body: React.ReactElement) {
+    super();
+    this.#body = body;
+    this.id = `convexlab-${name}`;
+    this.title.label = label;
+    this.addClass("convexlab-section");
+  }
+
+  protected override onAfterShow(message: unknown): void {
+    super.onAfterShow(message);
+    this.update();
+  }
+
+  protected override onAfterHide(message: unknown): void {
+    super.onAfterHide(message);
+    this.update();
+  }
+
+  protected override render(): React.ReactElement {
+    return <Shown.Provider value={this.isVisible}>{this.#body}</Shown.Provider>;
+  }
+}
+
+/** What is wrong, where it is wrong. */
+export function Trouble({ text }: { text: string | null }) {
+  if (!text) return null;
+  return (
+    <div className="convexlab-trouble" role="alert">
+      {text}
+    </div>
+  );
+}
+
+/** A line that opens: what it is called, what is known of it at a glance, and the rest. */
+export function Entry(props: {
+  name: string;
+  label?: string;
+  glance?: React.ReactNode;
+  code?: string;
+  actions?: React.ReactNode;
+  children: React.ReactNode;
+}) {
+  const [open, setOpen] = React.useState(false);
+  const drag = (event: React.DragEvent) => {
+    if (props.code) event.dataTransfer.setData("text/plain", props.code);
+  };
+  return (
+    <li className="convexlab-entry" data-name={props.name}>
+      <div className="convexlab-line" draggable={props.code !== undefined} onDragStart={drag}>
+        <button
+          type="button"
+          className="convexlab-name"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
+          <span className="convexlab-caret" aria-hidden="true">
+            {open ? "▾" : "▸"}
+          </span>
+          <span className="convexlab-label">{props.label ?? props.name}</span>
+        </button>
+        <span className="convexlab-glance">{props.glance}</span>
+        <span className="convexlab-actions">{props.actions}</span>
+      </div>
+      {open ? <div className="convexlab-more">{props.children}</div> : null}
+    </li>
+  );
+}
+
+/** A small button; `label` is what it does, in words. */
+export function Action(props: {
+  text: string;
+  label: string;
+  run: () => void;
+  disabled?: boolean;
+}) {
+  return (
+    <button
+      type="button"
+      className="convexlab-action"
+      aria-label={props.label}
+      title={props.label}
+      disabled={props.disabled ?? false}
+      onClick={props.run}
+    >
+      {props.text}
+    </button>
+  );
+}
+
+export function List({ label, children }: { label: string; children: React.ReactNode }) {
+  return (
+    <ul className="convexlab-list" aria-label={label}>
+      {children}
+    </ul>
+  );
+}
+
+export function Nothing({ text }: { text: string }) {
+  return <div className="convexlab-nothing">{text}</div>;
+}
