@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import itertools
 import os
 from base64 import b64encode
 from typing import TYPE_CHECKING
@@ -260,26 +259,3 @@ def test_what_an_action_stores_is_what_it_says(running: Deployment):
     said = running.call("action", "m:mismatch")
     assert "Sha256Mismatch: The file's SHA-256 is" in said["errorMessage"]
     assert running.query("m:files") == before
-
-
-# -- sizes --------------------------------------------------------------------------------
-
-
-def resident(running: Deployment) -> int:
-    return running.family()[0].memory_info().rss
-
-
-def test_a_large_file_streams_in_flat_memory(running: Deployment):
-    block, blocks = bytes(1 << 20), 256
-    before = resident(running)
-    url = running.mutation("m:upload_url")
-    answer = web.post(url, content=itertools.repeat(block, blocks))
-    most = resident(running)
-    served = running.query("m:url", id=answer.json()["storageId"])
-    digest = hashlib.sha256()
-    with web.stream("GET", served) as response:
-        for part in response.iter_raw():
-            digest.update(part)
-            most = max(most, resident(running))
-    assert digest.digest() == hashlib.sha256(block * blocks).digest()
-    assert most - before < 64 << 20

@@ -28,11 +28,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
+from convexlab import knobs
 from convexlab.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# The bytes, and no more of a file than it takes to find them; macOS has no such call.
+_flush: Final = getattr(os, "fdatasync", os.fsync)
 
 # Where files are kept instead of in the folder, for the deployment and its processes.
 FILES_VARIABLE: Final = "CONVEXLAB_FILES"
@@ -142,6 +146,7 @@ class LocalSink:
         self._file: IO[bytes] | None = path.open("xb", buffering=0)
         self._digest = hashlib.sha256()
         self._size = 0
+        self._unflushed = 0  # bytes
 
     def write(self, data: bytes) -> None:
         """See `Sink.write`."""
@@ -152,6 +157,11 @@ class LocalSink:
                 rest = rest[self._file.write(rest) :]
         self._digest.update(data)
         self._size += len(data)
+        self._unflushed += len(data)
+        if self._unflushed >= knobs.FILE_FLUSH_BYTES:
+            with _telling_of_room(self._path):
+                _flush(self._file.fileno())
+            self._unflushed = 0
 
     def digest(self) -> bytes:
         """See `Sink.digest`."""

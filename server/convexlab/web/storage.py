@@ -5,8 +5,8 @@
     GET  /api/storage/<uuid>           the bytes, or one range of them
 
 A file is anybody's only when its upload is over: then its bytes are durable and its
-document is committed. An upload that is cut leaves nothing. Whatever a file's size,
-a block of it is in memory at a time, as fast as the other end takes it.
+document is committed. An upload that is cut leaves nothing. How the bytes are moved is
+`file_bodies`' affair.
 
 Headers and statuses are Convex's: no validators (a file never changes), a month of
 private caching, one range at most.
@@ -18,7 +18,7 @@ import asyncio
 import re
 import time
 from base64 import b64decode, b64encode
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from aiohttp import web
@@ -29,6 +29,7 @@ from convexlab.functions import system_mutations
 from convexlab.protocol.messages import encode
 from convexlab.sync.backend import Caller
 from convexlab.web.cors import cors
+from convexlab.web.file_bodies import Opened, receive
 
 if TYPE_CHECKING:
     from convexlab.engine.files import Files, Sink, Stored
@@ -94,25 +95,13 @@ class Storage:
     async def take(self, request: web.BaseRequest) -> web.Response:
         """Take in one file; see `upload`."""
         wanted = _digest_of(request.headers.get("Digest"))
-        stored = await self._receive(request, wanted)
+        stored = await receive(
+            request.content, self._files, lambda sink: _finish(sink, wanted)
+        )
         storage_id = await self._add(stored, request.headers.get("Content-Type"))
         return web.Response(
             body=encode({"storageId": storage_id}), content_type="application/json"
         )
-
-    async def _receive(self, request: web.BaseRequest, wanted: bytes | None) -> Stored:
-        sink = await asyncio.to_thread(self._files.begin)
-        try:
-            block = bytearray()
-            async for chunk in request.content.iter_any():
-                block += chunk
-                if len(block) >= knobs.FILE_BLOCK_BYTES:
-                    await asyncio.to_thread(sink.write, bytes(block))
-                    block.clear()
-            await asyncio.to_thread(sink.write, bytes(block))
-            return await asyncio.to_thread(_finish, sink, wanted)
-        finally:
-            await asyncio.to_thread(sink.discard)
 
     async def _add(self, stored: Stored, content_type: str | None) -> str:
         args = {
@@ -152,15 +141,15 @@ class Storage:
         if request.method == "HEAD":
             await response.prepare(request)
             return response
-        file = await asyncio.to_thread(self._files.open_file, b64decode(info.sha256))
-        if file is None:
+        opened = await asyncio.to_thread(self._open, b64decode(info.sha256), part)
+        if opened is None:
             raise FileNotFound(f"File {name} not found")
-        try:
-            await response.prepare(request)
-            await _send(response, file, part)
-        finally:
-            await asyncio.to_thread(file.close)
+        await opened.send(request, response)
         return response
+
+    def _open(self, sha256: bytes, part: _Part) -> Opened | None:
+        file = self._files.open_file(sha256)
+        return None if file is None else Opened(file, part.start, part.end)
 
 
 async def find(gateway: Gateway, storage_id: str) -> FileInfo | None:
@@ -247,16 +236,3 @@ def _head(info: FileInfo, part: _Part, size: int) -> web.StreamResponse:
         return web.StreamResponse(status=200, headers=headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
     return web.StreamResponse(status=206, headers=headers)
-
-
-async def _send(response: web.StreamResponse, file: IO[bytes], part: _Part) -> None:
-    left = part.end - part.start
-    await asyncio.to_thread(file.seek, part.start)
-    while left:
-        data: Any = await asyncio.to_thread(
-            file.read, min(left, knobs.FILE_BLOCK_BYTES)
-        )
-        if not data:
-            raise ConnectionAbortedError("the file is shorter than its document says")
-        await response.write(data)
-        left -= len(data)
