@@ -10,7 +10,7 @@ from convexlab_kernel import display
 if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.notebook import Notebook
-    from convexlab_kernel.status import Status
+    from convexlab_kernel.status import ModuleStatus, Status
 
 
 def greeting(notebook: Notebook) -> str:
@@ -66,7 +66,7 @@ class Card:
                 ", ".join(
                     f"{kind} {name}".strip() for kind, name in module.described()
                 ),
-                "" if module.origin is None else str(module.origin),
+                _came_from(module),
             )
             for module in self._status.modules
         ]
@@ -93,3 +93,12 @@ class Card:
             for path, functions, origin in self._modules()
         ]
         return "\n".join(lines)
+
+
+def _came_from(module: ModuleStatus) -> str:
+    """Its notebook and cell, or its file, and since when it is this version."""
+    if module.origin is None:
+        return ""
+    since = module.pushed_ms
+    at = f" · {display.moment(since)}" if since else ""
+    return f"{module.origin}{at}"

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from convexlab.errors import InvalidArguments, NotAllowed, NotFound
-from convexlab_kernel import cells, discovery, env_line, guess
+from convexlab.errors import InvalidArguments, NotFound
+from convexlab_kernel import cells, discovery, env_line, guess, shipping
 from convexlab_kernel.card import Card
 from convexlab_kernel.environment import Environment
+from convexlab_kernel.line import Line, Text
 from convexlab_kernel.logs import Filters, Log, shown
 from convexlab_kernel.notebook import push
 from convexlab_kernel.options import Options, evaluate, without_deployment
@@ -34,27 +35,6 @@ if TYPE_CHECKING:
 
 _LOG_FILTERS = ("function", "kind", "level", "text", "request")
 
-LATER = {
-    "convert": None,
-    "deploy": "`convexlab deploy` in a shell pushes a folder",
-    "login": "set CONVEXLAB_ADMIN_KEY",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A command's line.
-
-    Args:
-        notebook: where it was typed.
-        rest: what follows the word.
-        namespace: the notebook's variables.
-    """
-
-    notebook: Notebook
-    rest: str
-    namespace: dict[str, Any]
-
 
 def run_line(notebook: Notebook, line: str, namespace: dict[str, Any]) -> Any:
     """Run what was typed after `%convex`."""
@@ -63,8 +43,6 @@ def run_line(notebook: Notebook, line: str, namespace: dict[str, Any]) -> Any:
         return Text(help_text(rest.strip()))
     if not word:
         return Card(notebook.database())
-    if word in LATER:
-        raise NotAllowed(_later(word))
     command = COMMANDS.get(word)
     if command is None:
         raise NotFound(_unknown(word))
@@ -176,11 +154,14 @@ def logs(line: Line) -> Any:
 
 
 def use(line: Line) -> Any:
-    """%convex use NAME | URL.
+    """%convex use [NAME | URL].
 
-    Use another deployment from here on.
+    Use another deployment from here on; alone: which there are.
     """
-    target = Options(line.rest).one("a deployment's name or URL")
+    options = Options(line.rest)
+    if not options.words:
+        return Text(_deployments(line.notebook.target))
+    target = options.one("a deployment's name or URL")
     database = line.notebook.database(target)
     line.notebook.target = target
     return Text(f"Using {database.name} at {database.address.url}")
@@ -263,6 +244,9 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
     "logs": logs,
     "schema": schema,
     "remove": remove,
+    "convert": shipping.convert,
+    "deploy": shipping.deploy,
+    "login": shipping.login,
     "use": use,
     "open": open_,
     "stop": stop,
@@ -286,6 +270,20 @@ def _call(line: Line) -> tuple[Database, str, dict[str, Any] | None]:
         )
         raise InvalidArguments(message)
     return line.notebook.database(deployment), path, arguments
+
+
+def _deployments(target: str | None) -> str:
+    used = target or os.environ.get("CONVEXLAB_URL") or discovery.DEFAULT_NAME
+    # N.B. outputs are saved with the notebook: no secret path in them.
+    known = {
+        name: where.partition("/c/")[0] for name, where in discovery.known().items()
+    }
+    if used not in known:
+        known[used] = used
+    return "\n".join(
+        f"{'*' if name == used else ' '} {name}: {where}"
+        for name, where in known.items()
+    )
 
 
 def _known_table(database: Database, name: str) -> None:
@@ -318,25 +316,9 @@ def help_text(word: str = "") -> str:
     )
 
 
-def _later(word: str) -> str:
-    instead = LATER[word]
-    advice = f" Meanwhile: {instead}." if instead else ""
-    return f"`%convex {word}` is not in this release.{advice}"
-
-
 def _unknown(word: str) -> str:
     near = difflib.get_close_matches(word, [*COMMANDS, "help"], 1, 0.5)
     meant = f" Is `{near[0]}` meant?" if near else ""
     return (
         f"%convex does not know `{word}`.{meant} It knows: {', '.join(COMMANDS)}, help."
     )
-
-
-class Text:
-    """What a command has to say, shown as it is."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text

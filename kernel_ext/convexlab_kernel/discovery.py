@@ -30,6 +30,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.errors import CallerError, NotAllowed, NotFound, Unavailable
 from convexlab_kernel.endpoint import Endpoint
+from convexlab_kernel.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,8 +129,7 @@ def _remote(url: str, *, name: str | None = None) -> Address:
         )
         raise CallerError(message)
     plain, _, secret = url.rstrip("/").partition("/c/")
-    key = os.environ.get("CONVEXLAB_ADMIN_KEY")
-    return Address(name or parts.netloc, plain, key, secret or None)
+    return Address(name or parts.netloc, plain, key_of(plain), secret or None)
 
 
 def _check_name(name: str) -> None:
@@ -147,13 +147,57 @@ def _listed(home: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     found: dict[str, str] = {}
-    for name, entry in tomllib.loads(file.read_text(encoding="utf-8")).items():
+    try:
+        entries = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise CallerError(f"{file} is not TOML: {error}.") from None
+    for name, entry in entries.items():
         url = entry.get("url") if isinstance(entry, dict) else entry
         if not isinstance(url, str):
             message = f'{file}: [{name}] has no `url`. Write url = "https://…".'
             raise CallerError(message)
         found[name] = url
     return found
+
+
+def known(start: Path | None = None) -> dict[str, str]:
+    """The deployments that have a name here: their folders, or their addresses."""
+    base = start or Path.cwd()
+    home = nearest_home(base) or project_root(base) / HOME
+    folders = {
+        folder.name: str(folder)
+        for folder in sorted(home.glob("*"))
+        if (folder / "address.json").is_file()
+    }
+    return {DEFAULT_NAME: str(home / DEFAULT_NAME), **folders, **_listed(home)}
+
+
+def check_name(name: str, url: str, *, start: Path | None = None) -> Path:
+    """Where the name of a remote deployment would be kept.
+
+    Raises:
+        CallerError: it cannot be its name, or is another deployment's.
+    """
+    _check_name(name)
+    base = start or Path.cwd()
+    home = nearest_home(base) or project_root(base) / HOME
+    file, before = home / "deployments.toml", known(base).get(name)
+    if before not in {None, url}:
+        taken = str(before).partition("/c/")[0]
+        message = f"`{name}` is {taken} already: take another name, or edit {file}."
+        raise CallerError(message)
+    return file
+
+
+def enlist(name: str, url: str, *, start: Path | None = None) -> Path:
+    """Give a remote deployment a name, in `.convexlab/deployments.toml`; that file."""
+    file = check_name(name, url, start=start)
+    if name not in _listed(file.parent):
+        prepare(file.parent / DEFAULT_NAME)
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        entry = f"[{name}]\nurl = {msgspec.json.encode(url).decode()}\n"
+        file.write_text(f"{text.rstrip()}\n\n{entry}".lstrip(), encoding="utf-8")
+    return file
 
 
 # -- is it running -------------------------------------------------------------

@@ -52,7 +52,8 @@ class ConvexMagics(Magics):
 
         %convex
             The status: address, tables, modules and where they came from.
-        %convex run | watch | data | import | export | env | logs | schema | remove | use | open | stop | help
+        %convex run | watch | data | import | export | env | logs | schema | remove
+        %convex convert | deploy | login | use | open | stop | help
             `%convex help` tells what each takes.
         """
         if cell is None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from convexlab.errors import NotFound, PushFailed
-from convexlab_kernel import cells
+from convexlab_kernel import cells, names
 from convexlab_kernel.client import Database, connect
 from convexlab_kernel.status import described
 from convexlab_kernel.tracebacks import CellLine, cell_number, present
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -83,11 +83,43 @@ class Notebook:
             self._databases[target] = connect(target)
         return self._databases[target]
 
+    def connect(self, target: str | None, *, admin_key: str) -> Database:
+        """The deployment that is meant, with a key that was asked for."""
+        target = target or self.target
+        self.forget(target)
+        self._databases[target] = connect(target, admin_key=admin_key)
+        return self._databases[target]
+
+    def forget(self, *targets: str | None) -> None:
+        """Connect anew when these are meant: their address or key is another now."""
+        for target in targets:
+            database = self._databases.pop(target, None)
+            if database is not None:
+                database.close()
+
     def close(self) -> None:
         """Close the connections."""
         for database in self._databases.values():
             database.close()
         self._databases.clear()
+
+    # -- what it pushed ----------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What the notebook is called, as far as its kernel can tell."""
+        return notebook_name(self.shell.user_ns)
+
+    @property
+    def pushed(self) -> dict[str, list[Part]]:
+        """The modules that this kernel pushed, as their parts."""
+        return dict(self._pushed)
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The notebook's variables."""
+        variables: dict[str, object] = self.shell.user_ns
+        return variables
 
     # -- IPython tells of each cell ----------------------------------------------
 
@@ -100,11 +132,11 @@ class Notebook:
         """A cell has run: say so where functions were defined and not pushed."""
         raw = getattr(result.info, "raw_cell", None) or ""
         if result.success and "@" in raw and not _is_module(raw):
-            names = [
+            found = [
                 n for n in _decorated(raw) if _is_function(self.shell.user_ns.get(n))
             ]
-            if names:
-                print(_not_pushed(names))  # noqa: T201 - the cell's output
+            if found:
+                print(_not_pushed(found))  # noqa: T201 - the cell's output
 
     # -- pushing a cell ----------------------------------------------------------
 
@@ -117,7 +149,8 @@ class Notebook:
         answer = self._send(database, header, parts)
         if not header.dry_run:
             self._pushed[header.module] = parts
-        for warning in [*self._replaced(header, before), *answer.warnings]:
+        warnings = [*self._replaced(header, before), *answer.warnings]
+        for warning in [*warnings, *self._unseen(parts)]:
             print(f"Warning: {warning}")  # noqa: T201 - the cell's output
         return _said(header, database.name, answer, before)
 
@@ -173,6 +206,13 @@ class Notebook:
         if origin.kind == "cell" and origin.name == notebook_name(self.shell.user_ns):
             return []
         return [f"this replaces the module `{header.module}` that came from {origin}."]
+
+    def _unseen(self, parts: list[Part]) -> Iterator[str]:
+        """Variables of the notebook that the module uses, and will not find."""
+        for one in names.unbound(cells.module_source(parts)):
+            place = cells.part_at(parts, one.line)
+            if one.name in self.variables and place is not None:
+                yield f"line {place[1]}: {names.explained(one.name)}"
 
     # -- what tracebacks ask -----------------------------------------------------
 
@@ -243,10 +283,24 @@ def _kept(database: Database, path: str) -> list[Part]:
 
 def notebook_name(namespace: dict[str, Any]) -> str:
     """What the notebook is called, as far as its kernel can tell."""
-    path = (
-        namespace.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME") or ""
+    return PurePath(_told(namespace)).name
+
+
+def notebook_path(namespace: dict[str, Any]) -> Path | None:
+    """The notebook's file, where its kernel can tell and the file is there."""
+    told = _told(namespace)
+    path = Path(told).absolute() if told else None
+    return path if path is not None and path.is_file() else None
+
+
+def _told(namespace: dict[str, Any]) -> str:
+    """What VS Code, papermill (`--inject-input-path`) or Jupyter Server told the kernel."""
+    said = (
+        namespace.get("__vsc_ipynb_file__"),
+        namespace.get("PAPERMILL_INPUT_PATH"),
+        os.environ.get("JPY_SESSION_NAME"),
     )
-    return PurePath(str(path)).name
+    return next((str(one) for one in said if one), "")
 
 
 # -- words ---------------------------------------------------------------------

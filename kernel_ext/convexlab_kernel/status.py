@@ -16,26 +16,37 @@ class TableStatus(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a module came from: a cell of a notebook, or a file."""
+    """Where a module came from: a cell of a notebook, or a file.
+
+    Args:
+        kind: `cell` or `file`.
+        name: the notebook's or the file's.
+        cell: its number in the kernel that ran it, as in `In[3]`.
+        position: its place in a notebook that was deployed without a kernel.
+    """
 
     kind: str = "file"
     name: str = ""
     cell: int | None = None
+    position: int | None = None
 
     def __str__(self) -> str:
         if self.kind != "cell":
             return self.name or "a file"
         where = self.name or "a notebook"
+        if self.position is not None:
+            return f"{where}, cell {self.position}"
         return f"{where}, In[{self.cell}]" if self.cell is not None else where
 
 
-class ModuleStatus(msgspec.Struct, frozen=True):
-    """A module: its origin and its functions."""
+class ModuleStatus(msgspec.Struct, frozen=True, rename={"pushed_ms": "pushedAt"}):
+    """A module: its origin, when this version came, and its functions."""
 
     path: str
     origin: Origin | None = None
     functions: list[Any] = []
     source: str | None = None
+    pushed_ms: float | None = None
 
     def described(self) -> list[tuple[str, str]]:
         """The functions as (kind, name)."""

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from convexlab.errors import ConvexlabError, PushFailed
 from convexlab_kernel.failures import RemoteFrame, frames
+from convexlab_kernel.names import explained_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 P = ParamSpec("P")
@@ -68,6 +69,10 @@ FindLine: TypeAlias = "Callable[[str, int], CellLine | None]"
 
 class Notebook(Protocol):
     """What knows the cells that were pushed from this kernel."""
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The notebook's variables."""
 
     def find_line(self, module: str, line: int) -> CellLine | None:
         """The cell's line that a module's line came from."""
@@ -114,6 +119,9 @@ def present(
     here = notebook()
     if here is not None:
         find_line = find_line or here.find_line
+        note = explained_error(str(error), here.variables)
+        if note is not None:
+            error.add_note(note)
     # N.B. the instance, not the class: the classes know nothing of notebooks.
     error._render_traceback_ = functools.partial(render, error, find_line)  # type: ignore[attr-defined]  # IPython's protocol
     return error

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from convexlab.errors import NotAllowed, NotFound
+from convexlab.errors import NotFound
 from convexlab_kernel import commands
 
 
 def test_unknown_words_get_the_nearest_one():
     with pytest.raises(NotFound, match=r"does not know `rn`. Is `run` meant\?"):
         commands.run_line(None, "rn tasks:list", {})
-    with pytest.raises(NotAllowed, match="`%convex convert` is not in this release"):
-        commands.run_line(None, "convert out", {})
 
 
 def test_help_tells_what_each_takes():

@@ -54,6 +54,25 @@ def test_remote_ones_are_known_by_name(tmp_path):
     assert (found.name, found.url) == ("demo", "https://demo.example.com")
 
 
+def test_a_name_is_written_beside_those_that_are_there(tmp_path):
+    url = "https://demo.example.com"
+    file = discovery.enlist("demo", url, start=tmp_path)
+    file.write_text(f"# ours\n{file.read_text()}")
+    discovery.enlist("other-one", "https://other.example.com", start=tmp_path)
+    discovery.enlist("demo", url, start=tmp_path)
+    assert file.read_text() == (
+        f'# ours\n[demo]\nurl = "{url}"\n\n'
+        '[other-one]\nurl = "https://other.example.com"\n'
+    )
+    assert list(discovery.known(tmp_path)) == ["local", "demo", "other-one"]
+    for name in ("demo", "local", "a b"):
+        with pytest.raises(CallerError):
+            discovery.enlist(name, "https://x.example.com", start=tmp_path)
+    file.write_text("[demo")
+    with pytest.raises(CallerError, match=r"deployments\.toml is not TOML"):
+        discovery.known(tmp_path)
+
+
 @pytest.mark.parametrize("target", ["../x", "a b", "ftp://x", "http://"])
 def test_what_cannot_be_one_is_refused(tmp_path, target):
     with pytest.raises(CallerError):

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "codegen": "codegen.codegen",
     "function-spec": "function_spec.function_spec",
     "admin-key": "admin_key.admin_key",
+    "convert": "convert.convert",
 }
 
 
