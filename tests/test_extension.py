@@ -385,6 +385,18 @@ async def test_frames_pass_both_ways_and_closes_too(jupyter):
         assert (await socket.receive()).data == 1013
 
 
+async def test_as_many_sockets_are_held_as_pages_open(jupyter):
+    """More than the HTTP client keeps connections by itself."""
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as pages,
+        contextlib.AsyncExitStack() as held,
+    ):
+        path = jupyter.url(f"c/{SECRET}/api/sync")
+        for _ in range(150):
+            await held.enter_async_context(pages.ws_connect(path))
+        assert await jupyter.status("GET", f"c/{SECRET}/version") == 200
+
+
 # -- when the deployment dies ----------------------------------------------------
 
 

@@ -110,6 +110,8 @@ class Keeper:
         """The connections to the deployment."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                # Each socket is a connection, and there are as many as pages' outputs.
+                connector=aiohttp.TCPConnector(limit=0),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=knobs.PROBE_SECONDS),
             )
