@@ -492,8 +492,13 @@ FILE_BLOCK_BYTES: Final = 1 << 20
 # An upload is flushed to the disk each time so much has come: flushed in one go at its
 # end, a gigabyte held up every commit for 0.3 s; so, 0.03 to 0.06 s.
 FILE_FLUSH_BYTES: Final = 32 << 20
+# An upload is flushed to the disk each time so much has come: flushed in one go at its
+# end, a gigabyte held up every commit for 0.3 s; so, 0.03 to 0.06 s.
+FILE_FLUSH_BYTES: Final = 32 << 20
 # A file's first bytes go with the head of its response; the kernel moves the rest.
 FILE_FIRST_BYTES: Final = 64 << 10
+# What a thread hands to the kernel before another client's file has its turn.
+FILE_TURN_BYTES: Final = 16 << 20
 # What a thread hands to the kernel before another client's file has its turn.
 FILE_TURN_BYTES: Final = 16 << 20
 # Bytes that no document refers to stay so long: a document comes after its bytes.
