@@ -63,6 +63,24 @@ def test_g1_then_it_takes_in_every_commit_with_what_it_wrote(
         assert texts(following, at=ts) == sorted(["b", text])
 
 
+def test_one_that_came_back_is_asked_once_it_knows_its_tables(
+    steps: Any,
+    committer: Committer,
+    persistence: Persistence,
+    following: Following,
+    mirror: Mirror,
+):
+    """Its files say how far it is, and not what the tables are called."""
+    steps(insert("a"))
+    following.advance()
+    back = Following(persistence, mirror)
+    assert mirror.watermark == committer.ts
+    with pytest.raises(FollowerBehind):
+        back.wait_for(committer.ts, patience_seconds=0)
+    back.advance()
+    back.wait_for(committer.ts, patience_seconds=0)
+
+
 def test_a_table_made_later_is_built_as_of_where_the_follower_stands(
     steps: Any, following: Following, mirror: Mirror
 ):

@@ -65,6 +65,14 @@ class Following:
 
     # -- who waits --------------------------------------------------------------
 
+    def is_at(self, ts: Timestamp) -> bool:
+        """Whether everything up to `ts` is in, and the follower can be asked.
+
+        N.B. one that comes back from its files is as far as it was, but what its
+        tables are called now it learns from the store.
+        """
+        return self._catalog is not None and self.follower.watermark >= ts
+
     def wait_for(self, ts: Timestamp, *, patience_seconds: float) -> None:
         """Return when everything up to `ts` is in.
 
@@ -73,7 +81,7 @@ class Following:
         """
         deadline = time.monotonic() + patience_seconds
         with self._progress:
-            while self.follower.watermark < ts:
+            while not self.is_at(ts):
                 if self._failure is not None:
                     raise FollowerBehind(self._why(f"failed: {self._failure!r}"))
                 left = deadline - time.monotonic()
@@ -87,7 +95,7 @@ class Following:
     def _how_far(self, ts: Timestamp) -> str:
         if self._walking:
             return f"is being built (now: table `{self._walking}`). Try again."
-        behind = (ts - self.follower.watermark) / 1e9
+        behind = max(0, ts - self.follower.watermark) / 1e9
         return f"is {behind:.1f} s of commits behind. Try again."
 
     def status(self) -> dict[str, object]:

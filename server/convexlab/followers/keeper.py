@@ -86,7 +86,7 @@ class IndexKeeper:
     ) -> bytes:
         """See `DerivedIndexes.ask`."""
         following = self._keep(name).following
-        if following.follower.watermark < at:
+        if not following.is_at(at):
             self._kept[name].wake()
             following.wait_for(at, patience_seconds=patience_seconds)
         return following.follower.answer(request, at)

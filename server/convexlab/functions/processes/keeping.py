@@ -151,7 +151,7 @@ class Keeping:
         self._started = time.monotonic()
         ours, theirs = socket.socketpair()
         fds = (theirs.fileno(), listening.fileno())
-        self._process = self._spawn(fds)
+        process = self._process = self._spawn(fds)
         theirs.close()
         ours.setblocking(False)
         channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
@@ -160,6 +160,8 @@ class Keeping:
         await asyncio.get_running_loop().create_unix_connection(
             lambda: channel, sock=ours
         )
+        if self._process is not process:  # it has ended meanwhile, and that was heard
+            return
         channel.send(Become("index_keeper", str(self._folder), b""))
         self._channel = channel
 
