@@ -29,7 +29,7 @@ from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64, Undefined, normalize
 from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
-from convexlab.errors import InvalidArguments, InvalidQuery, LimitExceeded, NotFound
+from convexlab.errors import InvalidArguments, InvalidQuery, LimitExceeded
 from convexlab.followers.vector.request import (
     ID_BYTES,
     NAME,
@@ -39,6 +39,7 @@ from convexlab.followers.vector.request import (
     encode_request,
 )
 from convexlab.functions.pages import whole_number
+from convexlab.functions.search_indexes import check_filter_field, find_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -246,9 +247,7 @@ def vector_search(
         NotFound: there is no such index, or it is staged.
         InvalidArguments, InvalidQuery, LimitExceeded: what is asked cannot be.
     """
-    info = tx.table(table)
-    index = _index(tx, info, f"{table}.{name}")
-    assert info is not None, "it has an index"
+    info, index = find_index(tx, table, name, "vector")
     if any_of is not None:
         _check_conditions(index, any_of)
     return VectorSearch(
@@ -259,24 +258,6 @@ def vector_search(
         None if any_of is None else tuple(any_of),
         ask,
     )
-
-
-def _index(
-    tx: Transaction, table: TableInfo | None, shown: str
-) -> VectorIndexDefinition:
-    tx.read_set.record(SCHEMAS_BY_STATE, EVERYTHING)
-    schema, name = tx.catalog.schema, shown.rpartition(".")[2]
-    described = None
-    if schema is not None and table is not None and not table.is_system:
-        described = schema.tables.get(table.name)
-    for index in described.vector_indexes if described is not None else ():
-        if index.name == name:
-            if index.staged:
-                raise NotFound(
-                    f"Index {shown} is currently staged and not available to query until it is no longer staged."
-                )
-            return index
-    raise NotFound(f"Vector index {shown} not found.")
 
 
 def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
@@ -329,13 +310,7 @@ def _check_conditions(
             kind="VectorFilterTooLargeError",
         )
     for field, _ in any_of:
-        if field not in index.filter_fields:
-            known = ", ".join(f"`{name}`" for name in index.filter_fields)
-            raise InvalidQuery(
-                f"Vector index `{index.name}` has no filter field `{field}`; it has "
-                f"{known or 'none'}. Add it to `filter_fields` in the schema.",
-                kind="IncorrectVectorFilterField",
-            )
+        check_filter_field(index, field, "Vector", "IncorrectVectorFilterField")
 
 
 # -- numbers --------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convexlab.followers.vector.lists import Vectors
-    from convexlab.followers.vector.versions import Slots
+    from convexlab.followers.versions import Slots
 
 # Vectors that a search is measured with.
 _QUERIES: Final = 128

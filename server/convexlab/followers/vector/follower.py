@@ -1,10 +1,6 @@
 """The follower `vector`: all vector indexes of a deployment's schema.
 
-    learn      an index per definition of the schema; new ones are filled, others dropped
-    take       a table's documents into its new indexes, apply: changes into all
-    answer     the documents nearest to a vector, as of a moment
-
-New lists are cut on a thread of their own, since that takes from seconds to minutes;
+How they follow is `SchemaIndexes`; here is how they are asked, and kept fit. New lists are cut on a thread of their own, since that takes from seconds to minutes;
 until they are there the old ones answer.
 """
 
@@ -17,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convexlab import knobs
-from convexlab.engine.timestamp import BEGINNING, Timestamp
 from convexlab.errors import FollowerBehind, InvalidArguments
+from convexlab.followers.schema_indexes import SchemaIndexes
 from convexlab.followers.vector import resting
 from convexlab.followers.vector.index import VectorIndex
 from convexlab.followers.vector.request import (
     NAME,
+    Definition,
     VectorAnswer,
     decode_request,
     definition_of,
@@ -31,16 +28,15 @@ from convexlab.followers.vector.request import (
 from convexlab.followers.vector.units import normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from convexlab.engine.catalog import Catalog, TableInfo
-    from convexlab.engine.write_set import Revision
-    from convexlab.followers.follower import Change
+    from convexlab.documents.schema import TableDefinition
+    from convexlab.engine.timestamp import Timestamp
+    from convexlab.followers.schema_indexes import Key
     from convexlab.followers.vector.lists import Vectors as Numbers
-    from convexlab.followers.vector.request import Definition, VectorRequest
-    from convexlab.followers.vector.resting import Key
-    from convexlab.followers.vector.versions import Slots
+    from convexlab.followers.vector.request import VectorRequest
+    from convexlab.followers.versions import Slots
 
 
 def on_a_thread(work: Callable[[], None]) -> None:
@@ -53,7 +49,7 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
-class Vectors:
+class Vectors(SchemaIndexes[VectorIndex]):
     """See the module.
 
     Args:
@@ -69,125 +65,36 @@ class Vectors:
         *,
         start: Callable[[Callable[[], None]], None] = on_a_thread,
     ) -> None:
-        self.watermark: Timestamp = BEGINNING
-        self.indexes: dict[Key, VectorIndex] = {}
-        self._names: dict[int, str] = {}
-        self._filling: dict[Key, VectorIndex] = {}
-        self._folder = folder
         self._start = start
-        self._saved_ts = 0
-        # Whether an index came or went since; its files are worth writing anew.
-        self._is_other = False
-        self._open()
+        super().__init__(folder)
 
-    def _open(self) -> None:
-        if self._folder is None:
-            return
-        try:
-            watermark, self.indexes = resting.load(self._folder)
-            self.watermark = Timestamp(watermark)
-            self._saved_ts = watermark
-        except FileNotFoundError:
-            resting.discard(self._folder)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
-            traceback.print_exc()
-            resting.discard(self._folder)
+    def definitions(self, table: TableDefinition) -> dict[str, object]:
+        """See `SchemaIndexes`."""
+        return {index.name: definition_of(index) for index in table.vector_indexes}
 
-    # -- following ------------------------------------------------------------------
+    def new_index(self, definition: object) -> VectorIndex:
+        """See `SchemaIndexes`."""
+        assert isinstance(definition, Definition), definition
+        return VectorIndex(definition)
 
-    def learn(self, catalog: Catalog) -> Sequence[TableInfo]:
-        """See `Follower.learn`."""
-        tables: dict[int, TableInfo] = {
-            table.number: table for table in catalog.user_tables()
-        }
-        self._names = {number: table.name for number, table in tables.items()}
-        wanted = dict(_definitions(catalog))
-        kept = {
-            key: index
-            for key, index in self.indexes.items()
-            if wanted.get(key) == index.definition
-        }
-        self._filling = {
-            key: VectorIndex(definition)
-            for key, definition in wanted.items()
-            if key not in kept
-        }
-        self._is_other |= kept.keys() != self.indexes.keys() or bool(self._filling)
-        self.indexes = kept
-        return [tables[number] for number in {number for number, _ in self._filling}]
+    def tend(self, index: VectorIndex) -> None:
+        """Forget what is past, and cut lists where they no longer suit."""
+        index.trim(self.watermark - int(knobs.VECTOR_PAST_SECONDS * 1e9))
+        if index.wants_building:
+            slots, vectors = index.begin_building()
+            self._start(_building(index, slots, vectors))
 
-    def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
-        """See `Follower.take`."""
-        steps = [(revision.id, revision.ts, revision) for revision in revisions]
-        for index in self._filled_from(table):
-            index.apply(steps)
+    def load(self, folder: Path) -> tuple[int, dict[Key, VectorIndex]]:
+        """See `SchemaIndexes`."""
+        return resting.load(folder)
 
-    def took(self, table: TableInfo) -> None:
-        """See `Follower.took`."""
-        for index in self._filled_from(table):
-            index.exact_from = self.watermark
-        done = {key for key in self._filling if key[0] == table.number}
-        self.indexes |= {key: self._filling.pop(key) for key in done}
+    def save(self, folder: Path) -> None:
+        """See `SchemaIndexes`."""
+        resting.save(folder, self.watermark, self.indexes)
 
-    def _filled_from(self, table: TableInfo) -> list[VectorIndex]:
-        return [
-            index
-            for (number, _), index in self._filling.items()
-            if number == table.number
-        ]
-
-    def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
-        """See `Follower.apply`."""
-        for (number, _), index in self.indexes.items():
-            steps = [(c.id, c.ts, c.revision) for c in changes if c.table == number]
-            if steps:
-                index.apply(steps)
-            if self.watermark == BEGINNING:
-                index.exact_from = to
-            index.trim(to - int(knobs.VECTOR_PAST_SECONDS * 1e9))
-            if index.wants_building:
-                slots, vectors = index.begin_building()
-                self._start(_building(index, slots, vectors))
-        self.watermark = to
-
-    def forget(self) -> None:
-        """See `Follower.forget`."""
-        self.watermark = BEGINNING
-        self.indexes, self._filling = {}, {}
-        if self._folder is not None:
-            resting.discard(self._folder)
-
-    # -- at rest ----------------------------------------------------------------------
-
-    def checkpoint(self) -> None:
-        """See `Follower.checkpoint`; written when it is worth the while."""
-        if self._folder is None or self.watermark in (BEGINNING, self._saved_ts):
-            return
-        if (
-            self._is_other
-            or self._is_old()
-            or any(map(_has_changed, self.indexes.values()))
-        ):
-            resting.save(self._folder, self.watermark, self.indexes)
-            for index in self.indexes.values():
-                index.changes = 0
-            self._saved_ts, self._is_other = self.watermark, False
-
-    def _is_old(self) -> bool:
-        return self.watermark - self._saved_ts > knobs.VECTOR_SAVE_SECONDS * 1e9
-
-    def close(self) -> None:
-        """See `Follower.close`."""
-        self.checkpoint()
-
-    def status(self) -> dict[str, object]:
-        """See `Follower.status`."""
-        indexes: list[dict[str, object]] = [
-            {"table": self._names.get(number), "index": name, **index.status()}
-            for (number, name), index in self.indexes.items()
-        ]
-        on_disk = resting.size(self._folder) if self._folder is not None else 0
-        return {"indexes": indexes, "bytes": on_disk}
+    def discard(self, folder: Path) -> None:
+        """See `SchemaIndexes`."""
+        resting.discard(folder)
 
     # -- answering ----------------------------------------------------------------------
 
@@ -211,17 +118,6 @@ class Vectors:
         return index
 
 
-def _definitions(catalog: Catalog) -> Iterator[tuple[Key, Definition]]:
-    """Every vector index of the active schema, staged ones included."""
-    if catalog.schema is None:
-        return
-    for table in catalog.user_tables():
-        described = catalog.schema.tables.get(table.name)
-        if described is not None:
-            for index in described.vector_indexes:
-                yield (table.number, index.name), definition_of(index)
-
-
 def _building(index: VectorIndex, slots: Slots, vectors: Numbers) -> Callable[[], None]:
     def build() -> None:
         try:
@@ -230,7 +126,3 @@ def _building(index: VectorIndex, slots: Slots, vectors: Numbers) -> Callable[[]
             traceback.print_exc()
 
     return build
-
-
-def _has_changed(index: VectorIndex) -> bool:
-    return index.changes * knobs.VECTOR_SAVE_SHARE > index.versions.live

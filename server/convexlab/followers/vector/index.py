@@ -23,11 +23,11 @@ from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
+from convexlab.followers.shared_lock import SharedLock
 from convexlab.followers.vector.building import build, is_due
 from convexlab.followers.vector.lists import Lists
-from convexlab.followers.vector.shared_lock import SharedLock
 from convexlab.followers.vector.units import unit_vector
-from convexlab.followers.vector.versions import Versions
+from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from convexlab.engine.write_set import Revision
+    from convexlab.followers.schema_indexes import Step
     from convexlab.followers.vector.lists import Vectors
     from convexlab.followers.vector.request import Definition
-    from convexlab.followers.vector.versions import Mask, Slots
-
-    Step = tuple[bytes, int, Revision | None]  # a document, a timestamp, what it became
+    from convexlab.followers.versions import Mask, Slots
 
 
 class VectorIndex:
@@ -64,6 +63,11 @@ class VectorIndex:
         self.lock = SharedLock()
         # What came (a vector) and went (None) while new lists are cut.
         self._meanwhile: dict[int, NDArray[np.float32] | None] = {}
+
+    @property
+    def live(self) -> int:
+        """How many documents have a vector in it."""
+        return self.versions.live
 
     # -- changes --------------------------------------------------------------------
 

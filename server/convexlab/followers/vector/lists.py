@@ -23,7 +23,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from convexlab.followers.vector.versions import Mask, Slots
+    from convexlab.followers.versions import Mask, Slots
 
     Vectors = NDArray[np.float32]
     Scores = NDArray[np.float32]

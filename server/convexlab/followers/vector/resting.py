@@ -11,31 +11,25 @@ is missing, torn or spoilt makes the whole state count as nothing.
 
 from __future__ import annotations
 
-import os
-import zlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from convexlab.followers import files
+from convexlab.followers.files import SavedFile
 from convexlab.followers.vector.index import VectorIndex
 from convexlab.followers.vector.lists import Lists
 from convexlab.followers.vector.request import Definition
-from convexlab.followers.vector.versions import Versions
+from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    Key = tuple[int, str]  # a table's number, an index's name
+    from convexlab.followers.schema_indexes import Key
 
 FORMAT: Final = 1
 _STATE: Final = "state.json"
-
-
-class _File(msgspec.Struct, frozen=True):
-    name: str
-    size: int
-    sum: int
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -46,8 +40,8 @@ class _Index(msgspec.Struct, frozen=True):
     exact_from: int
     built_with: int
     probes: tuple[int, int]
-    lists: _File
-    columns: _File
+    lists: SavedFile
+    columns: SavedFile
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -69,11 +63,8 @@ def save(folder: Path, watermark: int, indexes: Mapping[Key, VectorIndex]) -> No
         _save_index(folder, f"{watermark}-{number}", key, index)
         for number, (key, index) in enumerate(sorted(indexes.items()))
     ]
-    _flush_folder(folder)
     state = msgspec.json.encode(_State(FORMAT, watermark, described))
-    _write(folder / f"{_STATE}.new", state)
-    (folder / f"{_STATE}.new").replace(folder / _STATE)
-    _flush_folder(folder)
+    files.replace(folder / _STATE, state)
     _sweep(folder, {file.name for each in described for file in _files_of(each)})
 
 
@@ -88,8 +79,8 @@ def _save_index(folder: Path, stem: str, key: Key, index: VectorIndex) -> _Index
             index.exact_from,
             index.built_with,
             index.lists.probes,
-            _write(folder / f"{stem}.faiss", lists.data),
-            _write(folder / f"{stem}.columns", msgspec.msgpack.encode(columns)),
+            files.write(folder / f"{stem}.faiss", lists.data),
+            files.write(folder / f"{stem}.columns", msgspec.msgpack.encode(columns)),
         )
 
 
@@ -112,10 +103,12 @@ def load(folder: Path) -> tuple[int, dict[Key, VectorIndex]]:
 
 
 def _load_index(folder: Path, described: _Index) -> VectorIndex:
-    columns = msgspec.msgpack.decode(_read(folder, described.columns), type=_Columns)
+    columns = msgspec.msgpack.decode(
+        files.read(folder, described.columns), type=_Columns
+    )
     index = VectorIndex(described.definition)
     index.versions = Versions.from_parts(columns.values, columns.columns)
-    lists = _read(folder, described.lists)
+    lists = files.read(folder, described.lists)
     index.lists = Lists.from_bytes(columns.homes, lists, described.probes)
     index.changed_ts = described.changed_ts
     index.exact_from = described.exact_from
@@ -130,30 +123,7 @@ def discard(folder: Path) -> None:
         _sweep(folder, set())
 
 
-def size(folder: Path) -> int:
-    """How many bytes the files have."""
-    return sum(path.stat().st_size for path in folder.glob("*"))
-
-
-# -- files ------------------------------------------------------------------------
-
-
-def _write(path: Path, body: bytes | memoryview) -> _File:
-    with path.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    return _File(path.name, len(body), zlib.crc32(body))
-
-
-def _read(folder: Path, file: _File) -> bytes:
-    body = (folder / file.name).read_bytes()
-    if (len(body), zlib.crc32(body)) != (file.size, file.sum):
-        raise ValueError(f"{file.name} is not what was written")
-    return body
-
-
-def _files_of(index: _Index) -> tuple[_File, _File]:
+def _files_of(index: _Index) -> tuple[SavedFile, SavedFile]:
     return index.lists, index.columns
 
 
@@ -161,11 +131,3 @@ def _sweep(folder: Path, kept: set[str]) -> None:
     for path in folder.iterdir():
         if path.suffix in (".faiss", ".columns", ".new") and path.name not in kept:
             path.unlink()
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Versions: which document each vector is of, from when to when, with which filter values.
+"""Versions: which document each entry of an index is of, from when to when.
 
-Each vector that the lists hold has a slot, its number in these columns. A document
-that changes ends its slot and takes another, so what was there a little while ago can
+Each entry (a vector, a text) has a slot, its number in these columns. A document that
+changes ends its slot and takes another, so what was there a little while ago can
 still be found; slots are used again once that is forgotten.
 
     slot     0      1      2        3
@@ -10,7 +10,7 @@ still be found; slots are used again once that is forgotten.
     to       140    ∞      ∞        (free)
     codes    [0]    [1]    [1]
 
-A filter value is kept as its number among the values that there are, so that looking
+Beside these an index may have columns of its own. A filter value is kept as its number among the values that there are, so that looking
 for the slots of one is a comparison of whole columns.
 
 Invariants
@@ -23,16 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convexlab.followers.vector.request import ID_BYTES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     Mask = NDArray[np.bool_]
     Slots = NDArray[np.int64]
 
+ID_BYTES: Final = 16
 FOREVER: Final = np.iinfo(np.int64).max
 _FREE: Final = -1  # as the beginning of a slot that is no document's
 _NO_CODE: Final = -1  # as its filter values
@@ -44,9 +43,10 @@ class Versions:
 
     Args:
         filters: how many filter fields there are.
+        own: the types of the index's own columns.
     """
 
-    def __init__(self, filters: int) -> None:
+    def __init__(self, filters: int, own: Sequence[DTypeLike] = ()) -> None:
         self.count = 0
         self.dead = 0
         self.slot_of: dict[bytes, int] = {}
@@ -57,6 +57,7 @@ class Versions:
         self._to = np.zeros(_FIRST_ROOM, np.int64)
         self._digests = np.zeros(_FIRST_ROOM, np.uint64)
         self._codes = [np.zeros(_FIRST_ROOM, np.int32) for _ in range(filters)]
+        self.own = [np.zeros(_FIRST_ROOM, kind) for kind in own]
 
     @property
     def live(self) -> int:
@@ -74,17 +75,26 @@ class Versions:
         return sum(column.nbytes for column in self._columns()) + 150 * self.live
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        return (self._ids, self._from, self._to, self._digests, *self._codes)
+        return (self._ids, self._from, self._to, self._digests, *self.own, *self._codes)
 
     # -- changes --------------------------------------------------------------------
 
-    def begin(self, id_: bytes, ts: int, digest: int, keys: Sequence[bytes]) -> int:
+    def begin(
+        self,
+        id_: bytes,
+        ts: int,
+        digest: int,
+        keys: Sequence[bytes],
+        own: Sequence[float] = (),
+    ) -> int:
         """A slot for what a document is from `ts` on."""
         assert id_ not in self.slot_of, f"{id_.hex()} has a slot"  # V1
         slot = self._free.pop() if self._free else self._new_slot()
         self._ids[slot] = np.frombuffer(id_, np.uint8)
         self._from[slot], self._to[slot] = ts, FOREVER
         self._digests[slot] = digest
+        for column, number in zip(self.own, own, strict=True):
+            column[slot] = number
         for field, key in enumerate(keys):
             values = self._values[field]
             self._codes[field][slot] = values.setdefault(key, len(values))
@@ -119,11 +129,11 @@ class Versions:
         return self.count - 1
 
     def _grow(self, room: int) -> None:
-        ids, begun, ended, digests, *codes = (
+        ids, begun, ended, digests, *others = (
             _grown(column[: self.count], room) for column in self._columns()
         )
         self._ids, self._from, self._to, self._digests = ids, begun, ended, digests
-        self._codes = codes
+        self.own, self._codes = others[: len(self.own)], others[len(self.own) :]
         self._from[self.count :] = _FREE
 
     # -- looks ------------------------------------------------------------------------
@@ -132,6 +142,15 @@ class Versions:
         """The documents of some slots."""
         joined = self._ids[slots].tobytes()
         return [joined[i : i + ID_BYTES] for i in range(0, len(joined), ID_BYTES)]
+
+    def id_numbers(self, slots: Slots) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The ids of some slots as two numbers, in whose order they are."""
+        halves = np.ascontiguousarray(self._ids[slots]).view(">u8")
+        return halves[:, 0], halves[:, 1]
+
+    def slots_in_use(self) -> Slots:
+        """The slots that are some document's, ended ones included."""
+        return np.flatnonzero(self._from[: self.count] != _FREE)
 
     def current(self) -> Mask:
         """The slots that have not ended."""
@@ -143,6 +162,32 @@ class Versions:
         begun, ended = self._from[: self.count], self._to[: self.count]
         mask: Mask = (begun <= ts) & (ended > ts) & (begun != _FREE)
         return mask
+
+    def holding(self, slots: Slots, ts: int) -> Mask:
+        """Which of some slots held at a moment."""
+        begun, ended = self._from[slots], self._to[slots]
+        mask: Mask = (begun <= ts) & (ended > ts) & (begun != _FREE)
+        return mask
+
+    def held(self, slot: int, ts: int) -> bool:
+        """Whether one slot held at a moment."""
+        return bool(_FREE != self._from[slot] <= ts < self._to[slot])
+
+    def is_current(self, slot: int) -> bool:
+        """Whether one slot has not ended."""
+        return bool(self._to[slot] == FOREVER)
+
+    def begun(self, slot: int) -> int:
+        """Since when a slot holds."""
+        return int(self._from[slot])
+
+    def codes(self, slot: int) -> list[int]:
+        """The numbers of a slot's filter values."""
+        return [int(codes[slot]) for codes in self._codes]
+
+    def code(self, field: int, key: bytes) -> int | None:
+        """The number of a filter value; None: no document has had it."""
+        return self._values[field].get(key)
 
     def having(self, filters: Iterable[tuple[int, bytes]]) -> Mask:
         """The slots, ended ones among them, that have one of these values in these fields."""
@@ -173,15 +218,25 @@ class Versions:
         )
 
     @classmethod
-    def from_parts(cls, values: list[list[bytes]], columns: list[bytes]) -> Versions:
+    def from_parts(
+        cls,
+        values: list[list[bytes]],
+        columns: list[bytes],
+        own: Sequence[DTypeLike] = (),
+    ) -> Versions:
         """What `to_parts` gave."""
-        made = cls(len(values))
+        made = cls(len(values), own)
         made._values = [{key: n for n, key in enumerate(keys)} for keys in values]
         made._ids = np.frombuffer(columns[0], np.uint8).reshape(-1, ID_BYTES).copy()
         made._from = np.frombuffer(columns[1], np.int64).copy()
         made._to = np.frombuffer(columns[2], np.int64).copy()
         made._digests = np.frombuffer(columns[3], np.uint64).copy()
-        made._codes = [np.frombuffer(c, np.int32).copy() for c in columns[4:]]
+        made.own = [
+            np.frombuffer(column, kind).copy()
+            for column, kind in zip(columns[4:], own, strict=False)
+        ]
+        codes = columns[4 + len(made.own) :]
+        made._codes = [np.frombuffer(column, np.int32).copy() for column in codes]
         made.count = len(made._from)
         free = made._from == _FREE
         made._free = np.flatnonzero(free).tolist()

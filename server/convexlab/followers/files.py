@@ -1,0 +1,65 @@
+"""Files that a follower leaves: written whole, checked when they are read.
+
+Each is named with its size and its sum by another, which is replaced last; so a crash
+leaves the state of before or of after, and a file that is missing, torn or spoilt is
+noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class SavedFile(msgspec.Struct, frozen=True):
+    """A file as it was written."""
+
+    name: str
+    size: int
+    sum: int
+
+
+def write(path: Path, body: bytes | memoryview) -> SavedFile:
+    """Write a file that outlives a crash of the machine."""
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    return SavedFile(path.name, len(body), zlib.crc32(body))
+
+
+def replace(path: Path, body: bytes) -> None:
+    """Put new content in a file's place, whole, after all else in its folder."""
+    flush_folder(path.parent)
+    made = path.with_name(f"{path.name}.new")
+    write(made, body)
+    made.replace(path)
+    flush_folder(path.parent)
+
+
+def read(folder: Path, file: SavedFile) -> bytes:
+    """What was written.
+
+    Raises:
+        FileNotFoundError: it is no longer there.
+        ValueError: it is not what was written.
+    """
+    body = (folder / file.name).read_bytes()
+    if (len(body), zlib.crc32(body)) != (file.size, file.sum):
+        raise ValueError(f"{file.name} is not what was written")
+    return body
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the names in a folder outlive a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
