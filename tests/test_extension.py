@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -181,6 +182,11 @@ class Jupyter:
         ) as response:
             await response.read()
             return response.status
+
+    async def attached(self):
+        """Wait until it has looked, if it looks."""
+        if self.keeper._attaching is not None:
+            await self.keeper._attaching
 
     async def socket_status(self, path, **kwargs):
         try:
@@ -426,6 +432,32 @@ async def test_a_page_finds_the_deployment_back_after_its_death(jupyter, upstrea
     assert await jupyter.status("GET", f"{own}/version") == 200
     assert await jupyter.socket_status(f"{own}/api/sync") == 101
     await fresh.stop()
+
+
+async def test_a_busy_deployment_is_not_given_up(jupyter, monkeypatch):
+    """Its backlog is full, so that nobody who connects is answered."""
+    monkeypatch.setattr("convexlab.knobs.PROBE_SECONDS", 0.2)
+    known = jupyter.keeper.address
+    await jupyter.keeper.session.close()
+    jupyter.keeper._session = None
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        busy = dataclasses.replace(
+            known, url=f"http://127.0.0.1:{full.getsockname()[1]}"
+        )
+        jupyter.keeper.address = busy
+        jupyter.keeper._find = lambda *, start: known
+        assert await jupyter.socket_status(f"c/{SECRET}/api/sync") == 503
+        await jupyter.attached()
+        jupyter.keeper.address = busy
+        assert await jupyter.status("GET", f"c/{SECRET}/version") == 503
+        await jupyter.attached()
+    assert await jupyter.status("GET", f"c/{SECRET}/version") == 200
 
 
 async def test_what_stops_it_from_starting_is_said(jupyter, upstream):

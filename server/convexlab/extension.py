@@ -142,6 +142,11 @@ class Keeper:
             self.start()
         return Gone(self.trouble)
 
+    def late(self) -> Gone:
+        """It did not answer in time, so it is busy or gone: look, and keep what is known."""
+        self.start()
+        return Gone("The deployment took too long to answer.")
+
     async def close(self) -> None:
         """Close the connections; the deployment runs on."""
         if self._attaching is not None:
@@ -195,11 +200,13 @@ class HttpRelay(tornado.web.RequestHandler):
                 async for chunk in response.content.iter_any():
                     self.write(chunk)
                     await self.flush()
-        except aiohttp.ClientConnectionError:
+        except aiohttp.ClientConnectionError as error:
             if self._headers_written:
                 # The head is out: ending the connection is the only way to say it.
                 self.detach().close()
                 return
+            if isinstance(error, TimeoutError):
+                raise self.keeper.late() from None
             raise self.keeper.lost(address) from None
         if not self._finished:
             await self.finish()
@@ -420,7 +427,9 @@ class SocketRelay(WebSocketHandler):
             )
         except aiohttp.WSServerHandshakeError as error:
             raise tornado.web.HTTPError(error.status, error.message) from None
-        except (aiohttp.ClientError, TimeoutError):
+        except TimeoutError:
+            raise self.keeper.late() from None
+        except aiohttp.ClientError:
             raise self.keeper.lost(address) from None
 
     async def serve(self, path: str) -> None:

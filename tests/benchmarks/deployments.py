@@ -29,14 +29,15 @@ class Deployment:
 
     Args:
         folder: the deployment's folder; what it prints goes to `serve.log` beside it.
+        flags: of `convexlab serve`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "address.json").unlink(missing_ok=True)
         self.log = folder.with_suffix(".log")
-        command = ["-m", "convexlab", "serve", "--dir", str(folder)]
+        command = ["-m", "convexlab", "serve", "--dir", str(folder), *flags]
         self.began = time.perf_counter()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -163,10 +164,10 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployment(
-    folder: Path, modules: Mapping[str, str] | None = None
+    folder: Path, modules: Mapping[str, str] | None = None, *flags: str
 ) -> Iterator[Deployment]:
-    """A deployment that runs these modules."""
-    found = Deployment(folder)
+    """A deployment that runs these modules, served with these flags."""
+    found = Deployment(folder, *flags)
     try:
         found.wait()
         if modules:
