@@ -55,6 +55,15 @@ async def test_the_first_question_starts_it(keeping: Keeping, tmp_path: Path):
     assert await keeping.status() == []
 
 
+async def test_what_is_asked_while_it_starts_is_answered(keeping: Keeping):
+    assert keeping._listening is not None
+    keeping._somebody_came(keeping._listening)
+    assert keeping._starting is not None
+    await keeping._starting
+    async with asyncio.timeout(60):
+        assert await keeping.status() == []
+
+
 async def test_one_that_was_killed_is_started_again_by_the_next_question(
     keeping: Keeping, tmp_path: Path
 ):

@@ -101,14 +101,24 @@ def main() -> None:
     ).start()
     channel.send([Ready(0)])
     try:
-        obey(channel, keeper)
+        obey(channel, keeper, first[1:])
     finally:
         keeper.close()
 
 
-def obey(channel: SyncChannel[ToProcess, FromProcess], keeper: IndexKeeper) -> None:
-    """Do what the gateway says until it hangs up."""
-    while (messages := channel.receive(wait=True)) is not None:
+def obey(
+    channel: SyncChannel[ToProcess, FromProcess],
+    keeper: IndexKeeper,
+    messages: list[ToProcess] | None,
+) -> None:
+    """Do what the gateway says until it hangs up.
+
+    Args:
+        channel: to the gateway.
+        keeper: what it speaks of.
+        messages: what it has said already, while the process was starting.
+    """
+    while messages is not None:
         for message in messages:
             match message:
                 case Advance():
@@ -118,6 +128,7 @@ def obey(channel: SyncChannel[ToProcess, FromProcess], keeper: IndexKeeper) -> N
                     channel.send([Answer(number, status)])
                 case _:
                     return
+        messages = channel.receive(wait=True)
 
 
 def serve(listening: socket.socket, keeper: IndexKeeper) -> None:
