@@ -135,7 +135,8 @@ def test_what_means_a_value_is_taken_in(given_, taken):
 
 
 def test_numpy_scalars_and_rows_of_numbers_are_taken_in():
-    numpy = pytest.importorskip("numpy")
+    import numpy
+
     row = numpy.array([1.5, 2.5], dtype="float32")
     found = normalize(
         {"i": numpy.int64(3), "f": numpy.float64(1.5), "b": numpy.bool_(True), "row": row,
@@ -156,7 +157,8 @@ def test_numpy_scalars_and_rows_of_numbers_are_taken_in():
 
 
 def test_pandas_things_are_refused_with_their_conversion():
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     assert "use None" in refusal({"a": pandas.NaT})
     assert "use None" in refusal({"a": pandas.NA})
     assert "to_ms" in refusal({"a": pandas.Timestamp("2024-01-01")})

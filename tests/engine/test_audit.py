@@ -6,10 +6,10 @@ import pytest
 
 from convexlab.engine.audit import audit
 from convexlab.engine.definitions import create_index
-from convexlab.engine.persistence.sqlite import SqlitePersistence
 
 if TYPE_CHECKING:
     from convexlab.engine.persistence.contract import Persistence
+    from convexlab.engine.persistence.sqlite import SqlitePersistence
 
 
 def test_a_sound_store_passes(steps: Any, persistence: Persistence):
@@ -19,6 +19,7 @@ def test_a_sound_store_passes(steps: Any, persistence: Persistence):
     audit(persistence)
 
 
+@pytest.mark.parametrize("persistence", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -27,9 +28,9 @@ def test_a_sound_store_passes(steps: Any, persistence: Persistence):
         "DELETE FROM log",
     ],
 )
-def test_a_damaged_store_does_not(steps: Any, persistence: Persistence, damage: str):
-    if not isinstance(persistence, SqlitePersistence):
-        pytest.skip("only a file can be damaged")
+def test_a_damaged_store_does_not(
+    steps: Any, persistence: SqlitePersistence, damage: str
+):
     steps(lambda tx: create_index(tx, "t", "by_n", ["n"]), system=True)
     steps(lambda tx: tx.insert("t", {"n": 1}))
     connection = persistence._write

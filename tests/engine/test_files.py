@@ -28,7 +28,8 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "local":
         yield LocalFiles(tmp_path / "files")
         return
-    fsspec = pytest.importorskip("fsspec", reason="needs the extra `files`")
+    import fsspec
+
     yield RemoteFiles("memory://bucket/files")
     fsspec.filesystem("memory").rm("/bucket", recursive=True)
 
