@@ -33,7 +33,7 @@ from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
-from convexlab_kernel.sql import run_sql
+from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql
 from convexlab_kernel.status import Status
 from convexlab_kernel.tables import Functions, Table, Tables
 from convexlab_kernel.tracebacks import edge
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 # The system's queries that a page may follow: its user owns the deployment.
 TABLE_VERSION = "_system/cli/queryTable:default"
-PAGES_QUERIES = frozenset({TABLE_VERSION, "_system/sql:default"})
+PAGES_QUERIES = frozenset({TABLE_VERSION, LIVE_SQL})
 
 
 @edge

@@ -11,6 +11,7 @@ from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
 from convexlab_kernel.card import Card
 from convexlab_kernel.client import Database
+from convexlab_kernel.live import MIME
 
 TRIPS = [
     {"carrier": "AA", "delay": 5, "speed": 1.5, "tags": ["late"]},
@@ -135,6 +136,8 @@ def test_rows_that_stay_current(trips):
     live.wait_for(lambda value: value == [{"n": 2}])
     trips.table("trips").insert({"carrier": "AA"})
     live.wait_for(lambda value: value == [{"n": 3}])
+    # The page follows it by itself, as its user, who owns the deployment.
+    assert live._repr_mimebundle_()[0][MIME]["path"] == "_system/sql/rows:default"
     live.close()
 
 
