@@ -3,6 +3,8 @@
     MutationForm("tasks:create")                 an input for each argument
     MutationButton("tasks:finish", taskId=id)    one press, one call
     FileUpload("photos:add")                     stores files, and tells the mutation
+    SearchBox("messages:search")                 a query of what is typed, as it is typed
+    Paginated("messages:page")                   a query in pages, as far as one scrolls
     LiveGrid([live, other], columns=2)           live results side by side
 
 Like live results they need no kernel once they are on the page; they call when
@@ -23,7 +25,7 @@ from convexlab_kernel import display
 from convexlab_kernel.asked import Allowed, Backend
 from convexlab_kernel.client import Database, connect, path_of
 from convexlab_kernel.live import MIME, Live, widget_bundle
-from convexlab_kernel.signatures import Fields, mutation_fields
+from convexlab_kernel.signatures import Fields, mutation_fields, query_fields
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Control:
-    """Something on the page that calls a function when it is pressed.
+    """Something on the page that calls a function when somebody uses it.
 
     Args:
         kind: which control.
@@ -40,6 +42,7 @@ class Control:
         fields: what the function takes.
         args: what is passed as it is, or what a form begins with.
         label: what it says; None: the function's path.
+        more: what else the page needs to know.
     """
 
     # Nothing is followed: see `LiveView`.
@@ -54,6 +57,7 @@ class Control:
         fields: Fields | None = None,
         args: Mapping[str, Any] | None = None,
         label: str | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.kind = kind
@@ -61,8 +65,8 @@ class Control:
         self._fields = fields or {}
         self._args = dict(args or {})
         self._label = label
-        allowed = Allowed(mutations=frozenset({path}), files=kind == "upload")
-        self.backend = Backend(database, allowed)
+        self._more = dict(more or {})
+        self.backend = Backend(database, _allowed(kind, path))
 
     @property
     def public(self) -> bool:
@@ -71,7 +75,7 @@ class Control:
 
     def description(self) -> dict[str, Any]:
         """What the page needs to show it."""
-        said: dict[str, Any] = {"kind": self.kind, "path": self.path}
+        said: dict[str, Any] = {"kind": self.kind, "path": self.path, **self._more}
         if self._label is not None:
             said["label"] = self._label
         if self._fields:
@@ -91,6 +95,12 @@ class Control:
     def __repr__(self) -> str:
         label = f" {self._label!r}" if self._label else ""
         return f"<{self.kind} {self.path}{label} of {self._database.name}>"
+
+
+def _allowed(kind: str, path: str) -> Allowed:
+    if kind == "search":
+        return Allowed(queries=frozenset({path}))
+    return Allowed(mutations=frozenset({path}), files=kind == "upload")
 
 
 @edge
@@ -181,6 +191,99 @@ def FileUpload(  # noqa: N802
 def _is_file(field: Mapping[str, Any]) -> bool:
     kind = field["fieldType"]
     return bool(kind["type"] == "id" and kind["tableName"] == "_storage")
+
+
+@edge
+def SearchBox(  # noqa: N802
+    ref: Any,
+    *,
+    argument: str | None = None,
+    columns: list[str] | None = None,
+    db: Database | None = None,
+    label: str | None = None,
+    **kwargs: Any,
+) -> Control:
+    """A box: what is typed is an argument of a query, whose newest result is below.
+
+    Args:
+        ref: the query: its path or a reference.
+        argument: the argument that takes the text; None: the only string there is.
+        columns: the fields that are shown, in this order; None: all.
+        db: the deployment; None: the one that `connect()` finds.
+        label: what stands in the box while it is empty; None: the query's path.
+        kwargs: the query's other arguments.
+
+    Raises:
+        NotFound: there is no such function.
+        InvalidArguments: it is no public query, or which argument takes the text is
+            not clear.
+    """
+    path, database = path_of(ref), db or connect()
+    fields = query_fields(database, path)
+    texts = [name for name in fields if name not in kwargs and _is_text(fields[name])]
+    if argument is None and len(texts) != 1:
+        said = ", ".join(texts) or "none of its arguments is a string"
+        raise InvalidArguments(
+            f"Which argument of `{path}` takes what is typed? Say it with "
+            f"`argument=`: {said}."
+        )
+    told = argument or texts[0]
+    if argument is not None and fields and argument not in fields:
+        raise InvalidArguments(
+            f"`{path}` takes no `{argument}`: its arguments are {', '.join(fields)}."
+        )
+    view = {"kind": "table", "columns": columns} if columns else {"kind": "auto"}
+    return Control(
+        "search",
+        path,
+        database,
+        args=kwargs,
+        label=label,
+        more={"argument": told, "view": view},
+    )
+
+
+def _is_text(field: Mapping[str, Any]) -> bool:
+    kind = field["fieldType"]
+    options = kind["value"] if kind["type"] == "union" else [kind]
+    return any(option["type"] == "string" for option in options)
+
+
+@edge
+def Paginated(  # noqa: N802
+    ref: Any,
+    args: Mapping[str, Any] | None = None,
+    /,
+    *,
+    num_items: int = 100,
+    columns: list[str] | None = None,
+    db: Database | None = None,
+    **kwargs: Any,
+) -> Live:
+    """A query that paginates, as a table: the next page is read as one scrolls to its end.
+
+    Args:
+        ref: the query: its path or a reference. It takes `paginationOpts`.
+        args: its other arguments, as one dict.
+        num_items: how many documents a page has.
+        columns: the fields that are shown, in this order; None: all.
+        db: the deployment; None: the one that `connect()` finds.
+        kwargs: its other arguments, by name.
+
+    Raises:
+        NotFound: there is no such function.
+        InvalidArguments: it is no public query, or does not paginate.
+    """
+    path, database = path_of(ref), db or connect()
+    if "paginationOpts" not in query_fields(database, path):
+        raise InvalidArguments(
+            f"`{path}` does not paginate: give it an argument "
+            "`paginationOpts: PaginationOpts`, and end its query with "
+            "`.paginate(paginationOpts)`."
+        )
+    page = {"paginationOpts": {"numItems": num_items, "cursor": None}}
+    live = database.watch(path, {**(args or {}), **kwargs, **page})
+    return live.table(columns=columns)
 
 
 class LiveGrid:

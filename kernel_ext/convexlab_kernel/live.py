@@ -338,6 +338,14 @@ class Live:
         """Shown as one number."""
         return self._as("metric", field=field, label=label)
 
+    def log(self, field: str | None = None) -> Live:
+        """Shown as lines, oldest first, which follow the newest.
+
+        Args:
+            field: the field that is a line's text; None: all of them.
+        """
+        return self._as("log", field=field)
+
     def tree(self) -> Live:
         """Shown as a tree."""
         return self._as("tree")
@@ -424,6 +432,7 @@ class Live:
 
     def _shown(self) -> Any:
         value = self._result._value  # noqa: SLF001 - its own other half
+        value = Documents(value["page"]) if is_page(value) else value
         view = self._view or {}
         if view.get("field") and isinstance(value, dict):
             return value.get(view["field"])
@@ -482,13 +491,22 @@ class _Caller:
 
 def kind_of_view(value: object) -> str:
     """How a value shows itself: a table, a card, a metric or a tree."""
-    if isinstance(value, Documents) or display.is_table(value):
+    if isinstance(value, Documents) or display.is_table(value) or is_page(value):
         return "table"
     if isinstance(value, dict) and value:
         return "card"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return "metric"
     return "tree"
+
+
+def is_page(value: object) -> bool:
+    """Whether a value is a page of documents, as a query that paginates gives it."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("continueCursor"), str)
+        and (value.get("page") == [] or display.is_table(value.get("page")))
+    )
 
 
 def _kind_of(value: object) -> str:

@@ -31,17 +31,36 @@ def mutation_fields(database: Database, path: str) -> Fields:
         NotFound: there is none of this path.
         InvalidArguments: it is no mutation that pages may call.
     """
-    database.attachment.need_admin("Making a form of a mutation")
+    return _fields(database, path, kind="Mutation", pages="pages call mutations")
+
+
+def query_fields(database: Database, path: str) -> Fields:
+    """The arguments of a public query.
+
+    Args:
+        database: whose.
+        path: the query's, as `tasks:list`.
+
+    Raises:
+        NotFound: there is none of this path.
+        InvalidArguments: it is no query that pages may follow.
+    """
+    return _fields(database, path, kind="Query", pages="this follows a query")
+
+
+def _fields(database: Database, path: str, *, kind: str, pages: str) -> Fields:
+    database.attachment.need_admin(f"Asking what a {kind.lower()} takes")
     functions = {_path_of(item): item for item in database.query(SPEC)}
     found = functions.get(path)
     if found is None:
         near = difflib.get_close_matches(path, functions, 1)
         hint = f" Is `{near[0]}` meant?" if near else ""
         raise NotFound(f"There is no function `{path}`.{hint}")
-    if found["functionType"] != "Mutation" or found["visibility"]["kind"] != "public":
-        kind = found["functionType"].lower()
-        message = f"`{path}` is not a public mutation but {_article(found)} {kind}: pages call mutations."
-        raise InvalidArguments(message)
+    if found["functionType"] != kind or found["visibility"]["kind"] != "public":
+        is_a = f"{_article(found)} {found['functionType'].lower()}"
+        raise InvalidArguments(
+            f"`{path}` is not a public {kind.lower()} but {is_a}: {pages}."
+        )
     args = found["args"]
     return dict(args["value"]) if args["type"] == "object" else {}
 

@@ -67,6 +67,8 @@ if TYPE_CHECKING:
         LiveGrid,
         MutationButton,
         MutationForm,
+        Paginated,
+        SearchBox,
     )
     from convexlab_kernel.magics import (
         load_ipython_extension,
@@ -88,11 +90,13 @@ __all__ = [
     "MutationButton",
     "MutationCtx",
     "MutationForm",
+    "Paginated",
     "PaginationOpts",
     "PaginationResult",
     "QueryCtx",
     "Request",
     "Response",
+    "SearchBox",
     "SyncActionCtx",
     "SyncRequest",
     "UploadedFile",
@@ -182,6 +186,8 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "LiveGrid",
         "MutationButton",
         "MutationForm",
+        "Paginated",
+        "SearchBox",
     ),
     "convexlab_kernel.magics": (
         "load_ipython_extension",

@@ -34,6 +34,15 @@ def page(ctx, paginationOpts: PaginationOpts):
     return ctx.db.query("tasks").paginate(paginationOpts)
 
 @query
+def starting(ctx, text: str):
+    first = ctx.db.query("tasks").with_index("by_text", lambda q: q.gte("text", text))
+    return [task for task in first.take(50) if task["text"].startswith(text)]
+
+@query
+def newest(ctx, n: int):
+    return ctx.db.query("tasks").order("desc").take(n)
+
+@query
 def count(ctx) -> int:
     return len(ctx.db.query("tasks").collect())
 
@@ -66,6 +75,13 @@ def fill(ctx, n: int):
 @mutation
 def attach(ctx, storageId: Id._storage, name: str):
     return ctx.db.insert("tasks", {"text": name, "points": 0, "owner": "ann", "file": storageId})
+"""
+SCHEMA = """
+from convexlab import define_schema, define_table, v
+schema = define_schema({
+    "state": define_table({"name": v.string(), "text": v.string()}).index("by_name", ["name"]),
+    "tasks": define_table(v.any()).index("by_text", ["text"]),
+})
 """
 STRING = {"type": "string"}
 NUMBER = {"type": "number"}
@@ -141,6 +157,21 @@ OUTPUTS: dict[str, dict[str, Any]] = {
             ],
         }
     },
+    "sql": {
+        "path": "_system/sql/rows:default",
+        "args": {
+            "sql": "SELECT owner, count(*) AS n FROM tasks GROUP BY 1 ORDER BY 1",
+            "params": [],
+        },
+    },
+    "log": {
+        "path": "tasks:newest",
+        "args": {"n": 20.0},
+        "view": {"kind": "log", "field": "text"},
+    },
+    "search": control(
+        "search", "tasks:starting", argument="text", label="find a task", args={}
+    ),
     "forbidden": live("_system/cli/exports:list", kind="tree"),
 }
 
@@ -149,7 +180,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 def tasks(jupyter: Jupyter) -> State:
     """The deployment, with the module `tasks`."""
     state = State(jupyter.deployment)
-    state.open(tasks=TASKS)
+    state.open(tasks=TASKS, schema=SCHEMA)
     return state
 
 
@@ -403,6 +434,46 @@ def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None
     file.get_by_text(f"{missing:,} missing").wait_for()
 
 
+def test_rows_of_sql_stay_current(shown: Any, tasks: State) -> None:
+    """`db.sql(…).watch()`: the page follows the statement by itself."""
+    view = shown("sql").wait_for()
+    assert view.columns == ["owner", "n"]
+    assert view.element.locator(".path").inner_text() == "SQL"
+    counts = [row[1] for row in view.rows]
+    tasks.run("mutation", "tasks:create", text="for sql", points=1, owner="bob")
+    expect(cell(view, 1, "n")).to_have_text(str(int(counts[1]) + 1))
+    assert cell(view, 0, "n").inner_text() == counts[0]
+
+
+def test_a_log_goes_on_at_its_end(shown: Any, tasks: State) -> None:
+    """Newest last and in sight; who has scrolled back stays where they are."""
+    view = shown("log").wait_for()
+    log = view.element.locator(".log")
+    tasks.run("mutation", "tasks:create", text="logged last", points=1)
+    expect(log.locator("div").last).to_contain_text("logged last")
+    at_end = "log => log.scrollTop + log.clientHeight >= log.scrollHeight - 4"
+    view.wait_for_text("logged last")
+    assert log.evaluate(at_end)
+    assert view.summary == "20 lines"
+    log.evaluate("log => { log.scrollTop = 0; }")
+    tasks.run("mutation", "tasks:create", text="logged later", points=1)
+    expect(log.locator("div").last).to_contain_text("logged later")
+    assert log.evaluate("log => log.scrollTop") == 0
+
+
+def test_a_search_finds_as_one_types(shown: Any, tasks: State) -> None:
+    """Each text is another query, which is followed; the box keeps what is typed."""
+    view = shown("search")
+    box = view.element.get_by_role("searchbox", name="find a task")
+    found = view.element.locator(".convexlab-found")
+    box.press_sequentially("task 119")
+    expect(found.locator(".summary")).to_contain_text("showing 11 of 11 rows")
+    tasks.run("mutation", "tasks:create", text="task 119, again", points=1)
+    expect(found.locator(".summary")).to_contain_text("showing 12 of 12 rows")
+    assert box.input_value() == "task 119"
+    assert found.count() == 1
+
+
 def test_outputs_ask_the_owner_s_questions_by_name_only(shown: Any) -> None:
     """An output that names another query of the system gets none of its answers."""
     view = shown("forbidden")
@@ -414,7 +485,16 @@ def test_every_view_in_both_themes(shown: Any, notebook: Notebook, theme: Any) -
     """A picture of each, and colours that can be read: at least 4.5 to 1."""
     notebook.set_theme(theme)
     shown("chart").element.locator("path[aria-roledescription='bar']").nth(1).wait_for()
-    for name in ("table", "metric", "chart", "form", "upload", "stored"):
+    for name in (
+        "table",
+        "metric",
+        "chart",
+        "form",
+        "upload",
+        "stored",
+        "log",
+        "search",
+    ):
         shown(name).element.screenshot(path=notebook.picture(f"view-{name}-{theme}"))
     faint = [
         f"{name}: {json.dumps(found)}"

@@ -15,7 +15,7 @@ import type { Charts } from "./chart/contract.ts";
 import { loadCharts } from "./chart/load.ts";
 import { rowsFrom } from "./owner.ts";
 import { CallError, type Follower, type Link, type Query, type Source } from "./source.ts";
-import type { Args } from "./spec.ts";
+import { type Args, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 
 /** What we use of anywidget's model. */
@@ -47,8 +47,12 @@ export class CommSource implements Source {
 
   constructor(readonly model: Model) {}
 
-  follow(_query: Query, follower: Follower, signal: AbortSignal): void {
+  follow(query: Query, follower: Follower, signal: AbortSignal): void {
     const { model } = this;
+    if (isSearch(model.get("spec"))) {
+      this.#askOnce(query, follower);
+      return;
+    }
     const listener = (content: unknown, buffers?: DataView[]) => {
       tell(follower, content as Message | Reply, buffers?.[0]);
     };
@@ -58,6 +62,17 @@ export class CommSource implements Source {
       model.off("msg:custom", listener);
       model.send({ type: "leave" });
     });
+  }
+
+  /** What a search looks for is another query at each key: none of them is followed from here. */
+  #askOnce({ path, args }: Query, follower: Follower): void {
+    this.call("query", path, args).then(
+      (value) => {
+        follower.link("live");
+        follower.value(value);
+      },
+      (error: CallError) => follower.failed(error),
+    );
   }
 
   async call(what: "query" | "mutation", path: string, args: Args): Promise<Value> {
@@ -126,4 +141,8 @@ function decoded(body: DataView | undefined): Value {
 
 function text(body: DataView | undefined): string {
   return new TextDecoder().decode(body);
+}
+
+function isSearch(spec: unknown): boolean {
+  return isRecord(spec) && isRecord(spec.control) && spec.control.kind === "search";
 }

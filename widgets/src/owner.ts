@@ -13,11 +13,14 @@ import { isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
 
+/** The rows of a SELECT, for as long as one follows them. */
+export const SQL_ROWS = "_system/sql/rows:default";
+
 /** The system's queries that views follow. */
 export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
   "_system/cli/tableData:default",
   "_system/cli/queryTable:default",
-  "_system/sql/rows:default",
+  SQL_ROWS,
 ]);
 
 const AGAIN_MS = 1_000;
@@ -121,7 +124,7 @@ export async function send(
   address: Address,
   path: string,
   body: BodyInit,
-  headers: Record<string, string>,
+  headers: Record<string, string> = {},
 ): Promise<Response> {
   const token = address.token ? `?token=${encodeURIComponent(address.token)}` : "";
   const answer = await fetch(`${address.url}/${path}${token}`, {

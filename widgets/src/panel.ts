@@ -11,6 +11,7 @@ import type { Value } from "convex/values";
 import { readControl, showControl } from "./controls/control.ts";
 import { el, setText } from "./dom.ts";
 import { guardKeys } from "./keys.ts";
+import { SQL_ROWS } from "./owner.ts";
 import { Pages } from "./pages.ts";
 import { Past } from "./past.ts";
 import type { Link, QueryFailure, Source } from "./source.ts";
@@ -22,6 +23,7 @@ import { full, preview, timeText } from "./value.ts";
 import { cardView } from "./views/card.ts";
 import { ChartView } from "./views/chart.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
+import { LogView } from "./views/log.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
 import type { View } from "./views/view.ts";
@@ -43,7 +45,8 @@ export function showLive(
 ): void {
   try {
     const control = readControl(data);
-    const show = (cell: HTMLElement, item: unknown) => showLive(cell, item, source, signal);
+    const show = (cell: HTMLElement, item: unknown, until = signal) =>
+      showLive(cell, item, source, until);
     if (control) showControl(host, control, source, show, signal);
     else new LivePanel(host, readSpec(data), source, signal);
   } catch (error) {
@@ -101,15 +104,12 @@ class LivePanel {
   }
 
   #title(): HTMLElement {
-    const { view, path } = this.#spec;
-    // A stored table's query is the system's business.
-    const args = view.kind === "stored" ? [] : Object.entries(this.#spec.args);
-    const text = args.map(([name, value]) => `${name}: ${preview(value)}`).join(", ");
+    const { name, text } = titleOf(this.#spec);
     return el(
       "header",
       { class: "bar" },
       this.#status,
-      el("span", { class: "path", text: view.kind === "stored" ? view.table : path }),
+      el("span", { class: "path", text: name }),
       el("span", { class: "args", text, title: text && full(this.#spec.args) }),
     );
   }
@@ -197,6 +197,8 @@ class LivePanel {
         return new ChartView(view.kind === "chart" ? view.chart : {}, this.#source, this.#signal);
       case "card":
         return cardView();
+      case "log":
+        return new LogView(view.kind === "log" ? view.field : null);
       case "metric":
         return view.kind === "metric" ? metricView(view.field, view.label) : metricView(null, null);
       case "tree":
@@ -212,7 +214,7 @@ class LivePanel {
 
   #fail(failure: QueryFailure): void {
     this.#next = null;
-    const box = failureBox(`${this.#spec.path} failed`, failure.message);
+    const box = failureBox(`${titleOf(this.#spec).name} failed`, failure.message);
     if (failure.data !== undefined) {
       const data = treeView();
       data.draw(failure.data);
@@ -238,6 +240,14 @@ class LivePanel {
     if (this.#updates === 0) setText(this.#status, trying);
     else this.#status.title = `${trying} What you see is the last that arrived.`;
   }
+}
+
+/** What is followed, in its user's words: the system's own queries have other names to them. */
+export function titleOf({ path, args, view }: LiveSpec): { name: string; text: string } {
+  if (view.kind === "stored") return { name: view.table, text: "" };
+  if (path === SQL_ROWS) return { name: "SQL", text: preview(args.sql) };
+  const texts = Object.entries(args).map(([name, value]) => `${name}: ${preview(value)}`);
+  return { name: path, text: texts.join(", ") };
 }
 
 export function failureBox(title: string, message: string): HTMLElement {

@@ -5,11 +5,12 @@
  * other bundles on the page; closed some seconds after the last view has gone, so
  * that a forgotten tab does not keep a deployment awake.
  */
-import { ConvexClient, type OptimisticUpdate } from "convex/browser";
+import type { OptimisticUpdate } from "convex/browser";
 import type { FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { loadCharts } from "./chart/load.ts";
-import { OWNERS_QUERIES, selectRows, send, sessionOf, storeFile } from "./owner.ts";
+import { Client } from "./client.ts";
+import { OWNERS_QUERIES, selectRows, send, sendAsOwner, sessionOf, storeFile } from "./owner.ts";
 import { patientSocket } from "./patience.ts";
 import {
   CallError,
@@ -32,14 +33,14 @@ export interface Address {
 
 interface Shared {
   readonly name: string;
-  readonly client: ConvexClient;
+  readonly client: Client;
   /** When it may be asked: at once, or when it has the owner's key. */
   ready: Promise<void>;
   users: number;
 }
 
 const LINGER_MS = 5_000;
-const REGISTRY = Symbol.for("convexlab.clients.v2");
+const REGISTRY = Symbol.for("convexlab.clients.v3");
 
 export class SocketSource implements Source {
   readonly followsAny = true;
@@ -63,10 +64,10 @@ export class SocketSource implements Source {
     let unfollow = () => {};
     const start = () => {
       if (signal.aborted) return;
-      unfollow = client.onUpdate(
-        reference<"query">(query.path),
+      unfollow = client.follow(
+        query.path,
         query.args,
-        (value: Value) => follower.value(value),
+        (value) => follower.value(value),
         (error) => follower.failed(failureOf(error)),
       );
     };
@@ -87,10 +88,9 @@ export class SocketSource implements Source {
     const shared = join(this.address, this.#asOwner(path));
     try {
       await shared.ready;
-      if (kind === "query") return await shared.client.query(reference<"query">(path), args);
-      if (kind === "action") return await shared.client.action(reference<"action">(path), args);
-      const options = foreseen ? { optimisticUpdate: optimism(foreseen) } : {};
-      return await shared.client.mutation(reference<"mutation">(path), args, options);
+      if (kind === "query") return await shared.client.query(path, args);
+      if (kind === "action") return await shared.client.action(path, args);
+      return await shared.client.mutation(path, args, foreseen && optimism(foreseen));
     } catch (error) {
       const { message, data } = failureOf(error as Error);
       throw new CallError(message, data);
@@ -101,7 +101,8 @@ export class SocketSource implements Source {
 
   async at({ path, args }: Query, moment: number): Promise<Value> {
     const body = { path, args: convexToJson(args), format: "json", ts: tsOf(moment) };
-    const answer = await send(this.address, "api/query_at_ts", JSON.stringify(body), {});
+    const ask = this.#asOwner(path) ? sendAsOwner : send;
+    const answer = await ask(this.address, "api/query_at_ts", JSON.stringify(body));
     const said = (await answer.json()) as {
       status: string;
       value: JSONValue;
@@ -139,14 +140,14 @@ export function tsOf(milliseconds: number): string {
 
 function optimism({ path, args, change }: Foreseen): OptimisticUpdate<Args> {
   return (store) => {
-    const now = store.getQuery(reference<"query">(path), args) as Value | undefined;
-    if (now !== undefined) store.setQuery(reference<"query">(path), args, change(now));
+    const now = store.getQuery(reference(path), args) as Value | undefined;
+    if (now !== undefined) store.setQuery(reference(path), args, change(now));
   };
 }
 
 /** The client takes a function's path wherever it takes a reference; its types do not say so. */
-function reference<Kind extends "query" | "mutation" | "action">(path: string): FunctionReference<Kind> {
-  return path as unknown as FunctionReference<Kind>;
+function reference(path: string): FunctionReference<"query"> {
+  return path as unknown as FunctionReference<"query">;
 }
 
 function linkOf(state: { isWebSocketConnected: boolean; hasEverConnected: boolean }): Link {
@@ -184,17 +185,12 @@ function leave(shared: Shared): void {
   setTimeout(() => {
     if (shared.users > 0 || registry().get(shared.name) !== shared) return;
     registry().delete(shared.name);
-    void shared.client.close();
+    shared.client.close();
   }, LINGER_MS);
 }
 
 function connect(address: Address, name: string, asOwner: boolean): Shared {
-  const client = new ConvexClient(address.url, {
-    webSocketConstructor: patientSocket(address.token),
-    skipConvexDeploymentUrlCheck: true,
-    unsavedChangesWarning: false,
-    logger: false,
-  });
+  const client = new Client(address.url, patientSocket(address.token));
   const shared: Shared = { name, client, users: 0, ready: Promise.resolve() };
   if (asOwner) {
     shared.ready = showKey(address, shared);
@@ -207,15 +203,10 @@ function connect(address: Address, name: string, asOwner: boolean): Shared {
 /** Shows the owner's key, and the next one before it ends, for as long as the connection is used. */
 async function showKey(address: Address, shared: Shared): Promise<void> {
   const { key, renewAt } = await sessionOf(address);
-  ownersClient(shared.client).setAdminAuth(key);
+  shared.client.setAdminAuth(key);
   setTimeout(() => {
     if (registry().get(shared.name) === shared) void showKey(address, shared);
   }, renewAt - Date.now());
-}
-
-/** The official client keeps this for its dashboard: its types do not show it. */
-function ownersClient(client: ConvexClient): { setAdminAuth(key: string): void } {
-  return client.client as unknown as { setAdminAuth(key: string): void };
 }
 
 /** On the page, not in the module: every anywidget evaluates the module anew. */

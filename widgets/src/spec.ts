@@ -16,6 +16,7 @@ export type ViewSpec =
   | { kind: "stored"; table: string }
   | { kind: "chart"; chart: Record<string, unknown> }
   | { kind: "card" }
+  | { kind: "log"; field: string | null }
   | { kind: "metric"; field: string | null; label: string | null }
   | { kind: "tree" };
 
@@ -75,6 +76,8 @@ function readView(data: unknown): ViewSpec {
       return isRecord(data.chart) ? { kind: "chart", chart: data.chart } : { kind: "auto" };
     case "metric":
       return { kind: "metric", field: readText(data.field), label: readText(data.label) };
+    case "log":
+      return { kind: "log", field: readText(data.field) };
     case "card":
     case "tree":
       return { kind: data.kind };

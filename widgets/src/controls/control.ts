@@ -14,6 +14,7 @@ import { type Args, isObject, isRecord, readFields, readText, SpecError } from "
 import { styled } from "../style.ts";
 import { buttonControl } from "./button.ts";
 import { formControl } from "./form.ts";
+import { readSearch, type SearchSpec, searchBox } from "./search.ts";
 import { uploadControl } from "./upload.ts";
 
 export interface Action {
@@ -27,6 +28,7 @@ export interface Action {
 
 export type ControlSpec =
   | { readonly kind: "form" | "button" | "upload"; readonly action: Action }
+  | { readonly kind: "search"; readonly search: SearchSpec }
   | { readonly kind: "grid"; readonly columns: number; readonly items: readonly unknown[] };
 
 /** Null: this output is no control. */
@@ -38,6 +40,8 @@ export function readControl(data: unknown): ControlSpec | null {
     case "button":
     case "upload":
       return { kind: control.kind, action: readAction(control) };
+    case "search":
+      return { kind: "search", search: readSearch(data.control, data.deployment) };
     case "grid":
       return {
         kind: "grid",
@@ -60,9 +64,10 @@ function readAction(data: Record<string, unknown>): Action {
   };
 }
 
-type Show = (host: HTMLElement, data: unknown) => void;
+/** Shows a live output in a host, for as long as the control is there or until a signal. */
+export type Show = (host: HTMLElement, data: unknown, until?: AbortSignal) => void;
 
-/** Shows a control in its host; `show` shows what a grid holds. */
+/** Shows a control in its host; `show` shows what a grid holds, and what a search finds. */
 export function showControl(
   host: HTMLElement,
   control: ControlSpec,
@@ -77,6 +82,10 @@ export function showControl(
     return;
   }
   guardKeys(host, signal);
+  if (control.kind === "search") {
+    styled(host).replaceChildren(searchBox(control.search, show, signal));
+    return;
+  }
   styled(host).replaceChildren(
     framed(control.action, bodyOf(control.kind, control.action, source)),
   );

@@ -3,7 +3,7 @@ import type { Value } from "convex/values";
 import { isObject, type ViewSpec } from "../spec.ts";
 import { rowsOf } from "../table/rows.ts";
 
-export type ViewKind = "table" | "stored" | "chart" | "card" | "metric" | "tree";
+export type ViewKind = "table" | "stored" | "chart" | "card" | "log" | "metric" | "tree";
 
 export function chooseView(told: ViewSpec, value: Value): ViewKind {
   if (told.kind !== "auto") return fits(told.kind, value) ? told.kind : "tree";
@@ -16,6 +16,7 @@ function fits(kind: ViewKind, value: Value): boolean {
   switch (kind) {
     case "table":
     case "chart":
+    case "log":
       return rowsOf(value) !== null;
     case "card":
       return isObject(value);
