@@ -53,6 +53,14 @@ class Sidebar:
         """A line of a section, with what is below it."""
         return self.section(section).locator(f".convexlab-entry[data-name='{name}']")
 
+    def only(self, *labels: str) -> None:
+        """Have these sections open, and the others folded."""
+        titles = self.page.locator("#convexlab-sidebar .jp-AccordionPanel-title")
+        for title in titles.all():
+            is_open = title.get_attribute("aria-expanded") == "true"
+            if is_open != (title.inner_text().strip().title() in labels):
+                title.click()
+
     def set_theme(self, theme: Literal["Light", "Dark", "Dark High Contrast"]) -> None:
         """Switch the theme, without a reload."""
         self.do("apputils:change-theme", theme=f"JupyterLab {theme}")

@@ -5,17 +5,20 @@ No notebook is open, and no kernel runs, but where a cell is inserted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from tests.browser.pages import write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Locator
+    from playwright.sync_api import BrowserContext
     from tests.browser.jupyter import Jupyter
 
 SCHEMA = """
@@ -29,7 +32,7 @@ schema = define_schema({
 })
 """
 TASKS = '''
-from convexlab import ConvexError, internal_mutation, mutation, query
+from convexlab import ConvexError, Id, internal_mutation, mutation, query
 
 @query
 def above(ctx, points: float):
@@ -50,11 +53,25 @@ def create(ctx, text: str, points: float):
         raise ConvexError("a task needs a text")
     return ctx.db.insert("tasks", {"text": text, "points": points})
 
+@mutation
+def rename(ctx, id: Id.tasks, text: str):
+    ctx.db.patch(id, {"text": text})
+
+@mutation
+def later(ctx, text: str):
+    ctx.scheduler.run_after(3_600_000, create, text=text, points=5)
+
 @internal_mutation
 def clear(ctx):
     for task in ctx.db.query("tasks").collect():
         ctx.db.delete(task["_id"])
 '''
+CRONS = """
+from convexlab import api, cron_jobs
+crons = cron_jobs()
+args = {"text": "from the cron", "points": 6.0}
+crons.daily("nightly", hour_utc=HOUR, function=api.tasks.create, args=args)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +88,7 @@ def sidebar(
     context: BrowserContext, jupyter: Jupyter, tasks: State
 ) -> Iterator[Sidebar]:
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(8_000)
     yield Sidebar(page, jupyter).open()
     page.close()
 
@@ -126,4 +143,261 @@ def test_functions_say_what_they_take_and_are(sidebar: Sidebar, tasks: State) ->
     expect(sidebar.entry("functions", "tasks:asker")).to_have_count(0)
     tasks.open(schema=SCHEMA, tasks=TASKS)
     sidebar.picture("panel")
+    assert sidebar.errors == []
+
+
+# -- a table's documents -----------------------------------------------------------
+
+
+def test_a_document_is_made_edited_and_deleted(sidebar: Sidebar, tasks: State) -> None:
+    """What cannot be stored is said before it is sent, in the deployment's words."""
+    page = sidebar.page
+    sidebar.entry("tables", "tasks").get_by_role("button", name="Open tasks").click()
+    bar = page.get_by_role("toolbar", name="Documents of tasks")
+    bar.get_by_role("button", name="New document").click()
+    pane = page.get_by_role("complementary", name="New document")
+    text = pane.get_by_label("New document of tasks")
+    text.fill('{"text": "from the sidebar"}')
+    expect(pane.get_by_role("alert")).to_contain_text("points")
+    create = pane.get_by_role("button", name="Create")
+    expect(create).to_be_disabled()
+    sidebar.picture("refused")
+    text.fill('{"text": "from the sidebar", "points": 42')
+    expect(pane.get_by_role("alert")).to_contain_text("JSON")
+    text.fill('{"text": "from the sidebar", "points": 42}')
+    expect(create).to_be_enabled()
+    text.press("Control+Enter")
+    expect(pane).to_have_count(0)
+    (made,) = found(tasks, "from the sidebar")
+    assert made["points"] == 42
+
+    cell = page.locator(".convexlab-rows .row", has_text="from the sidebar")
+    cell.get_by_text("from the sidebar").click()
+    editor = page.get_by_label(made["_id"], exact=True)
+    pane = page.get_by_role("complementary", name="Document")
+    expect(editor).to_have_value('{\n  "points": 42,\n  "text": "from the sidebar"\n}')
+    editor.fill('{"text": "edited", "points": 43, "owner": "ann"}')
+    pane.get_by_role("button", name="Save").click()
+    page.locator(".convexlab-rows .row", has_text="edited").wait_for()
+    assert found(tasks, "edited")[0]["owner"] == "ann"
+    sidebar.picture("document")
+
+    bar.get_by_role("button", name="History").click()
+    first = pane.locator(".convexlab-revision").first
+    expect(first.locator("del").first).to_be_visible()
+    expect(first).to_contain_text('"from the sidebar" "edited"')
+    sidebar.picture("history")
+    bar.get_by_role("button", name="Edit").click()
+    pane.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(pane).to_contain_text("has been deleted")
+    assert found(tasks, "edited") == []
+
+
+def test_an_edit_over_somebody_else_s_is_refused(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """What comes meanwhile is told; nobody's change is lost unseen."""
+    page = sidebar.page
+    mine = tasks.run("mutation", "tasks:create", text="contested", points=1)
+    page.locator(".convexlab-rows .row", has_text="contested").get_by_text(
+        "contested"
+    ).click()
+    editor = page.get_by_label(mine, exact=True)
+    pane = page.get_by_role("complementary", name="Document")
+    editor.fill('{"text": "mine", "points": 1}')
+    tasks.run("mutation", "tasks:rename", id=mine, text="theirs")
+    expect(pane).to_contain_text("has been changed meanwhile, by somebody else")
+    pane.get_by_role("button", name="Save").click()
+    expect(pane).to_contain_text("look at it as it is now")
+    assert found(tasks, "theirs") != []
+    pane.get_by_role("button", name="Take theirs").click()
+    expect(editor).to_have_value('{\n  "points": 1,\n  "text": "theirs"\n}')
+    editor.press("Escape")
+    expect(pane).to_have_count(0)
+    assert sidebar.errors == []
+
+
+def found(tasks: State, text: str) -> list[dict[str, object]]:
+    every = tasks.run("query", "tasks:above", points=-1)
+    return [task for task in every if task["text"] == text]
+
+
+# -- functions -----------------------------------------------------------------------
+
+
+def test_a_query_is_run_as_a_user_and_stays_live(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """Arguments are checked as the function's validators say."""
+    page = sidebar.page
+    run = sidebar.entry("functions", "tasks:above").get_by_role("button", name="Run")
+    run.click()
+    form = page.locator(".convexlab-runner:visible")
+    form.get_by_label("points").fill("many")
+    form.get_by_role("button", name="Run").click()
+    form.get_by_text("This takes a number.").wait_for()
+    form.get_by_label("points").fill("100")
+    form.get_by_role("button", name="Run").click()
+    result = form.get_by_role("region", name="Result")
+    expect(result).to_have_attribute("data-state", "value")
+    tasks.run("mutation", "tasks:create", text="worth a lot", points=1000)
+    result.get_by_text("worth a lot").wait_for()
+    sidebar.picture("query")
+    sidebar.do("convexlab:open-function", path="tasks:asker")
+    page.locator(".convexlab-runner:visible").get_by_role("button", name="Run").click()
+    page.locator(".convexlab-runner:visible").get_by_text("nobody").first.wait_for()
+
+
+def test_mutations_say_what_they_gave_or_why_not(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """Internal ones too, which users cannot call."""
+    page = sidebar.page
+    sidebar.do("convexlab:open-function", path="tasks:create")
+    form = page.locator(".convexlab-runner:visible")
+    form.get_by_label("text").fill(" ")
+    form.get_by_label("points").fill("1")
+    form.get_by_role("button", name="Run").click()
+    form.get_by_text("a task needs a text").wait_for()
+    form.get_by_label("text").fill("by form")
+    form.get_by_role("button", name="Run").click()
+    form.get_by_role("status").get_by_text("done").wait_for()
+    assert len(found(tasks, "by form")) == 1
+    sidebar.do("convexlab:open-function", path="tasks:clear")
+    form = page.locator(".convexlab-runner:visible")
+    expect(form).to_contain_text("in the owner's name")
+    form.get_by_role("button", name="Run").click()
+    expect(sidebar.entry("tables", "tasks").locator(".convexlab-count")).to_have_text(
+        "0"
+    )
+
+
+def test_a_table_and_a_function_become_cells(
+    sidebar: Sidebar, jupyter: Jupyter
+) -> None:
+    """Below the active cell of the notebook in front; without one, one is told so."""
+    page = sidebar.page
+    insert = sidebar.entry("tables", "tasks").get_by_role("button", name="Insert")
+    insert.click()
+    page.get_by_text("Open a notebook first").wait_for()
+    write_notebook(jupyter.root, "cells.ipynb", ["import convexlab"])
+    sidebar.do("docmanager:open", path="cells.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    insert.click()
+    sidebar.entry("functions", "tasks:create").get_by_role(
+        "button", name="Insert"
+    ).click()
+    cells = page.locator(".jp-Notebook .jp-Cell .cm-content")
+    expect(cells).to_have_text(
+        [
+            "import convexlab",
+            'db.table("tasks")',
+            'db.mutation("tasks:create", text=..., points=...)',
+        ]
+    )
+    handle = sidebar.entry("functions", "tasks:above").locator("[draggable='true']")
+    handle.drag_to(cells.first, target_position={"x": 4, "y": 4})
+    expect(cells.first).to_contain_text('db.watch("tasks:above", points=...)')
+    sidebar.picture("cells")
+    assert sidebar.errors == []
+
+
+# -- what runs, and what it has ----------------------------------------------------
+
+
+def test_the_log_comes_as_it_is_wanted(sidebar: Sidebar, tasks: State) -> None:
+    """Filters are the deployment's; what it told before one looked is there too."""
+    sidebar.only("Logs")
+    logs = sidebar.section("logs")
+    tasks.run("mutation", "tasks:create", text="heard of", points=3)
+    logs.locator(".convexlab-entry[data-name='tasks:create']").first.wait_for()
+    logs.get_by_label("text").fill("a task needs a text")
+    failed = logs.locator(".convexlab-entry")
+    expect(failed).to_have_count(1)
+    expect(failed).to_contain_text("failed")
+    failed.get_by_role("button").click()
+    expect(failed.get_by_role("alert")).to_contain_text("a task needs a text")
+    sidebar.picture("logs")
+    logs.get_by_label("text").fill("")
+    logs.get_by_label("kind").select_option("query")
+    expect(logs.locator("[data-name='tasks:create']")).to_have_count(0)
+
+
+def test_what_is_scheduled_is_run_now_or_canceled(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """A cron job too; each says how it stands, as it does."""
+    sidebar.only("Schedules")
+    schedules = sidebar.section("schedules")
+    tasks.run("mutation", "tasks:later", text="soon")
+    entry = sidebar.entry("schedules", "tasks:create").first
+    expect(entry).to_contain_text("pending")
+    entry.get_by_role("button", name="Run tasks:create now").click()
+    expect(entry).to_contain_text("success")
+    assert len(found(tasks, "soon")) == 1
+    tasks.run("mutation", "tasks:later", text="never")
+    expect(entry).to_contain_text("pending")
+    entry.get_by_role("button", name="Cancel tasks:create").click()
+    expect(entry).to_contain_text("canceled")
+    # Twelve hours from now, give or take.
+    hour = str((datetime.now(UTC).hour + 12) % 24)
+    tasks.open(schema=SCHEMA, tasks=TASKS, crons=CRONS.replace("HOUR", hour))
+    cron = sidebar.entry("schedules", "nightly")
+    expect(cron).to_contain_text("waits")
+    cron.get_by_role("button", name="Run nightly now").click()
+    expect(schedules.get_by_role("alert")).to_have_count(0)
+    sidebar.picture("schedules")
+    tables = sidebar.section("tables")
+    sidebar.only("Tables")
+    expect(
+        tables.locator(".convexlab-entry[data-name='tasks'] .convexlab-count")
+    ).to_have_text("3")
+    assert len(found(tasks, "from the cron")) == 1
+    assert found(tasks, "never") == []
+
+
+def test_files_are_stored_looked_at_and_deleted(sidebar: Sidebar) -> None:
+    """An image as itself, a text by its beginning."""
+    sidebar.only("Files")
+    files = sidebar.section("files")
+    png = b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4IScHRAwQCgAfJgQRoo8irwAAAABJRU5ErkJggg=="
+    )
+    choose = files.get_by_label("Store files")
+    choose.set_input_files(
+        [
+            {"name": "a.txt", "mimeType": "text/plain", "buffer": b"some words"},
+            {"name": "a.png", "mimeType": "image/png", "buffer": png},
+        ]
+    )
+    text = files.locator(".convexlab-entry", has_text="text/plain")
+    text.locator(".convexlab-name").click()
+    expect(text.locator("pre")).to_have_text("some words")
+    image = files.locator(".convexlab-entry", has_text="image/png")
+    image.locator(".convexlab-name").click()
+    drawn = "img => img.decode().then(() => img.naturalWidth)"
+    assert image.locator("img").evaluate(drawn) == 2
+    sidebar.picture("files")
+    text.get_by_role("button", name="Delete").click()
+    expect(text).to_have_count(0)
+
+
+def test_variables_are_set_shown_and_deleted(sidebar: Sidebar, tasks: State) -> None:
+    """A name that cannot be is refused in the deployment's words."""
+    sidebar.only("Environment")
+    variables = sidebar.section("environment")
+    form = variables.get_by_role("form", name="Set a variable")
+    for name in ("9LIVES", "LIVES"):
+        form.get_by_label("Name").fill(name)
+        form.get_by_label("Value").fill("nine")
+        form.get_by_role("button", name="Set").click()
+        if name == "9LIVES":
+            expect(form.get_by_role("alert")).to_contain_text("cannot name")
+    entry = sidebar.entry("environment", "LIVES")
+    entry.get_by_role("button", name="LIVES", exact=True).click()
+    expect(entry.locator("pre")).to_have_text("nine")
+    sidebar.picture("environment")
+    entry.get_by_role("button", name="Delete LIVES").click()
+    expect(entry).to_have_count(0)
     assert sidebar.errors == []

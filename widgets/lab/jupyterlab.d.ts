@@ -13,6 +13,11 @@ declare module "@lumino/widgets" {
     protected onAfterShow(message: unknown): void;
     protected onAfterHide(message: unknown): void;
   }
+  export class AccordionPanel extends Widget {
+    readonly widgets: readonly Widget[];
+    collapse(at: number): void;
+    expand(at: number): void;
+  }
   export interface Title {
     label: string;
     caption: string;
@@ -55,6 +60,7 @@ declare module "@jupyterlab/ui-components" {
     readonly react: (props: { tag?: string; className?: string }) => ReactElement;
   }
   export class SidePanel extends Widget {
+    readonly content: Widget;
     addWidget(widget: Widget): void;
   }
 }
@@ -106,7 +112,10 @@ declare module "@jupyterlab/notebook" {
     setSource(text: string): void;
   }
   export interface NotebookTracker {
-    readonly currentWidget: { readonly content: Notebook } | null;
+    readonly currentWidget: {
+      readonly content: Notebook;
+      readonly context: { readonly ready: Promise<void> };
+    } | null;
   }
   export const NotebookActions: { insertBelow(notebook: Notebook): void };
 }

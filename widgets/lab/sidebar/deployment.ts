@@ -65,7 +65,55 @@ export const FUNCTIONS = `${BROWSE}/browseFunctions:default`;
 export const DOCUMENT = `${BROWSE}/getDocument:default`;
 export const TABLE_SIZE = "_system/cli/tableSize:default";
 export const TABLE_DATA = "_system/cli/tableData:default";
+export const FILES = "_system/storage/files:page";
 export const VARIABLES = "_system/cli/queryEnvironmentVariables:names";
+
+/** A page of documents, as queries that paginate give it. */
+export interface Page<T> {
+  readonly page: readonly T[];
+  readonly isDone: boolean;
+}
+
+export interface Scheduled {
+  readonly _id: string;
+  readonly name: string;
+  readonly scheduledTime: number;
+  readonly state: { readonly kind: string; readonly error?: string };
+}
+
+export interface Cron {
+  readonly _id: string;
+  readonly name: string;
+  readonly function: string;
+  readonly nextTime: number;
+  readonly state: { readonly kind: string };
+}
+
+export interface StoredFile {
+  readonly _id: string;
+  readonly _creationTime: number;
+  readonly size: number;
+  readonly contentType?: string;
+  readonly url: string;
+}
+
+/** What a run came to (`Completion`), or printed so far (`Progress`). */
+export interface LogEntry {
+  readonly kind: "Completion" | "Progress";
+  readonly udfType: string;
+  readonly identifier: string;
+  readonly timestamp: number;
+  readonly logLines: readonly { readonly level: string; readonly messages: readonly string[] }[];
+  readonly requestId: string;
+  readonly executionId: string;
+  readonly executionTime?: number;
+  readonly error?: string | null;
+}
+
+export interface LogPage {
+  readonly entries: readonly LogEntry[];
+  readonly cursor: number;
+}
 
 export class Deployment {
   /** Asks as the owner; one socket a page. */
@@ -108,6 +156,18 @@ export class Deployment {
   async remove(id: string): Promise<void> {
     const args = { toDelete: [{ id }] };
     await this.owner.call("mutation", `${BROWSE}/deleteDocuments:default`, args);
+  }
+
+  /** What the log has that is wanted: the newest, or what comes after a cursor. */
+  async logs(wanted: Record<string, string>, signal: AbortSignal): Promise<LogPage> {
+    return (await askAsOwner(this.address, "api/convexlab/logs", wanted, signal)) as LogPage;
+  }
+
+  /** Where this page reaches a file: the deployment's own address may not be reached from here. */
+  addressOfFile({ url }: StoredFile): string {
+    const { token } = this.address;
+    const own = `${this.address.url}${new URL(url).pathname.replace(/^.*(?=\/api\/storage\/)/, "")}`;
+    return token ? `${own}?token=${encodeURIComponent(token)}` : own;
   }
 
   async cancel(id: string): Promise<void> {

@@ -10,16 +10,18 @@ export interface Desk {
 }
 
 /** A new cell below the active one of the notebook in front. */
-export function insertCell(tracker: NotebookTracker | null, code: string): void {
-  const notebook = tracker?.currentWidget?.content;
-  if (!notebook) {
+export async function insertCell(tracker: NotebookTracker | null, code: string): Promise<void> {
+  const panel = tracker?.currentWidget;
+  if (!panel) {
     Notification.info("Open a notebook first: the cell goes below its active one.", {
       autoClose: 5_000,
     });
     return;
   }
-  NotebookActions.insertBelow(notebook);
-  notebook.activeCell?.model.sharedModel.setSource(code);
+  // One that has just been opened is filled when its file has come: the cell goes after that.
+  await panel.context.ready;
+  NotebookActions.insertBelow(panel.content);
+  panel.content.activeCell?.model.sharedModel.setSource(code);
 }
 
 export function tableCode(table: string): string {

@@ -65,7 +65,7 @@ function Form({ deployment, table, id, close, now }: Props & { readonly now: Arg
         close();
       } else {
         await deployment.replace(id, document, before);
-        setBefore({ ...before, ...document });
+        start({ ...givenOf(before), ...document });
       }
     });
   const field = `convexlab-document-${id ?? "new"}`;
@@ -157,6 +157,10 @@ function documentFrom(text: string): Args {
   const value = jsonToConvex(JSON.parse(text) as JSONValue);
   if (isObject(value)) return value;
   throw new Error("A document is an object: {…}.");
+}
+
+function givenOf({ _id, _creationTime }: Args): Args {
+  return { _id: _id ?? null, _creationTime: _creationTime ?? null };
 }
 
 /** What one does not write oneself is not shown for editing. */

@@ -10,15 +10,19 @@ import { ILayoutRestorer } from "@jupyterlab/application";
 import { type CommandPalette, ICommandPalette, MainAreaWidget } from "@jupyterlab/apputils";
 import { INotebookTracker, type NotebookTracker } from "@jupyterlab/notebook";
 import { LabIcon, SidePanel } from "@jupyterlab/ui-components";
-import type { Widget } from "@lumino/widgets";
+import type { AccordionPanel, Widget } from "@lumino/widgets";
 import * as React from "react";
 import { addressOf } from "../../src/page.ts";
 import { Deployment } from "./deployment.ts";
 import { type Desk, insertCell } from "./desk.ts";
 import { DocumentsView } from "./documents.tsx";
+import { EnvironmentView } from "./environment.tsx";
+import { FilesView } from "./files.tsx";
 import { FunctionsView } from "./functions.tsx";
 import icon from "./icon.svg";
+import { LogsView } from "./logs.tsx";
 import { RunnerView } from "./runner.tsx";
+import { SchedulesView } from "./schedules.tsx";
 import { Section } from "./section.tsx";
 import { StatusView } from "./status.tsx";
 import css from "./style.css";
@@ -27,6 +31,8 @@ import { TablesView } from "./tables.tsx";
 const OPEN = "convexlab:open-sidebar";
 const OPEN_TABLE = "convexlab:open-table";
 const OPEN_FUNCTION = "convexlab:open-function";
+/** The others are folded to begin with. */
+const OPEN_SECTIONS = 3;
 /** Between the running kernels and the table of contents. */
 const RANK = 350;
 
@@ -85,9 +91,15 @@ function panelOf(deployment: Deployment, desk: Desk, labIcon: LabIcon): Widget {
     ["status", "Deployment", <StatusView deployment={deployment} />],
     ["tables", "Tables", <TablesView deployment={deployment} desk={desk} />],
     ["functions", "Functions", <FunctionsView deployment={deployment} desk={desk} />],
+    ["logs", "Logs", <LogsView deployment={deployment} />],
+    ["schedules", "Schedules", <SchedulesView deployment={deployment} />],
+    ["files", "Files", <FilesView deployment={deployment} />],
+    ["environment", "Environment", <EnvironmentView deployment={deployment} />],
   ] as const) {
     panel.addWidget(new Section(name, label, body));
   }
+  const folded = panel.content as AccordionPanel;
+  for (let at = OPEN_SECTIONS; at < folded.widgets.length; at++) folded.collapse(at);
   return panel;
 }
 
@@ -111,7 +123,7 @@ function deskOf(
       open(`convexlab-function-${path}`, path, () => (
         <RunnerView deployment={deployment} path={path} />
       )),
-    insert: (code) => insertCell(notebooks, code),
+    insert: (code) => void insertCell(notebooks, code),
   };
   return desk;
 }

@@ -41,7 +41,10 @@ function Form({ deployment, told }: { deployment: Deployment; told: Function }) 
   // biome-ignore lint: the form stands for the signature, by which this component is known.
   React.useEffect(() => {
     if (!form.current) return;
+    // What was asked stays in the form, to be asked a little otherwise.
+    const action = { path, label: "Run", fields: fieldsOf(told.args), args: {} as Args };
     const run = async (given: Args) => {
+      action.args = given;
       if (told.kind === "query") {
         const said = await source.call("query", path, given);
         setArgs(given);
@@ -52,7 +55,6 @@ function Form({ deployment, told }: { deployment: Deployment; told: Function }) 
       setValue({ value: said });
       return said;
     };
-    const action = { path, label: "Run", fields: fieldsOf(told.args), args: {} };
     styled(form.current).replaceChildren(
       el("div", { class: "frame" }, formControl(action, calling(source, run))),
     );
