@@ -139,7 +139,7 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
         ("ctx.db.query(3)", "takes a table's name"),
         (
             "q.with_search_index('s', lambda q: q.search('b', 'x'))",
-            "not in this release",
+            "Search index t.s not found",
         ),
         ("q.with_vector_index('s', [1.0], limit=3)", "Vector index t.s not found"),
         ("q.search(text='x')", "not in this release"),

@@ -162,5 +162,5 @@ def _is_total(node: Node) -> bool:
 
 
 _TESTS: Final = frozenset(
-    {"eq", "neq", "lt", "lte", "gt", "gte", "contains", "startswith"}
+    {"eq", "neq", "lt", "lte", "gt", "gte", "contains", "startswith", "words"}
 )

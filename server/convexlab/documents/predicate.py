@@ -16,6 +16,7 @@ from convexlab.documents.value import (
     Undefined,
     values_equal,
 )
+from convexlab.documents.words import has_words
 from convexlab.errors import InvalidQuery
 
 if TYPE_CHECKING:
@@ -235,4 +236,5 @@ _ON_TWO: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "mod": _arithmetic("mod", _remainder, lambda a, b: a - b * _int_divide(a, b)),
     "contains": _contains,
     "startswith": _startswith,
+    "words": has_words,
 }

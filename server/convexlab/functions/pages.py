@@ -9,6 +9,7 @@ Invariants
     P2  With an end cursor, or a journal that has one, the page ends exactly there.
     P3  What the filters exclude counts as read only if the page tells of it: by its
         status, or because it was told how much to read at most.
+    P4  A search's pages are neither bounded by what they read nor split.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class PageReader:
         self._opts = opts
         self._most_rows = _budget(opts, "maximumRowsRead")
         self._most_bytes = _budget(opts, "maximumBytesRead")
+        if plan.ranked is not None:  # P4
+            self._most_rows = self._most_bytes = math.inf
         self._bytes_before = execution.tx.usage.bytes_read
         self._page: list[dict[str, Any]] = []
         self._keys: list[bytes] = []  # of all rows read
@@ -187,7 +190,7 @@ class PageReader:
             "isDone": end is None,
             "continueCursor": self._seal(end),
             "splitCursor": self._seal(keys[(len(keys) - 1) // 2])
-            if len(keys) > 2
+            if len(keys) > 2 and self._plan.ranked is None
             else None,
             "pageStatus": status,
         }

@@ -25,6 +25,7 @@ from convexlab.functions.aggregates import Aggregate, Grouping, avg, max_, min_,
 from convexlab.functions.definition import wire_name
 from convexlab.functions.pages import PageReader, whole_number
 from convexlab.functions.ranges import intervals_of, key_fields
+from convexlab.functions.text_search import text_search
 from convexlab.functions.vector_search import conditions_of, vector_search
 
 if TYPE_CHECKING:
@@ -108,11 +109,24 @@ class Query:
                 f"`.{name}(…)` comes right after `ctx.db.query(…)`, before `order` and `filter`."
             )
 
-    def with_search_index(
-        self, name: str, search: Callable[[Any], object], /
-    ) -> NoReturn:
-        """Text search."""
-        raise NotAllowed(f"`with_search_index` {_LATER} ({name!r}, {search!r}).")
+    def with_search_index(self, name: str, search: Callable[[Any], object], /) -> Query:
+        """The documents that match a text best, best first.
+
+        Args:
+            name: a search index of the schema.
+            search: `lambda q: q.search("body", text)`, and `.eq(field, value)` for each
+                filter field that a document must have a value in.
+        """
+        self._check_is_first("with_search_index")
+        plan, execution = self._plan, self._execution
+        execution.leave()
+        try:
+            found = text_search(execution.tx, execution.ask, plan.name, name, search)
+        finally:
+            execution.enter()
+        return Query(
+            execution, replace(plan, source=name, ranked=found, is_sourced=True)
+        )
 
     def with_vector_index(
         self,

@@ -28,6 +28,7 @@ from convexlab.followers import embeddings
 from convexlab.followers.columnar.answers import ANSWERS
 from convexlab.followers.columnar.mirror import FILE, Mirror
 from convexlab.followers.keeper import IndexKeeper
+from convexlab.followers.text import request as text_request
 from convexlab.followers.vector import request
 from convexlab.functions.processes.channel import SyncChannel
 from convexlab.functions.processes.child import end_with_parent
@@ -64,6 +65,7 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
     return {
         "columnar": lambda: Mirror(folder and folder / FILE, ANSWERS),
         request.NAME: lambda: _vectors(folder),
+        text_request.NAME: lambda: _texts(folder),
         embeddings.NAME: lambda: embeddings.Embeddings(folder),
     }
 
@@ -74,6 +76,12 @@ def _vectors(folder: Path | None) -> Follower:
     from convexlab.followers.vector.follower import Vectors
 
     return Vectors(folder and folder / request.FOLDER)
+
+
+def _texts(folder: Path | None) -> Follower:
+    from convexlab.followers.text.follower import Texts
+
+    return Texts(folder and folder / text_request.FOLDER)
 
 
 def main() -> None:

@@ -1,0 +1,153 @@
+"""The files of the text indexes: Tantivy's, and beside them whose texts it has.
+
+    texts/state.json            which indexes, as of which watermark, in which files
+    texts/<n>/                  an index's postings, in Tantivy's format
+    texts/<watermark>-<n>.columns   whose they are
+
+Tantivy commits by itself between two of these; so when they are read, what it has
+beyond the state is taken out again, and is read from the log. What has ended is not
+read at all. A text that is there by the state and missing in Tantivy makes the whole
+state count as nothing, as does a file that is spoilt.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from convexlab.followers import files
+from convexlab.followers.files import SavedFile
+from convexlab.followers.text.index import COLUMNS, TextIndex
+from convexlab.followers.text.postings import Postings
+from convexlab.followers.text.request import Definition
+from convexlab.followers.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from convexlab.followers.schema_indexes import Key
+
+FORMAT: Final = 1
+_STATE: Final = "state.json"
+
+
+class _Index(msgspec.Struct, frozen=True):
+    table: int
+    name: str
+    definition: Definition
+    changed_ts: int
+    postings: str
+    columns: SavedFile
+
+
+class _State(msgspec.Struct, frozen=True):
+    format: int
+    watermark: int
+    indexes: list[_Index]
+
+
+class _Columns(msgspec.Struct, frozen=True, array_like=True):
+    values: list[list[bytes]]
+    columns: list[bytes]
+
+
+def new_folder(folder: Path) -> Path:
+    """An empty folder for an index's postings."""
+    folder.mkdir(exist_ok=True)
+    taken = [int(path.name) for path in folder.iterdir() if path.is_dir()]
+    made = folder / str(max(taken, default=0) + 1)
+    made.mkdir()
+    return made
+
+
+def save(folder: Path, watermark: int, indexes: Mapping[Key, TextIndex]) -> None:
+    """Put all indexes to rest, as of a watermark that all of them have."""
+    folder.mkdir(exist_ok=True)
+    described = [
+        _save_index(folder, watermark, key, index)
+        for key, index in sorted(indexes.items())
+    ]
+    state = msgspec.json.encode(_State(FORMAT, watermark, described))
+    files.replace(folder / _STATE, state)
+    _sweep(folder, {name for each in described for name in _names_of(each)})
+
+
+def _save_index(folder: Path, watermark: int, key: Key, index: TextIndex) -> _Index:
+    index.settle()
+    home = index.postings.folder
+    assert home is not None, "it is in memory"
+    columns = msgspec.msgpack.encode(_Columns(*index.versions.to_parts()))
+    path = folder / f"{watermark}-{home.name}.columns"
+    return _Index(
+        *key, index.definition, index.changed_ts, home.name, files.write(path, columns)
+    )
+
+
+def load(folder: Path) -> tuple[int, dict[Key, TextIndex]]:
+    """The watermark and the indexes as they were left; see `SchemaIndexes.load`."""
+    try:
+        state = msgspec.json.decode((folder / _STATE).read_bytes(), type=_State)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{_STATE}: {error}") from None
+    if state.format != FORMAT:
+        raise ValueError(f"{_STATE}: format {state.format}")
+    return state.watermark, {
+        (each.table, each.name): _load_index(folder, each, state.watermark)
+        for each in state.indexes
+    }
+
+
+def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
+    body = files.read(folder, described.columns)
+    columns = msgspec.msgpack.decode(body, type=_Columns)
+    versions = Versions.from_parts(columns.values, columns.columns, COLUMNS)
+    versions.release(versions.ended_by(watermark))
+    postings = Postings(
+        folder / described.postings, len(described.definition.filter_fields)
+    )
+    _reconcile(postings, versions)
+    index = TextIndex(described.definition, postings, versions)
+    index.changed_ts = described.changed_ts
+    index.exact_from = watermark
+    return index
+
+
+def _reconcile(postings: Postings, versions: Versions) -> None:
+    """Leave Tantivy with what is current by the state.
+
+    Raises:
+        ValueError: it does not have all of that.
+    """
+    there = postings.view.all_slots()
+    wanted = versions.slots_in_use()
+    if np.isin(wanted, there).sum() != len(wanted) or np.isin(there, wanted).sum() > len(wanted):  # fmt: skip
+        raise ValueError("Tantivy does not have what it should")
+    beyond = np.setdiff1d(there, wanted)
+    if len(beyond):
+        postings.delete(beyond)
+        postings.commit()
+
+
+def discard(folder: Path) -> None:
+    """Leave nothing behind."""
+    (folder / _STATE).unlink(missing_ok=True)
+    if folder.exists():
+        _sweep(folder, set())
+
+
+def _names_of(index: _Index) -> tuple[str, str]:
+    return index.postings, index.columns.name
+
+
+def _sweep(folder: Path, kept: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name in kept or path.name == _STATE:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix in (".columns", ".new"):
+            path.unlink()

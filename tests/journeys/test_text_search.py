@@ -1,0 +1,152 @@
+"""Text search in a real deployment: queries, live ones, and a keeper that dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.deployments import deployment, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.deployments import Deployment
+
+WORDS = [
+    a + b for a in ("al", "be", "ga", "été", "京") for b in ("", "fa", "ta", "mma")
+]
+SCHEMA = """
+from convexlab import define_schema, define_table, v
+schema = define_schema({
+    "docs": define_table({"body": v.string(), "kind": v.number()})
+    .search_index("said", search_field="body", filter_fields=["kind"]),
+})
+"""
+FUNCTIONS = """
+import math
+from convexlab import mutation, query
+
+@mutation
+def add(ctx, bodies: list[str]):
+    return [ctx.db.insert("docs", {"body": body, "kind": n % 3}) for n, body in enumerate(bodies)]
+
+@mutation
+def change(ctx, id, body: str):
+    ctx.db.patch(id, {"body": body})
+    found = ctx.db.query("docs").with_search_index("said", lambda q: q.search("body", body))
+    return [d["_id"] for d in found.take(50)]
+
+@mutation
+def remove(ctx, ids: list[str]):
+    for id in ids:
+        ctx.db.delete(id)
+
+@query
+def find(ctx, text: str, kind: int | None = None, limit: int = 20):
+    def search(q):
+        q = q.search("body", text)
+        return q if kind is None else q.eq("kind", kind)
+    found = ctx.db.query("docs").with_search_index("said", search).take(limit)
+    return [d["_id"] for d in found]
+
+@query
+def plain(ctx, text: str, kind: int | None = None, limit: int = 20):
+    docs = [(d, d["body"].split()) for d in ctx.db.query("docs")]
+    words = text.split()
+    having = lambda w: sum(w in said for _, said in docs)
+    begun = {w for _, said in docs for w in said if w.startswith(words[-1]) and w not in words}
+    begun = sorted(begun, key=lambda w: (-having(w), w))[:16]
+    weights = {w: 0.5 for w in begun} | {w: 1.0 for w in words}
+    idf = {w: math.log(1 + (len(docs) - having(w) + 0.5) / (having(w) + 0.5)) for w in weights}
+    average = sum(len(said) for _, said in docs) / max(len(docs), 1)
+    ranked = []
+    for d, said in docs:
+        norm = 1.2 * (0.25 + 0.75 * len(said) / average)
+        score = sum(weight * idf[w] * 2.2 * said.count(w) / (said.count(w) + norm)
+                    for w, weight in sorted(weights.items()) if w in said)
+        if score and kind in (None, d["kind"]):
+            ranked.append((-float(f"{score:.6g}"), -d["_creationTime"], d["_id"]))
+    return [id for _, _, id in sorted(ranked)[:limit]]
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder: Path = tmp_path_factory.mktemp("texts") / "lab"
+    modules = {"schema": SCHEMA, "m": FUNCTIONS}
+    with deployment(folder, modules, FOLLOWER_REST_SECONDS=0.1) as lab:
+        yield lab
+
+
+def text(chance: random.Random, most: int = 12) -> str:
+    return " ".join(chance.choices(WORDS, k=chance.randint(1, most)))
+
+
+def add(lab: Deployment, chance: random.Random, count: int) -> list[str]:
+    ids: list[str] = lab.mutation("m:add", bodies=[text(chance) for _ in range(count)])
+    return ids
+
+
+def check(lab: Deployment, chance: random.Random) -> None:
+    """The index says what counting every document says."""
+    for kind in (None, 1):
+        asked = text(chance, 3)
+        found, expected = (
+            lab.query(f"m:{name}", text=asked, kind=kind) for name in ("find", "plain")
+        )
+        assert found == expected, (asked, kind)
+
+
+def test_every_write_is_found_at_once(lab: Deployment):
+    chance = random.Random(1)
+    for _ in range(4):
+        ids = add(lab, chance, 30)
+        check(lab, chance)
+        assert ids[7] in lab.mutation("m:change", id=ids[7], body="quite unheard of")
+        assert lab.query("m:find", text="unhe", limit=1) == [ids[7]]
+        lab.mutation("m:remove", ids=ids[:10])
+        check(lab, chance)
+    (told,) = [
+        index
+        for follower in lab.status()["followers"]
+        if follower["name"] == "text"
+        for index in follower["indexes"]
+    ]
+    assert (told["table"], told["index"], told["texts"]) == ("docs", "said", 80)
+
+
+def test_a_keeper_that_dies_comes_back_with_the_same(lab: Deployment):
+    chance = random.Random(2)
+    check(lab, chance)
+    for _ in range(3):
+        (keeper,) = lab.pids("index_keeper")
+        ids = add(lab, chance, 20)
+        os.kill(keeper, signal.SIGKILL)
+        lab.mutation("m:remove", ids=ids[::2])
+        check(lab, chance)
+
+
+def test_files_that_are_broken_are_made_again(lab: Deployment):
+    chance = random.Random(3)
+    check(lab, chance)
+    folder = lab.folder / "texts"
+    until(lambda: [*folder.glob("*.columns")], lab.log)  # it rests after a while
+    (keeper,) = lab.pids("index_keeper")
+    os.kill(keeper, signal.SIGKILL)
+    for path in folder.glob("*.columns"):
+        path.write_bytes(path.read_bytes()[:-9])
+    add(lab, chance, 1)  # what was asked before is answered from memory
+    check(lab, chance)
+    assert "is not what was written" in lab.log()
+
+
+def test_all_is_there_after_a_restart(lab: Deployment):
+    chance = random.Random(4)
+    add(lab, chance, 20)
+    lab.kill()
+    lab.start()
+    check(lab, chance)
