@@ -1,0 +1,252 @@
+"""What do large scans cost through `ctx.db`, beside a plain DuckDB table and the rows?
+
+A store on SQLite, its columnar mirror, and queries as functions write them, without the
+socket between two processes. The reference is the same SQL on a table of DuckDB's own
+with the same columns, in the same run, in turns. Each question differs from those before
+it in a constant, so that nothing is answered from what is kept; but for the live count,
+which is asked again after each commit.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+import duckdb  # noqa: TID253 - the reference
+import msgspec
+import pyarrow as pa  # noqa: TID253 - the reference
+from tests.benchmarks.figures import Options, Row, Table
+from tests.benchmarks.in_process import deploy
+
+from convexlab.engine.committer import Committer
+from convexlab.engine.limits import NO_LIMITS
+from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.followers.columnar.answers import ANSWERS
+from convexlab.followers.columnar.mirror import FILE, Mirror
+from convexlab.followers.columnar.sql import SqlRequest, answer_of
+from convexlab.followers.following import Following
+from convexlab.followers.keeper import NO_INDEXES
+from convexlab.functions import determinism
+from convexlab.functions.aggregates import count, sum_
+from convexlab.functions.context import QueryCtx
+from convexlab.functions.execution import Execution, NoClock
+from convexlab.functions.modules import ModuleSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from convexlab.followers.keeper import DerivedIndexes
+
+DOCUMENTS = 1_000_000
+TURNS = 9
+_BATCH = 1000
+
+Ask = Any  # a query of `ctx.db` and the turn's number: what it says
+QUESTIONS: dict[str, tuple[Ask, str]] = {
+    "filter and count": (
+        lambda query, turn: query.filter(lambda d: d.n >= 500 + turn).count(),
+        "SELECT count(*) FROM plain WHERE n >= 500 + {turn}",
+    ),
+    "1,000 groups, counted": (
+        lambda query, turn: (
+            query.filter(lambda d: d.n >= -turn).group_by("owner").agg(n=count())
+        ),
+        "SELECT owner, count(*) FROM plain WHERE n >= -{turn} GROUP BY 1 ORDER BY 1",
+    ),
+    "7 groups, sums of whole numbers": (
+        lambda query, turn: (
+            query.filter(lambda d: d.n >= -turn).group_by("kind").agg(t=sum_("n"))
+        ),
+        "SELECT kind, sum(n) FROM plain WHERE n >= -{turn} GROUP BY 1 ORDER BY 1",
+    ),
+    "sum of floats, exact here": (
+        lambda query, turn: query.filter(lambda d: d.n >= -turn).sum("amount"),
+        "SELECT sum(amount) FROM plain WHERE n >= -{turn}",
+    ),
+    "first 100 by a field": (
+        lambda query, turn: (
+            query.filter(lambda d: d.n >= -turn).order_by("amount", "desc").take(100)
+        ),
+        "SELECT * FROM plain WHERE n >= -{turn} ORDER BY amount DESC LIMIT 100",
+    ),
+}
+
+
+class Lab:
+    """A store, its mirror, and the reference.
+
+    Args:
+        folder: of both.
+        documents: how many there are.
+    """
+
+    def __init__(self, folder: Path, documents: int) -> None:
+        folder.mkdir()
+        self._store = SqlitePersistence(folder)
+        self.committer = Committer(self._store)
+        deploy(self.committer, {})
+        self.chance = random.Random(documents)
+        self.ids: list[str] = []
+        self.insert(documents // 2)
+        self.mirror = Mirror(folder / FILE, ANSWERS)
+        self._reader = open_reader(folder)
+        self.following = Following(self._reader, self.mirror)
+        self.build_rate = documents // 2 / self.seconds_to_advance()
+        self.insert(documents - documents // 2)
+        self.follow_rate = (documents - documents // 2) / self.seconds_to_advance()
+        self.plain = duckdb.connect(str(folder / "plain.duckdb"))
+        self.plain.execute(
+            "CREATE TABLE plain (_id VARCHAR, amount DOUBLE, n BIGINT, kind VARCHAR,"
+            " owner VARCHAR, text VARCHAR)"
+        )
+        rows = self.sql("SELECT _id, amount, n, kind, owner, text FROM t")
+        self.plain.register("rows", rows)
+        self.plain.execute("INSERT INTO plain SELECT * FROM rows")
+        self.plain.unregister("rows")
+        self.plain.execute("CHECKPOINT")
+        self.mirror.checkpoint()
+
+    def insert(self, count: int) -> None:
+        for start in range(0, count, _BATCH):
+            tx = self.committer.begin(limits=NO_LIMITS)
+            documents = [self._document() for _ in range(min(_BATCH, count - start))]
+            self.ids += tx.insert_many("t", documents)
+            self.committer.accept(tx.finish())
+            self.committer.settle_all()
+
+    def _document(self) -> dict[str, Any]:
+        chance = self.chance
+        return {
+            "amount": chance.lognormvariate(3, 2),
+            "n": chance.randrange(1000),
+            "kind": f"kind {chance.randrange(7)}",
+            "owner": f"owner {chance.randrange(1000)}",
+            "text": f"{chance.random()} and forty more letters of some sort",
+        }
+
+    def patch_one(self) -> None:
+        tx = self.committer.begin()
+        tx.patch(self.chance.choice(self.ids), {"n": self.chance.randrange(1000)})
+        self.committer.accept(tx.finish())
+        self.committer.settle_all()
+
+    def seconds_to_advance(self) -> float:
+        began = time.perf_counter()
+        self.following.advance()
+        return time.perf_counter() - began
+
+    def query(self, derived: DerivedIndexes) -> Any:
+        """`ctx.db.query("t")` in a query of its own."""
+        limits = NO_LIMITS if derived is NO_INDEXES else None
+        tx = self.committer.begin(writable=False, limits=limits)
+        run = determinism.Run("m:f", now_ms=0, seed=b"s" * 32)
+        modules = ModuleSet([])
+        execution = Execution(modules, tx, run, clock=NoClock(), derived=derived)
+        return QueryCtx(execution).db.query("t")
+
+    def ask(
+        self, name: str, request: bytes, *, at: Any, patience_seconds: float
+    ) -> Any:
+        """It is `DerivedIndexes`."""
+        del name
+        self.following.wait_for(at, patience_seconds=patience_seconds)
+        return self.mirror.answer(request, at)
+
+    def sql(self, text: str) -> pa.Table:
+        """As `db.sql` and `db.table(…)` get it."""
+        request = msgspec.msgpack.encode(SqlRequest(text, arrow=True))
+        told = self.mirror.answer(b"sql\n" + request, self.mirror.watermark)
+        return pa.ipc.open_stream(answer_of(told).rows).read_all()
+
+    def close(self) -> None:
+        self.plain.close()
+        self.following.close()
+        self._store.close()
+
+
+def run(options: Options) -> Iterator[Table]:
+    documents = options.count(DOCUMENTS, 4000)
+    turns = options.count(TURNS, 2)
+    small = Lab(options.folder / "small", documents // 10)
+    lab = Lab(options.folder / "large", documents)
+    for name, (ask, text) in QUESTIONS.items():
+        yield scans(lab, name, ask, text, turns)
+    yield frames(lab, turns)
+    yield live(small, lab, options.count(200, 5))
+    yield Table(
+        "how fast does the mirror take in documents?",
+        "document",
+        [
+            Row("building", lab.build_rate),
+            Row("following", lab.follow_rate),
+        ],
+    )
+    small.close()
+    lab.close()
+
+
+def scans(lab: Lab, name: str, ask: Ask, text: str, turns: int) -> Table:
+    ways: dict[str, Callable[[int], Any]] = {
+        "plain DuckDB": lambda turn: lab.plain.execute(
+            text.format(turn=turn)
+        ).fetchall(),
+        "mirror": lambda turn: ask(lab.query(lab), turn),
+    }
+    took = in_turns(ways, turns)
+    took |= in_turns({"rows": lambda turn: ask(lab.query(NO_INDEXES), turn)}, 1)
+    return _table(f"{name}, of {len(lab.ids):,} documents", took)
+
+
+def frames(lab: Lab, turns: int) -> Table:
+    ways: dict[str, Callable[[int], Any]] = {
+        "plain DuckDB": lambda _: lab.plain.sql("FROM plain").df(),
+        "mirror": lambda _: lab.sql("FROM t").to_pandas(),
+    }
+    return _table(f"{len(lab.ids):,} documents as a frame", in_turns(ways, turns))
+
+
+def live(small: Lab, large: Lab, turns: int) -> Table:
+    def follow_one(lab: Lab) -> int:
+        lab.patch_one()
+        lab.following.advance()
+        found: int = lab.query(lab).filter(lambda d: d.n >= 500).count()
+        return found
+
+    labs = {f"{len(lab.ids):,} documents": lab for lab in (small, large)}
+    return _table(
+        "a count that is asked again after each commit, with commit and catching up",
+        in_turns(
+            {
+                name: lambda _, lab=lab: follow_one(lab)  # type: ignore[misc]  # mypy cannot tell its type
+                for name, lab in labs.items()
+            },
+            turns,
+        ),
+    )
+
+
+def in_turns(
+    ways: dict[str, Callable[[int], Any]], turns: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each way; the first turn is to warm up."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(turns + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way(turn)
+            if turn:
+                taken[name].append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def _table(title: str, took: dict[str, list[float]]) -> Table:
+    medians = {name: statistics.median(each) for name, each in took.items()}
+    first = next(iter(medians.values()))
+    rows = [
+        Row(name, 1000 / medians[name], took[name], ratio=medians[name] / first)
+        for name in took
+    ]
+    return Table(f"{title}; ratio of times to {next(iter(took))}", "time", rows)
