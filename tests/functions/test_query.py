@@ -142,7 +142,7 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
             "Search index t.s not found",
         ),
         ("q.with_vector_index('s', [1.0], limit=3)", "Vector index t.s not found"),
-        ("q.search(text='x')", "not in this release"),
+        ("q.search(text='x')", "`t` has no search index"),
     ],
 )
 def test_a_chain_that_cannot_be_is_explained(chain, said) -> None:

@@ -228,17 +228,17 @@ def test_kinds_of_refusals_are_convexs():
 @pytest.mark.parametrize(
     ("text", "owner", "written", "is_touched"),
     [
-        ("hel", None, {"body": "hello"}, True),
-        ("hel", None, {"body": "Oh, HELLO"}, True),
-        ("hel", None, {"body": "shell"}, False),
-        ("hel lo", None, {"body": "hello"}, False),
-        ("hello world", None, {"body": "hello"}, True),
-        ("hel", None, {"body": 5}, False),
-        ("hel", None, {"title": "hello"}, False),
-        ("hel", "ann", {"body": "hello", "owner": "ann"}, True),
-        ("hel", "ann", {"body": "hello", "owner": "bob"}, False),
-        ("hel", UNDEFINED, {"body": "hello"}, True),
-        ("hel", UNDEFINED, {"body": "hello", "owner": None}, False),
+        ("pen", None, {"body": "penguin"}, True),
+        ("pen", None, {"body": "Oh, PENGUIN"}, True),
+        ("pen", None, {"body": "dampen"}, False),
+        ("pen lo", None, {"body": "penguin"}, False),
+        ("penguin world", None, {"body": "penguin"}, True),
+        ("pen", None, {"body": 5}, False),
+        ("pen", None, {"title": "penguin"}, False),
+        ("pen", "ann", {"body": "penguin", "owner": "ann"}, True),
+        ("pen", "ann", {"body": "penguin", "owner": "bob"}, False),
+        ("pen", UNDEFINED, {"body": "penguin"}, True),
+        ("pen", UNDEFINED, {"body": "penguin", "owner": None}, False),
     ],
 )
 def test_a_query_follows_what_could_be_found(

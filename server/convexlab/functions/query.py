@@ -12,17 +12,18 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec.structs import replace
 
 from convexlab import knobs
 from convexlab.documents.aggregates import Aggregation
 from convexlab.documents.indexes import BUILT_IN_INDEXES
-from convexlab.errors import InvalidQuery, NotAllowed, NotFound
+from convexlab.errors import InvalidQuery, NotFound
 from convexlab.functions import filters, scanning
 from convexlab.functions.aggregates import Aggregate, Grouping, avg, max_, min_, sum_
 from convexlab.functions.definition import wire_name
+from convexlab.functions.fused_search import Sought, fused_search
 from convexlab.functions.pages import PageReader, whole_number
 from convexlab.functions.ranges import intervals_of, key_fields
 from convexlab.functions.text_search import text_search
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from convexlab.functions.annotation_names import PaginationResult
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Order, Plan
-
-_LATER: Final = "is not in this release"
 
 
 class _NoLength(InvalidQuery, TypeError):
@@ -165,9 +164,39 @@ class Query:
             execution, replace(plan, source=name, ranked=search, is_sourced=True)
         )
 
-    def search(self, **options: Any) -> NoReturn:
-        """Text and vector search, fused."""
-        raise NotAllowed(f"`search` {_LATER} ({[*options]}).")
+    def search(
+        self,
+        *,
+        text: str | None = None,
+        vector: Sequence[float] | None = None,
+        limit: int = knobs.VECTOR_RESULTS,
+        filter: Callable[[Any], object] | None = None,  # noqa: A002 - as with_vector_index
+        text_index: str | None = None,
+        vector_index: str | None = None,
+    ) -> Query:
+        """The documents that match a text, or whose vectors are near, in one ranking.
+
+        Each document has its `_score`: the sum of 1 / (60 + rank) over both rankings.
+
+        Args:
+            text: what to look for in the table's search index.
+            vector: what to look near to in its vector index.
+            limit: how many documents, 1 to 256.
+            filter: `lambda q: q.eq("owner", o)`, on a filter field of both indexes.
+            text_index: which search index, if there are several.
+            vector_index: which vector index, if there are several.
+        """
+        self._check_is_first("search")
+        plan, execution = self._plan, self._execution
+        sought = Sought(text, vector, limit, filter, text_index, vector_index)
+        execution.leave()
+        try:
+            found = fused_search(execution.tx, execution.ask, plan.name, sought)
+        finally:
+            execution.enter()
+        return Query(
+            execution, replace(plan, source="search", ranked=found, is_sourced=True)
+        )
 
     # -- in which order, and which of it --------------------------------------
 

@@ -254,7 +254,7 @@ def vector_search(
         info,
         index,
         _numbers(index, vector),
-        _limit(limit),
+        results_wanted(limit),
         None if any_of is None else tuple(any_of),
         ask,
     )
@@ -289,7 +289,8 @@ def _briefly(value: Any) -> str:
     return repr(value)[:60]
 
 
-def _limit(limit: Any) -> int:
+def results_wanted(limit: Any) -> int:
+    """How many documents a search is to give: 1 to 256."""
     number = whole_number(limit, "limit")
     if not 1 <= number <= knobs.MAX_VECTOR_RESULTS:
         raise LimitExceeded(
