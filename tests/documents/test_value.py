@@ -135,12 +135,12 @@ def test_what_means_a_value_is_taken_in(given_, taken):
 
 
 def test_numpy_scalars_and_rows_of_numbers_are_taken_in():
-    import numpy
+    import numpy as np
 
-    row = numpy.array([1.5, 2.5], dtype="float32")
+    row = np.array([1.5, 2.5], dtype="float32")
     found = normalize(
-        {"i": numpy.int64(3), "f": numpy.float64(1.5), "b": numpy.bool_(True), "row": row,
-         "s": numpy.str_("a"), "n": numpy.array([1, 2])}
+        {"i": np.int64(3), "f": np.float64(1.5), "b": np.bool_(True), "row": row,
+         "s": np.str_("a"), "n": np.array([1, 2])}
     )  # fmt: skip
     assert found == {
         "i": 3,
@@ -151,19 +151,19 @@ def test_numpy_scalars_and_rows_of_numbers_are_taken_in():
         "n": [1, 2],
     }
     assert all(type(part) in EXACT for part in parts(found))
-    assert ".tolist()" in refusal(numpy.zeros((2, 2)))
-    assert "to_ms" in refusal(numpy.datetime64("2024-01-01"))
-    assert ".tolist()" in refusal(numpy.array(["a", "b"]))
+    assert ".tolist()" in refusal(np.zeros((2, 2)))
+    assert "to_ms" in refusal(np.datetime64("2024-01-01"))
+    assert ".tolist()" in refusal(np.array(["a", "b"]))
 
 
 def test_pandas_things_are_refused_with_their_conversion():
-    import pandas
+    import pandas as pd
 
-    assert "use None" in refusal({"a": pandas.NaT})
-    assert "use None" in refusal({"a": pandas.NA})
-    assert "to_ms" in refusal({"a": pandas.Timestamp("2024-01-01")})
-    assert ".tolist()" in refusal(pandas.Series([1]))
-    assert "records" in refusal(pandas.DataFrame({"a": [1]}))
+    assert "use None" in refusal({"a": pd.NaT})
+    assert "use None" in refusal({"a": pd.NA})
+    assert "to_ms" in refusal({"a": pd.Timestamp("2024-01-01")})
+    assert ".tolist()" in refusal(pd.Series([1]))
+    assert "records" in refusal(pd.DataFrame({"a": [1]}))
 
 
 @pytest.mark.parametrize(
