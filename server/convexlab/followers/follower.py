@@ -16,8 +16,7 @@ Invariants
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Revision
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One document's step, as a commit made it.
+
+    N.B. there is one for each document of a run, and tuples are made the fastest.
 
     Attributes:
         ts: the commit's.

@@ -8,14 +8,17 @@ likewise negative zeros and NaN, which DuckDB orders otherwise than documents ar
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from convexlab.documents.encoding import to_clean_json
-from convexlab.documents.value import UNDEFINED
+from convexlab.documents.value import UNDEFINED, Undefined
 from convexlab.followers.columnar.kinds import (
     NOTHING,
+    NUMBER,
     Anything,
     Array,
     Kind,
@@ -88,7 +91,7 @@ def observed(
         has_rows: whether there are documents already, which lack what is new.
     """
     widened = dict(columns)
-    names = dict.fromkeys(name for document in documents for name in document)
+    names = dict.fromkeys(chain.from_iterable(documents))
     for name in (*columns, *names):
         if name.startswith("_"):
             continue
@@ -100,21 +103,25 @@ def observed(
 
 def _column(before: Column, values: Sequence[Any]) -> Column:
     kind = kind_of(values)
+    types = set(map(type, values))
     return Column(
         before.name,
         before.slot,
         kind=kind,
-        has_null=None in values,
-        has_missing=any(value is UNDEFINED for value in values),
-        has_odd=isinstance(kind, Scalar) and _has_odd(kind, values),
+        has_null=type(None) in types,
+        has_missing=Undefined in types,
+        has_odd=kind == NUMBER and _has_odd(values),
     )
 
 
-def _has_odd(kind: Scalar, values: Sequence[Any]) -> bool:
-    return kind.name == "number" and any(
-        value != value or (value == 0.0 and str(value)[0] == "-")  # noqa: PLR0124 - NaN
-        for value in values
-        if type(value) is float and not value < 0.0 and not value > 0.0
+def _has_odd(values: Sequence[Any]) -> bool:
+    floats = [value for value in values if type(value) is float]
+    # N.B. any NaN makes the sum one: one look for all where there is none, nor a zero.
+    if 0.0 not in floats and not math.isnan(sum(floats)):
+        return False
+    return any(
+        math.isnan(value) or (value == 0.0 and math.copysign(1.0, value) < 0)
+        for value in floats
     )
 
 

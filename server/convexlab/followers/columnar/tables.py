@@ -150,7 +150,9 @@ class MirrorTable:
         batch = self._batch([s.revision for s in shown if s.revision], documents)
         now = [number for number, step in enumerate(shown) if step.to_ts is None]
         then = [number for number, step in enumerate(shown) if step.to_ts is not None]
-        self._insert(connection, self.current, batch.take(_int64(now)))
+        self._insert(
+            connection, self.current, batch.take(_int64(now)) if then else batch
+        )
         if then:
             ends = _int64([shown[number].to_ts for number in then])
             passed = batch.take(_int64(then)).append_column("_to", ends)
@@ -213,7 +215,10 @@ class MirrorTable:
                     [d["_creationTime"] for d in documents], pa.float64()
                 ),
                 **arrow_columns(self.columns, documents),
-                "_doc": pa.array([r.body.decode() for r in revisions], pa.string()),
+                # N.B. stored text is UTF-8, as Arrow has its strings.
+                "_doc": pa.array([r.body for r in revisions], pa.binary()).cast(
+                    pa.string()
+                ),
                 "_from": _int64([r.ts for r in revisions]),
             }
         )
