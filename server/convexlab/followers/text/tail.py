@@ -8,6 +8,7 @@ look at these.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ class Tail:
         self.newest: dict[int, None] = {}
         self.ended: defaultdict[bytes, list[int]] = defaultdict(list)
         self._words: dict[int, Sequence[str]] = {}
-        self._having: defaultdict[str, set[int]] = defaultdict(set)
+        self._having: dict[str, set[int]] = {}
+        self._sorted: list[str] = []  # its keys
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._words
@@ -40,7 +42,11 @@ class Tail:
         """Know what a slot says."""
         self._words[slot] = words
         for word in set(words):
-            self._having[word].add(slot)
+            having = self._having.get(word)
+            if having is None:
+                having = self._having[word] = set()
+                insort(self._sorted, word)
+            having.add(slot)
 
     def is_stored(self, slot: int) -> bool:
         """Whether Tantivy has it."""
@@ -72,6 +78,7 @@ class Tail:
             having.discard(slot)
             if not having:
                 del self._having[word]
+                del self._sorted[bisect_left(self._sorted, word)]
 
     def words(self, slot: int) -> Sequence[str]:
         """What a slot says."""
@@ -83,15 +90,18 @@ class Tail:
 
     def completions(self, begin: str) -> Iterator[tuple[str, int]]:
         """The words that begin so, and how many slots have them."""
-        for word, slots in self._having.items():
-            if word.startswith(begin):
-                yield word, len(slots)
+        for place in range(bisect_left(self._sorted, begin), len(self._sorted)):
+            word = self._sorted[place]
+            if not word.startswith(begin):
+                return
+            yield word, len(self._having[word])
 
     def check(self) -> None:
         """Assert that each slot is found by its words, and by no others."""
         known = {*self.pending, *self.never, *self.newest}
         known.update(slot for slots in self.ended.values() for slot in slots)
         assert known == self._words.keys(), known ^ self._words.keys()
+        assert self._sorted == sorted(self._having), "the words are out of order"
         found: dict[int, set[str]] = {slot: set() for slot in self._words}
         for word, slots in self._having.items():
             assert slots, f"{word} has no slots"
