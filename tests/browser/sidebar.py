@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Error, Locator, Page
     from tests.browser.jupyter import Jupyter
 
+Theme = Literal["Light", "Dark", "Dark High Contrast"]
+
 
 @dataclass
 class Sidebar:
@@ -61,7 +63,7 @@ class Sidebar:
             if is_open != (title.inner_text().strip().title() in labels):
                 title.click()
 
-    def set_theme(self, theme: Literal["Light", "Dark", "Dark High Contrast"]) -> None:
+    def set_theme(self, theme: Theme) -> None:
         """Switch the theme, without a reload."""
         self.do("apputils:change-theme", theme=f"JupyterLab {theme}")
         self.page.wait_for_selector(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from tests.browser.files import WIDGETS
 from tests.browser.pages import write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserContext
     from tests.browser.jupyter import Jupyter
+    from tests.browser.sidebar import Theme
 
+AXE = WIDGETS / "node_modules" / "axe-core" / "axe.min.js"
 SCHEMA = """
 from convexlab import define_schema, define_table, v
 schema = define_schema({
@@ -312,14 +315,18 @@ def test_the_log_comes_as_it_is_wanted(sidebar: Sidebar, tasks: State) -> None:
     logs = sidebar.section("logs")
     tasks.run("mutation", "tasks:create", text="heard of", points=3)
     logs.locator(".convexlab-entry[data-name='tasks:create']").first.wait_for()
+    with pytest.raises(AssertionError, match="a task needs a text"):
+        tasks.run("mutation", "tasks:create", text=" ", points=3)
     logs.get_by_label("text").fill("a task needs a text")
-    failed = logs.locator(".convexlab-entry")
-    expect(failed).to_have_count(1)
+    logs.get_by_label("failed only").check()
+    expect(logs.locator(".convexlab-badge").filter(has_text="ms")).to_have_count(0)
+    failed = logs.locator(".convexlab-entry").first
     expect(failed).to_contain_text("failed")
     failed.get_by_role("button").click()
     expect(failed.get_by_role("alert")).to_contain_text("a task needs a text")
     sidebar.picture("logs")
     logs.get_by_label("text").fill("")
+    logs.get_by_label("failed only").uncheck()
     logs.get_by_label("kind").select_option("query")
     expect(logs.locator("[data-name='tasks:create']")).to_have_count(0)
 
@@ -401,3 +408,73 @@ def test_variables_are_set_shown_and_deleted(sidebar: Sidebar, tasks: State) -> 
     entry.get_by_role("button", name="Delete LIVES").click()
     expect(entry).to_have_count(0)
     assert sidebar.errors == []
+
+
+# -- for everybody -----------------------------------------------------------------
+
+
+def test_the_keyboard_is_enough(sidebar: Sidebar) -> None:
+    """The palette opens what there is; arrows go through a list, Escape closes."""
+    page = sidebar.page
+    sidebar.only("Tables")
+    first = sidebar.entry("tables", "state").get_by_role(
+        "button", name="state", exact=True
+    )
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    second = sidebar.entry("tables", "tasks").get_by_role(
+        "button", name="tasks", exact=True
+    )
+    expect(second).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(second).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(second).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-input").fill("Open a Table")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").select_option("tasks")
+    page.keyboard.press("Enter")
+    new = page.get_by_role("toolbar", name="Documents of tasks").get_by_role(
+        "button", name="New document"
+    )
+    new.focus()
+    page.keyboard.press("Enter")
+    text = page.get_by_label("New document of tasks")
+    expect(text).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(text).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["Dark High Contrast", "Dark", "Light"])
+def test_each_theme_is_fit_for_everybody(
+    sidebar: Sidebar, tasks: State, theme: Theme
+) -> None:
+    """axe-core finds nothing wrong: names, roles, and contrast of what is drawn."""
+    page = sidebar.page
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    sidebar.set_theme(theme)
+    sidebar.do("convexlab:open-table", table="tasks")
+    page.locator(".convexlab-rows .row").first.wait_for()
+    page.get_by_role("button", name="New document").click()
+    look(sidebar, theme, "Deployment", "Tables", "Functions")
+    look(sidebar, theme, "Logs", "Schedules", "Files", "Environment")
+    page.get_by_label("New document of tasks").press("Escape")
+    sidebar.do("convexlab:open-function", path="tasks:above")
+    page.locator(".convexlab-runner:visible").wait_for()
+    look(sidebar, theme, "Functions")
+    assert sidebar.errors == []
+
+
+def look(sidebar: Sidebar, theme: str, *sections: str) -> None:
+    """Have it checked, and take a picture."""
+    sidebar.only(*sections)
+    name = "-".join((sections[0], *theme.split())).lower()
+    sidebar.picture(name)
+    where = {"include": [[".convexlab-section"]]}
+    options = {"rules": {"region": {"enabled": False}}}
+    script = "async ([where, options]) => (await axe.run(where, options)).violations"
+    found = sidebar.page.evaluate(script, [where, options])
+    assert [(each["id"], [n["html"] for n in each["nodes"]]) for each in found] == []

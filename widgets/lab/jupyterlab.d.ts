@@ -88,6 +88,12 @@ declare module "@jupyterlab/apputils" {
     static cancelButton(): object;
     static warnButton(options: { label: string }): object;
   }
+  export const InputDialog: {
+    getItem(options: {
+      title: string;
+      items: readonly string[];
+    }): Promise<Chosen & { readonly value: string | null }>;
+  };
   export function showDialog(options: {
     title: string;
     body: string;

@@ -130,6 +130,20 @@ export class Deployment {
     return (await askAsOwner(this.address, "api/convexlab/status")) as Status;
   }
 
+  /** The names of the tables. */
+  async tables(): Promise<string[]> {
+    const found = await this.owner.call("query", TABLES, {});
+    return (found as unknown as Table[]).map(({ name }) => name);
+  }
+
+  /** The paths of the functions that can be run. */
+  async functions(): Promise<string[]> {
+    const found = (await this.owner.call("query", FUNCTIONS, {})) as unknown as Function[];
+    return found
+      .filter(({ kind }) => kind !== "http_action")
+      .map(({ module, name }) => `${module}:${name}`);
+  }
+
   async history(table: string, id: string): Promise<readonly Revision[]> {
     const said = await askAsOwner(this.address, "api/convexlab/history", { table, id });
     return (said as { revisions: Revision[] }).revisions;

@@ -8,7 +8,7 @@ import * as React from "react";
 import { showLive } from "../../src/panel.ts";
 import type { Deployment } from "./deployment.ts";
 import { type Desk, tableCode } from "./desk.ts";
-import { Editor } from "./editor.tsx";
+import { Editor, fieldOf } from "./editor.tsx";
 import { History } from "./history.tsx";
 import { Shown } from "./hooks.ts";
 import { Action, Nothing } from "./section.tsx";
@@ -20,6 +20,11 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
   const [chosen, choose] = React.useState<string | null>(null);
   const [pane, setPane] = React.useState<Pane>("none");
   const close = () => setPane("none");
+  const write = (what: "new" | "edit") => {
+    setPane(what);
+    // Whoever asks for the editor goes on in it; whoever only selects stays where they are.
+    requestAnimationFrame(() => document.getElementById(fieldOf(what === "new" ? null : chosen))?.focus());
+  };
   const looked = (id: string | null) => {
     choose(id);
     // A pane of one document goes along with the selection; a new one that is being written stays.
@@ -28,8 +33,8 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
   return (
     <div className="convexlab-documents">
       <div className="convexlab-bar" role="toolbar" aria-label={`Documents of ${table}`}>
-        <Action text="New document" label="New document" run={() => setPane("new")} />
-        <Action text="Edit" label="Edit" disabled={!chosen} run={() => setPane("edit")} />
+        <Action text="New document" label="New document" run={() => write("new")} />
+        <Action text="Edit" label="Edit" disabled={!chosen} run={() => write("edit")} />
         <Action text="History" label="History" disabled={!chosen} run={() => setPane("history")} />
         <Action
           text="Insert cell"
@@ -76,10 +81,10 @@ function Rows(props: {
   // The grid selects by pointer and by keys: whatever it was, one looks once it is done.
   const look = () => requestAnimationFrame(() => looked(selectedIn(host.current)));
   return (
-    <div className="convexlab-rows">
+    <section className="convexlab-rows" aria-label={`Rows of ${table}`}>
       {/* biome-ignore lint: the grid inside is what one works with; this only listens. */}
       <div ref={host} onClick={look} onKeyUp={look} />
-    </div>
+    </section>
   );
 }
 

@@ -68,7 +68,7 @@ function Form({ deployment, table, id, close, now }: Props & { readonly now: Arg
         start({ ...givenOf(before), ...document });
       }
     });
-  const field = `convexlab-document-${id ?? "new"}`;
+  const field = fieldOf(id);
   return (
     <form
       className="convexlab-editor"
@@ -126,6 +126,11 @@ async function confirmed(
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Delete" })],
   });
   if (said.button.accept) run(() => deployment.remove(id));
+}
+
+/** The id of the field in which a document is edited. */
+export function fieldOf(id: string | null): string {
+  return `convexlab-document-${id ?? "new"}`;
 }
 
 /** Why the text cannot be stored: not JSON, or what the deployment says; null if it can. */

@@ -7,7 +7,13 @@
  * What cannot be seen follows nothing: a collapsed section, a hidden tab, a closed panel.
  */
 import { ILayoutRestorer } from "@jupyterlab/application";
-import { type CommandPalette, ICommandPalette, MainAreaWidget } from "@jupyterlab/apputils";
+import {
+  type CommandPalette,
+  ICommandPalette,
+  InputDialog,
+  MainAreaWidget,
+  Notification,
+} from "@jupyterlab/apputils";
 import { INotebookTracker, type NotebookTracker } from "@jupyterlab/notebook";
 import { LabIcon, SidePanel } from "@jupyterlab/ui-components";
 import type { AccordionPanel, Widget } from "@lumino/widgets";
@@ -57,7 +63,7 @@ interface Application {
 
 interface CommandOptions {
   readonly label: string;
-  readonly execute: (args: Record<string, unknown>) => void;
+  readonly execute: (args: Record<string, unknown>) => unknown;
 }
 
 interface Restorer {
@@ -78,7 +84,7 @@ function activate(
   const panel = panelOf(deployment, desk, labIcon);
   app.shell.add(panel, "left", { rank: RANK });
   restorer?.add(panel, panel.id);
-  addCommands(app, palette, panel, desk);
+  addCommands(app, palette, panel, desk, deployment);
 }
 
 function panelOf(deployment: Deployment, desk: Desk, labIcon: LabIcon): Widget {
@@ -137,18 +143,37 @@ function tabOf(id: string, label: string, labIcon: LabIcon, body: React.ReactEle
   return tab;
 }
 
+/** Without an argument, as from the palette, they ask which one. */
 function addCommands(
   app: Application,
   palette: CommandPalette | null,
   panel: Widget,
   desk: Desk,
+  deployment: Deployment,
 ): void {
-  const add = (id: string, label: string, execute: CommandOptions["execute"]) =>
-    app.commands.addCommand(id, { label, execute });
-  add(OPEN, "Show the deployment", () => app.shell.activateById(panel.id));
-  add(OPEN_TABLE, "Open a table", ({ table }) => desk.openTable(String(table)));
-  add(OPEN_FUNCTION, "Run a function", ({ path }) => desk.openFunction(String(path)));
-  palette?.addItem({ command: OPEN, category: "convexlab" });
+  const add = (command: string, label: string, execute: CommandOptions["execute"]) => {
+    app.commands.addCommand(command, { label, execute });
+    palette?.addItem({ command, category: "convexlab" });
+  };
+  add(OPEN, "Show the Deployment", () => app.shell.activateById(panel.id));
+  add(OPEN_TABLE, "Open a Table…", async ({ table }) => {
+    const name = table ?? (await chosenOf("Open a table", () => deployment.tables()));
+    if (name) desk.openTable(String(name));
+  });
+  add(OPEN_FUNCTION, "Run a Function…", async ({ path }) => {
+    const name = path ?? (await chosenOf("Run a function", () => deployment.functions()));
+    if (name) desk.openFunction(String(name));
+  });
+}
+
+async function chosenOf(title: string, all: () => Promise<string[]>): Promise<string | null> {
+  try {
+    const { button, value } = await InputDialog.getItem({ title, items: await all() });
+    return button.accept ? value : null;
+  } catch (error) {
+    Notification.error((error as Error).message);
+    return null;
+  }
 }
 
 function addStyle(): void {

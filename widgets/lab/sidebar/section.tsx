@@ -13,6 +13,8 @@ export class Section extends ReactWidget {
     this.id = `convexlab-${name}`;
     this.title.label = label;
     this.addClass("convexlab-section");
+    // It scrolls, so the keyboard must reach it also where nothing in it takes the focus.
+    this.node.tabIndex = 0;
   }
 
   protected override onAfterShow(message: unknown): void {
@@ -61,6 +63,11 @@ export function Entry(props: {
           className="convexlab-name"
           aria-expanded={open}
           onClick={() => setOpen(!open)}
+          onKeyDown={(event) => {
+            if (event.key === "ArrowRight") setOpen(true);
+            else if (event.key === "ArrowLeft") setOpen(false);
+            else move(event);
+          }}
         >
           <span className="convexlab-caret" aria-hidden="true">
             {open ? "▾" : "▸"}
@@ -73,6 +80,16 @@ export function Entry(props: {
       {open ? <div className="convexlab-more">{props.children}</div> : null}
     </li>
   );
+}
+
+/** The arrows go from line to line of a section, as in JupyterLab's own lists. */
+function move(event: React.KeyboardEvent<HTMLElement>): void {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const lines = event.currentTarget.closest(".convexlab-section");
+  if (!step || !lines) return;
+  const names = [...lines.querySelectorAll<HTMLElement>(".convexlab-name")];
+  names[names.indexOf(event.currentTarget) + step]?.focus();
+  event.preventDefault();
 }
 
 /** A small button; `label` is what it does, in words. */
