@@ -21,6 +21,7 @@ PAGES = [
     "http-actions.md",
     "scheduling.md",
     "schema.md",
+    "search.md",
     "vector_search.md",
 ]
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
