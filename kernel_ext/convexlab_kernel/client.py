@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import difflib
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
@@ -26,14 +27,14 @@ from convexlab.documents.moment import ts_of
 from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab.protocol.versions import encode_ts
-from convexlab_kernel import discovery
+from convexlab_kernel import discovery, reads
 from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.failures import Envelope, failed
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
-from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql
+from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
 from convexlab_kernel.status import Status
 from convexlab_kernel.tables import Functions, Table, Tables
 from convexlab_kernel.tracebacks import edge
@@ -110,9 +111,11 @@ class Database:
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Any:
         """Run a query and return its value."""
-        path = path_of(ref)
+        path, arguments = path_of(ref), arguments_of(args, kwargs)
+        if not path.startswith("_system/"):
+            reads.reading(self, path, arguments, path)
         try:
-            return self._call("/api/query", path, arguments_of(args, kwargs))
+            return self._call("/api/query", path, arguments)
         except NotFound as error:
             raise self._pointed(path, error) from None
 
@@ -121,6 +124,7 @@ class Database:
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Any:
         """Run a mutation and return its value."""
+        reads.writing("a mutation")
         return self._call("/api/mutation", path_of(ref), arguments_of(args, kwargs))
 
     @edge
@@ -128,6 +132,7 @@ class Database:
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Any:
         """Run an action and return its value."""
+        reads.writing("an action")
         return self._call("/api/action", path_of(ref), arguments_of(args, kwargs))
 
     @edge
@@ -136,6 +141,8 @@ class Database:
     ) -> Any:
         """Run a function of any kind and return its value."""
         path, arguments = path_of(ref), arguments_of(args, kwargs)
+        if reads.is_recording():
+            self._note_run(path, arguments)
         if self._attachment.admin:
             return self._call("/api/function", path, arguments)
         module, _, function = path.partition(":")
@@ -168,6 +175,23 @@ class Database:
                 answer.error_message, data=answer.error_data, code=answer.error_code
             )
         return presented(from_stored(bytes(answer.value)))
+
+    def _note_run(self, path: str, arguments: bytes) -> None:
+        """A live cell runs a function: it follows a query, and nothing else may it."""
+        kind = self.functions.get(path) if self._attachment.admin else None
+        if kind is not None and kind.endswith("query"):
+            reads.reading(self, path, arguments, path)
+        else:
+            reads.writing(f"`{path}`, {f'a {kind}' if kind else 'of a kind not known'}")
+
+    def follow(self, path: str, arguments: bytes) -> LiveResult:
+        """Follow a query, without a view."""
+        return self._watch(path, arguments).followed
+
+    def reads_table(self, name: str) -> None:
+        """Whoever runs just now reads this table."""
+        version = to_stored({"tableName": name})
+        reads.reading(self, TABLE_VERSION, version, f"table {name}")
 
     def _watch(self, path: str, arguments: bytes, *, select: str | None = None) -> Live:
         if self._link is None:
@@ -286,6 +310,9 @@ class Database:
             The rows: they show as a table and have `.df()`, `.arrow()`, `.polars()`,
             and `.watch()` for rows that stay current.
         """
+        if reads.is_recording():
+            label = f"SQL ({textwrap.shorten(text, 40, placeholder='…')})"
+            reads.reading(self, LIVE_SQL, sql_arguments(text, params), label)
         return run_sql(self._attachment, text, params, watch=self._watch)
 
     @edge

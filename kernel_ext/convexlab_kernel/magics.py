@@ -5,6 +5,7 @@
     # %%convex tasks          the same, as a comment: linters keep working
     %convex                   what runs where
     %convex run tasks:list {"limit": n}
+    %%live                    the cell runs again when what it reads changes
 
 Nothing is bound in the kernel's namespace.
 """
@@ -22,7 +23,9 @@ from IPython.core.magic import (
 )
 
 from convexlab.errors import ConvexlabError
-from convexlab_kernel import card, cells, commands, completion
+from convexlab_kernel import card, cells, commands, completion, live_cells
+from convexlab_kernel.line import Text
+from convexlab_kernel.live_cells import LiveCells
 from convexlab_kernel.notebook import Notebook
 from convexlab_kernel.tracebacks import edge
 
@@ -37,6 +40,7 @@ class ConvexMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.notebook = Notebook(shell)
+        self.live_cells = LiveCells(self.notebook)
 
     @no_var_expand
     @needs_local_scope
@@ -60,6 +64,20 @@ class ConvexMagics(Magics):
             return self._command(line, local_ns)
         return self._push(line, cell)
 
+    @no_var_expand
+    @line_cell_magic
+    def live(self, line: str, cell: str | None = None) -> Any:
+        """Run the cell again whenever a query or table that it reads changes."""
+        if line.strip() in {"-h", "--help"}:
+            return Text(live_cells.HELP)
+        return self._live(line, cell)
+
+    @edge
+    def _live(self, line: str, cell: str | None) -> Any:
+        if cell is None:
+            return self.live_cells.command(line)
+        return self.live_cells.run(line, cell)
+
     @edge
     def _command(self, line: str, local_ns: dict[str, Any] | None) -> Any:
         namespace = {**self.notebook.shell.user_ns, **(local_ns or {})}
@@ -81,6 +99,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.input_transformers_cleanup.append(cells.comment_form)
     shell.events.register("pre_run_cell", magics.notebook.before_cell)
+    shell.events.register("pre_run_cell", magics.live_cells.before_cell)
     shell.events.register("post_run_cell", magics.notebook.after_cell)
     shell.Completer.custom_matchers.append(completion.matcher(magics.notebook))
     try:
@@ -96,8 +115,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     if magics is None:
         return
     notebook = magics.notebook
+    magics.live_cells.close()
     notebook.close()
     shell.events.unregister("pre_run_cell", notebook.before_cell)
+    shell.events.unregister("pre_run_cell", magics.live_cells.before_cell)
     shell.events.unregister("post_run_cell", notebook.after_cell)
     transformers = shell.input_transformers_cleanup
     transformers[:] = [one for one in transformers if one is not cells.comment_form]
@@ -106,4 +127,5 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
         one for one in matchers if getattr(one, "notebook", None) is not notebook
     ]
     for kind in ("line", "cell"):
-        shell.magics_manager.magics[kind].pop("convex", None)
+        for name in ("convex", "live"):
+            shell.magics_manager.magics[kind].pop(name, None)

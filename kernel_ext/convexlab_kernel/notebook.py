@@ -121,6 +121,11 @@ class Notebook:
         variables: dict[str, object] = self.shell.user_ns
         return variables
 
+    @property
+    def cell_id(self) -> str | None:
+        """The id of the cell that runs, where the page tells it."""
+        return self._cell_id
+
     # -- IPython tells of each cell ----------------------------------------------
 
     def before_cell(self, info: Any) -> None:
@@ -157,9 +162,9 @@ class Notebook:
     def _part(self, line: str, body: str) -> Part:
         above = cells.blank_lines_before(self._raw)
         source = cells.part_source(line, body, above=above)
-        return cells.Part(source, self._cell_id, self._cell())
+        return cells.Part(source, self._cell_id, self.cell_number())
 
-    def _cell(self) -> int | None:
+    def cell_number(self) -> int | None:
         """The number of the cell that runs: that of the frame which called the magic.
 
         N.B. `execution_count` is ahead by one inside a magic.

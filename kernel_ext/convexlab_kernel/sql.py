@@ -57,11 +57,16 @@ def run_sql(
     """
     attachment.need_admin("SQL")
     body = {"sql": text, "params": msgspec.Raw(_params(params))}
-    arguments = msgspec.json.encode(body)
+    arguments = sql_arguments(text, params)
     if ts is not None:
         body["ts"] = str(ts)
     stream = attachment.post(PATH, msgspec.json.encode(body))
     return SqlRows(stream, watch and partial(watch, LIVE, arguments))
+
+
+def sql_arguments(text: str, params: Sequence[Any] | Mapping[str, Any]) -> bytes:
+    """The arguments of the query that follows a statement."""
+    return msgspec.json.encode({"sql": text, "params": msgspec.Raw(_params(params))})
 
 
 def _params(params: Sequence[Any] | Mapping[str, Any]) -> bytes:

@@ -13,8 +13,9 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
-from convexlab_kernel import display, importing
+from convexlab_kernel import display, importing, reads
 from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
+from convexlab_kernel.sql import SqlRows, run_sql
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.importing import Mode
     from convexlab_kernel.live import Live
-    from convexlab_kernel.sql import SqlRows
     from convexlab_kernel.status import ModuleStatus, Status, TableStatus
 
 DATA = "_system/cli/tableData"
@@ -132,13 +132,20 @@ class Table(Rows):
         """All documents as a polars frame, oldest first."""
         return self._all().polars()
 
+    def _read(self, limit: int | None, order: str) -> Iterator[dict[str, Any]]:
+        self._database.reads_table(self.name)
+        return super()._read(limit, order)
+
     def _all(self) -> SqlRows:
+        self._database.reads_table(self.name)
         name = self.name.replace('"', '""')
         text = f'SELECT * FROM "{name}" ORDER BY "_creationTime", _id'  # noqa: S608 - quoted
-        return self._database.sql(text)
+        # N.B. not `sql`, which a live cell would follow with all of the rows.
+        return run_sql(self._database.attachment, text, ())
 
     def count(self) -> int | None:
         """How many documents there are."""
+        self._database.reads_table(self.name)
         found = self._status()
         return found.count if found is not None else None
 
@@ -191,6 +198,7 @@ class Table(Rows):
         self._change("Dropping a table", "/api/delete_tables", body)
 
     def _change(self, what: str, path: str, body: dict[str, Any]) -> None:
+        reads.writing("a change")
         attachment = self._database.attachment
         attachment.need_admin(what)
         attachment.post(path, msgspec.json.encode(body))
@@ -203,6 +211,7 @@ class Table(Rows):
         mode: Mode,
         progress: bool,
     ) -> int:
+        reads.writing("a write")
         attachment = self._database.attachment
         if not progress:
             return importing.insert(attachment, self.name, batches, mode=mode)

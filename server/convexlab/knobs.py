@@ -254,6 +254,9 @@ IDLE_EXIT_SECONDS: Final = 30 * 60.0
 CALL_SECONDS: Final = 600.0
 # How long a live result is awaited where Python asks for its value.
 LIVE_SECONDS: Final = 10.0
+# Between the runs of a `%%live` cell: what a person can follow, and the kernel's cells
+# have their turns.
+LIVE_CELL_SECONDS: Final = 0.25
 # Reconnecting: first wait and ceiling (npm's client: 1 s and 16 s; we are on loopback).
 RECONNECT_SECONDS: Final = 0.1
 RECONNECT_MOST_SECONDS: Final = 5.0
