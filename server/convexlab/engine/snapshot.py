@@ -11,6 +11,7 @@ rows; that costs more a read and nothing at first.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
 from convexlab import knobs
@@ -58,8 +59,10 @@ class Base(Protocol):
     ) -> list[Body]:
         """The keys and texts of `range`."""
 
-    def count(self, index_id: int, interval: Interval) -> int:
-        """How many rows an interval has."""
+    def count(
+        self, index_id: int, interval: Interval, *, most: int | None = None
+    ) -> int:
+        """How many rows an interval has; beyond `most` it need not know."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -275,9 +278,11 @@ class _AsOf:
         rows = self.range(index_id, start, end, reverse=reverse, limit=limit)
         return [(key, revision.body) for key, revision in rows]
 
-    def count(self, index_id: int, interval: Interval) -> int:
+    def count(
+        self, index_id: int, interval: Interval, *, most: int | None = None
+    ) -> int:
         whole = Snapshot(self, ts=self._ts, catalog_ts=self._ts, modules_ts=self._ts)
-        return sum(1 for _ in whole.rows(index_id, interval))
+        return sum(1 for _ in islice(whole.rows(index_id, interval), most))
 
     def close(self) -> None:
         self._base.close()

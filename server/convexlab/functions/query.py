@@ -209,7 +209,7 @@ class Query:
         """The order of any field; equal ones by creation time.
 
         An index that begins with the field is used if there is one and the query
-        has none; else the documents are sorted in memory.
+        has none; else the documents are sorted: see `scanning`.
 
         Args:
             field: a field path, as in `address.city`.

@@ -97,6 +97,8 @@ def test_ranges_go_both_ways_and_stop_at_their_limit(persistence: Persistence):
         assert snapshot.count(BY_X) == 4
         assert snapshot.count(BY_X, Interval(b"b")) == 3
         assert snapshot.count(BY_X, Interval(b"b", b"d")) == 2
+        assert snapshot.count(BY_X, most=3) == 3
+        assert snapshot.count(BY_X, Interval(b"b", b"d"), most=3) == 2
 
 
 def test_p1_a_group_is_unseen_until_it_is_flushed(persistence: Persistence):

@@ -189,8 +189,10 @@ class PersistenceSnapshot(Protocol):
             OutOfRetention: some of them were trimmed with the log.
         """
 
-    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
-        """How many entries an index has in an interval."""
+    def count(
+        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+    ) -> int:
+        """How many entries an index has in an interval; beyond `most` it need not know."""
 
     def close(self) -> None:
         """Let go of the snapshot."""

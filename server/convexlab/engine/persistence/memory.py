@@ -339,10 +339,13 @@ class MemorySnapshot:
         require_log(self.meta, ts)
         return self._store.calls_after(ts)
 
-    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
-        """How many entries an index has in an interval."""
+    def count(
+        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+    ) -> int:
+        """How many entries an index has in an interval; beyond `most` it need not know."""
+        limit = 1 << 62 if most is None else most
         rows = self.range(
-            index_id, interval.start, interval.end, reverse=False, limit=1 << 62
+            index_id, interval.start, interval.end, reverse=False, limit=limit
         )
         return len(rows)
 

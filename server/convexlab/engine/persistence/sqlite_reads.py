@@ -53,6 +53,15 @@ _BODIES = """
     ORDER BY e.key {order} LIMIT ?4"""
 _COUNT = "SELECT count(*) FROM index_entries WHERE index_id = ?1 AND key >= ?2"
 _COUNTS = {False: _COUNT, True: f"{_COUNT} AND key < ?3"}
+_COUNTS_TO = {
+    False: """
+        SELECT count(*) FROM (
+            SELECT 1 FROM index_entries WHERE index_id = ?1 AND key >= ?2 LIMIT ?3)""",
+    True: """
+        SELECT count(*) FROM (
+            SELECT 1 FROM index_entries
+            WHERE index_id = ?1 AND key >= ?2 AND key < ?3 LIMIT ?4)""",
+}
 _LEFT = """
     SELECT DISTINCT e.key FROM left_entries e
     WHERE e.index_id = ?1 AND e.key >= ?2 {bound} AND e.to_ts > ?5
@@ -309,14 +318,18 @@ class SqliteSnapshot:
             )
         }
 
-    def count(self, index_id: int, interval: Interval = EVERYTHING) -> int:
-        """How many entries an index has in an interval."""
+    def count(
+        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+    ) -> int:
+        """How many entries an index has in an interval; beyond `most` it need not know."""
         bindings: tuple[Any, ...] = (index_id, interval.start)
         if interval.end is not None:
             bindings = (*bindings, interval.end)
-        counted: int = scalar(
-            self._connection, _COUNTS[interval.end is not None], bindings
-        )
+        texts = _COUNTS
+        if most is not None:
+            texts, bindings = _COUNTS_TO, (*bindings, most)
+        text = texts[interval.end is not None]
+        counted: int = scalar(self._connection, text, bindings)
         return counted
 
     def close(self) -> None:
