@@ -1,8 +1,8 @@
 """Whatever dies whenever: scheduled mutations run exactly once, actions at most once.
 
 Mutations and actions are scheduled by the dozen while one process after another is
-killed: the gateway at each step of an entry's life, and the writer, an action runner
-or all of them at any moment. In the end every entry that is there is over. Each
+killed: the gateway at each step of an entry's life, the writer at each step of the
+commit, and the writer, an action runner or all of them at any moment. In the end every entry that is there is over. Each
 mutation has left exactly one note, each action at most one line in a file outside,
 and exactly one if it is said to have succeeded.
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.deployments import deployment, until
+from tests.journeys import dying
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 RUNS = 1000
 MUTATIONS, ACTIONS = 52, 8  # scheduled each turn
 SPREAD_MS = 200
+# Where a writer dies: a group's statements have run, it is not durable · it is, and
+# nobody has been told.
+WRITER_POINTS = ["persistence.applied", "persistence.flushed"]
 # Where the gateway dies: nothing begun · handed to the writer · begun, not started ·
 # come back, not noted.
 POINTS = [
@@ -144,6 +148,19 @@ def die_at_points(served: Deployment, plans: Plans, chance: random.Random) -> No
     served.start()
 
 
+def writers_die_at_points(served: Deployment, plans: Plans, orders: Path) -> None:
+    """Let a writer die at each step of a commit with what was scheduled in it."""
+    served.kill()
+    served.prelude = dying.writers(orders)
+    served.start()
+    for point in WRITER_POINTS * 2:
+        plans.schedule()
+        (orders / "new").write_text(point)
+        (orders / "new").rename(orders / "die")
+        until(lambda: not (orders / "die").exists(), served.log)
+        print(f"the writer died at {point}")
+
+
 def are_over(served: Deployment) -> bool:
     states = Counter(state for _, _, state, _ in served.query("m:entries"))
     return not states["pending"] and not states["inProgress"]
@@ -163,6 +180,7 @@ def test_a_thousand_runs_survive_every_death_as_they_should(tmp_path: Path):
             plans.schedule()
             kill(served, victim, chance)
             print(f"{victim} died")
+        writers_die_at_points(served, plans, tmp_path / "orders")
         die_at_points(served, plans, chance)
         while len(plans.planned) < RUNS:  # some died before they were told of
             plans.schedule()
