@@ -4,6 +4,9 @@ Each is a mutation that inserts one document; they are all due at the same time.
 that time, and while they are run, somebody calls a mutation of the same kind again and
 again: what does the backlog cost who waits? The reference for the rate transfers
 between two documents in raw SQLite, in groups of 64.
+
+And what do a million that wait for another day cost a deployment that has nothing to
+do? The reference is the same deployment before they were scheduled.
 """
 
 from __future__ import annotations
@@ -58,6 +61,8 @@ def run(options: Options) -> Iterator[Table]:
     count = options.count(100_000, 300)
     seconds = options.seconds(10)
     raw = _raw(options.folder / "raw", seconds / 2)
+    with deployment(options.folder / "idle", MODULES) as served:
+        yield _waiting(served, options.count(1_000_000, 300), options.seconds(10))
     with deployment(options.folder / "served", MODULES) as served:
         rest = _called(served, seconds)
         at = _schedule(served, count)
@@ -94,6 +99,32 @@ def run(options: Options) -> Iterator[Table]:
         ],
         [f"longest {max(meanwhile):.0f} ms, at rest {max(rest):.0f} ms"],
     )
+
+
+def _waiting(served: Deployment, count: int, seconds: float) -> Table:
+    """What the deployment does while so many wait."""
+    before = _idle(served, seconds)
+    tomorrow = time.time() + 24 * 3600
+    for first in range(0, count, AT_ONCE):
+        _schedule_some(served, first, min(AT_ONCE, count - first), tomorrow)
+    after = _idle(served, seconds)
+    return Table(
+        f"{count:,} scheduled mutations that wait until tomorrow: processor time of "
+        f"all processes, over {seconds:.0f} s; ratio to none that wait",
+        "CPU-µs",
+        [
+            Row("while they wait", after, ratio=after / before),
+            Row("none", before, ratio=1.0),
+        ],
+    )
+
+
+def _idle(served: Deployment, seconds: float) -> float:
+    """Microseconds of processor time a second, once it has come to rest."""
+    time.sleep(seconds)
+    before = sum(served.cpu_seconds().values())
+    time.sleep(seconds)
+    return 1e6 * (sum(served.cpu_seconds().values()) - before) / seconds or 1.0
 
 
 def _schedule(served: Deployment, count: int) -> float:
