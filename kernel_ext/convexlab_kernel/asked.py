@@ -76,7 +76,12 @@ class Backend:
                 return self._value(then.query(path, _args(args)))
             case {"what": "sql", "sql": sql, "params": params}:
                 self._check(allowed.tables, "SQL")
-                asked = {"sql": sql, "params": params, "format": "json"}
+                asked = {
+                    "sql": sql,
+                    "params": params,
+                    "format": "json",
+                    "documents": True,
+                }
                 return self._database.attachment.post(SQL, _encode(asked))
             case {"what": "upload", "contentType": kind}:
                 self._check(allowed.files, "uploads")

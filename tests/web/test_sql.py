@@ -20,6 +20,10 @@ from convexlab import mutation
 def add(ctx, n: int):
     for i in range(n):
         ctx.db.insert("trips", {"number": i})
+
+@mutation
+def note(ctx, **said):
+    ctx.db.insert("notes", {"kind": "note", **said})
 """
 COUNT = {"sql": "SELECT count(*) AS n FROM trips", "format": "json"}
 
@@ -58,6 +62,22 @@ def test_now_is_answered_while_the_mirror_is_built_and_commits_go_on(
     # The answer says of when it is, and that moment can be asked for again.
     then = ask(running, {**COUNT, "ts": answer.headers["Convexlab-Ts"]})
     assert then.json() == answer.json()
+
+
+def test_whole_documents_tell_null_from_missing(running: Deployment) -> None:
+    """As DuckDB's columns cannot; where nobody asks for them, there is no such column."""
+    running.mutation("trips:note", text=None)
+    running.mutation("trips:note")
+    text = "SELECT _doc FROM notes ORDER BY _creationTime"
+    asked = {"sql": text, "format": "json", "documents": True}
+    documents = [row["_doc"] for row in ask(running, asked).json()]
+    assert [set(each) - {"_id", "_creationTime"} for each in documents] == [
+        {"kind", "text"},
+        {"kind"},
+    ]
+    assert documents[0]["text"] is None
+    everything = {"sql": "SELECT * FROM notes", "format": "json"}
+    assert "_doc" not in ask(running, everything).json()[0]
 
 
 def test_a_moment_that_was_asked_for_is_not_moved(running: Deployment) -> None:

@@ -73,14 +73,19 @@ export async function selectRows(
   const answer = await sendAsOwner(
     address,
     "api/convexlab/sql",
-    JSON.stringify({ sql, params, format: "json" }),
+    JSON.stringify({ sql, params, format: "json", documents: true }),
   );
   return rowsFrom((await answer.json()) as JSONValue[]);
 }
 
-/** A column without a value is NULL in SQL: here, the field is missing. */
+/**
+ * Whole documents as they are; else the columns' values. A column without a value is
+ * NULL in SQL: here, the field is missing.
+ */
 export function rowsFrom(said: readonly JSONValue[]): Row[] {
   return said.map((item) => {
+    const { _doc } = item as Record<string, JSONValue>;
+    if (_doc) return jsonToConvex(_doc) as Row;
     const there = Object.entries(item as Record<string, JSONValue>).filter(([, v]) => v !== null);
     return jsonToConvex(Object.fromEntries(there) as JSONValue) as Row;
   });

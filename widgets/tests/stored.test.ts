@@ -23,7 +23,7 @@ const stored = (changes: Partial<Stored> = {}): Stored => ({
 test("a table is read newest first, in blocks", () => {
   assert.equal(
     rowsFromTo(stored(), 200, 100).sql.replaceAll(/\s+/g, " "),
-    'SELECT * FROM "my ""table""" ORDER BY "_creationTime" DESC, _id DESC LIMIT 100 OFFSET 200',
+    'SELECT _doc FROM "my ""table""" ORDER BY "_creationTime" DESC, _id DESC LIMIT 100 OFFSET 200',
   );
   const sorted = stored({ sorting: { column: "n", direction: "desc" } });
   assert.match(rowsFromTo(sorted, 0, 1).sql, /ORDER BY "n" DESC NULLS LAST, "_creationTime"/);
@@ -59,6 +59,8 @@ test("a window of a long table keeps few blocks, and names all places", () => {
 
 test("a column without a value is a missing field", () => {
   assert.deepEqual(rowsFrom([{ a: null, b: { $integer: "AQAAAAAAAAA=" } }]), [{ b: 1n }]);
+  // A whole document says which it is.
+  assert.deepEqual(rowsFrom([{ _doc: { a: null, b: 1 } }]), [{ a: null, b: 1 }]);
 });
 
 test("an edit is the mutation's arguments, and the result as it will be", () => {

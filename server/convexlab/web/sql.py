@@ -32,12 +32,15 @@ class Asked(msgspec.Struct, frozen=True):
         params: an array (`?`, `$1`) or an object (`$name`) of values, as stored.
         ts: as of when, in digits; None: now.
         format: `arrow`, or `json` for values as stored.
+        documents: whether tables have `_doc`, the whole document, as a column too; with
+            `json` only.
     """
 
     sql: str
     params: msgspec.Raw = msgspec.Raw(b"[]")
     ts: str | None = None
     format: Literal["arrow", "json"] = "arrow"
+    documents: bool = False
 
 
 class Sql:
@@ -76,7 +79,12 @@ class Sql:
                 f"The body is not what this takes: {error}"
             ) from None
         is_arrow = asked.format == "arrow"
-        question = SqlRequest(asked.sql, bytes(asked.params).decode(), is_arrow)
+        question = SqlRequest(
+            asked.sql,
+            bytes(asked.params).decode(),
+            is_arrow,
+            documents=asked.documents and not is_arrow,
+        )
         body = b"sql\n" + msgspec.msgpack.encode(question)
         if asked.ts is None:
             told, at = await self._ask_now(body)

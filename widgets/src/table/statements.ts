@@ -26,7 +26,11 @@ export function countOf(stored: Stored): Statement {
   };
 }
 
-/** Newest first, or by one column; documents that are equal in it in the order of their creation. */
+/**
+ * Documents, which tell null from missing as columns do not.
+ *
+ * Newest first, or by one column; documents that are equal in it in the order of their creation.
+ */
 export function rowsFromTo(stored: Stored, from: number, most: number): Statement {
   const where = whereOf(stored.request, stored.columns);
   const { sorting } = stored;
@@ -35,7 +39,7 @@ export function rowsFromTo(stored: Stored, from: number, most: number): Statemen
     ? `${quoted(sorting.column)} ${sorting.direction === "asc" ? "ASC NULLS FIRST" : "DESC NULLS LAST"}, ${own}`
     : own;
   return {
-    sql: `SELECT * FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${order} LIMIT ${most} OFFSET ${from}`,
+    sql: `SELECT _doc FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${order} LIMIT ${most} OFFSET ${from}`,
     params: where.params,
   };
 }

@@ -25,21 +25,28 @@ export class LogView implements View {
   readonly #field: string | null;
   readonly #lines = new Map<RowKey, Line>();
   #total = 0;
+  /** Whether the end is looked at: *set by* scrolling. */
+  #atEnd = true;
 
   constructor(field: string | null) {
     this.#field = field;
+    this.element.addEventListener("scroll", () => {
+      this.#atEnd = this.#isAtEnd();
+    });
+    // N.B. JupyterLab takes cells out of the page and puts them back, scrolled to the top.
+    new ResizeObserver(() => this.#stay()).observe(this.element);
   }
 
   draw(value: Value): void {
     const rows = inTime(rowsOf(value) ?? Rows.none);
     const from = Math.max(0, rows.count - MOST_LINES);
-    const [first, atEnd] = [this.#total === 0, this.#isAtEnd()];
+    const first = this.#total === 0;
     this.#total = rows.count;
     this.#drop(new Set(rows.keys.slice(from)));
     for (let place = from; place < rows.count; place++) {
       this.#place(place - from, rows.keyAt(place), rows.at(place) as Row, first);
     }
-    if (first || atEnd) this.#toTheEnd();
+    this.#stay();
   }
 
   summary(): string {
@@ -54,12 +61,8 @@ export class LogView implements View {
     return scrollTop + clientHeight >= scrollHeight - END_PX;
   }
 
-  /** N.B. a log that is drawn for the first time has no height yet. */
-  #toTheEnd(): void {
-    this.element.scrollTop = this.element.scrollHeight;
-    requestAnimationFrame(() => {
-      this.element.scrollTop = this.element.scrollHeight;
-    });
+  #stay(): void {
+    if (this.#atEnd) this.element.scrollTop = this.element.scrollHeight;
   }
 
   #drop(kept: ReadonlySet<RowKey>): void {

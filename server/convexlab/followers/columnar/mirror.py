@@ -341,7 +341,14 @@ class Mirror:
             connection.close()
 
 
-def view(reading: Reading, name: str) -> str:
-    """A statement that makes a table of the schema readable by its name."""
-    source = reading.source(reading.tables[name], reading.tables[name].fields())
+def view(reading: Reading, name: str, *, documents: bool = False) -> str:
+    """A statement that makes a table of the schema readable by its name.
+
+    Args:
+        reading: of the tables.
+        name: the table's.
+        documents: whether `_doc`, the whole document as it is stored, is a column too.
+    """
+    fields = reading.tables[name].fields() + (", _doc" if documents else "")
+    source = reading.source(reading.tables[name], fields)
     return f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {source}"

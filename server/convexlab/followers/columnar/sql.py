@@ -36,12 +36,15 @@ class SqlRequest(msgspec.Struct, frozen=True):
         params: the stored text of an array of them (`?`, `$1`) or of an object (`$name`).
         arrow: whether the answer is an Arrow stream instead of values.
         tables: the numbers of the tables there are, by name; None: as they are now.
+        documents: whether the tables have a column `_doc` of whole documents, which tell
+            null from missing as DuckDB's columns do not. Not for Arrow.
     """
 
     text: str
     params: str = "[]"
     arrow: bool = False
     tables: dict[str, int] | None = None
+    documents: bool = False
 
 
 class SqlAnswer(msgspec.Struct, array_like=True):
@@ -72,9 +75,11 @@ def answer_sql(reading: Reading, body: bytes) -> bytes:
     statement = read_statement(reading.connection, request.text, reading.tables)
     answer = SqlAnswer(list(statement.tables))
     try:
-        found = _run(reading, statement, from_stored(request.params.encode()))
+        found = _run(reading, statement, request)
         answer.rows = (
-            _arrow_stream(found) if request.arrow else to_stored(_values(found))
+            _arrow_stream(found)
+            if request.arrow
+            else to_stored(_values(found, documents=request.documents))
         )
     except InvalidQuery as error:
         answer.refused = str(error)
@@ -95,13 +100,15 @@ def answer_of(told: bytes) -> SqlAnswer:
 
 
 def _run(
-    reading: Reading, statement: Statement, params: Any
+    reading: Reading, statement: Statement, request: SqlRequest
 ) -> duckdb.DuckDBPyRelation:
     import duckdb
 
+    params = from_stored(request.params.encode())
     try:
         for name in statement.tables:
-            reading.connection.execute(view(reading, name)).fetchall()
+            made = view(reading, name, documents=request.documents)
+            reading.connection.execute(made).fetchall()
         return reading.connection.sql(statement.text, params=params)
     except duckdb.Error as error:
         raise InvalidQuery(f"SQL: {error}") from None
@@ -110,10 +117,14 @@ def _run(
 # -- results ----------------------------------------------------------------------
 
 
-def _values(found: duckdb.DuckDBPyRelation) -> list[Any]:
+def _values(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
     import duckdb
 
-    columns = [(name, str(of)) for name, of, *_ in found.description]
+    # N.B. DuckDB need not know that documents are JSON: it would check each.
+    columns = [
+        (name, "JSON" if documents and name == "_doc" else str(of))
+        for name, of, *_ in found.description
+    ]
     _check_names([name for name, _ in columns])
     try:
         rows = found.fetchall()
