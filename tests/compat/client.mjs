@@ -123,6 +123,29 @@ const scenarios = {
     return { torn };
   },
 
+  // What is found while somebody types, and page after page of it; then one more comes.
+  async search(client) {
+    const { docs } = anyApi;
+    const typed = [];
+    for (const text of ["b", "bl", "blue", "blue sk"]) {
+      typed.push(await client.query(docs.find, { text }));
+    }
+    const seen = [];
+    const found = until(client, docs.find, { text: "blue sk" }, (list) => list.length === 3, seen);
+    await client.mutation(docs.add, { body: "red" });
+    await client.mutation(docs.add, { body: "skating" });
+    await found;
+    let cursor = null;
+    const pages = [];
+    do {
+      const paginationOpts = { numItems: 2, cursor };
+      const page = await client.query(docs.page, { text: "blue sk", paginationOpts });
+      pages.push(page.page.map((doc) => doc.body));
+      cursor = page.isDone ? null : page.continueCursor;
+    } while (cursor !== null);
+    return { typed, seen, pages, near: await client.action(docs.near, {}) };
+  },
+
   // Page after page of messages that are there, then one more that is written meanwhile.
   async pages(client) {
     const seen = [];
