@@ -209,6 +209,11 @@ def test_an_edit_over_somebody_else_s_is_refused(
     editor = page.get_by_label(mine, exact=True)
     pane = page.get_by_role("complementary", name="Document")
     editor.fill('{"text": "mine", "points": 1}')
+    # Nothing takes away what is being written.
+    other = page.locator(".convexlab-rows .row", has_text="task 0")
+    other.get_by_text("task 0").click()
+    editor.press("Escape")
+    expect(editor).to_have_value('{"text": "mine", "points": 1}')
     tasks.run("mutation", "tasks:rename", id=mine, text="theirs")
     expect(pane).to_contain_text("has been changed meanwhile, by somebody else")
     pane.get_by_role("button", name="Save").click()

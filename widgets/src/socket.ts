@@ -205,7 +205,8 @@ async function showKey(address: Address, shared: Shared): Promise<void> {
   const { key, renewAt } = await sessionOf(address);
   shared.client.setAdminAuth(key);
   setTimeout(() => {
-    if (registry().get(shared.name) === shared) void showKey(address, shared);
+    // Who is not logged in any more has what the last key allows, until that ends.
+    if (registry().get(shared.name) === shared) showKey(address, shared).catch(() => {});
   }, renewAt - Date.now());
 }
 

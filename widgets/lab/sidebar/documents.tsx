@@ -19,23 +19,31 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
   const { deployment, table, desk } = props;
   const [chosen, choose] = React.useState<string | null>(null);
   const [pane, setPane] = React.useState<Pane>("none");
-  const close = () => setPane("none");
+  // What is being written keeps the pane: neither a selection nor a button takes it away.
+  const [isWriting, setWriting] = React.useState(false);
+  const close = () => {
+    setWriting(false);
+    setPane("none");
+  };
   const write = (what: "new" | "edit") => {
     setPane(what);
     // Whoever asks for the editor goes on in it; whoever only selects stays where they are.
-    requestAnimationFrame(() => document.getElementById(fieldOf(what === "new" ? null : chosen))?.focus());
+    requestAnimationFrame(() =>
+      document.getElementById(fieldOf(table, what === "new" ? null : chosen))?.focus(),
+    );
   };
+  const editing = { deployment, table, close, writing: setWriting };
   const looked = (id: string | null) => {
+    if (isWriting) return;
     choose(id);
-    // A pane of one document goes along with the selection; a new one that is being written stays.
     if (id && pane === "none") setPane("edit");
   };
   return (
     <div className="convexlab-documents">
       <div className="convexlab-bar" role="toolbar" aria-label={`Documents of ${table}`}>
-        <Action text="New document" label="New document" run={() => write("new")} />
-        <Action text="Edit" label="Edit" disabled={!chosen} run={() => write("edit")} />
-        <Action text="History" label="History" disabled={!chosen} run={() => setPane("history")} />
+        <Action text="New document" label="New document" disabled={isWriting} run={() => write("new")} />
+        <Action text="Edit" label="Edit" disabled={!chosen || isWriting} run={() => write("edit")} />
+        <Action text="History" label="History" disabled={!chosen || isWriting} run={() => setPane("history")} />
         <Action
           text="Insert cell"
           label={`Insert a cell that shows ${table}`}
@@ -47,11 +55,11 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
         {pane === "none" ? null : (
           <aside className="convexlab-pane" aria-label={pane === "new" ? "New document" : "Document"}>
             {pane === "new" ? (
-              <Editor key="new" deployment={deployment} table={table} id={null} close={close} />
+              <Editor key="new" {...editing} id={null} />
             ) : chosen === null ? (
               <Nothing text="Select a row." />
             ) : pane === "edit" ? (
-              <Editor key={chosen} deployment={deployment} table={table} id={chosen} close={close} />
+              <Editor key={chosen} {...editing} id={chosen} />
             ) : (
               <History key={chosen} deployment={deployment} table={table} id={chosen} close={close} />
             )}

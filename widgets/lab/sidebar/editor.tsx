@@ -23,6 +23,8 @@ interface Props {
   /** Null: a new document. */
   readonly id: string | null;
   readonly close: () => void;
+  /** Told whether there is something that closing would lose. */
+  readonly writing: (isWriting: boolean) => void;
 }
 
 export function Editor(props: Props) {
@@ -39,17 +41,24 @@ function Existing(props: Props & { readonly id: string }) {
   });
   if (failure) return <Trouble text={failure} />;
   if (value === undefined) return <Nothing text="…" />;
-  if (value === null) return <Nothing text="This document has been deleted." />;
+  if (value === null) return <Gone writing={props.writing} />;
   return <Form {...props} now={value} />;
 }
 
+function Gone({ writing }: Pick<Props, "writing">) {
+  React.useEffect(() => writing(false), [writing]);
+  return <Nothing text="This document has been deleted." />;
+}
+
 /** `now`: the document as it is in the deployment. */
-function Form({ deployment, table, id, close, now }: Props & { readonly now: Args | null }) {
+function Form({ deployment, table, id, close, writing, now }: Props & { readonly now: Args | null }) {
   const [before, setBefore] = React.useState(now);
   const [text, setText] = React.useState(() => textOf(withoutGiven(now ?? {})));
   const [busy, failure, run] = useWork();
   const refusal = useChecked(deployment, table, text);
-  const isEdited = before === null || text !== textOf(withoutGiven(before));
+  const isEdited = text !== textOf(withoutGiven(before ?? {}));
+  const maySave = !busy && !refusal && (isEdited || id === null);
+  React.useEffect(() => writing(isEdited), [isEdited, writing]);
   const hasChanged = now !== null && before !== null && !sameValue(now, before);
   const start = (document: Args | null) => {
     setBefore(document);
@@ -68,16 +77,16 @@ function Form({ deployment, table, id, close, now }: Props & { readonly now: Arg
         start({ ...givenOf(before), ...document });
       }
     });
-  const field = fieldOf(id);
+  const field = fieldOf(table, id);
   return (
     <form
       className="convexlab-editor"
       onSubmit={(event) => {
         event.preventDefault();
-        if (isEdited && !refusal && !busy) save();
+        if (maySave) save();
       }}
       onKeyDown={(event) => {
-        if (event.key === "Escape") close();
+        if (event.key === "Escape" && !isEdited) close();
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
           event.currentTarget.requestSubmit();
         }
@@ -99,7 +108,7 @@ function Form({ deployment, table, id, close, now }: Props & { readonly now: Arg
         <button
           type="submit"
           className="convexlab-action convexlab-first"
-          disabled={busy || !isEdited || refusal !== null}
+          disabled={!maySave}
         >
           {id === null ? "Create" : "Save"}
         </button>
@@ -109,7 +118,11 @@ function Form({ deployment, table, id, close, now }: Props & { readonly now: Arg
         {id === null ? null : (
           <Action text="Delete" label="Delete" run={() => void confirmed(id, deployment, run)} />
         )}
-        <Action text="Close" label="Close" run={close} />
+        <Action
+          text={isEdited ? "Discard" : "Close"}
+          label={isEdited ? "Discard" : "Close"}
+          run={close}
+        />
       </div>
     </form>
   );
@@ -129,8 +142,8 @@ async function confirmed(
 }
 
 /** The id of the field in which a document is edited. */
-export function fieldOf(id: string | null): string {
-  return `convexlab-document-${id ?? "new"}`;
+export function fieldOf(table: string, id: string | null): string {
+  return `convexlab-document-${table}-${id ?? "new"}`;
 }
 
 /** Why the text cannot be stored: not JSON, or what the deployment says; null if it can. */
