@@ -19,7 +19,7 @@ from tests.browser.state import State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, WebSocket
     from tests.browser.jupyter import Jupyter
     from tests.browser.sidebar import Theme
 
@@ -147,6 +147,27 @@ def test_functions_say_what_they_take_and_are(sidebar: Sidebar, tasks: State) ->
     tasks.open(schema=SCHEMA, tasks=TASKS)
     sidebar.picture("panel")
     assert sidebar.errors == []
+
+
+def test_there_is_one_socket_and_none_for_what_cannot_be_seen(
+    context: BrowserContext, jupyter: Jupyter, tasks: State
+) -> None:
+    """Folded sections follow nothing: a page left open keeps no deployment awake."""
+    page = context.new_page()
+    sockets: list[WebSocket] = []
+    page.on(
+        "websocket",
+        lambda socket: sockets.append(socket) if "/sync" in socket.url else None,
+    )
+    other = Sidebar(page, jupyter).open()
+    other.entry("tables", "tasks").locator(".convexlab-count").wait_for()
+    (socket,) = sockets
+    with socket.expect_event("close"):
+        other.only()
+    other.only("Tables")
+    expect(other.entry("tables", "tasks")).to_be_visible()
+    assert len(sockets) == 2
+    page.close()
 
 
 # -- a table's documents -----------------------------------------------------------
