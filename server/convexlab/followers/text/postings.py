@@ -10,6 +10,7 @@ Tantivy's to say.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ class Postings:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._writer.wait_merging_threads()
+        with contextlib.suppress(ValueError):  # it has failed, or was closed before
+            self._writer.wait_merging_threads()
 
     def query(
         self, weights: Mapping[str, float], filters: Iterable[tuple[int, int]]

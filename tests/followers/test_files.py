@@ -1,0 +1,34 @@
+"""Files are read as they were written, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from convexlab.followers import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_was_written_is_read(tmp_path: Path):
+    saved = files.write(tmp_path / "a", b"some bytes")
+    assert files.read(tmp_path, saved) == b"some bytes"
+
+
+@pytest.mark.parametrize("body", [b"", b"some byte", b"some bytez", b"some bytes!"])
+def test_what_was_not_written_is_refused(tmp_path: Path, body: bytes):
+    saved = files.write(tmp_path / "a", b"some bytes")
+    (tmp_path / "a").write_bytes(body)
+    with pytest.raises(ValueError, match="a is not what was written"):
+        files.read(tmp_path, saved)
+    (tmp_path / "a").unlink()
+    with pytest.raises(FileNotFoundError):
+        files.read(tmp_path, saved)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path):
+    for body in (b"first", b"second"):
+        files.replace(tmp_path / "state", body)
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [body]
