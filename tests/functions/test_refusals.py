@@ -41,6 +41,11 @@ ESCAPES = [
     ("shelve.open('x')", "import shelve", "shelve.open", "open files", FILES),
     ("zipfile.ZipFile('x.zip', 'w')", "import zipfile", "zipfile.ZipFile", "open files", FILES),
     ("pd.read_csv('x.csv')", "import pandas as pd", "pandas.read_csv", "open files", FILES),
+    ("pd.read_parquet('x.parquet')", "import pandas as pd", "pandas.read_parquet", "open files", FILES),
+    ("pl.read_csv('x.csv')", "import polars as pl", "polars.read_csv", "open files", FILES),
+    ("pl.scan_parquet(source=pathlib.Path('x.parquet'))", "import pathlib, polars as pl", "polars.scan_parquet", "open files", FILES),
+    ("pq.read_table('x.parquet')", "import pyarrow.parquet as pq", "pyarrow.parquet.read_table", "open files", FILES),
+    ("duckdb.connect('x.duckdb')", "import duckdb", "duckdb.connect", "open files", FILES),
     ("logging.basicConfig(filename='x.log', force=True)", "import logging", "logging.basicConfig", "open files", FILES),
     ("logging.FileHandler('x.log')", "import logging", "logging.FileHandler", "open files", FILES),
     # the network
@@ -185,6 +190,8 @@ def test_an_async_query_that_waits_is_told_so(body: str):
         ("threading.Lock().acquire()", "import threading", True),
         ("io.StringIO('x').read()", "import io", "x"),
         ("pd.DataFrame({'a': [1, 2]})['a'].sum().item()", "import pandas as pd", 3),
+        ("pl.read_csv(io.BytesIO(b'a\\n1\\n'))['a'].to_list()", "import io, polars as pl", [1]),
+        ("duckdb.connect().execute('select 1').fetchall()[0][0]", "import duckdb", 1),
     ],
 )  # fmt: skip
 def test_what_python_does_for_itself_is_allowed(body: str, imports: str, value: object):

@@ -56,6 +56,18 @@ _LEVELS: Final = {
 }
 
 
+# What opens files without asking Python, where its source is a path.
+_OPENING: Final = {
+    "duckdb": ("connect", "read_csv", "read_json", "read_parquet"),
+    "pandas": ("read_feather", "read_orc", "read_parquet"),
+    "polars": (
+        *("read_csv", "read_ipc", "read_json", "read_ndjson", "read_parquet"),
+        *("scan_csv", "scan_ipc", "scan_ndjson", "scan_parquet"),
+    ),
+    "pyarrow.parquet": ("read_metadata", "read_schema", "read_table"),
+}
+
+
 # -- what is replaced -----------------------------------------------------------
 
 
@@ -67,7 +79,7 @@ def install() -> None:
     """
     if not getattr(time.time, _MARK, False):
         _install_once()
-    _install_numpy()
+    _install_in_packages()
 
 
 def _install_once() -> None:
@@ -124,6 +136,35 @@ def _guard(
         return guarded
 
     _replace(owner, name, build)
+
+
+def _install_in_packages() -> None:
+    """What is asked of packages, once somebody has imported them."""
+    _install_numpy()
+    for package, names in _OPENING.items():
+        owner = sys.modules.get(package)
+        if owner is not None and not hasattr(owner, _MARK):
+            setattr(owner, _MARK, True)
+            for name in filter(owner.__dict__.__contains__, names):
+                _replace(owner, name, _unless_from_a_path(f"{package}.{name}"))
+
+
+def _unless_from_a_path(shown: str) -> Callable[[Any], Any]:
+    def build(original: Any) -> Any:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if running() is not None:
+                sources = args[:1] or map(kwargs.get, ("source", "path", "database"))
+                if any(_is_path(source) for source in sources):
+                    refuse_to_users(OPEN_FILES, shown)
+            return original(*args, **kwargs)
+
+        return guarded
+
+    return build
+
+
+def _is_path(source: object) -> bool:
+    return isinstance(source, str | os.PathLike) and source != ":memory:"
 
 
 def _install_time() -> None:
@@ -414,7 +455,7 @@ def user_builtins(import_relative: Callable[..., Any]) -> dict[str, Any]:
         finally:
             if run is not None:
                 run.active = True
-        _install_numpy()
+        _install_in_packages()
         return module
 
     names = dict(vars(builtins))
