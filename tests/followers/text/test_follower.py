@@ -166,6 +166,16 @@ def test_before_the_index_began_there_is_no_answer(searched: Searched):
         searched.ask("a", at=before)
 
 
+def test_a_moment_while_there_was_no_index_is_refused(searched: Searched):
+    """Whatever the order in which the documents were taken in."""
+    for _ in range(12):
+        before = searched.now
+        searched(lambda tx: tx.insert("t", {"body": "a"}))
+    searched.following.advance()
+    with pytest.raises(OutOfRetention):
+        searched.ask("a", at=before)
+
+
 def test_superseded_texts_are_forgotten_in_time(searched: Searched, few: None):
     insert(searched, "w0")
     (document,) = now(searched).values()

@@ -183,6 +183,16 @@ def test_before_the_index_began_there_is_no_answer(searched: Searched):
         searched.ask([1, 0, 0], at=before)
 
 
+def test_a_moment_while_there_was_no_index_is_refused(searched: Searched):
+    """Whatever the order in which the documents were taken in."""
+    for _ in range(12):
+        before = searched.now
+        searched(lambda tx: tx.insert("t", {"e": [1, 0, 0]}))
+    searched.following.advance()
+    with pytest.raises(OutOfRetention):
+        searched.ask([1, 0, 0], at=before)
+
+
 def test_superseded_vectors_are_forgotten_in_time(searched: Searched, many: None):
     insert(searched, {"e": [1, 0, 0]})
     (document,) = now(searched).values()

@@ -118,7 +118,7 @@ class TextIndex:
             versions.end(id_, ts)
             self.total_length -= int(versions.own[_LENGTH][before])
             self.tail.end(id_, before)
-        self.changed_ts = ts
+        self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
         if words:
             own = (created, len(words))

@@ -103,7 +103,7 @@ class VectorIndex:
             if vector is not None and versions.is_same(slot, digest, keys):
                 return None
             versions.end(id_, ts)
-        self.changed_ts = ts
+        self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
         if vector is not None:
             versions.begin(id_, ts, digest, keys)
