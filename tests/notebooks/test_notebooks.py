@@ -62,6 +62,24 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             if "view" in (said := output.get("data", {}).get(LIVE, {}))
         ]
         assert kinds == ["metric", "chart", "table", "stored"]
-        grid = outputs(notebook, "LiveGrid([")[0].data[LIVE]["control"]
+        grid = outputs(notebook, "LiveGrid(")[0].data[LIVE]["control"]
         made = [item["control"]["kind"] for item in grid["items"]]
         assert made == ["form", "button"]
+    if path.stem == "03_time_travel":
+        assert "5000    1458" in shown(notebook, "value_counts()")
+    if path.stem == "04_from_notebook_to_backend":
+        assert "follows SQL (select manufacturer" in shown(notebook, "%live stop")
+        assert "new: schema, shared, planes" in shown(notebook, "convert convex")
+        assert (
+            "from convexlab import Doc, Id" in (folder / "convex/planes.py").read_text()
+        )
+        assert "(new: nothing)" in shown(notebook, "deploy --dry-run")
+    if path.stem == "05_files":
+        assert shown(notebook, "pandas.read_csv").count("\n") == 13
+
+
+def shown(notebook: Any, source: str) -> str:
+    """The last output of the cell that contains a text, as text."""
+    last = outputs(notebook, source)[-1]
+    text: str = last.data["text/plain"]
+    return text
