@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests.kernel_ext.notebooks import notebook
@@ -73,6 +76,17 @@ def test_the_notebooks_file_is_converted_where_its_kernel_knows_it(
         "notebook, or run the cell again.\nmade/ ← unchanged: tasks"
     )
     assert said(shell, "convert made --notebook none.ipynb").startswith("NotFound: ")
+
+
+def test_papermill_says_which_notebook_it_runs(project, db):
+    cells = (*CELLS, "%convex convert from_papermill", "%convex run tasks:one")
+    notebook(project / "work.ipynb", "%load_ext convexlab", *cells)
+    run = [sys.executable, "-m", "papermill", "work.ipynb", "ran.ipynb"]
+    options = ["--inject-input-path", "--kernel", "python3", "--language", "python"]
+    subprocess.run([*run, *options], cwd=project, check=True, capture_output=True)
+    made = (project / "from_papermill" / "tasks.py").read_text()
+    assert made.startswith("# From work.ipynb by `convexlab convert` (")
+    assert '"""Tasks."""' in made
 
 
 def test_a_kernel_that_ran_nothing_asks_for_the_file(shell, project):
