@@ -391,10 +391,39 @@ VECTOR_REBUILD_GROWTH: Final = 4
 # the protocol needs), and forgotten when there are so many and an eighth more.
 VECTOR_PAST_SECONDS: Final = 240.0
 VECTOR_PAST_ROWS: Final = 1_000
-# An index's files are written when one in so many of its vectors has changed, or when
+
+# -- text search --------------------------------------------------------------------
+
+# Words that a search heeds, and what its last one may be the beginning of: those in
+# most documents. Longer words are left out. Convex's, as are the next two.
+MAX_SEARCH_WORDS: Final = 16
+MAX_SEARCH_COMPLETIONS: Final = 16
+MAX_WORD_BYTES: Final = 31
+MAX_SEARCH_FILTERS: Final = 8
+MAX_SEARCH_RESULTS: Final = 1024
+# Results are asked for as they are wanted: so many, then all there may be.
+SEARCH_FIRST_RESULTS: Final = 32
+# Fused searches look so deep into each ranking, and a rank counts 1 / (this + rank):
+# the constant of Cormack, Clarke and Büttcher (2009).
+FUSED_DEPTH: Final = 100
+FUSED_RANK: Final = 60
+# Documents that are searched in memory before they go to Tantivy: a commit to it takes
+# about 20 ms and leaves a segment to be merged.
+TEXT_TAIL_ROWS: Final = 1_000
+# Superseded texts are kept so long, and forgotten when there are so many and a
+# thirty-second more; what the newest so many say stays in memory, for answers as of a
+# little while ago.
+TEXT_PAST_SECONDS: Final = 240.0
+TEXT_PAST_ROWS: Final = 1_000
+# What Tantivy gathers before it writes a segment; its least is 15 MB.
+TEXT_WRITER_BYTES: Final = 32_000_000
+
+# -- vector and text search ---------------------------------------------------------
+
+# An index's files are written when one in so many of its entries has changed, or when
 # they are so old: what came since is read from the log again, which costs less.
-VECTOR_SAVE_SHARE: Final = 50
-VECTOR_SAVE_SECONDS: Final = 600.0
+INDEX_SAVE_SHARE: Final = 50
+INDEX_SAVE_SECONDS: Final = 600.0
 
 # -- embeddings -----------------------------------------------------------------------
 
