@@ -123,12 +123,12 @@ def _as_it_ran(notebook: Notebook) -> NotebookFile:
 
 
 def _unsaved(notebook: Notebook, export: Export) -> Iterator[str]:
-    """Modules that ran otherwise than they are saved."""
+    """Modules that ran otherwise than they are saved, or are not saved at all."""
     for path, parts in notebook.pushed.items():
         module = export.module(path)
-        if module is None or cells.module_source(module.parts) != cells.module_source(
-            parts
-        ):
+        if module is None:
+            yield f"Warning: `{path}` ran here, and is none of {export.notebook} as it is saved."
+        elif cells.module_source(module.parts) != cells.module_source(parts):
             yield (
                 f"Warning: `{path}` ran otherwise than it is saved in {export.notebook}: "
                 "save the notebook, or run the cell again."

@@ -75,6 +75,11 @@ def test_the_notebooks_file_is_converted_where_its_kernel_knows_it(
         "Warning: `tasks` ran otherwise than it is saved in work.ipynb: save the "
         "notebook, or run the cell again.\nmade/ ← unchanged: tasks"
     )
+    shell.run_cell("%%convex unsaved\ny = 1")
+    assert said(shell, "convert made").splitlines()[1:] == [
+        "Warning: `unsaved` ran here, and is none of work.ipynb as it is saved.",
+        "made/ ← unchanged: tasks",
+    ]
     assert said(shell, "convert made --notebook none.ipynb").startswith("NotFound: ")
 
 
