@@ -134,7 +134,14 @@ def _in_flight(
 
 def _landed(flying: dict[Future[int], Batch]) -> Iterator[tuple[Batch, int]]:
     done, _ = wait(flying, return_when=FIRST_COMPLETED)
-    for future in done:
+    if any(future.exception() for future in done):
+        # What was sent beside a refused batch is written too, and must be counted.
+        done, _ = wait(flying)
+
+    def refused_last(future: Future[int]) -> tuple[bool, int]:
+        return future.exception() is not None, flying[future].before
+
+    for future in sorted(done, key=refused_last):
         yield flying.pop(future), future.result()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 
 import pytest
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored
-from convexlab.errors import InvalidValue
+from convexlab.errors import InvalidValue, SchemaViolation
 from convexlab_kernel import importing
 
 
@@ -90,3 +91,28 @@ def test_a_bad_file_is_named_with_its_line(tmp_path, name, content, text):
     file.write_text(content)
     with pytest.raises(InvalidValue, match=text):
         list(importing.file_batches(file))
+
+
+class Slow:
+    """An attachment that answers the first batch once the second is refused."""
+
+    def __init__(self):
+        self.refused = threading.Event()
+
+    def need_admin(self, what):
+        pass
+
+    def post(self, path, body, *, kind, sending):
+        if body.count(b"\n") == 3:
+            assert self.refused.wait(60)
+            return b'{"numWritten": 3}'
+        self.refused.set()
+        raise SchemaViolation("line 1: no")
+
+
+def test_what_was_written_beside_a_refused_batch_is_counted(monkeypatch):
+    monkeypatch.setattr(knobs, "IMPORT_BATCH_LINES", 3)
+    rows = [{"n": float(n)} for n in range(4)]
+    with pytest.raises(SchemaViolation, match=r"^Row 4: no") as refused:
+        importing.insert(Slow(), "t", importing.batches_of(rows)[1])
+    assert refused.value.__notes__ == ["3 documents were already written to `t`."]
