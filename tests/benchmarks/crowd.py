@@ -238,7 +238,8 @@ class _Room:
             self._all.set_exception(RuntimeError(f"refused: {body[:300]!r}"))
 
     def _received(self, data: bytes, begin: int, end: int) -> None:
-        at = data.rfind(b"stamp-", begin, end)
+        # Newest first: what follows are the stamps of earlier changes.
+        at = data.find(b"stamp-", begin, end)
         sent = self._sent.get(data[at : at + _STAMP_SIZE]) if at >= 0 else None
         if sent is None or self._all is None:
             return
