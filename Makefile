@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 NOTEBOOK ?= notebooks/01_quickstart.ipynb
 
 .PHONY: demo install test check lint types unit deps-browser deps-nginx deps-node bench clean
@@ -64,8 +65,9 @@ types:
 	$(BIN)/mypy
 	@if [ -x widgets/node_modules/.bin/tsc ]; then cd widgets && npm run --silent check; fi
 
+# Half of a test's time is waiting. A file stays in one process: its deployment is shared.
 unit:
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 # -- figures -------------------------------------------------------------------------
 

@@ -24,10 +24,10 @@ from tests.benchmarks import wire
 from tests.benchmarks.deployments import (
     Watch,
     deployment,
-    free_port,
     parts_of_memory,
 )
 from tests.benchmarks.figures import Options, Row, Table, percentile
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 from aiohttp import web
-from tests.benchmarks.deployments import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 from tests.benchmarks import wire
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -182,13 +182,6 @@ def call(path: str, **args: Any) -> bytes:
     return json.dumps(
         {"path": path, "args": args, "format": "convex_encoded_json"}
     ).encode()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # -- watching it -------------------------------------------------------------------

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import uvloop
 from aiohttp import web
-from tests.benchmarks.deployments import free_port
 from tests.benchmarks.wire import Connection
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.browser.files import LABEXTENSION
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +32,6 @@ PAGE_CONFIG = {
     "buildCheck": False,
     "disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -9,6 +9,8 @@ serves it puts in those of the deployment that it is to meet.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -16,9 +18,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.compat.pages import Addresses, files_of, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
@@ -112,9 +118,25 @@ def built(app: App, functions: Path) -> Path:
     require_packages()
     folder, stamp = app.folder, app.folder.with_suffix(".sha256")
     digest = _digest(app, functions)
-    if stamp.is_file() and stamp.read_text() == digest:
-        return folder
-    stamp.unlink(missing_ok=True)
+    with _alone(folder):
+        if not (stamp.is_file() and stamp.read_text() == digest):
+            stamp.unlink(missing_ok=True)
+            _build(app, functions)
+            stamp.write_text(digest)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder: tests of several processes want the same app built."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(app: App, functions: Path) -> None:
+    folder = app.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if app.first:
@@ -123,8 +145,6 @@ def built(app: App, functions: Path) -> Path:
     write(app.files(), folder, Addresses())
     for command in app.commands:
         run(command, folder)
-    stamp.write_text(digest)
-    return folder
 
 
 def run(command: tuple[str, ...], folder: Path, **variables: str) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from tests.compat.pages import Addresses, files_of, write
 from tests.compat.site import answers
-from tests.deployments import Deployment, deployment, free_port, until
+from tests.deployments import Deployment, deployment, until
+from tests.ports import free_port
 
 import convexlab
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 from tests.compat.apps import BIN, BUILD, built, environment
-from tests.deployments import free_port, until
+from tests.deployments import until
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
-from tests.deployments import free_port, until
+from tests.deployments import until
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
