@@ -69,10 +69,14 @@ class Told:
 
     def finish(self, id_: str, text: str) -> None:
         """Embed a document's text, as the gateway does."""
-        number, internal_id = decode_id(id_)
         self(lambda tx: tx.patch(id_, {"e": [float(len(text))]}))
+        self.left(self.done(id_, text))
+
+    def done(self, id_: str, text: str) -> Done:
+        """What the gateway says of a text whose vector the last commit wrote, or refused."""
         digest = digest_of(text, self.source)
-        self.left(Done(Wanted(number, internal_id, "e"), digest))
+        now = self.committer.snapshot().ts
+        return Done(Wanted(*decode_id(id_), "e"), digest, now)
 
     @property
     def source(self) -> Source:
@@ -112,9 +116,35 @@ def test_what_was_overtaken_stays_wanted(told: Told):
     id_ = told(lambda tx: tx.insert("t", {"text": "old"}))
     told.left()
     told(lambda tx: tx.patch(id_, {"text": "new"}))
-    told.finish(id_, "old")
+    assert told.left(told.done(id_, "old")) == [decode_id(id_)]
+    told.finish(id_, "new")
+    assert told.left() == []
+
+
+@pytest.mark.parametrize("change", [{"text": "new"}, {"text": "old"}])
+def test_what_changes_before_it_is_called_done_stays_wanted(told: Told, change: Any):
+    id_ = told(lambda tx: tx.insert("t", {"text": "old"}))
+    told.left()
     told(lambda tx: tx.patch(id_, {"e": [1.0]}))
+    done = told.done(id_, "old")
+    told(lambda tx: tx.replace(id_, change))
+    assert told.left(done) == [decode_id(id_)]
+
+
+def test_an_embedding_that_was_refused_is_not_made_again(told: Told):
+    """Until the document changes."""
+    id_ = told(lambda tx: tx.insert("t", {"text": "old"}))
+    assert told.left(told.done(id_, "old")) == []
+    told(lambda tx: tx.patch(id_, {"text": "new"}))
     assert told.left() == [decode_id(id_)]
+
+
+def test_what_is_gone_when_it_is_called_done_is_not_remembered(told: Told):
+    id_ = told(lambda tx: tx.insert("t", {"text": "abc"}))
+    done = told.done(id_, "abc")
+    told(lambda tx: tx.delete(id_))
+    assert told.left(done) == []
+    assert told.embeddings.status()["embedded"] == 0
 
 
 def test_no_text_wants_no_embedding_and_takes_one_away(told: Told):

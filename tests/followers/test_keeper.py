@@ -131,6 +131,28 @@ def test_a_follower_that_is_idle_brings_its_files_to_rest(
     assert rested.wait(60)
 
 
+def test_a_follower_that_cannot_rest_goes_on_all_the_same(
+    steps: Any,
+    committer: Committer,
+    keeper: IndexKeeper,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_IDLE_SECONDS", 0.01)
+    tried = threading.Event()
+
+    def fail() -> None:
+        tried.set()
+        raise OSError("no room")
+
+    monkeypatch.setattr(mirror, "checkpoint", fail)
+    add(steps, "a")
+    ask(keeper, committer)
+    assert tried.wait(60)
+    add(steps, "b")
+    assert ask(keeper, committer) == ["a", "b"]
+
+
 def test_within_one_thread_it_catches_up_when_asked(
     steps: Any, committer: Committer, persistence: SqlitePersistence, mirror: Mirror
 ):

@@ -67,8 +67,8 @@ def test_texts_are_read_with_their_models_and_vectors_written_back(lab: Any):
         ([1.0], [2.0]),
         (None, None),
     ]
-    assert [done.digest for done in embedding.done(asked, read)] == [
-        one["digest"] if one else b"" for one in read
+    assert [(done.digest, done.ts) for done in embedding.done(asked, read, 7)] == [
+        (one["digest"], 7) for one in read if one
     ]
 
 

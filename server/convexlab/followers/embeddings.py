@@ -12,6 +12,7 @@ no document whose embedding comes out the same.
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from hashlib import blake2b
 from itertools import islice
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "embeddings"
 FILE: Final = "embeddings.known"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
@@ -66,10 +67,17 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True):
-    """An embedding that was made, and the `digest` of the text that it is of."""
+    """An embedding that was made, and written unless the document had changed by then.
+
+    Attributes:
+        wanted: whose.
+        digest: of the text that it is of.
+        ts: the commit that wrote it; what came later is still to be looked at.
+    """
 
     wanted: Wanted
     digest: bytes
+    ts: int
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +99,8 @@ decode_next: Final = msgspec.msgpack.Decoder(Next).decode
 _decode_request: Final = msgspec.msgpack.Decoder(Request).decode
 
 _Key = tuple[int, str, bytes]  # a table, a field, an internal id
+# What was last seen of a document: its text's digest, whether the field is there, since.
+_Seen = tuple[bytes, bool, int]
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True):
@@ -98,7 +108,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     watermark: int
     sources: dict[int, tuple[Source, ...]]
     known: dict[_Key, bytes]
-    wanted: list[_Key]
+    wanted: dict[_Key, _Seen]
 
 
 def sources_of(schema: Schema | None, table: str) -> tuple[Source, ...]:
@@ -148,6 +158,7 @@ class Embeddings:
 
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / FILE
+        self._lock = threading.Lock()  # what is wanted and known: N.B. two threads'
         self._forget()
         self._open()
 
@@ -155,7 +166,7 @@ class Embeddings:
         self.watermark: Timestamp = BEGINNING
         self._sources: dict[int, tuple[Source, ...]] = {}
         self._known: dict[_Key, bytes] = {}
-        self._wanted: dict[_Key, None] = {}
+        self._wanted: dict[_Key, _Seen] = {}
         self._failure = ""
         self._saved_ts = 0
         self._is_saved = True
@@ -166,11 +177,14 @@ class Embeddings:
         body = self._file.read_bytes()
         if zlib.crc32(body[4:]) != int.from_bytes(body[:4], "little"):
             return  # torn or spoilt: everything is made once more
-        state = msgspec.msgpack.decode(body[4:], type=_State)
+        try:
+            state = msgspec.msgpack.decode(body[4:], type=_State)
+        except msgspec.ValidationError:
+            return  # of another version
         if state.format == _FORMAT:
             self.watermark = Timestamp(state.watermark)
             self._sources, self._known = state.sources, state.known
-            self._wanted = dict.fromkeys(state.wanted)
+            self._wanted = state.wanted
             self._saved_ts = state.watermark
 
     # -- following ------------------------------------------------------------------
@@ -195,7 +209,7 @@ class Embeddings:
     def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
         """See `Follower.take`."""
         for revision in revisions:
-            self._look(table.number, revision.id, revision)
+            self._look(table.number, revision.id, revision.ts, revision)
 
     def took(self, table: TableInfo) -> None:
         """See `Follower.took`."""
@@ -204,25 +218,28 @@ class Embeddings:
         """See `Follower.apply`."""
         for change in changes:
             if change.table in self._sources:
-                self._look(change.table, change.id, change.revision)
+                self._look(change.table, change.id, change.ts, change.revision)
         self.watermark, self._is_saved = to, False
         if to - self._saved_ts > knobs.EMBEDDING_SAVE_SECONDS * 1e9:
             self.checkpoint()
 
-    def _look(self, table: int, id_: bytes, revision: Revision | None) -> None:
+    def _look(self, table: int, id_: bytes, ts: int, revision: Revision | None) -> None:
         document = None if revision is None else revision.decode()
-        for source in self._sources[table]:
-            key = (table, source.field, id_)
-            if document is None:
-                self._drop(key)
-                continue
-            text = text_of(document, source)
-            has = source.field in document
-            is_right = self._known.get(key) == digest_of(text, source)
-            if (is_right and has) if text is not None else not has:
-                self._wanted.pop(key, None)
-            else:
-                self._wanted[key] = None
+        with self._lock:
+            for source in self._sources[table]:
+                key = (table, source.field, id_)
+                if document is None:
+                    self._drop(key)
+                    continue
+                digest = digest_of(text_of(document, source), source)
+                self._see(key, (digest, source.field in document, ts))
+
+    def _see(self, key: _Key, seen: _Seen) -> None:
+        digest, has, _ = seen
+        if (has and self._known.get(key) == digest) if digest else not has:
+            self._wanted.pop(key, None)
+        else:
+            self._wanted[key] = seen
 
     def _drop(self, key: _Key) -> None:
         self._known.pop(key, None)
@@ -240,14 +257,25 @@ class Embeddings:
         """See `Follower.answer`: a Request is answered with a Next."""
         del at  # it is about what is still to be done
         asked = _decode_request(request)
-        for done in asked.done:
-            key = (done.wanted.table, done.wanted.field, done.wanted.id)
-            self._known[key] = done.digest
-            self._wanted.pop(key, None)
-            self._is_saved = False
+        with self._lock:
+            for done in asked.done:
+                self._settle(done)
+            some = islice(list(self._wanted), asked.most)
         self._failure = asked.failure
-        some = islice(list(self._wanted), asked.most)
         return encode(Next(tuple(Wanted(t, id_, field) for t, field, id_ in some)))
+
+    def _settle(self, done: Done) -> None:
+        """N.B. the text may have changed since it was read, or the vector been taken away."""
+        key = (done.wanted.table, done.wanted.field, done.wanted.id)
+        seen = self._wanted.get(key)
+        if seen is None:  # it was deleted meanwhile
+            return
+        self._known[key], self._is_saved = done.digest, False
+        digest, _, ts = seen
+        if digest == done.digest and ts <= done.ts:
+            del self._wanted[key]
+        else:
+            self._see(key, seen)
 
     # -- at rest ----------------------------------------------------------------------
 
@@ -257,10 +285,11 @@ class Embeddings:
             return
         # N.B. before it is written: what is done meanwhile is for the next time.
         self._saved_ts, self._is_saved = self.watermark, True
-        state = _State(
-            _FORMAT, self.watermark, self._sources, self._known, list(self._wanted)
-        )
-        body = msgspec.msgpack.encode(state)
+        with self._lock:
+            state = _State(
+                _FORMAT, self.watermark, self._sources, self._known, self._wanted
+            )
+            body = msgspec.msgpack.encode(state)
         fresh = self._file.with_suffix(".new")
         with fresh.open("wb") as file:
             file.write(zlib.crc32(body).to_bytes(4, "little") + body)

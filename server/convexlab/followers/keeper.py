@@ -189,8 +189,14 @@ class _Kept:
                 self._wanted.clear()
                 self._advance()
             else:
-                self.following.follower.checkpoint()
-                self._is_rested = True
+                self._rest()
+
+    def _rest(self) -> None:
+        self._is_rested = True
+        try:
+            self.following.follower.checkpoint()
+        except Exception:  # noqa: BLE001 - a full disk, say: the files stay as they were
+            traceback.print_exc()
 
     def _advance(self) -> None:
         self._is_rested = False

@@ -77,11 +77,12 @@ def made(
     }
 
 
-def done(wanted: tuple[Wanted, ...], read: list[Any]) -> tuple[Done, ...]:
-    """What to tell the follower once that was written."""
+def done(wanted: tuple[Wanted, ...], read: list[Any], ts: int) -> tuple[Done, ...]:
+    """What to tell the follower once that was written, at `ts`; what is gone it hears."""
     return tuple(
-        Done(one, b"" if text is None else text["digest"])
+        Done(one, text["digest"], ts)
         for one, text in zip(wanted, read, strict=True)
+        if text is not None
     )
 
 

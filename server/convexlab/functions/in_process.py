@@ -53,17 +53,13 @@ from convexlab.functions.action_run import (
     run_async,
     run_plain,
 )
+from convexlab.functions.analysis import analyze, function_specs
 from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.file_addresses import addresses_of
 from convexlab.functions.in_process_http import fetch
 from convexlab.functions.in_process_past import Past
-from convexlab.functions.modules import (
-    ModuleSet,
-    ModuleSource,
-    analyze,
-    function_specs,
-)
+from convexlab.functions.modules import ModuleSet
 from convexlab.functions.processes.failures import (
     error_from,
     failure_from,
@@ -90,6 +86,7 @@ if TYPE_CHECKING:
     from convexlab.functions.http_run import HttpAsked
     from convexlab.functions.identity import Identity
     from convexlab.functions.in_process_http import Sent
+    from convexlab.functions.module_sources import ModuleSource
     from convexlab.functions.timetable import Due, Played
 
 T = TypeVar("T")
@@ -473,7 +470,9 @@ class InProcess:
                 vectors |= dict(zip(numbers, made, strict=True))
             args = embedding_documents.made(wanted, texts, vectors)
             self._do(embedding_documents.WRITE, to_stored(args))
-            finished = embedding_documents.done(wanted, texts)
+            finished = embedding_documents.done(
+                wanted, texts, self._committer.snapshot().ts
+            )
 
     def _wanted(
         self, finished: tuple[embeddings.Done, ...]

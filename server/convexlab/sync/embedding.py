@@ -127,6 +127,8 @@ class Embedding:
         done: tuple[Done, ...] = ()
         while wanted := await self._next(done, failure):
             done, failure = await self._make(wanted), ""
+            if not done:  # all of it is gone, as the next commits will tell
+                break
 
     async def _next(
         self, done: tuple[Done, ...], failure: str, most: int = knobs.EMBEDDING_BATCH
@@ -163,7 +165,8 @@ class Embedding:
         )
         if run.error is not None:
             raise Unavailable(run.error.message)
-        return embedding_documents.done(wanted, read)
+        assert run.ts is not None, "it did not fail"
+        return embedding_documents.done(wanted, read, run.ts)
 
     async def _read(self, path: str, args: dict[str, Any]) -> Any:
         said = await self._gateway.query(path, to_stored(args), NOBODY, stored=True)
