@@ -38,7 +38,7 @@ from convexlab.functions.definition import reference_path, wire_name
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
 from convexlab.functions.in_process import InProcess
-from convexlab.functions.modules import ModuleSource, module_path
+from convexlab.functions.module_sources import ModuleSource, module_path
 from convexlab.functions.variables import Change
 
 if TYPE_CHECKING:

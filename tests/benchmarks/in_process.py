@@ -21,7 +21,9 @@ from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
 from convexlab.engine.snapshot import newest_snapshot
 from convexlab.engine.transaction import Transaction
 from convexlab.functions import runner
-from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
+from convexlab.functions.analysis import analyze
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 from convexlab.functions.processes.deployed import write_sources
 from convexlab.functions.processes.messages import QueryDone, RunQuery, Source
 from convexlab.functions.processes.reader import Reader

@@ -16,7 +16,8 @@ from convexlab.functions.action_run import (
     run_async,
     run_plain,
 )
-from convexlab.functions.modules import ModuleSet, ModuleSource
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 from convexlab.functions.runner import Outcome
 
 if TYPE_CHECKING:

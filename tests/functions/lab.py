@@ -10,13 +10,15 @@ from convexlab.engine import definitions
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.functions import runner
-from convexlab.functions.modules import ModuleSet, ModuleSource, analyze
+from convexlab.functions.analysis import analyze
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convexlab.functions.analysis import Analysis
     from convexlab.functions.identity import Identity
-    from convexlab.functions.modules import Analysis
     from convexlab.functions.runner import FunctionError, Outcome
 
 HEADER = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convexlab.errors import InvalidArguments, PushFailed
+from convexlab.functions.analysis import analyze
 from convexlab.functions.auth_config import (
     JwtProvider,
     OidcProvider,
@@ -12,7 +13,7 @@ from convexlab.functions.auth_config import (
     providers_of,
     read_data_uri,
 )
-from convexlab.functions.modules import ModuleSource, analyze
+from convexlab.functions.module_sources import ModuleSource
 
 OIDC = {"domain": "https://id.example/", "applicationID": "app"}
 JWT = {

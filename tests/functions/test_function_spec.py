@@ -6,7 +6,8 @@ import pytest
 from tests.functions.lab import analysis_of
 
 from convexlab.errors import PushFailed
-from convexlab.functions.modules import ModuleSource, analyze
+from convexlab.functions.analysis import analyze
+from convexlab.functions.module_sources import ModuleSource
 
 
 @pytest.mark.parametrize(

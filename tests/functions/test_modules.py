@@ -4,10 +4,12 @@ import logging
 import sys
 
 import pytest
-from tests.functions.lab import HEADER, NOW_MS, analysis_of, lab_of, source_of
+from tests.functions.lab import NOW_MS, analysis_of, lab_of, source_of
 
 from convexlab.errors import NotFound, PushFailed
-from convexlab.functions.modules import ModuleSet, ModuleSource, analyze, module_path
+from convexlab.functions.analysis import analyze
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 
 
 def test_a_path_finds_its_function_in_every_spelling() -> None:
@@ -141,25 +143,6 @@ def test_the_future_import_and_dataclasses_go_together() -> None:
     assert modules.load("m").namespace.Point(1).x == 1
 
 
-def test_a_version_is_the_hash_of_all_that_is_imported() -> None:
-    def versions(**changed: str) -> dict[str, str]:
-        texts = {
-            "a": "from .b import x",
-            "b": "from . import c\nx = 1",
-            "c": "",
-            "d": "",
-            **changed,
-        }
-        return analyze(
-            [ModuleSource(path, text) for path, text in texts.items()]
-        ).versions
-
-    before = versions()
-    assert versions() == before
-    after = versions(c="y = 1")
-    assert {path for path in before if before[path] != after[path]} == {"a", "b", "c"}
-
-
 def test_unchanged_modules_stay_loaded() -> None:
     texts = {
         "a": "from .b import x\nmark = object()",
@@ -225,53 +208,6 @@ def test_a_kernel_variable_at_the_top_level_gets_the_hint() -> None:
     ) as caught:
         analysis_of("limit = threshold + 1")
     assert caught.value.line == 3
-
-
-def test_other_decorators_go_below_ours() -> None:
-    with pytest.raises(PushFailed, match="swap `@cache` and `@query`") as caught:
-        analysis_of("from functools import cache\n@cache\n@query\ndef f(ctx): ...")
-    assert caught.value.line == 4
-    lab = lab_of(
-        """
-        import functools
-        def louder(f):
-            @functools.wraps(f)
-            def g(ctx, **kw): return f(ctx, **kw) + "!"
-            return g
-        @query
-        @louder
-        def f(ctx, a: str): return a
-        """
-    )
-    assert lab.query("m:f", a="x") == "x!"
-
-
-def test_a_schema_error_names_the_line() -> None:
-    with pytest.raises(PushFailed) as caught:
-        analyze(
-            [
-                ModuleSource(
-                    "schema",
-                    HEADER
-                    + "schema = define_schema({\n  't': define_table({'_a': 3})})",
-                )
-            ]
-        )
-    assert (caught.value.path, caught.value.line) == ("schema", 4)
-
-
-def test_files_that_are_not_pushed_have_no_path() -> None:
-    pushed = ["tasks.py", "admin/users.py", "_shared.py", "test.py", "tests/a.py"]
-    assert [module_path(file) for file in pushed] == [file[:-3] for file in pushed]
-    left = [
-        "__init__.py", "conftest.py", "test_a.py", "a_test.py", "_generated/api.py", ".hidden.py", ".git/a.py",
-        "a/__init__.py", "readme.md", "a.b.py", "__pycache__/a.py", "a b.py",
-    ]  # fmt: skip
-    assert [module_path(file) for file in left] == [None] * len(left)
-
-
-def test_what_a_top_level_prints_is_reported() -> None:
-    assert analysis_of("print('hello', 1)").log_lines == ["[LOG] 'hello' 1"]
 
 
 def test_a_module_that_failed_leaves_its_forerunner_in_place() -> None:

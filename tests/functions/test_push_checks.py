@@ -6,7 +6,8 @@ import pytest
 from tests.functions.lab import HEADER, analysis_of
 
 from convexlab.errors import PushFailed
-from convexlab.functions.modules import ModuleSource, analyze
+from convexlab.functions.analysis import analyze
+from convexlab.functions.module_sources import ModuleSource
 
 
 def test_special_modules_hold_one_variable() -> None:

@@ -10,7 +10,8 @@ from tests.functions.test_scheduled import DAY_NS, Store
 from convexlab.documents.encoding import to_stored
 from convexlab.errors import CallerError, NotFound
 from convexlab.functions import cron_runs, scheduled, system_mutations
-from convexlab.functions.modules import ModuleSet, ModuleSource
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 from convexlab.functions.scheduled import Scheduling
 
 if TYPE_CHECKING:

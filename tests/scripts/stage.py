@@ -40,7 +40,8 @@ from convexlab.errors import ConvexlabError
 from convexlab.followers.written import Written
 from convexlab.functions import filters, runner
 from convexlab.functions.cache import CachedResult, Findings, QueryToken, Results
-from convexlab.functions.modules import ModuleSet, ModuleSource
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 
 if TYPE_CHECKING:
     from convexlab.engine.persistence.contract import Persistence

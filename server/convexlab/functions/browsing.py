@@ -19,8 +19,8 @@ from convexlab.engine.catalog import INDEXES, SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import CallerError, InvalidArguments, NotFound
+from convexlab.functions.analysis import function_specs
 from convexlab.functions.module_presence import MODULES_BY_PATH
-from convexlab.functions.modules import function_specs
 from convexlab.functions.timetable import book_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from convexlab.functions.http import HttpRouter
 
 if TYPE_CHECKING:
     from convexlab.functions.loaded import LoadedModule
-    from convexlab.functions.modules import ModuleSet, ModuleSource
+    from convexlab.functions.module_sources import ModuleSource
+    from convexlab.functions.modules import ModuleSet
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 

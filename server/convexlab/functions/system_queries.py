@@ -31,8 +31,8 @@ from convexlab.functions import (
     variables,
     vector_search,
 )
+from convexlab.functions.analysis import function_specs
 from convexlab.functions.module_presence import MODULES_BY_PATH
-from convexlab.functions.modules import function_specs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot
 from convexlab.errors import ConvexlabError, SchemaViolation
-from convexlab.functions.modules import analyze, plain_actions, routes_of
+from convexlab.functions.analysis import analyze, plain_actions, routes_of
 from convexlab.functions.processes.deployed import to_modules
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import (

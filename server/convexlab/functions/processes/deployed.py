@@ -18,7 +18,8 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.past import past_catalog
 from convexlab.functions.identity import Identity
 from convexlab.functions.module_presence import MODULES_BY_PATH
-from convexlab.functions.modules import ModuleSet, ModuleSource
+from convexlab.functions.module_sources import ModuleSource
+from convexlab.functions.modules import ModuleSet
 from convexlab.functions.processes.messages import Source
 
 if TYPE_CHECKING:

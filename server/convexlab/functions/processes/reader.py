@@ -29,8 +29,8 @@ from convexlab.engine.transaction import Transaction
 from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import settings, system_queries
+from convexlab.functions.analysis import function_specs, plain_actions, routes_of
 from convexlab.functions.auth_config import Believed, believed
-from convexlab.functions.modules import function_specs, plain_actions, routes_of
 from convexlab.functions.processes import importing
 from convexlab.functions.processes.deployed import (
     Deployed,
