@@ -83,6 +83,12 @@ class Notebook:
             self._databases[target] = connect(target)
         return self._databases[target]
 
+    def connected(self, target: str | None = None) -> Database | None:
+        """The same, if it has been meant before: nothing is looked for or started."""
+        target = target or self.target
+        named = (one for one in self._databases.values() if one.name == target)
+        return self._databases.get(target) or next(named, None)
+
     def connect(self, target: str | None, *, admin_key: str) -> Database:
         """The deployment that is meant, with a key that was asked for."""
         target = target or self.target

@@ -260,6 +260,10 @@ LIVE_CELL_SECONDS: Final = 0.25
 # Reconnecting: first wait and ceiling (npm's client: 1 s and 16 s; we are on loopback).
 RECONNECT_SECONDS: Final = 0.1
 RECONNECT_MOST_SECONDS: Final = 5.0
+# What completion waits for names: longer, and it comes after the next keystroke. The
+# fields of a table without a schema are those of so many of its newest documents.
+COMPLETION_SECONDS: Final = 0.08
+COMPLETION_DOCUMENTS: Final = 20
 # The server's pings come every 15 s; twice that and the line is dead.
 SILENCE_SECONDS: Final = 35.0
 # Lines of one import request, a few MB at most, and requests on their way: so much

@@ -247,28 +247,3 @@ def test_everything_goes_into_a_zip_and_back(run, project):
     assert "say one" in ran.error(5)[1]
     assert ran.text(6).startswith("all.zip → local: ")
     assert ran.text(7) == ran.text(3)
-
-
-def test_names_of_the_live_deployment_complete(run):
-    complete = (
-        "from IPython.core.completer import provisionalcompleter\n"
-        "def complete(text):\n"
-        "    with provisionalcompleter():\n"
-        "        found = get_ipython().Completer.completions(text, len(text))\n"
-        "        return sorted(text[:c.start] + c.text for c in found)\n"
-    )
-    ran = run(
-        f"%%convex tasks\n{TASKS}",
-        complete,
-        "complete('%convex ru'), complete('%convex run tas'), complete('%convex run tasks:l')",
-        "complete('%%convex ta'), complete('%%convex tasks --d')",
-        "'import json\\njson.dumps' in complete('import json\\njson.du')",
-    )
-    assert " ".join(ran.text(4).split()) == (
-        "(['%convex run'], ['%convex run tasks:create', '%convex run tasks:list'], "
-        "['%convex run tasks:list'])"
-    )
-    assert " ".join(ran.text(5).split()) == (
-        "(['%%convex tasks'], ['%%convex tasks --deployment', '%%convex tasks --dry-run'])"
-    )
-    assert ran.text(6) == "True"
