@@ -48,6 +48,7 @@ class AddressFile(msgspec.Struct, frozen=True):
     secret: str | None = None
     pid: int = 0
     site_url: str | None = None
+    takes_connections_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Address:
         secret: the secret path of a deployment that has one.
         folder: its folder, for a local one.
         pid: its process, for a local one.
+        takes_connections_at: the Unix socket of a local one that takes over
+            connections which a Jupyter Server has accepted.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Address:
     secret: str | None = None
     folder: Path | None = None
     pid: int = 0
+    takes_connections_at: Path | None = None
 
     @property
     def client_url(self) -> str:
@@ -217,6 +221,7 @@ def read_address(folder: Path) -> Address | None:
         said.secret or None,
         folder,
         said.pid,
+        Path(said.takes_connections_at) if said.takes_connections_at else None,
     )
 
 

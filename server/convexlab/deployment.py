@@ -36,6 +36,7 @@ from convexlab.functions.logs.file import LogFile
 from convexlab.functions.logs.stream import LogStream
 from convexlab.functions.origin import origin_of
 from convexlab.functions.processes.embedding import Embedder
+from convexlab.functions.processes.unix_sockets import listen_at, socket_address
 from convexlab.sync.asks import Asks
 from convexlab.sync.claims import Claims
 from convexlab.sync.disclosure import Disclosure
@@ -105,6 +106,8 @@ class Address(msgspec.Struct, frozen=True):
         site_url: where its HTTP actions are, on this machine.
         public_url: where clients reach it, if not here: behind a proxy.
     """
+        takes_connections_at: the Unix socket where Jupyter hands sockets over; None
+            where the file system has no such thing.
 
     url: str
     secret: str
@@ -113,6 +116,7 @@ class Address(msgspec.Struct, frozen=True):
     site_url: str
     public_url: str = ""
 
+    takes_connections_at: str | None = None
 
 class Folder:
     """A deployment's folder, held by one deployment at a time.
@@ -243,6 +247,7 @@ class Deployment:
         self.url = self.site_url = self.origin = ""
         self._is_announced = False
         self._ticking: asyncio.Task[None]
+        self._takes_connections_at: str | None = None
         self._embedding: asyncio.Task[None]
 
     async def open(self) -> None:
@@ -314,6 +319,7 @@ class Deployment:
         self._closing.callback(self.logs.release)
         self.url = f"http://{host}:{served.port}"
         site = await self._listen_for_site(door)
+        self._take_connections(served)
         if site is None:
             self.site_url = f"{self.url}{gate}/http"
         else:
@@ -330,6 +336,14 @@ class Deployment:
         return self.folder.keys.path if self.options.secret_gate else ""
 
     @property
+    def _take_connections(self, served: Served) -> None:
+        """Where there are Unix sockets; elsewhere Jupyter relays frames."""
+        with contextlib.suppress(OSError):
+            address = socket_address(self.folder.path, "gateway.sock")
+            served.take_connections(listen_at(address, knobs.LISTEN_BACKLOG))
+            self._closing.callback(address.unlink, missing_ok=True)
+            self._takes_connections_at = str(address)
+
     def _here(self) -> str:
         """The address for clients, if nothing is in between."""
         return origin_of(self.url, self._secret)
@@ -356,6 +370,7 @@ class Deployment:
         self._is_announced = True
 
     def _add_files(self, door: Door, secret: bytes) -> None:
+                self._takes_connections_at,
         addresses = FileAddresses(secret, lambda: self.origin)
         files = open_files(self.folder.path, os.environ.get(FILES_VARIABLE))
         Storage(self.gateway, files, addresses).add_to(door)

@@ -215,6 +215,8 @@ CORS_MAX_AGE_SECONDS: Final = 86_400
 
 # -- functions/processes ----------------------------------------------------------
 
+# No descriptor was left for a connection that is handed over: look again after.
+ACCEPT_AGAIN_SECONDS: Final = 1.0
 # Of the garbage collector: young objects until it looks, and how often further.
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 # How often the supervisor looks for calls past their limit: a hung mutation is

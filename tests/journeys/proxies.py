@@ -15,7 +15,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
 import pytest
@@ -114,6 +114,18 @@ def _nginx() -> str:
 
 
 @contextmanager
+def nobody_takes_connections(folder: Path) -> Iterator[None]:
+    """Jupyter relays frames meanwhile, as where there are no Unix sockets."""
+    place = folder / "gateway.sock"
+    away = place.with_suffix(".away")
+    place.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(place)
+
+
+@contextmanager
 def nginx(folder: Path, addresses: Mapping[str, str]) -> Iterator[Nginx]:
     """An nginx that runs."""
     one = Nginx(folder, addresses)
@@ -124,9 +136,16 @@ def nginx(folder: Path, addresses: Mapping[str, str]) -> Iterator[Nginx]:
         one.stop()
 
 
+class Jupyter(NamedTuple):
+    """A Jupyter Server: where it is, with its base URL, and its process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
-def jupyter(home: Path, root: Path) -> Iterator[str]:
-    """A Jupyter Server with a token and a base URL; where its relay is.
+def jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
+    """A Jupyter Server with a token and a base URL.
 
     Args:
         home: for all that is its own.
@@ -170,7 +189,7 @@ def jupyter(home: Path, root: Path) -> Iterator[str]:
             log_file.read_text,
         )
         assert process.poll() is None, log_file.read_text()
-        yield url
+        yield Jupyter(url, process)
     finally:
         process.terminate()
         process.wait(30)

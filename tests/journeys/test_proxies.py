@@ -6,11 +6,14 @@ The addresses have a path prefix and the secret; nginx buffers, as it does by it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+import aiohttp
 import httpx
 import pytest
 from tests.auth.issuer import AUDIENCE, data_uri, public, serving
@@ -18,14 +21,20 @@ from tests.compat.clients import client, node, outcome, python
 from tests.compat.functions import MODULES
 from tests.conformance.aside import aside
 from tests.deployments import deployment
-from tests.journeys.proxies import BASE_URL, TOKEN, jupyter, nginx
+from tests.journeys.proxies import (
+    BASE_URL,
+    TOKEN,
+    jupyter,
+    nginx,
+    nobody_takes_connections,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.auth.issuer import Issuer
     from tests.deployments import Deployment
-    from tests.journeys.proxies import Nginx
+    from tests.journeys.proxies import Jupyter, Nginx
 
 FILES = """
 from convexlab import mutation, query
@@ -100,11 +109,17 @@ def running(tmp_path_factory, issuer: Issuer) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="module")
-def relay(tmp_path_factory, running: Deployment) -> Iterator[str]:
+def relaying(tmp_path_factory, running: Deployment) -> Iterator[Jupyter]:
     """A Jupyter Server over the notebooks' folder."""
     root = running.folder.parents[1]
-    with jupyter(tmp_path_factory.mktemp("jupyter"), root) as url:
-        yield url
+    with jupyter(tmp_path_factory.mktemp("jupyter"), root) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def relay(relaying: Jupyter) -> str:
+    """Where it is."""
+    return relaying.url
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +133,15 @@ def front(tmp_path_factory, running: Deployment, relay: str) -> Iterator[Nginx]:
         yield one
 
 
-@pytest.fixture(scope="module", params=["jupyter", "nginx", "nginx and jupyter"])
-def way(request: pytest.FixtureRequest, running: Deployment, relay: str) -> Way:
-    """Each way there is; the deployment's owner says that it is this one."""
+# N.B. the last one's end is the module's: before that all must be as it was.
+@pytest.fixture(scope="module", params=["jupyter", "nginx and jupyter", "nginx"])
+def way(
+    request: pytest.FixtureRequest, running: Deployment, relay: str
+) -> Iterator[Way]:
+    """Each way there is; the deployment's owner says that it is this one.
+
+    Jupyter hands sockets over on one, and relays their frames on another.
+    """
     secret = f"/c/{running.secret}"
     url = f"{relay}convex{secret}"
     if request.param != "jupyter":
@@ -128,7 +149,10 @@ def way(request: pytest.FixtureRequest, running: Deployment, relay: str) -> Way:
         paths = {"nginx": "/convexlab", "nginx and jupyter": f"{BASE_URL}convex"}
         url = f"{front.url}{paths[request.param]}{secret}"
     say_where(running, url)
-    return Way(url, httpx.URL(url).netloc.decode())
+    with contextlib.ExitStack() as around:
+        if request.param == "nginx and jupyter":
+            around.enter_context(nobody_takes_connections(running.folder))
+        yield Way(url, httpx.URL(url).netloc.decode())
 
 
 def say_where(running: Deployment, url: str | None) -> None:
@@ -265,6 +289,37 @@ async def test_jupyters_token_opens_the_relay_and_not_the_deployment(relay, runn
         for headers in (token, {"Authorization": f"Bearer {TOKEN}"}):
             url = f"{running.url}/c/{running.secret}/api/query"
             assert (await http.post(url, json=body, headers=headers)).status_code == 401
+
+
+async def test_pages_hear_news_while_jupyter_does_nothing(relaying, running):
+    """Their sockets are the deployment's: Jupyter may be busy, or gone."""
+    url = f"{relaying.url}convex/c/{running.secret}/api/sync"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as page:
+        await page.send_json(FOLLOW)
+        before = await news(page)
+        relaying.process.send_signal(signal.SIGSTOP)
+        try:
+            await owners(running, "counter:inc", by=1)
+            assert await news(page) == before + 1
+        finally:
+            relaying.process.send_signal(signal.SIGCONT)
+
+
+FOLLOW = {
+    "type": "ModifyQuerySet",
+    "baseVersion": 0,
+    "newVersion": 1,
+    "modifications": [
+        {"type": "Add", "queryId": 0, "udfPath": "counter:get", "args": [{}]}
+    ],
+}
+
+
+async def news(page: aiohttp.ClientWebSocketResponse):
+    """What the query that is followed says next."""
+    while not (said := (await page.receive_json(timeout=30)).get("modifications")):
+        pass
+    return said[0]["value"]
 
 
 @pytest.mark.node

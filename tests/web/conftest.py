@@ -15,7 +15,7 @@ from convexlab.auth.tokens import Tokens
 from convexlab.errors import NotAuthenticated
 from convexlab.sync.backend import Caller
 from convexlab.sync.gateway import Gateway
-from convexlab.web.server import Door, serve
+from convexlab.web.server import Door, Served as ServedPort, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,6 +47,7 @@ class Served:
     door: Door
     url: str
     inside: str
+    runner: ServedPort
 
     def drop_all(self) -> None:
         """Cut every connection, as a network does."""
@@ -66,7 +67,7 @@ async def serving(secret: str | None, **options: Any) -> AsyncIterator[Served]:
     runner = await serve(door, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{runner.port}"
     inside = url if secret is None else f"{url}/c/{secret}"
-    yield Served(backend, gateway, tokens, door, url, inside)
+    yield Served(backend, gateway, tokens, door, url, inside, runner)
     gateway.close(1001, "")
     await runner.cleanup()
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from convexlab.functions.requested import Client
+from convexlab.web.handed_over import HandedOver
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -16,10 +17,12 @@ def client_of(request: web.BaseRequest) -> Client:
     """Who sent a request.
 
     A proxy on this machine, such as Jupyter's, is believed when it says for whom it
-    asks: the last address that it names is the one that it has seen itself.
+    asks: the last address that it names is the one that it has seen itself. So is
+    Jupyter when it hands the connection over, wherever that comes from.
     """
     address = request.remote
-    if address is not None and _is_here(address):
+    is_handed = isinstance(request.protocol, HandedOver)
+    if is_handed or (address is not None and _is_here(address)):
         said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
         address = said or address
     return Client(address, request.headers.get("User-Agent"))

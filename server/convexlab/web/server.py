@@ -27,8 +27,9 @@ import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -41,9 +42,11 @@ from convexlab.protocol.messages import encode
 from convexlab.protocol.versions import client_from_header, client_from_path
 from convexlab.web.api import Api, Refusal
 from convexlab.web.cors import cors
+from convexlab.web.handed_over import HandedOver, Reception
 from convexlab.web.socket import AS_USUAL, SocketOptions, Sockets
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection
 
     from aiohttp import StreamReader
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")  # aiohttp's
+
+# How aiohttp serves a connection.
+_CONNECTION: Final[dict[str, Any]] = {"access_log": None, "logger": _http_log}
 
 _SLASHES: Final = re.compile("/{2,}")
 _SOCKET: Final = re.compile(r"/api/(?:(?P<version>[^/]+)/)?sync")
@@ -185,6 +191,11 @@ class Door:
         named = request.headers.get("Origin") in self._origins
         return _Visit(path, written, inside=named)
 
+    @property
+    def is_gated(self) -> bool:
+        """Whether there is a secret path: the deployment is its owner's own."""
+        return self._secret is not None
+
     def _is_secret(self, given: str) -> bool:
         assert self._secret is not None, "there is no gate"
         return hmac.compare_digest(given.encode(), self._secret)
@@ -275,14 +286,25 @@ class Served:
     ) -> None:
         self._runner = runner
         self._pulse = pulse
+        self._reception: Reception | None = None
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
         return int(self._runner.addresses[0][1])
 
+    def take_connections(self, listening: socket.socket) -> None:
+        """Serve what is handed over at a Unix socket as well: see `handed_over`."""
+        server = self._runner.server
+        assert server is not None, "it is set up"
+        assert self._reception is None, "one is enough"
+        begin = partial(HandedOver, server, **_CONNECTION)
+        self._reception = Reception(listening, begin)
+
     async def cleanup(self) -> None:
         """Close it, and every connection."""
+        if self._reception is not None:
+            await self._reception.close()
         if self._pulse is not None:
             self._pulse.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -315,9 +337,7 @@ async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
     There is one route, so aiohttp's router is left out: it would cost more than most
     answers.
     """
-    server = web.Server(
-        answer, request_factory=_request, access_log=None, logger=_http_log
-    )
+    server = web.Server(answer, request_factory=_request, **_CONNECTION)
     runner = web.ServerRunner(server, shutdown_timeout=knobs.CLOSE_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=knobs.LISTEN_BACKLOG)

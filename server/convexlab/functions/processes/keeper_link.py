@@ -10,12 +10,8 @@ question changes nothing.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import socket
 import struct
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,13 +20,14 @@ from convexlab import knobs
 from convexlab.errors import FollowerBehind
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.messages import Failure
+from convexlab.functions.processes.unix_sockets import socket_address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from convexlab.engine.timestamp import Timestamp
 
 HEAD = struct.Struct("<I")
-# What the kernel allows for the name of a Unix socket (macOS; Linux: 108).
-_MOST_ADDRESS_BYTES = 103
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -50,20 +47,8 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
 
 
 def keeper_address(folder: Path) -> Path:
-    """Where the keeper of a deployment's folder listens; its folder is made.
-
-    Beside the store, or, where that name would be too long for a socket, in a
-    private folder of the machine's temporary ones.
-    """
-    beside = folder / "keeper.sock"
-    if len(os.fsencode(beside)) <= _MOST_ADDRESS_BYTES:
-        return beside
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    private = Path(tempfile.gettempdir()) / f"convexlab-{os.getuid()}-{name}"
-    private.mkdir(mode=0o700, exist_ok=True)
-    if private.stat().st_uid != os.getuid() or private.stat().st_mode & 0o077:
-        raise PermissionError(f"{private} is not this user's alone.")
-    return private / "keeper.sock"
+    """Where the keeper of a deployment's folder listens; its folder is made."""
+    return socket_address(folder, "keeper.sock")
 
 
 class KeeperLink:

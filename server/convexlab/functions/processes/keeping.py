@@ -40,6 +40,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
     from_process_decoder,
 )
+from convexlab.functions.processes.unix_sockets import listen_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ class Keeping:
 
     def open(self) -> None:
         """Listen; the folder must be there."""
-        self._listening = _listen(keeper_address(self._folder))
+        self._listening = listen_at(keeper_address(self._folder), 64)
         self._watch()
 
     @property
@@ -214,13 +215,3 @@ class Keeping:
 async def _frame(reader: asyncio.StreamReader) -> bytes:
     size = HEAD.unpack(await reader.readexactly(HEAD.size))[0]
     return await reader.readexactly(size)
-
-
-def _listen(address: Path) -> socket.socket:
-    """A socket at `address`, in place of one that a killed deployment left."""
-    address.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(address))
-    listening.listen(64)
-    listening.setblocking(False)
-    return listening
