@@ -61,8 +61,9 @@ SLICE_DOCUMENTS: Final = 200
 # Retention trims so many rows at a time, so that no mutation waits long for it.
 TRIM_ROWS: Final = 250
 HISTORY_RETENTION_BYTES: Final = 1 << 30
-# Documents the writer keeps at hand, decoded: about 30 MB of small ones.
-CACHED_DOCUMENTS: Final = 16_384
+# Of texts of documents the writer keeps so much at hand: 110,000 small ones. One that
+# is not there costs a mutation as much as three that are.
+CACHED_BYTES: Final = 96 << 20
 CACHED_DOCUMENT_BYTES: Final = 4096
 SQLITE_BUSY_MS: Final = 5000
 SQLITE_CACHE_KIB: Final = 16 << 10

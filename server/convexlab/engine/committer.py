@@ -123,7 +123,7 @@ class Committer:
         self._given_up = (0, "")  # what began before saw what never was; and why
         self._untold: dict[str, CallRecord] = {}  # *set by* recover
         self._cache = RevisionCache(
-            knobs.CACHED_DOCUMENTS, largest=knobs.CACHED_DOCUMENT_BYTES
+            knobs.CACHED_BYTES, largest=knobs.CACHED_DOCUMENT_BYTES
         )
         self._gathering = CommitGroup(meta.last_ts)
         self._in_flight: CommitGroup | None = None

@@ -81,6 +81,10 @@ class Revision:
         """`document` is what `body` says, already decoded."""
         self._document = document
 
+    def forget_document(self) -> None:
+        """Keep the text alone; it is decoded again when somebody looks."""
+        self._document = None
+
     def __repr__(self) -> str:
         return f"Revision({self.table}, {self.id.hex()}, {self.ts}, {self.body!r})"
 

@@ -26,7 +26,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _HEAD = struct.Struct("<I")
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 16
 
 
 class _Frames:
@@ -35,7 +35,7 @@ class _Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         buffer = self._buffer
         buffer += data
         frames = []
@@ -71,6 +71,8 @@ class SyncChannel(Generic[In, Out]):
         self._decoder = decoder
         self._encoder = msgspec.msgpack.Encoder()
         self._frames = _Frames()
+        # N.B. a new one for each read would be mapped and unmapped by the kernel.
+        self._space = memoryview(bytearray(_READ_BYTES))
         self._sending = threading.Lock()
         sock.setblocking(True)
 
@@ -99,12 +101,12 @@ class SyncChannel(Generic[In, Out]):
             if not wait and not select.select([self._socket], [], [], 0)[0]:
                 break
             try:
-                data = self._socket.recv(_READ_BYTES)
+                size = self._socket.recv_into(self._space)
             except ConnectionResetError:  # it closed with our messages unread
                 return None
-            if not data:
+            if not size:
                 return None
-            for frame in self._frames.feed(data):
+            for frame in self._frames.feed(self._space[:size]):
                 messages += self._decoder.decode(frame)
         return messages
 
