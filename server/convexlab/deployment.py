@@ -61,6 +61,7 @@ from convexlab.web.storage_asks import StorageAsks
 from convexlab.web.streaming import Streaming
 from convexlab.web.system import System
 from convexlab.web.transfers import Transfers
+from convexlab.web.why import Why
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -301,6 +302,7 @@ class Deployment:
         supervisor, pusher = backend.supervisor, backend.pusher
         Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
         Sql(supervisor).add_to(door)
+        Why(gateway.causes).add_to(door)
         Logs(logs, gateway).add_to(door)
         self._add_files(door, cursor_secret)
         await self._add_environment(door, learn)

@@ -122,6 +122,10 @@ MAX_VERSIONS_BYTES: Final = 8 << 20
 # Encoded results, kept for whoever asks next. Beyond, the hash of what each client has
 # stays, so that equal results are not told again.
 RESULT_CACHE_BYTES: Final = 64 << 20
+# Why followed queries were asked again last, for people who look: a page has some dozens.
+STORIES_KEPT: Final = 1_000
+# A group may hold hundreds of mutations: the first paths of it are named.
+CAUSES_NAMED: Final = 3
 # About what it takes to follow one interval that a result was read from.
 READ_BYTES: Final = 400
 # A result that looked at the clock: what is watched stays, new askers get a new run.

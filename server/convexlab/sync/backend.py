@@ -151,7 +151,8 @@ class RunError:
 class QueryRun:
     """What a query said at `ts`, and what it looked at. One of `value`, `error`.
 
-    `seconds` is how long it ran, without its waiting for a reader.
+    `seconds` is how long it ran, without its waiting for a reader; `documents_read` is
+    how many documents it read.
     """
 
     ts: int
@@ -163,6 +164,7 @@ class QueryRun:
     identity_read: bool = False
     clock_read: bool = False
     seconds: float = 0.0
+    documents_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from convexlab.sync.backend import (
     QueryCall,
     RunError,
 )
+from convexlab.sync.causes import Causes
 from convexlab.sync.interest import Interest
 from convexlab.sync.replays import Replays
 from convexlab.sync.rounds import Rounds, closing
@@ -124,12 +125,14 @@ class Gateway:
             clock=clock, payload_bytes=result_bytes
         )
         self._interest = Interest(backend, clock)
+        self.causes = Causes(now_ns)
         self._rounds = Rounds(
             backend,
             self._results,
             carry_out=self._carry_out,
             may_begin=lambda session: not self._sessions[session].is_congested,
             interest=self._interest,
+            causes=self.causes,
             round_seconds=round_seconds,
         )
         self._sessions: dict[ClientSession, Outbox] = {}
@@ -242,6 +245,7 @@ class Gateway:
         )
         ended = self._results.publish(self._ts, group.ts, written)
         self._interest.look(self._results.filtered_tables)
+        self.causes.published(self._ts, group)
         self._ts = max(self._ts, group.ts)
         for result in ended:
             self._rounds.ask_again(result)
@@ -306,6 +310,7 @@ class Gateway:
             hear: told of its answer, in the step that takes in its group.
         """
         self._submitted[call] = hear
+        self.causes.submitted(call)
         self.backend.submit(call)
 
     def _start_action(self, session: ClientSession, work: Start) -> None:

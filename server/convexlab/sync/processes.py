@@ -300,6 +300,7 @@ def _query_run(done: messages.QueryDone) -> QueryRun:
         identity_read=done.identity_read,
         clock_read=done.clock_read,
         seconds=done.seconds,
+        documents_read=done.used.documents_read,
     )
 
 

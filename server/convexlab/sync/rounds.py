@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from convexlab.functions.cache import CachedResult, QueryToken, Results
     from convexlab.sync.backend import Backend, Caller
+    from convexlab.sync.causes import Causes
     from convexlab.sync.interest import Interest
     from convexlab.sync.runs import Run
     from convexlab.sync.session import ClientSession
@@ -57,6 +58,7 @@ class Rounds:
         carry_out: does a session's work.
         may_begin: whether a session's socket takes another Transition.
         interest: is told what results are read through.
+        causes: is told what ends results that somebody follows.
         round_seconds: how long a round waits for its queries.
     """
 
@@ -68,12 +70,14 @@ class Rounds:
         carry_out: Callable[[ClientSession, Sequence[Work]], None],
         may_begin: Callable[[ClientSession], bool],
         interest: Interest,
+        causes: Causes,
         round_seconds: float,
     ) -> None:
         self._backend = backend
         self._results = results
         self._carry_out = carry_out
         self._may_begin = may_begin
+        self._causes = causes
         self._round_seconds = round_seconds
         self._runs = Runs(
             backend,
@@ -83,6 +87,7 @@ class Rounds:
             fail=self._fail,
             ended=self._ended,
             again=self.ask_again,
+            causes=causes,
         )
         self._wanting: dict[ClientSession, None] = {}
         self._beginning: deque[ClientSession] = deque()
@@ -122,8 +127,10 @@ class Rounds:
 
     def ask_again(self, result: CachedResult[Payload]) -> None:
         """A result has ended: those who follow it ask anew."""
-        for query in result.watchers:
+        for number, query in enumerate(result.watchers):
             assert isinstance(query, FollowedQuery)
+            if number == 0 and result.until is not None:  # all of them ask the same
+                self._causes.ended(query.token, result.until)
             query.session.invalidate(query)
             self.want(query.session)
         result.watchers.clear()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from convexlab.functions.cache import CachedResult, Results
     from convexlab.sync.backend import Backend, QueryRun
+    from convexlab.sync.causes import Causes
     from convexlab.sync.interest import Interest
     from convexlab.sync.session import ClientSession, Flight, FollowedQuery
 
@@ -79,6 +80,7 @@ class Runs:
         fail: tells a session that there will be none.
         ended: called once a run is no longer under way, and its result kept.
         again: has a result's watchers ask anew.
+        causes: is told of runs that somebody follows.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Runs:
         fail: Callable[[Waiter, BaseException], None],
         ended: Callable[[Run, float], None],
         again: Callable[[CachedResult[Payload]], None],
+        causes: Causes,
     ) -> None:
         self._backend = backend
         self._results = results
@@ -99,6 +102,7 @@ class Runs:
         self._fail = fail
         self._on_end = ended
         self._again = again
+        self._causes = causes
         self._under_way: dict[_Key, dict[int, Run]] = {}
         # Functions that were seen to look at their caller.
         self._personal: set[str] = set()
@@ -200,6 +204,10 @@ class Runs:
             findings=Findings(said.reads, said.identity_read, said.clock_read),
         )
         self._interest.follow(self._results.filtered_tables)
+        if run.waiters:
+            self._causes.ran(run.token, said)
+        if result.until is not None:  # overtaken: it will be asked again
+            self._causes.ended(run.token, result.until)
         if said.error is not None and said.error.code == FollowerBehind.code:
             loop = asyncio.get_running_loop()
             loop.call_later(knobs.FOLLOWER_RETRY_SECONDS, self._retry, result)
