@@ -1,0 +1,415 @@
+"""How quickly does a live view show, follow and scroll, on a real page?
+
+JupyterLab in Chromium, over Jupyter's relay, with a kernel of its own where one is
+needed. Four questions, each beside what the same browser does without us:
+
+    from sending a mutation until its cell is painted      a page that paints what a
+                                                           bare WebSocket server sends
+    from running the first cell of a cold kernel until     the same rows as a frame of
+    its live table is painted                              pandas
+    frames while a table of 100,000 documents scrolls      an empty box that scrolls
+    frames while 50 widgets follow 20 commits a second     the same page at rest
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.broadcaster import broadcaster
+from tests.benchmarks.deployments import call
+from tests.benchmarks.figures import Options, Row, Table, percentile
+from tests.benchmarks.live_page import Desk, clock_ahead, desk
+from tests.benchmarks.wire import Connection
+from tests.browser.pages import APP, output_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+    from tests.browser.pages import Notebook
+
+SCHEMA = """
+from convexlab import define_schema, define_table, v
+
+schema = define_schema({
+    "items": define_table(v.any()).index("by_group", ["group", "place"]),
+    "notes": define_table(v.any()),
+    "rows": define_table(v.any()),
+})
+"""
+ITEMS = """
+from convexlab import query, mutation
+
+
+def first_of(ctx, group):
+    return ctx.db.query("items").with_index("by_group", group=group).first()
+
+
+@query
+def of(ctx, group: int):
+    return ctx.db.query("items").with_index("by_group", group=group).collect()
+
+
+@mutation
+def seed(ctx, groups: int, size: int):
+    for group in range(groups):
+        for place in range(size):
+            ctx.db.insert("items", {"group": group, "place": place, "stamp": "", "name": f"item {place}"})
+
+
+@mutation
+def touch(ctx, group: int, stamp: str):
+    ctx.db.patch(first_of(ctx, group)["_id"], {"stamp": stamp})
+
+
+@mutation
+def touch_all(ctx, groups: int, stamp: str):
+    for group in range(groups):
+        ctx.db.patch(first_of(ctx, group)["_id"], {"stamp": stamp})
+"""
+SIZE = 20
+WIDGETS = 50
+UPDATES_A_SECOND = 20
+LIVE = ".convexlab-live[data-state=value]"
+# What a notebook begins with.
+COLD = """import convexlab
+%load_ext convexlab
+db = convexlab.connect()
+db.watch("items:of", group=0)"""
+PANDAS = """import pandas as pd
+pd.DataFrame([{"group": 0, "place": n, "stamp": "", "name": f"item {n}"} for n in range(20)])"""
+
+
+def run(options: Options) -> Iterator[Table]:
+    modules = {"schema": SCHEMA, "items": ITEMS}
+    with desk(options.folder, modules) as page:
+        page.served.run("mutation", "items:seed", groups=WIDGETS, size=SIZE)
+        yield _until_painted(page, options)
+        yield _first_table(page, options)
+        yield _scrolling(page, options)
+        yield _many_widgets(page, options)
+
+
+# -- a mutation, until it is painted ---------------------------------------------------
+
+
+def _until_painted(page: Desk, options: Options) -> Table:
+    rounds = options.count(300, 5)
+    with page.notebook("painted.ipynb", [_items(0)]) as notebook:
+        notebook.live().wait_for()
+        notebook.live().evaluate(
+            "root => { probe.watch(root, () => root.querySelector("
+            "\"[aria-rowindex='2'] [data-column='3']\")?.textContent); }"
+        )
+        columns = notebook.live().columns
+        assert columns[3] == "stamp", columns
+        body = call("items:touch", group=0, stamp="STAMP").decode()
+        sending = Connection(page.served.url)
+        ours, replies = _stamped(notebook.page, sending, "/api/mutation", body, rounds)
+    reference = _bare_socket(page, rounds)
+    base = percentile(reference, 50)
+    return Table(
+        "from sending a mutation until its cell is painted; "
+        "ratio of medians to a page that paints what a bare server sends it",
+        "mutation",
+        [
+            Row(
+                "live table of 20 rows, over Jupyter",
+                None,
+                ours,
+                ratio=percentile(ours, 50) / base,
+            ),
+            Row("  its mutation alone, until the reply", None, replies),
+            Row("WebSocket of a bare server, painted", None, reference, ratio=1.0),
+        ],
+        ["targets: p50 below 50 ms, p99 below 150 ms"],
+    )
+
+
+def _bare_socket(page: Desk, rounds: int) -> list[float]:
+    with broadcaster(0) as (url, _):
+        bare = page.context.new_page()
+        # N.B. what it has no page for will do: pages from elsewhere may not reach loopback.
+        bare.goto(f"{url}/")
+        bare.evaluate(
+            """async url => {
+                const place = document.body;
+                probe.watch(place, () => place.textContent);
+                const socket = new WebSocket(url);
+                await new Promise(ready => { socket.onmessage = ready; });
+                socket.onmessage = ({ data }) => requestAnimationFrame(() => { place.textContent = data; });
+            }""",
+            url.replace("http", "ws") + "/follow/page",
+        )
+        took, _ = _stamped(bare, Connection(url), "/publish/page", "STAMP", rounds)
+        bare.close()
+    return took
+
+
+def _stamped(
+    page: Page, sending: Connection, path: str, body: str, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds from sending until painted, and until the reply; one after another.
+
+    With pauses of chance between, as frames come at fixed times.
+    """
+    chance = random.Random(7)
+    ahead = clock_ahead(page)
+    sent: dict[str, float] = {}
+    replies = []
+    for number in range(rounds + rounds // 10):
+        stamp = f"stamp {number}"
+        sent[stamp] = began = time.time() * 1e3
+        sending.ask(path, body.replace("STAMP", stamp).encode())
+        replies.append(time.time() * 1e3 - began)
+        time.sleep(chance.uniform(0.06, 0.14))
+    sending.close()
+    page.wait_for_function(f"'stamp {number}' in probe.painted")
+    painted = page.evaluate("probe.painted")
+    unseen = sent.keys() - painted.keys()
+    # Where two came within a frame, only the newer one is painted.
+    assert len(unseen) <= rounds // 10, f"never painted: {sorted(unseen)}"
+    took = [
+        painted[stamp] - ahead - began
+        for stamp, began in sent.items()
+        if stamp in painted
+    ]
+    warm = rounds // 10
+    return took[warm:], replies[warm:]
+
+
+# -- a first live table ----------------------------------------------------------------
+
+
+def _first_table(page: Desk, options: Options) -> Table:
+    times = options.count(7, 1)
+    with page.notebook("cold.ipynb", [COLD, PANDAS]) as notebook:
+        ours, reference = [], []
+        for _ in range(times):
+            ours.append(_cold(notebook, 0, LIVE))
+            reference.append(_cold(notebook, 1, ".jp-OutputArea-output table"))
+    base = percentile(reference, 50)
+    return Table(
+        "from running the first cell of a fresh kernel until its table is painted; "
+        "ratio of medians to a frame of pandas",
+        "cell",
+        [
+            Row(
+                "import, %load_ext, connect, watch",
+                None,
+                ours,
+                ratio=percentile(ours, 50) / base,
+            ),
+            Row("import pandas, DataFrame", None, reference, ratio=1.0),
+        ],
+        ["target: below 1,500 ms"],
+    )
+
+
+def _cold(notebook: Notebook, cell: int, shows: str) -> float:
+    notebook.restart_kernel()
+    notebook.wait_for_kernel()
+    notebook.page.evaluate(
+        f"""async n => {{
+            await {APP}.commands.execute('notebook:clear-all-cell-outputs');
+            {APP}.shell.currentWidget.content.activeCellIndex = n;
+        }}""",
+        cell,
+    )
+    took = notebook.page.evaluate(
+        f"""shows => probe.until(
+            () => {APP}.commands.execute('notebook:run-cell'),
+            () => document.querySelector(shows) !== null)""",
+        shows,
+    )
+    return float(took)
+
+
+# -- scrolling -------------------------------------------------------------------------
+
+
+def _scrolling(page: Desk, options: Options) -> Table:
+    documents = options.count(100_000, 2_000)
+    seconds = options.seconds(8)
+    page.served.insert(
+        "rows",
+        [
+            {"place": n, "name": f"row {n}", "share": n / 7, "kind": "abc"[n % 3]}
+            for n in range(documents)
+        ],
+    )
+    with page.notebook("scroll.ipynb", [_stored("rows")]) as notebook:
+        live = notebook.live().wait_for()
+        live.element.get_by_text(f"{documents:,} documents").wait_for(timeout=120_000)
+        wheel = _scrolled(notebook, seconds, 400)
+        through = _scrolled(notebook, seconds, documents * 28 / (seconds * 60))
+        most = live.evaluate("root => root.querySelectorAll('.row').length")
+        reference = _empty_box(notebook, seconds, documents * 28)
+    base = _rate(reference)
+    return Table(
+        f"frames while a table of {documents:,} documents scrolls; "
+        "ratio of frames a second to an empty box that scrolls",
+        "frame",
+        [
+            _frames("14 rows a frame, as by a wheel", wheel, base),
+            _frames("through the whole table", through, base),
+            _frames("an empty box of that height", reference, base),
+        ],
+        [
+            f"target: 30 frames a second; {most} row elements at the end",
+            f"rows in sight that were not here yet: {wheel['away']:.0%} as by a wheel, "
+            f"{through['away']:.0%} through the whole table",
+        ],
+    )
+
+
+def _scrolled(notebook: Notebook, seconds: float, pixels: float) -> dict[str, Any]:
+    found: dict[str, Any] = notebook.live().evaluate(
+        """async (root, { seconds, pixels }) => {
+            const scroller = root.querySelector('.scroller');
+            scroller.scrollTop = 0;
+            let [away, all] = [0, 0];
+            const said = await probe.frames(seconds * 1e3, () => {
+                scroller.scrollTop += pixels;
+                all += root.querySelectorAll('.row').length;
+                away += root.querySelectorAll('.row.away').length;
+            });
+            return { ...said, away: away / Math.max(1, all) };
+        }""",
+        {"seconds": seconds, "pixels": pixels},
+    )
+    return found
+
+
+def _empty_box(notebook: Notebook, seconds: float, height: float) -> dict[str, Any]:
+    found: dict[str, Any] = notebook.page.evaluate(
+        """async ({ seconds, height }) => {
+            const box = document.createElement('div');
+            const inside = document.createElement('div');
+            inside.style.height = `${height}px`;
+            box.style = 'position: fixed; inset: 100px; overflow: auto; background: white';
+            box.append(inside);
+            document.body.append(box);
+            const said = await probe.frames(seconds * 1e3, () => { box.scrollTop += 400; });
+            box.remove();
+            return said;
+        }""",
+        {"seconds": seconds, "height": height},
+    )
+    return found
+
+
+# -- many widgets ----------------------------------------------------------------------
+
+
+def _many_widgets(page: Desk, options: Options) -> Table:
+    groups = options.count(WIDGETS, 5)
+    seconds = options.seconds(8)
+    with page.notebook("many.ipynb", [_items(group) for group in range(groups)]) as it:
+        it.page.wait_for_function(
+            f"n => document.querySelectorAll('{LIVE}').length === n",
+            arg=groups,
+            timeout=120_000,
+        )
+        one = [
+            call("items:touch", group=n % groups, stamp=f"one {n}") for n in range(997)
+        ]
+        every = [
+            call("items:touch_all", groups=groups, stamp=f"all {n}") for n in range(997)
+        ]
+        rest = _frames_under(it, page.served.url, [], seconds)
+        rows = [
+            _frames_under(it, page.served.url, one, seconds),
+            _frames_under(it, page.served.url, every, seconds),
+        ]
+    base = _rate(rest)
+    names = ("each commit changes one widget", "each commit changes all")
+    return Table(
+        f"frames while {groups} tables follow {UPDATES_A_SECOND} commits a second; "
+        "ratio of frames a second to the page at rest",
+        "frame",
+        [
+            *(_frames(name, row, base) for name, row in zip(names, rows, strict=True)),
+            _frames("at rest", rest, base),
+        ],
+        [
+            "target: no task over 100 ms; longest: "
+            + ", ".join(
+                f"{_longest(row)} ({name})"
+                for name, row in zip(names, rows, strict=True)
+            ),
+            "drawn by all widgets together: "
+            + ", ".join(f"{row['drawn'] / seconds:,.0f}/s" for row in rows),
+        ],
+    )
+
+
+def _frames_under(
+    notebook: Notebook, url: str, bodies: list[bytes], seconds: float
+) -> dict[str, Any]:
+    """The page's frames while somebody commits; `drawn`: how many values it drew."""
+    over = threading.Event()
+    committing = threading.Thread(target=_commit, args=(url, bodies, over))
+    committing.start()
+    try:
+        found: dict[str, Any] = notebook.page.evaluate(
+            """async seconds => {
+                let drawn = 0;
+                const count = () => { drawn += 1; };
+                document.addEventListener('convexlab:draw', count);
+                const said = await probe.frames(seconds * 1e3);
+                document.removeEventListener('convexlab:draw', count);
+                return { ...said, drawn };
+            }""",
+            seconds,
+        )
+    finally:
+        over.set()
+        committing.join()
+    return found
+
+
+def _commit(url: str, bodies: list[bytes], over: threading.Event) -> None:
+    """One after another, at an even pace; what takes longer than that delays the rest."""
+    sending = Connection(url)
+    number = 0
+    due = time.perf_counter()
+    while bodies and not over.wait(max(0.0, due - time.perf_counter())):
+        sending.ask("/api/mutation", bodies[number % len(bodies)])
+        number += 1
+        due += 1 / UPDATES_A_SECOND
+    sending.close()
+
+
+# -- outputs and figures ---------------------------------------------------------------
+
+
+def _items(group: int) -> dict[str, Any]:
+    return output_of(
+        {"path": "items:of", "args": {"group": float(group)}, "view": {"kind": "table"}}
+    )
+
+
+def _stored(table: str) -> dict[str, Any]:
+    return output_of(
+        {
+            "path": "_system/cli/queryTable:default",
+            "args": {"tableName": table},
+            "view": {"kind": "stored", "table": table},
+        }
+    )
+
+
+def _rate(said: dict[str, Any]) -> float:
+    return 1e3 * len(said["frames"]) / float(sum(said["frames"]))
+
+
+def _frames(what: str, said: dict[str, Any], base: float) -> Row:
+    return Row(what, _rate(said), said["frames"], ratio=_rate(said) / base)
+
+
+def _longest(said: dict[str, Any]) -> str:
+    return f"{max(said['tasks']):.0f} ms" if said["tasks"] else "none over 50 ms"
