@@ -290,3 +290,38 @@ def test_a_wrong_key_ends_what_is_followed(tasks):
         with pytest.raises(NotAllowed):
             live.wait_for(lambda n: n is not None)
         assert isinstance(live.error, NotAllowed)
+
+
+NUMBERS = """
+from convexlab import ConvexError, Int64, query
+
+ALL = [1, 1.0, -0.0, 2**53, 1e300, float("inf"), Int64(7), {"n": 3, "x": [2.5, 4]}]
+
+@query
+def all_(ctx, fail: bool):
+    if fail:
+        raise ConvexError({"n": 1, "x": 1.0})
+    return ALL
+
+@query
+def documents(ctx):
+    return ctx.db.query("numbers").collect()
+"""
+
+
+def test_a_value_is_the_same_however_it_comes(db):
+    """A number that was written as `51` is `51` to whoever asks and whoever follows."""
+    deploy(db, numbers=NUMBERS)
+    db.table("numbers").insert([{"n": 51, "x": 51.0}])
+    for path, args in (("numbers:all", {"fail": False}), ("numbers:documents", {})):
+        with db.watch(path, args) as live:
+            assert repr(live.value) == repr(db.query(path, args))
+    assert (live.value[0]["n"], str(live.value[0]["n"])) == (51, "51")
+    with (
+        db.watch("numbers:all", fail=True) as live,
+        pytest.raises(ConvexError) as followed,
+    ):
+        _ = live.value
+    with pytest.raises(ConvexError) as asked:
+        db.query("numbers:all", fail=True)
+    assert repr(followed.value.data) == repr(asked.value.data)

@@ -82,6 +82,11 @@ class ClientVersion:
         return self.name != "npm"
 
     @property
+    def keeps_numbers(self) -> bool:
+        """Whether `1` is not `1.0` to it: our own, in Python's kernels."""
+        return self.name == "convexlab"
+
+    @property
     def expects_encoded(self) -> bool:
         """Whether it takes values for encoded JSON without having asked for it.
 

@@ -165,6 +165,7 @@ class Gateway:
         *,
         locked: bool = False,
         resends: bool = False,
+        stored: bool = False,
         client: Client = UNKNOWN,
     ) -> ClientSession:
         """A socket opened.
@@ -173,6 +174,7 @@ class Gateway:
             outbox: the socket.
             locked: it must authenticate as admin first.
             resends: its client sends actions again after a reconnect.
+            stored: it is told of results with numbers as they are stored.
             client: who is at the other end.
         """
         session = ClientSession(
@@ -181,6 +183,7 @@ class Gateway:
             now_ns=self._now_ns,
             locked=locked,
             resends=resends,
+            stored=stored,
             client=client,
         )
         self._sessions[session] = outbox

@@ -155,6 +155,7 @@ class ClientSession:
         now_ns: the wall clock.
         locked: nothing is answered before an admin has authenticated.
         resends: the client sends its actions again after a reconnect.
+        stored: the client is told of results with numbers as they are stored.
         client: who is at the other end.
     """
 
@@ -166,6 +167,7 @@ class ClientSession:
         now_ns: Callable[[], int],
         locked: bool = False,
         resends: bool = False,
+        stored: bool = False,
         client: Client = UNKNOWN,
     ) -> None:
         self._client = client
@@ -173,6 +175,7 @@ class ClientSession:
         self._now_ns = now_ns
         self._locked = locked
         self.resends = resends
+        self._stored = stored
         self.connected = now_ns() / 1e9  # seconds since 1970
         self._resends_until = 0  # *set by* a Connect after the first, in wall clock ns
         self._session_id: str | None = None
@@ -313,7 +316,11 @@ class ClientSession:
     def _followed(self, message: Add) -> FollowedQuery:
         path = function_path(message.udf_path)
         token = QueryToken(
-            path or message.udf_path, b"{}", message.journal, self.caller.admin
+            path or message.udf_path,
+            b"{}",
+            message.journal,
+            self.caller.admin,
+            self._stored,
         )
         request = request_id(token.path, message.query_id)
         try:

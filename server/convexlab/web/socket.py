@@ -244,6 +244,7 @@ class Sockets:
             socket,
             locked=locked,
             resends=client.resends_actions,
+            stored=client.keeps_numbers,
             client=client_of(request),
         )
         self._open.add(socket)
