@@ -143,6 +143,15 @@ class Versions:
         joined = self._ids[slots].tobytes()
         return [joined[i : i + ID_BYTES] for i in range(0, len(joined), ID_BYTES)]
 
+    def joined_ids(self, slots: Sequence[int]) -> bytes:
+        """The documents of some slots, one after another."""
+        joined: bytes = self._ids[slots].tobytes() if slots else b""
+        return joined
+
+    def id(self, slot: int) -> bytes:
+        """The document of one slot."""
+        return self._ids[slot].tobytes()
+
     def id_numbers(self, slots: Slots) -> tuple[NDArray[Any], NDArray[Any]]:
         """The ids of some slots as two numbers, in whose order they are."""
         halves = np.ascontiguousarray(self._ids[slots]).view(">u8")
@@ -185,6 +194,10 @@ class Versions:
         """The numbers of a slot's filter values."""
         return [int(codes[slot]) for codes in self._codes]
 
+    def has_code(self, slot: int, field: int, code: int) -> bool:
+        """Whether a slot has the filter value of this number."""
+        return bool(self._codes[field][slot] == code)
+
     def code(self, field: int, key: bytes) -> int | None:
         """The number of a filter value; None: no document has had it."""
         return self._values[field].get(key)
@@ -196,6 +209,20 @@ class Versions:
             code = self._values[field].get(key)
             if code is not None:
                 mask |= self._codes[field][: self.count] == code
+        return mask
+
+    def current_of(self, slots: Slots) -> Mask:
+        """Which of some slots have not ended."""
+        mask: Mask = self._to[slots] == FOREVER
+        return mask
+
+    def having_of(self, slots: Slots, filters: Iterable[tuple[int, bytes]]) -> Mask:
+        """Which of some slots have one of these values in these fields."""
+        mask = np.zeros(len(slots), np.bool_)
+        for field, key in filters:
+            code = self._values[field].get(key)
+            if code is not None:
+                mask |= self._codes[field][slots] == code
         return mask
 
     def ended_by(self, ts: int) -> Slots:

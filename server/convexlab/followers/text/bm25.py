@@ -1,22 +1,21 @@
-"""BM25: what a match is worth, from counts that are exact at a timestamp.
+"""BM25: what a match is worth, as Tantivy reckons it, for texts that it does not have.
 
     score   = Σ over words   weight · idf · (K1 + 1) · tf / (tf + norm)
     idf     = ln(1 + (N - n + ½) / (n + ½))
     norm    = K1 · (1 - B + B · length / average length)
 
-N documents have words, n of them this one. Lengths of more than 40 words are rounded
-down to an eighth or so, as Tantivy keeps them: its scores and these then differ by
-what it counts alone (documents that are gone, and not those that came just now).
+N texts are counted, n of them have this word. Lengths of more than 40 words are rounded
+down to an eighth or so, as Tantivy keeps them.
 
-Scores are rounded to six digits, so that what is equal but for the order of sums is
-equal.
+Tantivy reckons with 32 bits and adds words up in any order: scores that differ by no
+more than that are the same (`SAME`).
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ K1: Final = 1.2
 B: Final = 0.75
 # What a word counts for that is only the completion of the search's last one.
 COMPLETION: Final = 0.5
+# A score of at least so much of another one is the same: what 32 words of 24 bits each
+# may be off.
+SAME: Final = 1 - 4e-6
 _EXACT_LENGTHS: Final = 24
 
 
@@ -51,11 +53,6 @@ def idf(documents: int, having: int) -> float:
     return math.log1p((documents - having + 0.5) / (having + 0.5))
 
 
-def rounded(score: float) -> float:
-    """To six digits."""
-    return float(f"{score:.6g}")
-
-
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """What the words of one search are worth.
@@ -67,6 +64,7 @@ class Scoring:
 
     weights: Mapping[str, float]
     average_length: float
+    _norms: dict[int, float] = field(default_factory=dict)
 
     def score(self, words: Iterable[str], length: int) -> float:
         """What a text is worth; 0: it has none of the words.
@@ -79,11 +77,16 @@ class Scoring:
         for word in words:
             if word in weights:
                 counts[word] = counts.get(word, 0) + 1
-        if not counts:
-            return 0.0
-        norm = K1 * (1 - B + B * length / self.average_length)
-        parts = (
+        norm = self.norm(length)
+        return sum(
             weights[word] * count / (count + norm)
             for word, count in sorted(counts.items())
         )
-        return rounded(sum(parts))
+
+    def norm(self, length: int) -> float:
+        """What a text's length makes of its words; reckoned once."""
+        found = self._norms.get(length)
+        if found is None:
+            found = K1 * (1 - B + B * length / self.average_length)
+            self._norms[length] = found
+        return found

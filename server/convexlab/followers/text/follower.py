@@ -17,17 +17,19 @@ from convexlab.followers.text.ranking import Ranking
 from convexlab.followers.text.request import (
     NAME,
     Definition,
-    TextAnswer,
     decode_request,
     definition_of,
     encode_answer,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
+    from convexlab.engine.catalog import TableInfo
     from convexlab.engine.timestamp import Timestamp
+    from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Key
     from convexlab.followers.text.request import TextRequest
 
@@ -46,6 +48,17 @@ class Texts(SchemaIndexes[TextIndex]):
         assert isinstance(definition, Definition), definition
         home = None if self._folder is None else resting.new_folder(self._folder)
         return TextIndex(definition, Postings(home, len(definition.filter_fields)))
+
+    def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
+        """See `Follower.take`: nobody asks yet, so Tantivy commits once, at the end."""
+        for index in self._filled_from(table):
+            index.fill((each.id, each.ts, each) for each in revisions)
+
+    def took(self, table: TableInfo) -> None:
+        """See `Follower.took`."""
+        for index in self._filled_from(table):
+            index.filled()
+        super().took(table)
 
     def tend(self, index: TextIndex) -> None:
         """Forget what is past."""
@@ -86,8 +99,7 @@ class Texts(SchemaIndexes[TextIndex]):
         with index.lock.reading():
             index.check_at(at)
             found = Ranking(index, asked, at).best()
-        ids = b"".join(id_ for _, _, id_ in found)
-        return encode_answer(TextAnswer(ids, [-score for score, _, _ in found]))
+        return encode_answer(found)
 
     def _index_for(self, asked: TextRequest) -> TextIndex:
         index = self.indexes.get((asked.table, asked.index))

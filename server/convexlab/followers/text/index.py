@@ -3,19 +3,22 @@
     a document's text ─▶ words ─▶ a slot ─▶ the tail ─▶ (many, or at rest) ─▶ Tantivy
 
 A change ends a document's slot and gives it another. The ended ones stay in Tantivy for
-a while, so that an answer as of a moment a little ago is exact; each answer leaves out
-what did not hold at its moment.
+a while, so that a moment a little ago can be answered; each answer leaves out what did
+not hold at its moment.
+
+One thread changes it; others ask meanwhile, also while Tantivy commits.
 
 Invariants
     X1  As of a moment from `exact_from` on, the slots that held then are those of the
         documents of then that have words.
-    X2  Tantivy has exactly the slots in use, but for those that the tail says it has not.
-    X3  The words of each slot are in the tail if Tantivy does not have it, if it has
-        ended, or if it began after `exact_from`.
+    X2  Tantivy, as it was committed last, has exactly the slots in use, but for those
+        that the tail has.
+    X3  `gone` counts, by word, the ended slots that Tantivy has.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -28,11 +31,12 @@ from convexlab.documents.words import words_of
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.shared_lock import SharedLock
+from convexlab.followers.text.bm25 import idf
 from convexlab.followers.text.tail import Tail
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Step
@@ -40,10 +44,17 @@ if TYPE_CHECKING:
     from convexlab.followers.text.request import Definition
     from convexlab.followers.versions import Slots
 
-# The columns beside the versions': when a document was created, how many words it has.
-COLUMNS: Final = (np.float64, np.int64)
-_CREATED: Final = 0
-_LENGTH: Final = 1
+    Texts = dict[int, list[str]]  # the words of slots
+
+# The column beside the versions': when a document was created.
+COLUMNS: Final = (np.float64,)
+# Tantivy's counts are taken as they are while at most one text in so many is gone.
+_GONE_SHARE: Final = 16
+# A commit to Tantivy pays when the tail is so large a part of what it has.
+_TAIL_SHARE: Final = 4
+# Beyond so many, columns are sorted faster than tuples.
+_MANY: Final = 32
+_NO_SLOTS: Final = np.zeros(0, np.int64)
 
 
 class TextIndex:
@@ -55,7 +66,6 @@ class TextIndex:
         versions: of its files; None: it begins with nothing.
 
     Attributes:
-        total_length: how many words the current texts have.
         changed_ts: the newest commit that changed what it holds.
         exact_from: states before this timestamp are not in it.
         changes: how many slots have come and gone.
@@ -71,33 +81,54 @@ class TextIndex:
         self.postings = postings
         self.versions = versions or Versions(len(definition.filter_fields), COLUMNS)
         self.tail = Tail()
-        self.total_length = self.statistics_at(None)[1]
+        self.gone: Counter[str] = Counter()
         self.changed_ts = 0
         self.exact_from = 0
         self.changes = 0
         self.lock = SharedLock()
-        # The words of slots that began in the run that is taken in.
-        self._fresh: dict[int, list[str]] = {}
 
     # -- changes --------------------------------------------------------------------
+
+    def fill(self, steps: Iterable[Step]) -> None:
+        """Take in documents that there are, while nobody asks; then they are `filled`."""
+        fresh, _ = self._take(steps)
+        self._give(fresh)
+
+    def filled(self) -> None:
+        """All documents that there are have been given."""
+        self._commit()
 
     def apply(self, steps: Iterable[Step]) -> None:
         """See `SchemaIndex`."""
         with self.lock.writing():
-            superseded = [
-                slot
-                for id_, ts, revision in steps
-                if (slot := self._step(id_, ts, revision)) is not None
-            ]
-            self._recall(superseded)
-            if len(self._fresh) + len(self.tail.pending) > knobs.TEXT_TAIL_ROWS:
-                self._commit()
-            else:
-                for slot, words in self._fresh.items():
-                    self._note(slot, words)
-            self._fresh = {}
+            fresh, superseded = self._take(steps)
+            current = {s: w for s, w in fresh.items() if self.versions.is_current(s)}
+            # N.B. what came just now nobody asks for yet: it may go past the tail.
+            is_run = len(current) > knobs.TEXT_TAIL_ROWS
+            for slot, words in fresh.items():
+                if slot not in current or not is_run:
+                    self.tail.add(slot, words)
+                if slot not in current:
+                    self.tail.end(slot)
+        self.gone.update(self._words_of(superseded))
+        if is_run:
+            self._give(current)
+        if is_run or self._has_long_tail:
+            self._commit()
 
-    def _step(self, id_: bytes, ts: int, revision: Revision | None) -> int | None:
+    def _take(self, steps: Iterable[Step]) -> tuple[Texts, list[int]]:
+        """The words of slots that begin, and those that end of what Tantivy has."""
+        fresh: Texts = {}
+        superseded = []
+        for id_, ts, revision in steps:
+            before = self._step(id_, ts, revision, fresh)
+            if before is not None and before not in fresh and before not in self.tail:
+                superseded.append(before)
+        return fresh, superseded
+
+    def _step(
+        self, id_: bytes, ts: int, revision: Revision | None, fresh: Texts
+    ) -> int | None:
         """One document's; the slot that it had until now, if it has another."""
         versions, definition = self.versions, self.definition
         words: list[str] = []
@@ -116,56 +147,54 @@ class TextIndex:
             if words and versions.is_same(before, digest, keys):
                 return None
             versions.end(id_, ts)
-            self.total_length -= int(versions.own[_LENGTH][before])
-            self.tail.end(id_, before)
+            self.tail.end(before)
         self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
         if words:
-            own = (created, len(words))
-            self._fresh[versions.begin(id_, ts, digest, keys, own)] = words
-            self.total_length += len(words)
+            fresh[versions.begin(id_, ts, digest, keys, (created,))] = words
         return before
 
-    def _note(self, slot: int, words: list[str]) -> None:
-        self.tail.add(slot, words)
-        if self.versions.is_current(slot):
-            self.tail.pending[slot] = None
-        else:
-            self.tail.never.add(slot)
+    def _give(self, texts: Mapping[int, Iterable[str]]) -> None:
+        for slot, words in texts.items():
+            self.postings.add(slot, words, self.versions.codes(slot))
 
-    def _recall(self, superseded: Iterable[int]) -> None:
-        """Have the words of superseded slots in memory: X3."""
-        unknown = {s for s in superseded if s not in self.tail and s not in self._fresh}
-        for slot, words in self.postings.words_at(unknown).items():
-            self.tail.add(slot, words)
+    def _words_of(self, slots: list[int]) -> Iterable[str]:
+        """The words of what Tantivy has; one that several have comes so often."""
+        for words in self.postings.view.words_at(slots).values():
+            yield from set(words)
+
+    @property
+    def _has_long_tail(self) -> bool:
+        share = self.postings.view.there // _TAIL_SHARE
+        return len(self.tail.pending) > min(share, knobs.TEXT_TAIL_ROWS)
 
     def settle(self) -> None:
         """Have Tantivy know all that is current."""
-        with self.lock.writing():
-            if self.tail.pending:
-                self._commit()
+        if self.tail.pending:
+            self._commit()
 
-    def _commit(self) -> None:
-        """Give Tantivy what it does not have; the oldest of it is forgotten here."""
-        tail, versions = self.tail, self.versions
-        came = {slot: tail.words(slot) for slot in tail.pending}
-        for slot, fresh in self._fresh.items():
-            if versions.is_current(slot):
-                came[slot] = fresh
-            else:
-                self._note(slot, fresh)
-        for slot, words in came.items():
-            self.postings.add(slot, words, versions.codes(slot))
-        self.postings.commit()
-        tail.newest |= dict.fromkeys(came)
-        tail.pending = {}
-        excess = len(tail.newest) - knobs.TEXT_PAST_ROWS
-        for slot in list(tail.newest)[: max(excess, 0)]:
-            self.exact_from = max(self.exact_from, versions.begun(slot))
-            tail.discard(slot)
-        for slot, words in came.items():
-            if slot in tail.newest and slot not in tail:
-                tail.add(slot, words)
+    def _commit(self, released: Slots = _NO_SLOTS) -> None:
+        """Give Tantivy what it does not have, and show what it then has.
+
+        N.B. that takes its time, while others ask on.
+
+        Args:
+            released: slots that it was told to delete; from here on they are free.
+        """
+        came = list(self.tail.pending)
+        self._give({slot: self.tail.words(slot) for slot in came})
+        forgotten = [slot for slot in released.tolist() if slot not in self.tail]
+        words = list(self._words_of(forgotten))
+        view = self.postings.commit()
+        with self.lock.writing():
+            self.postings.view = view
+            self.tail.discard(came)
+            if len(released):
+                self.gone.subtract(words)
+                self.gone = +self.gone
+                self.tail.discard(released.tolist())
+                self.exact_from = max(self.exact_from, self.versions.last_end(released))
+                self.versions.release(released)
 
     @property
     def has_much_past(self) -> bool:
@@ -178,21 +207,46 @@ class TextIndex:
         N.B. what ended since the files were written must not go: they say that Tantivy
         has it.
         """
-        versions, tail = self.versions, self.tail
-        with self.lock.writing():
-            ended = versions.ended_by(before)
-            excess = versions.dead - knobs.TEXT_PAST_ROWS
-            if len(ended) < excess:
-                ended = versions.ended_by(self.changed_ts)[:excess]
-            if not len(ended):
-                return
-            self.exact_from = max(self.exact_from, versions.last_end(ended))
-            stored = [slot for slot in ended.tolist() if tail.is_stored(slot)]
-            for id_, slot in zip(versions.ids(ended), ended.tolist(), strict=True):
-                tail.release(id_, slot)
-            versions.release(ended)
+        ended = self.versions.ended_by(before)
+        excess = self.versions.dead - knobs.TEXT_PAST_ROWS
+        if len(ended) < excess:
+            ended = self.versions.ended_by(self.changed_ts)[:excess]
+        if len(ended):
+            stored = [slot for slot in ended.tolist() if slot not in self.tail]
             self.postings.delete(np.array(stored, np.int64))
-            self._commit()
+            self._commit(ended)
+
+    # -- what words are worth -----------------------------------------------------------
+
+    @property
+    def _counts_well(self) -> bool:
+        """Whether few of the texts that Tantivy counts are gone."""
+        counted = self.postings.view.documents
+        return (counted - self._there) * _GONE_SHARE <= counted
+
+    @property
+    def _there(self) -> int:
+        """How many current texts Tantivy has."""
+        superseded = self.versions.dead - len(self.tail.never)
+        return max(self.postings.view.there - superseded, 0)
+
+    def idf(self, word: str) -> float:
+        """How much a word says."""
+        view = self.postings.view
+        if self._counts_well:
+            return view.own_idf(word)
+        there = self._there
+        return idf(there, min(max(view.having(word) - self.gone[word], 0), there))
+
+    def boosts(self, factors: Mapping[str, float]) -> Mapping[str, float]:
+        """What Tantivy's scores for words are to be multiplied by."""
+        if self._counts_well:
+            return factors
+        own = self.postings.view.own_idf
+        return {
+            word: factor * self.idf(word) / own(word)
+            for word, factor in factors.items()
+        }
 
     # -- as of a moment -----------------------------------------------------------------
 
@@ -204,32 +258,23 @@ class TextIndex:
                 f"the oldest that it has is of {in_words(self.exact_from)}."
             )
 
-    def statistics_at(self, at: int | None) -> tuple[int, int]:
-        """How many texts there were, and how many words in all; None: now."""
-        versions = self.versions
-        if at is not None and at >= self.changed_ts:
-            return versions.live, self.total_length
-        count = versions.count
-        mask = versions.current() if at is None else versions.as_of(at)
-        return int(mask.sum()), int(versions.own[_LENGTH][:count][mask].sum())
+    def created(self, slot: int) -> float:
+        """When the document of a slot was created."""
+        return float(self.versions.own[0].item(slot))
 
-    def held_slot(self, id_: bytes, at: int) -> int | None:
-        """The slot that a document had at a moment."""
-        slot = self.versions.slot_of.get(id_)
-        slots = [*self.tail.ended.get(id_, ()), *([] if slot is None else [slot])]
-        return next((each for each in slots if self.versions.held(each, at)), None)
-
-    def created(self, slots: Slots) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """When the documents of some slots were created."""
-        column: np.ndarray[tuple[int], np.dtype[np.float64]]
-        column = self.versions.own[_CREATED][slots]
-        return column
-
-    def lengths(self, slots: Slots) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """How many words the texts of some slots have."""
-        column: np.ndarray[tuple[int], np.dtype[np.int64]]
-        column = self.versions.own[_LENGTH][slots]
-        return column
+    def by_age(self, slots: list[int]) -> list[int]:
+        """Slots by their documents: the newest first, then by id."""
+        if len(slots) <= _MANY:
+            # N.B. most often there are two or three, of other moments.
+            age = self.versions.own[0].item
+            aged = sorted([(-age(slot), slot) for slot in slots])
+            if len({created for created, _ in aged}) == len(aged):
+                return [slot for _, slot in aged]
+        numbers = np.array(slots, np.int64)
+        first, second = self.versions.id_numbers(numbers)
+        order = np.lexsort((second, first, -self.versions.own[0][numbers]))
+        ordered: list[int] = numbers[order].tolist()
+        return ordered
 
     # -- what people may want to know ---------------------------------------------------
 
@@ -243,7 +288,6 @@ class TextIndex:
         return {
             "texts": self.versions.live,
             "superseded": self.versions.dead,
-            "words": self.total_length,
             "pending": len(self.tail.pending),
             "bytes": self.versions.memory_bytes,
         }
@@ -252,14 +296,15 @@ class TextIndex:
         """Assert X2, X3 and what versions and tail promise."""
         self.versions.check()
         self.tail.check()
-        assert self.total_length == self.statistics_at(None)[1]
+        view = self.postings.view
         in_use = self.versions.slots_in_use().tolist()
-        stored = sorted(self.postings.view.all_slots().tolist())
-        expected = [slot for slot in in_use if self.tail.is_stored(slot)]
+        expected = [slot for slot in in_use if slot not in self.tail]
+        stored = sorted(view.all_slots().tolist())
         assert stored == expected, (stored, expected)
-        for slot in in_use:
-            if self.versions.begun(slot) > self.exact_from:
-                assert slot in self.tail, f"{slot} is not in the tail"
+        ended = [slot for slot in expected if not self.versions.is_current(slot)]
+        gone = Counter(self._words_of(ended))
+        assert gone == self.gone, (gone, self.gone)
+        assert view.there == len(stored), (view.there, stored)
 
 
 def _digest(words: list[str]) -> int:

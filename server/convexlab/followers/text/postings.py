@@ -1,8 +1,9 @@
 """Postings: which texts have a word, kept by Tantivy.
 
-Each text is under its slot. What a search gets from here is as of the last `commit`;
-Tantivy's own scores count texts that are gone until it merges them away, so they say
-only which ones to look at (`ranking`).
+Each text is under its slot. What a search gets from here is as of the last `commit`, a
+view that does not change: the texts that count, and what a word of theirs is worth.
+Tantivy counts texts that are gone until it merges them away, which is well known and
+does no harm, unless they are many: then words are weighted by what is there.
 
 N.B. words are joined by blanks and split there again: what a word is, is not
 Tantivy's to say.
@@ -12,20 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import tantivy
 
 from convexlab import knobs
+from convexlab.followers.text.bm25 import idf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from convexlab.followers.versions import Slots
 
@@ -37,20 +35,19 @@ _MUST: Final = tantivy.Occur.Must
 _SHOULD: Final = tantivy.Occur.Should
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """Texts that have one of the words, by Tantivy's score, the highest first.
+class Hits(NamedTuple):
+    """Texts that have one of the words, by score, the highest first.
+
+    N.B. which of equal ones come first, and which are cut off, is chance.
 
     Attributes:
         scores: Tantivy's.
         slots: whose they are.
-        addresses: where Tantivy keeps them.
         is_all: whether there are no more.
     """
 
-    scores: NDArray[np.float64]
-    slots: Slots
-    addresses: Sequence[Any]
+    scores: list[float]
+    slots: list[int]
     is_all: bool
 
 
@@ -60,6 +57,9 @@ class Postings:
     Args:
         folder: of Tantivy's files; None keeps them in memory.
         filters: how many filter fields there are.
+
+    Attributes:
+        view: what searches are answered from.
     """
 
     def __init__(self, folder: Path | None, filters: int) -> None:
@@ -69,12 +69,7 @@ class Postings:
         self._index = tantivy.Index(self._schema, path=path)
         self._index.config_reader(reload_policy="manual")
         self._writer = self._index.writer(knobs.TEXT_WRITER_BYTES, 1)
-        self._view = _View(self._index.searcher(), self._schema)
-
-    @property
-    def view(self) -> _View:
-        """What was committed last."""
-        return self._view
+        self.view = View(self._index.searcher(), self._schema)
 
     def add(self, slot: int, words: Iterable[str], codes: Sequence[int]) -> None:
         """A text, found after the next commit."""
@@ -92,145 +87,130 @@ class Postings:
             query = _Query.term_set_query(self._schema, _SLOT, slots.tolist())
             self._writer.delete_documents_by_query(query)
 
-    def commit(self) -> None:
-        """Have what was added and deleted count, and last."""
+    def commit(self) -> View:
+        """Have what was added and deleted last; what is to become the `view`."""
         self._writer.commit()
         self._index.reload()
-        self._view = _View(self._index.searcher(), self._schema)
+        return View(self._index.searcher(), self._schema)
 
     def close(self) -> None:
         """Let go of the files."""
         with contextlib.suppress(ValueError):  # it has failed, or was closed before
             self._writer.wait_merging_threads()
 
+
+class View:
+    """What a commit left: it does not change.
+
+    Attributes:
+        there: how many texts there are.
+        documents: how many Tantivy counts, those among them that are gone.
+        average_length: what it takes for the texts' average length.
+    """
+
+    def __init__(self, searcher: Any, schema: Any) -> None:
+        self._searcher = searcher
+        self._schema = schema
+        self.there = int(searcher.num_docs)
+        self.documents, self.average_length = self._statistics()
+        self._counts: dict[str, int] = {}
+
+    def _statistics(self) -> tuple[int, float]:
+        """N.B. Tantivy tells these nowhere but where it explains a score."""
+        hits = self._searcher.search(_Query.all_query(), 1, count=False).hits
+        if not hits:
+            return 0, 1.0
+        ((_, address),) = hits
+        query = self._having(self._words(address)[0])
+        told = json.loads(query.explain(self._searcher, address).to_json())
+        numbers = dict(_numbers(told))
+        return int(numbers["N"]), numbers["avgdl"]
+
+    # -- searches -----------------------------------------------------------------------
+
+    def search(self, query: Any, limit: int) -> Hits:
+        """The `limit` texts that score highest."""
+        hits = self._searcher.search(query, limit, count=False).hits
+        addresses = [address for _, address in hits]
+        slots = self._searcher.fast_field_values(_SLOT, addresses)
+        return Hits([score for score, _ in hits], slots, len(hits) < limit)
+
     def query(
-        self, weights: Mapping[str, float], filters: Iterable[tuple[int, int]]
+        self, boosts: Mapping[str, float], filters: Iterable[tuple[int, int]]
     ) -> Any:
-        """The texts with one of the words, whose contributions are so much more.
+        """The texts with one of the words.
 
         Args:
-            weights: by word, what Tantivy's own contribution is multiplied by.
+            boosts: by word, what Tantivy's score for it is multiplied by.
             filters: numbers of filter fields, and of the values they must have.
         """
+        schema = self._schema
+        term, boosted = _Query.term_query, _Query.boost_query
         words = _Query.boolean_query(
             [
-                (_SHOULD, _Query.boost_query(self._having(word), weight))
-                for word, weight in weights.items()
+                (
+                    _SHOULD,
+                    term(schema, _WORDS, word, _FREQUENCIES)
+                    if boost == 1.0
+                    else boosted(term(schema, _WORDS, word, _FREQUENCIES), boost),
+                )
+                for word, boost in boosts.items()
             ]
         )
-        needed = [
-            _Query.term_query(self._schema, f"filter{field}", code)
-            for field, code in filters
-        ]
+        needed = [term(schema, f"filter{field}", code) for field, code in filters]
         if not needed:
             return words
         quiet = [(_MUST, _Query.const_score_query(query, 0.0)) for query in needed]
         return _Query.boolean_query([(_MUST, words), *quiet])
 
-    def _having(self, word: str) -> Any:
-        return _Query.term_query(self._schema, _WORDS, word, _FREQUENCIES)
-
-    def count(self, word: str) -> int:
-        """How many texts have a word, exactly."""
-        view = self._view
-        if view.has_no_gone:
-            return int(view.searcher.doc_freq(_WORDS, word))
-        found = view.counts.get(word)
-        if found is None:
-            found = view.searcher.search(self._having(word), 1, count=True).count
-            view.counts[word] = found
-        return int(found)
-
-    def own_idf(self, word: str) -> float:
-        """What Tantivy takes a word to say, which is of 32 bits."""
-        having = int(self._view.searcher.doc_freq(_WORDS, word))
-        others = self._view.documents - having
-        half, one = np.float32(0.5), np.float32(1.0)
-        ratio = (np.float32(others) + half) / (np.float32(having) + half)
-        return float(np.log(one + ratio))
-
-    def words_at(self, slots: Iterable[int]) -> dict[int, list[str]]:
-        """The words of texts that were committed, by slot."""
-        wanted = list(slots)
-        if not wanted:
-            return {}
-        view = self._view
-        query = _Query.term_set_query(self._schema, _SLOT, wanted)
-        hits = view.search(query, len(wanted))
-        return {
-            slot: view.words(address)
-            for slot, address in zip(hits.slots.tolist(), hits.addresses, strict=True)
-        }
-
-
-class _View:
-    """What a commit left: it does not change."""
-
-    def __init__(self, searcher: Any, schema: Any) -> None:
-        self.searcher = searcher
-        self._schema = schema
-        self.counts: dict[str, int] = {}
-        self._own: tuple[int, float] | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def documents(self) -> int:
-        """How many texts Tantivy counts, those among them that are gone."""
-        return self._statistics()[0]
-
-    @property
-    def average_length(self) -> float:
-        """What Tantivy takes for the texts' average length."""
-        return self._statistics()[1]
-
-    @property
-    def has_no_gone(self) -> bool:
-        """Whether every text that Tantivy counts is there."""
-        return self.documents == int(self.searcher.num_docs)
-
-    def _statistics(self) -> tuple[int, float]:
-        with self._lock:
-            if self._own is None:
-                self._own = self._explained()
-            return self._own
-
-    def _explained(self) -> tuple[int, float]:
-        """N.B. Tantivy tells these nowhere but where it explains a score."""
-        hits = self.search(_Query.all_query(), 1)
-        if not len(hits.slots):
-            return 0, 1.0
-        (address,) = hits.addresses
-        word = self.words(address)[0]
-        query = _Query.term_query(self._schema, _WORDS, word, _FREQUENCIES)
-        told = json.loads(query.explain(self.searcher, address).to_json())
-        numbers = dict(_numbers(told))
-        return int(numbers["N"]), numbers["avgdl"]
-
-    def completions(self, begin: str) -> list[tuple[str, int]]:
-        """Words that begin so, each with no fewer texts than have it."""
-        found: list[tuple[str, int]] = self.searcher.terms_with_prefix(_WORDS, begin)
+    def completions(self, begin: str, limit: int) -> list[tuple[str, int]]:
+        """The words that begin so and are in most texts, with how many Tantivy counts."""
+        found: list[tuple[str, int]]
+        found = self._searcher.terms_with_prefix(_WORDS, begin, limit=limit)
         return found
 
-    def search(self, query: Any, limit: int) -> Hits:
-        """The `limit` texts that score highest."""
-        found = self.searcher.search(query, limit, count=False).hits
-        addresses = [address for _, address in found]
-        slots = self.searcher.fast_field_values(_SLOT, addresses)
-        return Hits(
-            np.array([score for score, _ in found], np.float64),
-            np.array(slots, np.int64),
-            addresses,
-            len(found) < limit,
-        )
+    # -- counts -------------------------------------------------------------------------
 
-    def words(self, address: Any) -> list[str]:
-        """The words of a text."""
-        text: str = self.searcher.doc(address).get_first(_WORDS)
-        return text.split(" ")
+    def counted(self, word: str) -> int:
+        """How many texts have a word, as Tantivy counts."""
+        return int(self._searcher.doc_freq(_WORDS, word))
+
+    def having(self, word: str) -> int:
+        """How many of the texts that are there have a word; counted once."""
+        if self.documents == self.there:
+            return self.counted(word)
+        found = self._counts.get(word)
+        if found is None:
+            found = int(self._searcher.search(self._having(word), 1, count=True).count)
+            self._counts[word] = found
+        return found
+
+    def own_idf(self, word: str) -> float:
+        """How much Tantivy takes a word to say."""
+        return idf(self.documents, self.counted(word))
+
+    # -- texts --------------------------------------------------------------------------
+
+    def words_at(self, slots: Sequence[int]) -> dict[int, list[str]]:
+        """The words of texts, by slot."""
+        if not slots:
+            return {}
+        query = _Query.term_set_query(self._schema, _SLOT, slots)
+        hits = self._searcher.search(query, len(slots), count=False).hits
+        addresses = [address for _, address in hits]
+        found = self._searcher.fast_field_values(_SLOT, addresses)
+        return dict(zip(found, map(self._words, addresses), strict=True))
 
     def all_slots(self) -> Slots:
         """Every text's slot."""
-        return self.search(_Query.all_query(), int(self.searcher.num_docs) + 1).slots
+        return np.array(self.search(_Query.all_query(), self.there + 1).slots, np.int64)
+
+    def _having(self, word: str) -> Any:
+        return _Query.term_query(self._schema, _WORDS, word, _FREQUENCIES)
+
+    def _words(self, address: Any) -> list[str]:
+        text: str = self._searcher.doc(address).get_first(_WORDS)
+        return text.split(" ")
 
 
 def _schema(filters: int) -> Any:

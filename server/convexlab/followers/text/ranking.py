@@ -1,23 +1,19 @@
-"""Ranking: the best matches of one search, exactly, as of a moment.
+"""Ranking: the best matches of one search, as of a moment.
 
-What counts is `bm25` with the counts of the documents as of the moment, what is laid
-over them included. Tantivy ranks by counts of its own, so it only proposes:
+Tantivy ranks what it has; what it does not have is scored here, on its counts:
 
-    1  count     how many documents have each word, what the last word may begin
-    2  propose   Tantivy's best, each word weighted as it counts here
-    3  score     each of them by its words, until no other can be better
+    1  words      what is looked for, and what its last word may begin
+    2  beside     the tail, and what the asker lays over it
+    3  Tantivy    a few more than are wanted, without those that did not hold then
+    4  order      by score, equal ones newest first, then by id
 
-Tantivy's score of a text and the one that counts differ by no more than the average
-lengths differ, and by rounding; so a text whose score there is low enough cannot be
-among the best here. If the proposals run out before that, more are asked for.
-
-Where very many are equal only the newest need to be looked at: those that Tantivy
-gives the same score and that have the same length are one bunch.
+Which of equal texts Tantivy cuts off is chance. So where the last ones wanted are as
+good as what it left out, it is asked for more.
 """
 
 from __future__ import annotations
 
-import heapq
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,27 +23,30 @@ from convexlab.documents.words import words_of
 from convexlab.followers.text.bm25 import (
     COMPLETION,
     K1,
+    SAME,
     Scoring,
-    idf,
     kept_length,
-    rounded,
 )
+from convexlab.followers.text.request import TextAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from convexlab.followers.text.index import TextIndex
     from convexlab.followers.text.postings import Hits
     from convexlab.followers.text.request import TextRequest
-    from convexlab.followers.versions import Slots
 
-    # Less is better: the score below zero, the creation time below zero, the id.
-    Ranked = tuple[float, float, bytes]
+    # A score, and a slot, or below zero the number of what is laid over: -1 is the first.
+    Entry = tuple[float, int]
 
-# How far Tantivy's 32 bits may be off, for up to 32 words.
-_ROUNDING: Final = 1e-5
-_FIRST_PROPOSALS: Final = 64
-_MORE: Final = 4
+# Tantivy is asked for so many more than are wanted, or a share of them; of one common
+# word's best ten, one search in twenty then needs a second look.
+_SPARE: Final = 6
+_SPARE_SHARE: Final = 8
+_MORE: Final = 8
+# More completions are looked at where the tail may move others among the first.
+_COMPLETIONS_BESIDE: Final = 4 * knobs.MAX_SEARCH_COMPLETIONS
+_score: Final = itemgetter(0)
 
 
 class Ranking:
@@ -61,201 +60,189 @@ class Ranking:
 
     def __init__(self, index: TextIndex, asked: TextRequest, at: int) -> None:
         self._index = index
+        self._view = index.postings.view
         self._asked = asked
         self._at = at
+        self._hidden = {each.id for each in asked.unsettled}
         self._added = [
             (each, words)
             for each in asked.unsettled
             if each.text is not None and (words := words_of(each.text))
         ]
-        self._added_words = [frozenset(words) for _, words in self._added]
-        held = [index.held_slot(each.id, at) for each in asked.unsettled]
-        self._hidden = {slot for slot in held if slot is not None}
-        self._hidden_words = self._words_of_hidden()
-        self._documents, length = index.statistics_at(at)
-        self._documents += len(self._added) - len(self._hidden)
-        length += sum(len(words) for _, words in self._added)
-        length -= int(index.lengths(np.array([*self._hidden], np.int64)).sum())
-        self._average = length / self._documents if self._documents else 1.0
-        self._scoring = Scoring(self._weights(), self._average)
 
-    def best(self) -> list[Ranked]:
+    def best(self) -> TextAnswer:
         """The documents that match best, best first."""
-        if not self._scoring.weights:
-            return []
-        found = [*self._of_tantivy(), *self._of_tail(), *self._of_added()]
-        return heapq.nsmallest(self._asked.limit, found)
-
-    # -- counts -------------------------------------------------------------------------
-
-    def _words_of_hidden(self) -> dict[int, frozenset[str]]:
-        """Of those that the tail does not know."""
-        unknown = [slot for slot in self._hidden if slot not in self._index.tail]
-        found = self._index.postings.words_at(unknown)
-        return {slot: frozenset(words) for slot, words in found.items()}
-
-    def _counts(self, slot: int) -> bool:
-        return slot not in self._hidden and self._index.versions.held(slot, self._at)
-
-    def _having(self, word: str) -> int:
-        """How many documents have a word."""
-        tail = self._index.tail
-        found = self._index.postings.count(word)
-        for slot in tail.having(word):
-            found += self._counts(slot) - tail.is_stored(slot)
-        found -= sum(word in words for words in self._hidden_words.values())
-        return found + sum(word in words for words in self._added_words)
-
-    def _weights(self) -> dict[str, float]:
-        words = self._asked.words
-        if not words:
-            return {}
-        having = {word: self._having(word) for word in words}
-        weights = dict.fromkeys(words, 1.0)
-        for word, count in self._completions(words[-1]):
-            having[word], weights[word] = count, COMPLETION
-        return {
-            word: weights[word] * idf(self._documents, count) * (K1 + 1)
-            for word, count in sorted(having.items())
-            if count
-        }
-
-    def _completions(self, begin: str) -> list[tuple[str, int]]:
-        """The words that begin so which most documents have; of equals the first ones.
-
-        Each has a bound, so only as many as matter are counted.
-        """
-        bounds = dict(self._index.postings.view.completions(begin))
-        for word, count in self._index.tail.completions(begin):
-            bounds[word] = bounds.get(word, 0) + count
-        for words in self._added_words:
-            for word in words:
-                if word.startswith(begin):
-                    bounds[word] = bounds.get(word, 0) + 1
-        for word in self._asked.words:
-            bounds.pop(word, None)
-        best: list[tuple[int, str]] = []
-        for word, bound in sorted(bounds.items(), key=lambda item: (-item[1], item[0])):
-            if len(best) == knobs.MAX_SEARCH_COMPLETIONS and -bound > best[-1][0]:
-                break
-            count = self._having(word)
-            if count:
-                best = sorted([*best, (-count, word)])[: knobs.MAX_SEARCH_COMPLETIONS]
-        return [(word, -count) for count, word in best]
-
-    # -- what Tantivy has ---------------------------------------------------------------
-
-    def _of_tantivy(self) -> list[Ranked]:
-        query = self._query()
-        if query is None:
-            return []
-        limit = max(_FIRST_PROPOSALS, 2 * self._asked.limit)
+        if not self._asked.words:
+            return TextAnswer(b"", [])
+        factors = self._factors()
+        beside = self._beside(factors)
+        codes = self._codes()
+        if codes is None:  # Tantivy has nothing of it
+            return self._answer(self._ordered(beside, floor=0.0) or [])
+        query = self._view.query(self._index.boosts(factors), codes)
+        wanted = self._asked.limit
+        limit = wanted + max(_SPARE, wanted // _SPARE_SHARE)
         while True:
-            hits = self._index.postings.view.search(query, limit)
-            found = self._scored(hits)
-            if found is not None:
-                return found
+            hits = self._view.search(query, limit)
+            ranked = self._merged(hits, beside)
+            if ranked is not None:
+                return self._answer(ranked)
             limit *= _MORE
 
-    def _query(self) -> object | None:
-        """None: Tantivy has nothing of it."""
-        postings, versions = self._index.postings, self._index.versions
-        filters = []
+    # -- what is looked for -------------------------------------------------------------
+
+    def _factors(self) -> dict[str, float]:
+        """The words, and how much each counts."""
+        words = self._asked.words
+        factors = {
+            word: COMPLETION
+            for word in self._completions(words[-1])
+            if word not in words
+        }
+        for word in list(factors)[knobs.MAX_SEARCH_COMPLETIONS :]:
+            del factors[word]
+        return factors | dict.fromkeys(words, 1.0)
+
+    def _completions(self, begin: str) -> list[str]:
+        """Words that begin so, those first that most documents have; some too many."""
+        spare = len(self._asked.words)
+        tail = self._index.tail
+        if not tail and not self._added:
+            most = knobs.MAX_SEARCH_COMPLETIONS + spare
+            return [word for word, _ in self._view.completions(begin, most)]
+        beside = dict(tail.completions(begin))
+        for _, words in self._added:
+            for word in set(words):
+                if word.startswith(begin):
+                    beside[word] = beside.get(word, 0) + 1
+        most = _COMPLETIONS_BESIDE + spare
+        counts = dict(self._view.completions(begin, most))
+        # N.B. one that is not among them is in no more texts than the last of them.
+        others = min(counts.values()) if len(counts) == most else 0
+        enough = _nth(counts.values(), knobs.MAX_SEARCH_COMPLETIONS + spare)
+        for word, count in beside.items():
+            if word in counts:
+                counts[word] += count
+            elif others + count >= enough:
+                counts[word] = count + (self._view.counted(word) if others else 0)
+        return sorted(counts, key=lambda word: (-counts[word], word))
+
+    def _codes(self) -> list[tuple[int, int]] | None:
+        """The filters in numbers; None: no document has had such a value."""
+        found = []
         for field, key in self._asked.filters:
-            code = versions.code(field, key)
+            code = self._index.versions.code(field, key)
             if code is None:
                 return None
-            filters.append((field, code))
+            found.append((field, code))
+        return found
+
+    # -- what Tantivy does not have -------------------------------------------------------
+
+    def _beside(self, factors: Mapping[str, float]) -> list[Entry]:
+        """What matches, best first."""
+        tail = self._index.tail
+        if not tail and not self._added:
+            return []
         weights = {
-            word: weight / (own * (K1 + 1))
-            for word, weight in self._scoring.weights.items()
-            if (own := postings.own_idf(word)) > 0
+            word: factors[word] * (K1 + 1) * self._index.idf(word)
+            for word in sorted(factors)
         }
-        return postings.query(weights, filters) if weights else None
+        scoring = Scoring(weights, self._view.average_length)
+        found = [*self._of_tail(scoring), *self._of_added(scoring)]
+        found.sort(key=_score, reverse=True)
+        return found
 
-    def _scored(self, hits: Hits) -> list[Ranked] | None:
-        """The best of some proposals; None: there may be better ones beyond them."""
-        limit, bound = self._asked.limit, self._bound()
-        least: list[float] = []  # the best scores, the lowest first
-        found: list[Ranked] = []
-        for place in self._places(hits):
-            score = float(hits.scores[place])
-            if len(least) == limit and rounded(score * bound) < least[0]:
-                return found
-            slot = int(hits.slots[place])
-            words = self._index.postings.view.words(hits.addresses[place])
-            ranked = self._ranked(slot, words)
-            found.append(ranked)
-            push = heapq.heappush if len(least) < limit else heapq.heappushpop
-            push(least, -ranked[0])
-        if hits.is_all or (
-            len(least) == limit and rounded(float(hits.scores[-1]) * bound) < least[0]
-        ):
-            return found
-        return None
+    def _of_tail(self, scoring: Scoring) -> Iterator[Entry]:
+        versions, codes = self._index.versions, self._codes()
+        if codes is None:
+            return
+        for slot, score in self._index.tail.scores(scoring).items():
+            if not versions.held(slot, self._at):
+                continue
+            if self._hidden and versions.id(slot) in self._hidden:
+                continue
+            if all(versions.has_code(slot, field, code) for field, code in codes):
+                yield score, slot
 
-    def _bound(self) -> float:
-        """How many times Tantivy's score of a text the one that counts is at most."""
-        own = self._index.postings.view.average_length
-        return max(1.0, self._average / own) * (1 + _ROUNDING)
+    def _of_added(self, scoring: Scoring) -> Iterator[Entry]:
+        for number, (each, words) in enumerate(self._added):
+            if all(each.keys[field] == key for field, key in self._asked.filters):
+                score = scoring.score(words, kept_length(len(words)))
+                if score:
+                    yield score, ~number
 
-    def _places(self, hits: Hits) -> Iterator[int]:
-        """Which proposals to look at, by Tantivy's score; of a bunch the newest."""
-        slots = hits.slots
-        counted = self._index.versions.holding(slots, self._at)
+    # -- both in one order ----------------------------------------------------------------
+
+    def _merged(self, hits: Hits, beside: list[Entry]) -> list[Entry] | None:
+        """The best; None: there may be better ones among what Tantivy left out."""
+        found = list(zip(hits.scores, hits.slots, strict=True))
+        index = self._index
+        if index.versions.dead or self._at < index.changed_ts:
+            held = index.versions.holding(np.array(hits.slots, np.int64), self._at)
+            found = [each for each, is_held in zip(found, held, strict=True) if is_held]
         if self._hidden:
-            counted &= ~np.isin(slots, [*self._hidden])
-        places = np.flatnonzero(counted)
-        slots, scores = slots[places], hits.scores[places]
-        lengths = self._index.lengths(slots)
-        first, second = self._index.versions.id_numbers(slots)
-        created = self._index.created(slots)
-        order = np.lexsort((second, first, -created, lengths, -scores))
-        return (
-            int(places[n])
-            for n in order[_heads(scores, lengths, order, self._asked.limit)]
+            found = [e for e in found if index.versions.id(e[1]) not in self._hidden]
+        if beside:
+            found = sorted([*found, *beside], key=_score, reverse=True)
+        return self._ordered(found, floor=0.0 if hits.is_all else hits.scores[-1])
+
+    def _ordered(self, entries: list[Entry], *, floor: float) -> list[Entry] | None:
+        """The best of some; None: equal or better ones may be missing.
+
+        Args:
+            entries: by score, the highest first.
+            floor: others that there may be have no more than this; 0: there are none.
+        """
+        limit = self._asked.limit
+        ranked: list[Entry] = []
+        start, end = 0, len(entries)
+        while start < end and len(ranked) < limit:
+            score = entries[start][0]
+            least = score * SAME
+            if least <= floor:
+                return None
+            stop = start + 1
+            while stop < end and entries[stop][0] >= least:
+                stop += 1
+            if stop - start == 1:
+                ranked.append(entries[start])
+            else:
+                same = self._by_age([number for _, number in entries[start:stop]])
+                ranked += [(score, number) for number in same]
+            start = stop
+        if len(ranked) < limit and floor:
+            return None
+        return ranked[:limit]
+
+    def _by_age(self, numbers: list[int]) -> list[int]:
+        """The newest first, then by id."""
+        if not self._added:
+            return self._index.by_age(numbers)
+        return sorted(
+            numbers, key=lambda number: (-self._created(number), self._id(number))
         )
 
-    # -- and what it does not have --------------------------------------------------------
+    def _created(self, number: int) -> float:
+        if number < 0:
+            return self._added[~number][0].created
+        return self._index.created(number)
 
-    def _of_tail(self) -> Iterator[Ranked]:
-        index = self._index
-        slots = {
-            slot for word in self._scoring.weights for slot in index.tail.having(word)
-        }
-        codes = [(f, index.versions.code(f, key)) for f, key in self._asked.filters]
-        for slot in slots:
-            if index.tail.is_stored(slot) or not self._counts(slot):
-                continue
-            own = index.versions.codes(slot)
-            if all(own[field] == code for field, code in codes):
-                yield self._ranked(slot, index.tail.words(slot))
+    def _id(self, number: int) -> bytes:
+        if number < 0:
+            return self._added[~number][0].id
+        return self._index.versions.id(number)
 
-    def _of_added(self) -> Iterator[Ranked]:
-        for each, words in self._added:
-            if all(each.keys[field] == key for field, key in self._asked.filters):
-                score = self._scoring.score(words, kept_length(len(words)))
-                if score:
-                    yield -score, -each.created, each.id
-
-    def _ranked(self, slot: int, words: Sequence[str]) -> Ranked:
-        slots = np.array([slot])
-        score = self._scoring.score(words, kept_length(len(words)))
-        (id_,) = self._index.versions.ids(slots)
-        return -score, -float(self._index.created(slots)[0]), id_
+    def _answer(self, ranked: list[Entry]) -> TextAnswer:
+        numbers = [number for _, number in ranked]
+        if self._added:
+            ids = b"".join(map(self._id, numbers))
+        else:
+            ids = self._index.versions.joined_ids(numbers)
+        return TextAnswer(ids, [score for score, _ in ranked])
 
 
-def _heads(
-    scores: np.ndarray[tuple[int], np.dtype[np.float64]],
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
-    order: Slots,
-    limit: int,
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of those in order are among the first `limit` of their bunch."""
-    scores, lengths = scores[order], lengths[order]
-    begins = np.ones(len(order), np.bool_)
-    begins[1:] = (np.diff(scores) != 0) | (np.diff(lengths) != 0)
-    numbers = np.arange(len(order))
-    starts = np.maximum.accumulate(np.where(begins, numbers, 0))
-    heads: np.ndarray[tuple[int], np.dtype[np.bool_]] = numbers - starts < limit
-    return heads
+def _nth(numbers: Iterable[int], place: int) -> int:
+    """The number that so many of them reach; 0: there are fewer."""
+    ordered = sorted(numbers, reverse=True)
+    return ordered[place - 1] if place <= len(ordered) else 0

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from convexlab.followers.schema_indexes import Key
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _STATE: Final = "state.json"
 
 
@@ -129,7 +129,7 @@ def _reconcile(postings: Postings, versions: Versions) -> None:
     beyond = np.setdiff1d(there, wanted)
     if len(beyond):
         postings.delete(beyond)
-        postings.commit()
+        postings.view = postings.commit()
 
 
 def discard(folder: Path) -> None:
