@@ -9,6 +9,10 @@ Whoever asks the same question in between gets the same object, already encoded.
                    yes → ended before it arrived: good at S, for whoever waits
     publish  ──▶ touched results end; their watchers are the caller's to tell
 
+A page is known by two tokens: the one it was asked by, and the one with the journal
+that it said, with which clients ask for it from then on; a run of either covers the
+same keys.
+
 A token names its identity only where the run looked at it: a result that never
 looked is everyone's (of the same visibility).
 
@@ -68,6 +72,7 @@ class CachedResult(Generic[P]):
     """One run's payload and the timestamps at which it is exact: [since, until).
 
     Attributes:
+        keys: what it is known by; its own first.
         until: None while it is current; *set by* the publish that touches it.
         payload: what to tell; *cleared by* eviction (R4) and with the end, *set by*
             the next run.
@@ -78,7 +83,7 @@ class CachedResult(Generic[P]):
         "expires",
         "holders",
         "journal",
-        "key",
+        "keys",
         "payload",
         "since",
         "size",
@@ -86,8 +91,10 @@ class CachedResult(Generic[P]):
         "watchers",
     )
 
-    def __init__(self, key: _Key, payload: P, journal: str | None, since: int) -> None:
-        self.key = key
+    def __init__(
+        self, keys: tuple[_Key, ...], payload: P, journal: str | None, since: int
+    ) -> None:
+        self.keys = keys
         self.payload: P | None = payload
         self.journal = journal
         self.since = since
@@ -181,8 +188,8 @@ class Results(Generic[P]):
         """
         until = self._touched_since(ts, findings.reads)
         self.abandon(ts)
-        key: _Key = (token, identity) if findings.identity_read else token
-        known = self._current.get(key)
+        own = _key(token, identity, findings)
+        known = self._current.get(own)
         if until is None and known is not None and known.expires is None:
             # Two runs on either side of nothing: the same result, known for longer.
             known.since = min(known.since, ts)
@@ -191,14 +198,19 @@ class Results(Generic[P]):
                 known.payload, known.size = payload, size
                 self._keep(known)
             return known
-        result = CachedResult(key, payload, journal, ts)
+        keys: tuple[_Key, ...] = (own,)
+        if journal is not None and journal != token.journal:
+            keys = own, _key(token._replace(journal=journal), identity, findings)
+        result = CachedResult(keys, payload, journal, ts)
         result.size = size
         result.until = until
         result.holders = 1
         if findings.clock_read:
             result.expires = self._clock() + knobs.CLOCK_READ_RESULT_SECONDS
         if until is None:
-            self._current[key] = result
+            self._current[own] = result
+            for other in keys[1:]:
+                self._current.setdefault(other, result)
             self._subscriptions.add(result, findings.reads)
             self._keep(result)
         return result
@@ -277,8 +289,9 @@ class Results(Generic[P]):
 
     def _leave(self, result: CachedResult[P]) -> None:
         self._subscriptions.remove(result)
-        if self._current.get(result.key) is result:
-            del self._current[result.key]
+        for key in result.keys:
+            if self._current.get(key) is result:
+                del self._current[key]
         self._drop_payload(result)
 
     def _drop_payload(self, result: CachedResult[P]) -> None:
@@ -286,3 +299,7 @@ class Results(Generic[P]):
             del self._kept[result]
             self._kept_bytes -= result.size
         result.payload = None
+
+
+def _key(token: QueryToken, identity: bytes | None, findings: Findings) -> _Key:
+    return (token, identity) if findings.identity_read else token
