@@ -87,3 +87,25 @@ async def test_every_official_client_goes_on_after_a_restart(running):
         assert {one["value"] for one in heard} <= {1, 3}
         await page.tell("press")
         await shown(page, pressed=4)
+
+
+async def test_a_react_page_splits_what_has_grown_and_starts_over_when_it_must(
+    tmp_path,
+):
+    """A page that has doubled becomes two; one whose query is another begins anew."""
+    with deployment(tmp_path / "pages", MODULES) as one:
+        for n in range(2):
+            one.mutation("messages:send", body=f"{n}")
+        async with client(react(), one.url) as page:
+            await shown(page, status="CanLoadMore", bodies=["0", "1"])
+            await page.tell("more")
+            await shown(page, status="Exhausted", bodies=["0", "1"])
+            for n in range(2, 9):  # into the last page: nothing is behind it
+                one.mutation("messages:send", body=f"{n}")
+            seen = await shown(page, bodies=[f"{n}" for n in range(9)])
+            assert all(s["bodies"] == sorted(s["bodies"]) for s in seen)
+            other = MODULES["messages"].replace(
+                ".paginate(", '.order("desc").paginate('
+            )
+            one.push({**MODULES, "messages": other})
+            await shown(page, status="CanLoadMore", bodies=["8", "7"])
