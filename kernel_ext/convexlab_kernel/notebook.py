@@ -199,6 +199,9 @@ class Notebook:
             "cell": parts[-1].cell,
             "parts": [part.key for part in parts],
         }
+        file = notebook_path(self.shell.user_ns)
+        if file is not None:  # the sidebar opens it
+            origin["path"] = str(file)
         module = {
             "path": header.module,
             "source": cells.module_source(parts),

@@ -106,9 +106,9 @@ class Address(msgspec.Struct, frozen=True):
         pid: of the serving process.
         site_url: where its HTTP actions are, on this machine.
         public_url: where clients reach it, if not here: behind a proxy.
-    """
         takes_connections_at: the Unix socket where Jupyter hands sockets over; None
             where the file system has no such thing.
+    """
 
     url: str
     secret: str
@@ -116,8 +116,8 @@ class Address(msgspec.Struct, frozen=True):
     pid: int
     site_url: str
     public_url: str = ""
-
     takes_connections_at: str | None = None
+
 
 class Folder:
     """A deployment's folder, held by one deployment at a time.
@@ -242,13 +242,14 @@ class Deployment:
         self.gateway: Gateway
         self.asks: Asks
         self.logs: LogStream
+        self.admin: Admin
         self.clock: SchedulerClock
         self.addresses: Addresses
         self.environment: Environment
         self.url = self.site_url = self.origin = ""
+        self._takes_connections_at: str | None = None
         self._is_announced = False
         self._ticking: asyncio.Task[None]
-        self._takes_connections_at: str | None = None
         self._embedding: asyncio.Task[None]
 
     async def open(self) -> None:
@@ -300,7 +301,8 @@ class Deployment:
                 await door.recheck()
 
         supervisor, pusher = backend.supervisor, backend.pusher
-        Admin(supervisor, pusher, learn=learn, origins=origins).add_to(door)
+        self.admin = Admin(supervisor, pusher, learn=learn, origins=origins)
+        self.admin.add_to(door)
         Sql(supervisor).add_to(door)
         Why(gateway.causes).add_to(door)
         Logs(logs, gateway).add_to(door)
@@ -317,11 +319,12 @@ class Deployment:
         gate = f"/c/{self._secret}" if self._secret else ""
         served = await self._listen(door)
         self._closing.push_async_callback(served.cleanup)
+        self._take_connections(served)
         self._closing.callback(self.gateway.close, 1012, "")
         self._closing.callback(self.logs.release)
+        self._closing.callback(self.admin.release)
         self.url = f"http://{host}:{served.port}"
         site = await self._listen_for_site(door)
-        self._take_connections(served)
         if site is None:
             self.site_url = f"{self.url}{gate}/http"
         else:
@@ -333,11 +336,6 @@ class Deployment:
         self.folder.keep_port(served.port)
         self._announce()
 
-    @property
-    def _secret(self) -> str:
-        return self.folder.keys.path if self.options.secret_gate else ""
-
-    @property
     def _take_connections(self, served: Served) -> None:
         """Where there are Unix sockets; elsewhere Jupyter relays frames."""
         with contextlib.suppress(OSError):
@@ -346,6 +344,11 @@ class Deployment:
             self._closing.callback(address.unlink, missing_ok=True)
             self._takes_connections_at = str(address)
 
+    @property
+    def _secret(self) -> str:
+        return self.folder.keys.path if self.options.secret_gate else ""
+
+    @property
     def _here(self) -> str:
         """The address for clients, if nothing is in between."""
         return origin_of(self.url, self._secret)
@@ -367,12 +370,12 @@ class Deployment:
                 os.getpid(),
                 self.site_url,
                 "" if public == self._here else public,
+                self._takes_connections_at,
             )
         )
         self._is_announced = True
 
     def _add_files(self, door: Door, secret: bytes) -> None:
-                self._takes_connections_at,
         addresses = FileAddresses(secret, lambda: self.origin)
         files = open_files(self.folder.path, os.environ.get(FILES_VARIABLE))
         Storage(self.gateway, files, addresses).add_to(door)

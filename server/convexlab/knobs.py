@@ -530,3 +530,6 @@ LOG_PAGE_BYTES: Final = 4 << 20
 # How long who follows waits for an entry, as in Convex, and for those beside it.
 LOG_POLL_SECONDS: Final = 60.0
 LOG_GATHER_SECONDS: Final = 0.05
+# How often memory and derived indexes are looked at while somebody watches them: often
+# enough for eyes, and 1 ms each time.
+VITALS_SECONDS: Final = 1.0

@@ -94,6 +94,17 @@ class State:
         assert answer["status"] == "success", answer
         return answer["value"]
 
+    def sql(self, statement: str) -> None:
+        """Ask in SQL, as a notebook does: the columnar mirror begins with it."""
+        address = self._address()
+        answer = httpx.post(
+            f"{address['url']}/api/convexlab/sql",
+            json={"sql": statement, "format": "json"},
+            headers={"Authorization": f"Convex {address['admin_key']}"},
+            timeout=PATIENCE_SECONDS,
+        )
+        answer.raise_for_status()
+
     def kill(self) -> None:
         """End the serving process as if the power had gone."""
         process = psutil.Process(self._address()["pid"])

@@ -9,6 +9,7 @@ from base64 import b64decode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 from tests.browser.files import WIDGETS
@@ -19,7 +20,7 @@ from tests.browser.state import State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, WebSocket
+    from playwright.sync_api import BrowserContext, Route, WebSocket
     from tests.browser.jupyter import Jupyter
     from tests.browser.sidebar import Theme
 
@@ -48,7 +49,8 @@ def above(ctx, points: float):
 
 @query
 def asker(ctx) -> str:
-    return "somebody" if ctx.auth.get_user_identity() else "nobody"
+    user = ctx.auth.get_user_identity()
+    return user["name"] if user else "nobody"
 
 @mutation
 def create(ctx, text: str, points: float):
@@ -69,6 +71,21 @@ def clear(ctx):
     for task in ctx.db.query("tasks").collect():
         ctx.db.delete(task["_id"])
 '''
+TYPES = """
+from convexlab import query, v
+
+@query(args={
+    "a_null": v.null(), "a_boolean": v.boolean(), "a_number": v.number(),
+    "an_int64": v.int64(), "a_string": v.string(), "some_bytes": v.bytes(),
+    "a_literal": v.literal("red"), "a_choice": v.union(v.literal("red"), v.literal("green")),
+    "an_id": v.id("tasks"), "an_array": v.array(v.string()),
+    "an_object": v.object({"x": v.number(), "y": v.optional(v.string())}),
+    "a_record": v.record(v.string(), v.boolean()),
+    "a_union": v.union(v.string(), v.number()), "anything": v.any(),
+})
+def echo(ctx, an_id, **given):
+    return repr([given[name] for name in sorted(given)])
+"""
 CRONS = """
 from convexlab import api, cron_jobs
 crons = cron_jobs()
@@ -99,13 +116,31 @@ def sidebar(
 def test_the_panel_says_how_the_deployment_stands(sidebar: Sidebar) -> None:
     """Address, release, processes and their memory."""
     status = sidebar.section("status")
-    facts = status.locator("dl")
-    expect(facts).to_contain_text("127.0.0.1")
-    expect(facts).to_contain_text("MB")
+    expect(status.locator("dl")).to_contain_text("127.0.0.1")
     roles = status.get_by_role("table", name="Processes")
     for role in ("gateway", "writer", "reader"):
         expect(roles.get_by_role("cell", name=role, exact=True).first).to_be_visible()
+    expect(roles.locator("tfoot")).to_contain_text("MB")
     assert sidebar.jupyter.request("api/kernels") == b"[]"
+
+
+def test_processes_and_derived_indexes_stand_there_as_they_are(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """Nobody asks again: what ends goes, and what comes is there with its lag."""
+    status = sidebar.section("status")
+    roles = status.get_by_role("table", name="Processes")
+    indexes = status.get_by_role("table", name="Derived indexes")
+    expect(roles).not_to_contain_text("index keeper")
+    expect(indexes).to_have_count(0)
+    tasks.sql("SELECT count(*) AS n FROM tasks")
+    expect(roles).to_contain_text("index keeper")
+    mirror = indexes.get_by_role("row", name="columnar mirror")
+    expect(mirror).to_contain_text("3")
+    expect(mirror.get_by_role("cell").last).to_have_text("no")
+    row = roles.get_by_role("row", name="index keeper")
+    end_process(int(row.get_by_role("cell").nth(1).inner_text()))
+    expect(roles).not_to_contain_text("index keeper")
 
 
 def test_tables_are_counted_as_they_change(sidebar: Sidebar, tasks: State) -> None:
@@ -247,6 +282,11 @@ def test_an_edit_over_somebody_else_s_is_refused(
     assert sidebar.errors == []
 
 
+def end_process(pid: int) -> None:
+    """One of the deployment's: it is replaced, or started again when it is needed."""
+    psutil.Process(pid).kill()
+
+
 def found(tasks: State, text: str) -> list[dict[str, object]]:
     every = tasks.run("query", "tasks:above", points=-1)
     return [task for task in every if task["text"] == text]
@@ -263,19 +303,119 @@ def test_a_query_is_run_as_a_user_and_stays_live(
     run = sidebar.entry("functions", "tasks:above").get_by_role("button", name="Run")
     run.click()
     form = page.locator(".convexlab-runner:visible")
-    form.get_by_label("points").fill("many")
+    form.get_by_role("textbox", name="points").fill("many")
     form.get_by_role("button", name="Run").click()
     form.get_by_text("This takes a number.").wait_for()
-    form.get_by_label("points").fill("100")
-    form.get_by_role("button", name="Run").click()
+    # As soon as it takes what is typed, it is followed.
+    form.get_by_role("textbox", name="points").fill("2")
     result = form.get_by_role("region", name="Result")
     expect(result).to_have_attribute("data-state", "value")
+    expect(result.get_by_text("one more")).to_be_visible()
+    form.get_by_role("textbox", name="points").fill("100")
+    expect(result.get_by_text("one more")).to_have_count(0)
     tasks.run("mutation", "tasks:create", text="worth a lot", points=1000)
     result.get_by_text("worth a lot").wait_for()
     sidebar.picture("query")
+
+
+def test_the_owner_acts_as_a_user_and_repeats_what_was_run(sidebar: Sidebar) -> None:
+    """Functions see the user that one describes; a run is repeated with whom it was."""
+    page = sidebar.page
     sidebar.do("convexlab:open-function", path="tasks:asker")
-    page.locator(".convexlab-runner:visible").get_by_role("button", name="Run").click()
-    page.locator(".convexlab-runner:visible").get_by_text("nobody").first.wait_for()
+    form = page.locator(".convexlab-runner:visible")
+    result = form.get_by_role("region", name="Result")
+    result.get_by_text("nobody").first.wait_for()
+    form.get_by_label("a user", exact=True).check()
+    result.get_by_text("Ann").first.wait_for()
+    identity = form.get_by_label("The user's identity, as JSON")
+    identity.fill('{"name": "Bob"}')
+    expect(form.get_by_role("alert").first).to_contain_text("issuer and a subject")
+    identity.fill('{"issuer": "https://a.test", "subject": "b", "name": "Bob"}')
+    result.get_by_text("Bob").first.wait_for()
+    form.get_by_role("button", name="Run", exact=True).click()
+    runs = form.get_by_role("list", name="Last runs").locator("li")
+    expect(runs.first).to_contain_text("as Bob")
+    form.get_by_label("a user who is not signed in").check()
+    result.get_by_text("nobody").first.wait_for()
+    sidebar.picture("acting")
+    # From another function's tab, too, and after the page was loaded again.
+    sidebar.do("convexlab:open-function", path="tasks:create")
+    other = page.locator(".convexlab-runner:visible")
+    repeat = other.get_by_role("button", name="Repeat tasks:asker").first
+    repeat.click()
+    page.locator(".convexlab-runner:visible").get_by_text("Bob").first.wait_for()
+    expect(page.locator(".convexlab-runner:visible h2")).to_have_text("tasks:asker")
+
+
+SEEN = "True, 'green', 'red', None, 1.5, {'k': True}, 'text', 7"
+EACH_TYPE = [
+    ("a_null", "null", "1", "This is number, and is to be null."),
+    ("a_boolean", "true", None, None),
+    ("a_number", "1.5", "one", "This takes a number."),
+    ("an_int64", "9007199254740993", "1.5", "This takes a whole number."),
+    ("a_string", "text", None, None),
+    ("some_bytes", "AQI=", "&", "This takes bytes in base64."),
+    ("a_literal", '"red"', None, None),
+    ("a_choice", '"green"', None, None),
+    ("an_array", '["a", "b"]', '["a", 1]', "[1] is number, and is to be string."),
+    ("an_object", '{"x": 1}', "{}", "x is missing."),
+    ("a_record", '{"k": true}', '{"k": 1}', "k is number, and is to be boolean."),
+    ("a_union", "7", "true", "This is boolean, and is to be string | number."),
+    ("anything", "[null]", "[", "This takes any as JSON"),
+]
+
+
+def test_each_type_has_its_input(sidebar: Sidebar, tasks: State) -> None:
+    """What is typed is a value of the validator, or it says what would be."""
+    tasks.open(schema=SCHEMA, tasks=TASKS, types=TYPES)
+    sidebar.do("convexlab:open-function", path="types:echo")
+    form = sidebar.page.locator(".convexlab-runner:visible")
+    form.get_by_label("an_id").fill("no id of tasks")
+    for name, good, bad, reason in EACH_TYPE:
+        field = form.get_by_label(name)
+        if field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(label=good.strip('"'))
+            continue
+        if bad is not None and reason is not None:
+            field.fill(bad)
+            form.get_by_role("button", name="Run", exact=True).click()
+            expect(form.get_by_text(reason)).to_be_visible()
+        field.fill(good)
+    form.get_by_role("button", name="Run", exact=True).click()
+    # The deployment has the last word: to the page, ids are text.
+    form.get_by_text("an_id").last.wait_for()
+    form.get_by_label("an_id").fill("")
+    form.get_by_role("button", name="Run", exact=True).click()
+    form.get_by_text("This takes an id of tasks.").wait_for()
+    (task, *_) = tasks.run("query", "tasks:above", points=-1)
+    form.get_by_label("an_id").fill(task["_id"])
+    expect(form.get_by_role("region", name="Result")).to_contain_text(SEEN)
+    sidebar.picture("types")
+
+
+def test_in_production_one_is_asked_first(sidebar: Sidebar, tasks: State) -> None:
+    """Before a mutation; a query changes nothing."""
+    page = sidebar.page
+    page.route("**/api/convexlab/status*", in_production)
+    sidebar.do("convexlab:open-function", path="tasks:create")
+    form = page.locator(".convexlab-runner:visible")
+    form.get_by_label("text").fill("in production")
+    form.get_by_label("points").fill("1")
+    run = form.get_by_role("button", name="Run", exact=True)
+    for answer, expected in (("Cancel", 0), ("Call it", 1)):
+        run.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Call tasks:create in production?")
+        dialog.get_by_role("button", name=answer).click()
+        expect(form.locator("[role=status]").first).not_to_have_text("…")
+        assert len(found(tasks, "in production")) == expected
+    page.unroute("**/api/convexlab/status*")
+
+
+def in_production(route: Route) -> None:
+    """The deployment's answer, as `convexlab serve` would give it."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json={**answer.json(), "production": True})
 
 
 def test_mutations_say_what_they_gave_or_why_not(
@@ -295,7 +435,7 @@ def test_mutations_say_what_they_gave_or_why_not(
     assert len(found(tasks, "by form")) == 1
     sidebar.do("convexlab:open-function", path="tasks:clear")
     form = page.locator(".convexlab-runner:visible")
-    expect(form).to_contain_text("in the owner's name")
+    expect(form).to_contain_text("the owner: it is internal")
     form.get_by_role("button", name="Run").click()
     expect(sidebar.entry("tables", "tasks").locator(".convexlab-count")).to_have_text(
         "0"
@@ -307,16 +447,14 @@ def test_a_table_and_a_function_become_cells(
 ) -> None:
     """Below the active cell of the notebook in front; without one, one is told so."""
     page = sidebar.page
-    insert = sidebar.entry("tables", "tasks").get_by_role("button", name="Insert")
+    insert = sidebar.entry("tables", "tasks").get_by_role("button", name="Add")
     insert.click()
     page.get_by_text("Open a notebook first").wait_for()
     write_notebook(jupyter.root, "cells.ipynb", ["import convexlab"])
     sidebar.do("docmanager:open", path="cells.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     insert.click()
-    sidebar.entry("functions", "tasks:create").get_by_role(
-        "button", name="Insert"
-    ).click()
+    sidebar.entry("functions", "tasks:create").get_by_role("button", name="Add").click()
     cells = page.locator(".jp-Notebook .jp-Cell .cm-content")
     expect(cells).to_have_text(
         [

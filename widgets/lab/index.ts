@@ -11,17 +11,19 @@ import {
   type RenderMimeRegistry,
 } from "@jupyterlab/rendermime";
 import { Widget } from "@lumino/widgets";
+import { el } from "../src/dom.ts";
 import { addressOf } from "../src/page.ts";
 import { showLive } from "../src/panel.ts";
 import { SocketSource } from "../src/socket.ts";
 import type { Source } from "../src/source.ts";
 import { MIME } from "../src/spec.ts";
-import { sidebar } from "./sidebar/index.tsx";
+import { PIN, sidebar } from "./sidebar/index.tsx";
 
 /** Before ipywidgets' renderer (-10). */
 const RANK = -20;
 
 interface Application {
+  readonly commands: { execute(id: string, args: Record<string, unknown>): Promise<unknown> };
   readonly serviceManager: {
     readonly serverSettings: {
       readonly baseUrl: string;
@@ -33,12 +35,14 @@ interface Application {
 
 class LiveOutput extends Widget implements Renderer {
   readonly #source: Source;
+  readonly #pin: (data: unknown) => void;
   /** What is shown now, and how long: replaced when the output's content changes. */
   #shown: { text: string; life: AbortController } | null = null;
 
-  constructor(source: Source) {
+  constructor(source: Source, pin: (data: unknown) => void) {
     super();
     this.#source = source;
+    this.#pin = pin;
   }
 
   async renderModel(model: MimeModel): Promise<void> {
@@ -48,7 +52,10 @@ class LiveOutput extends Widget implements Renderer {
     this.#shown?.life.abort();
     const life = new AbortController();
     this.#shown = { text, life };
-    showLive(this.node, data, this.#source, life.signal);
+    const title = "Keep it in the sidebar, whichever notebook is open";
+    const pin = el("button", { type: "button", class: "tool", title, text: "pin" });
+    pin.addEventListener("click", () => this.#pin(data));
+    showLive(this.node, data, this.#source, life.signal, [pin]);
   }
 
   override dispose(): void {
@@ -60,7 +67,8 @@ class LiveOutput extends Widget implements Renderer {
 function activate(app: Application, rendermime: RenderMimeRegistry): void {
   const { baseUrl, token, appendToken } = app.serviceManager.serverSettings;
   const source = new SocketSource(addressOf(baseUrl, appendToken && token ? token : null));
-  const createRenderer = () => new LiveOutput(source);
+  const pin = (live: unknown) => void app.commands.execute(PIN, { live });
+  const createRenderer = () => new LiveOutput(source, pin);
   rendermime.addFactory({ safe: false, mimeTypes: [MIME], createRenderer }, RANK);
 }
 

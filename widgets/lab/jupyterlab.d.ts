@@ -105,6 +105,10 @@ declare module "@jupyterlab/apputils" {
   };
 }
 
+declare module "@jupyterlab/statedb" {
+  export const IStateDB: { readonly name: string };
+}
+
 declare module "@jupyterlab/application" {
   export const ILayoutRestorer: { readonly name: string };
 }
@@ -112,16 +116,25 @@ declare module "@jupyterlab/application" {
 declare module "@jupyterlab/notebook" {
   export const INotebookTracker: { readonly name: string };
   export interface Notebook {
-    readonly activeCell: { readonly model: { readonly sharedModel: Source } } | null;
+    readonly activeCell: Cell | null;
+    readonly widgets: readonly Cell[];
+    activeCellIndex: number;
+    scrollToItem(index: number, align?: "auto" | "center" | "start"): Promise<void>;
+  }
+  export interface Cell {
+    readonly model: { readonly id: string; readonly sharedModel: Source };
+  }
+  export interface NotebookPanel {
+    readonly id: string;
+    readonly isVisible: boolean;
+    readonly content: Notebook;
+    readonly context: { readonly ready: Promise<void> };
   }
   export interface Source {
     setSource(text: string): void;
   }
   export interface NotebookTracker {
-    readonly currentWidget: {
-      readonly content: Notebook;
-      readonly context: { readonly ready: Promise<void> };
-    } | null;
+    readonly currentWidget: NotebookPanel | null;
   }
   export const NotebookActions: { insertBelow(notebook: Notebook): void };
 }

@@ -6,6 +6,7 @@
  */
 import { BaseConvexClient, type ConnectionState, type OptimisticUpdate } from "convex/browser";
 import type { Value } from "convex/values";
+import type { Identity } from "./owner.ts";
 import type { Args } from "./spec.ts";
 
 interface Listener {
@@ -92,8 +93,9 @@ export class Client {
   }
 
   /** The official client keeps this for its dashboard: its types do not show it. */
-  setAdminAuth(key: string): void {
-    (this.#base as unknown as { setAdminAuth(key: string): void }).setAdminAuth(key);
+  setAdminAuth(key: string, actingAs?: Identity): void {
+    const base = this.#base as unknown as { setAdminAuth(key: string, as?: Identity): void };
+    base.setAdminAuth(key, actingAs);
   }
 
   close(): void {

@@ -6,6 +6,7 @@
  */
 import { type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { el } from "./dom.ts";
+import { problemOf } from "./conforms.ts";
 import { full } from "./value.ts";
 
 export type Validator =
@@ -45,7 +46,9 @@ export function inputFor(field: Field): Input {
     case "string":
       return textInput("text", empty === "refuse" ? "" : empty, {}, (text) => text);
     case "id":
-      return textInput(`an id of ${rest.tableName}`, empty, {}, (text) => text.trim());
+      return textInput(`an id of ${rest.tableName}`, empty, {}, (text) => text.trim() || undefined);
+    case "bytes":
+      return textInput("bytes in base64", empty, {}, bytesOf);
     default:
       return jsonInput(rest, empty);
   }
@@ -60,6 +63,10 @@ export function validatorText(validator: Validator): string {
       return `id of ${validator.tableName}`;
     case "array":
       return `array of ${validatorText(validator.value)}`;
+    case "record":
+      return `record of ${validatorText(validator.values)}`;
+    case "object":
+      return `{${Object.entries(validator.value).map(fieldText).join(", ")}}`;
     case "union":
       return validator.value.map(validatorText).join(" | ");
     case "bigint":
@@ -67,6 +74,15 @@ export function validatorText(validator: Validator): string {
     default:
       return validator.type;
   }
+}
+
+function fieldText([name, { fieldType, optional }]: [string, Field]): string {
+  return `${name}${optional ? "?" : ""}: ${validatorText(fieldType)}`;
+}
+
+/** The fields of an object, as of a function's arguments; none if anything may be there. */
+export function fieldsOf(validator: Validator | undefined): Record<string, Field> {
+  return validator?.type === "object" ? { ...validator.value } : {};
 }
 
 type Empty = undefined | null | "" | "refuse";
@@ -135,18 +151,31 @@ function textInput(
       return value;
     },
     write(value) {
-      element.value = value === undefined || value === null ? "" : full(value);
+      if (value instanceof ArrayBuffer) element.value = base64(value);
+      else element.value = value === undefined || value === null ? "" : full(value);
     },
   };
 }
 
 function article(what: string): string {
-  return /^(an? |text)/.test(what) ? what : `a ${what}`;
+  return /^(an? |text|bytes)/.test(what) ? what : `a ${what}`;
 }
 
 function numberOf(text: string): number | undefined {
   const number = Number(text.trim());
   return text.trim() === "" || Number.isNaN(number) ? undefined : number;
+}
+
+function bytesOf(text: string): ArrayBuffer | undefined {
+  try {
+    return Uint8Array.from(atob(text.trim()), (char) => char.charCodeAt(0)).buffer;
+  } catch {
+    return undefined;
+  }
+}
+
+function base64(bytes: ArrayBuffer): string {
+  return btoa(String.fromCharCode(...new Uint8Array(bytes)));
 }
 
 function bigintOf(text: string): bigint | undefined {
@@ -161,15 +190,22 @@ function jsonInput(validator: Validator, empty: Empty): Input {
     element,
     read() {
       if (element.value.trim() === "" && empty !== "refuse") return empty;
-      try {
-        return jsonToConvex(JSON.parse(element.value) as JSONValue);
-      } catch (error) {
-        throw new InputError(`This takes ${what} as JSON: ${(error as Error).message}`);
-      }
+      const value = valueOf(element.value, what);
+      const problem = problemOf(value, validator);
+      if (problem) throw new InputError(problem);
+      return value;
     },
     write(value) {
       if (value === undefined) element.value = "";
       else element.value = typeof value === "string" ? JSON.stringify(value) : full(value);
     },
   };
+}
+
+function valueOf(text: string, what: string): Value {
+  try {
+    return jsonToConvex(JSON.parse(text) as JSONValue);
+  } catch (error) {
+    throw new InputError(`This takes ${what} as JSON: ${(error as Error).message}`);
+  }
 }

@@ -25,6 +25,9 @@ export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
 
 const AGAIN_MS = 1_000;
 
+/** A user whom the owner acts as, as functions are told of one (`ctx.auth`). */
+export type Identity = Readonly<Record<string, JSONValue>>;
+
 /** A key of the owner's, and when (in ms since 1970) it is time for another. */
 export interface Session {
   readonly key: string;
@@ -102,9 +105,15 @@ export async function sendAsOwner(
   path: string,
   body: BodyInit,
   type = "application/json",
+  actingAs: Identity | null = null,
 ): Promise<Response> {
   const { key } = await sessionOf(address);
-  return send(address, path, body, { Authorization: `Convex ${key}`, "Content-Type": type });
+  const as = actingAs ? `:${base64(JSON.stringify(actingAs))}` : "";
+  return send(address, path, body, { Authorization: `Convex ${key}${as}`, "Content-Type": type });
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
 /** What the owner is told at a path, as JSON. */
@@ -131,7 +140,8 @@ export async function send(
   body: BodyInit,
   headers: Record<string, string> = {},
 ): Promise<Response> {
-  const token = address.token ? `?token=${encodeURIComponent(address.token)}` : "";
+  const begin = path.includes("?") ? "&" : "?";
+  const token = address.token ? `${begin}token=${encodeURIComponent(address.token)}` : "";
   const answer = await fetch(`${address.url}/${path}${token}`, {
     method: "POST",
     body,

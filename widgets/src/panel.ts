@@ -42,13 +42,14 @@ export function showLive(
   data: unknown,
   source: Source,
   signal: AbortSignal,
+  more: readonly HTMLElement[] = [],
 ): void {
   try {
     const control = readControl(data);
     const show = (cell: HTMLElement, item: unknown, until = signal) =>
       showLive(cell, item, source, until);
     if (control) showControl(host, control, source, show, signal);
-    else new LivePanel(host, readSpec(data), source, signal);
+    else new LivePanel(host, readSpec(data), source, signal, more);
   } catch (error) {
     styled(host).replaceChildren(failureBox("This live output cannot be shown", String(error)));
     host.dataset.state = "error";
@@ -76,14 +77,21 @@ class LivePanel {
   #updates = 0;
   #trouble: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(host: HTMLElement, spec: LiveSpec, source: Source, signal: AbortSignal) {
+  /** `more`: what the page has to offer for any live result; it stands at the foot. */
+  constructor(
+    host: HTMLElement,
+    spec: LiveSpec,
+    source: Source,
+    signal: AbortSignal,
+    more: readonly HTMLElement[],
+  ) {
     this.#host = host;
     this.#spec = spec;
     this.#source = source;
     this.#signal = signal;
     this.#bar = this.#title();
     this.#past = spec.back === null ? null : this.#slider(spec.back);
-    const foot = el("footer", { class: "foot" }, this.#summary, this.#time);
+    const foot = el("footer", { class: "foot" }, this.#summary, this.#time, ...more);
     const past = this.#past ? [this.#past.element] : [];
     const frame = el(
       "div",

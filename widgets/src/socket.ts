@@ -10,7 +10,15 @@ import type { FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { loadCharts } from "./chart/load.ts";
 import { Client } from "./client.ts";
-import { OWNERS_QUERIES, selectRows, send, sendAsOwner, sessionOf, storeFile } from "./owner.ts";
+import {
+  type Identity,
+  OWNERS_QUERIES,
+  selectRows,
+  send,
+  sendAsOwner,
+  sessionOf,
+  storeFile,
+} from "./owner.ts";
 import { patientSocket } from "./patience.ts";
 import {
   CallError,
@@ -46,18 +54,21 @@ export class SocketSource implements Source {
   readonly followsAny = true;
 
   readonly #asOwner: (path: string) => boolean;
+  readonly #actingAs: Identity | null;
 
   /** What is asked in the owner's name is for whoever makes it to say; N.B. never for an output. */
   constructor(
     readonly address: Address,
     asOwner: (path: string) => boolean = isOwners,
+    actingAs: Identity | null = null,
   ) {
     this.#asOwner = asOwner;
+    this.#actingAs = actingAs;
   }
 
   follow(query: Query, follower: Follower, signal: AbortSignal): void {
     if (signal.aborted) return;
-    const shared = join(this.address, this.#asOwner(query.path));
+    const shared = this.#join(query.path);
     const { client } = shared;
     const unlink = client.subscribeToConnectionState((state) => follower.link(linkOf(state)));
     follower.link(linkOf(client.connectionState()));
@@ -85,7 +96,7 @@ export class SocketSource implements Source {
     args: Args,
     foreseen?: Foreseen,
   ): Promise<Value> {
-    const shared = join(this.address, this.#asOwner(path));
+    const shared = this.#join(path);
     try {
       await shared.ready;
       if (kind === "query") return await shared.client.query(path, args);
@@ -101,8 +112,7 @@ export class SocketSource implements Source {
 
   async at({ path, args }: Query, moment: number): Promise<Value> {
     const body = { path, args: convexToJson(args), format: "json", ts: tsOf(moment) };
-    const ask = this.#asOwner(path) ? sendAsOwner : send;
-    const answer = await ask(this.address, "api/query_at_ts", JSON.stringify(body));
+    const answer = await this.#send(path, "api/query_at_ts", JSON.stringify(body));
     const said = (await answer.json()) as {
       status: string;
       value: JSONValue;
@@ -122,6 +132,15 @@ export class SocketSource implements Source {
 
   charts() {
     return loadCharts(null);
+  }
+
+  #join(path: string): Shared {
+    return join(this.address, this.#asOwner(path) ? { actingAs: this.#actingAs } : null);
+  }
+
+  #send(path: string, at: string, body: string): Promise<Response> {
+    if (!this.#asOwner(path)) return send(this.address, at, body);
+    return sendAsOwner(this.address, at, body, undefined, this.#actingAs);
   }
 }
 
@@ -168,12 +187,17 @@ function unwrapped(message: string): string {
     .replace(/\n\s*Called by client\s*$/, "");
 }
 
-function join(address: Address, asOwner: boolean): Shared {
+/** The owner, as themselves or as a user. */
+interface Owner {
+  readonly actingAs: Identity | null;
+}
+
+function join(address: Address, owner: Owner | null): Shared {
   const clients = registry();
-  const name = asOwner ? `${address.url} as owner` : address.url;
+  const name = owner ? `${address.url} as owner ${JSON.stringify(owner.actingAs)}` : address.url;
   let shared = clients.get(name);
   if (!shared) {
-    shared = connect(address, name, asOwner);
+    shared = connect(address, name, owner);
     clients.set(name, shared);
   }
   shared.users += 1;
@@ -189,11 +213,11 @@ function leave(shared: Shared): void {
   }, LINGER_MS);
 }
 
-function connect(address: Address, name: string, asOwner: boolean): Shared {
+function connect(address: Address, name: string, owner: Owner | null): Shared {
   const client = new Client(address.url, patientSocket(address.token));
   const shared: Shared = { name, client, users: 0, ready: Promise.resolve() };
-  if (asOwner) {
-    shared.ready = showKey(address, shared);
+  if (owner) {
+    shared.ready = showKey(address, shared, owner);
     // A page that could not have the key asks again with the next view.
     shared.ready.catch(() => registry().delete(name));
   }
@@ -201,12 +225,12 @@ function connect(address: Address, name: string, asOwner: boolean): Shared {
 }
 
 /** Shows the owner's key, and the next one before it ends, for as long as the connection is used. */
-async function showKey(address: Address, shared: Shared): Promise<void> {
+async function showKey(address: Address, shared: Shared, owner: Owner): Promise<void> {
   const { key, renewAt } = await sessionOf(address);
-  shared.client.setAdminAuth(key);
+  shared.client.setAdminAuth(key, owner.actingAs ?? undefined);
   setTimeout(() => {
     // Who is not logged in any more has what the last key allows, until that ends.
-    if (registry().get(shared.name) === shared) showKey(address, shared).catch(() => {});
+    if (registry().get(shared.name) === shared) showKey(address, shared, owner).catch(() => {});
   }, renewAt - Date.now());
 }
 

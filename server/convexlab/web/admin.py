@@ -18,12 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import resource
 import secrets
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -36,6 +33,7 @@ from convexlab.functions.processes.importer import Importer
 from convexlab.functions.processes.messages import AlterTables
 from convexlab.functions.processes.push import PushRequest
 from convexlab.web.answers import body_of, json_answer
+from convexlab.web.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,6 +86,7 @@ class Admin:
     ) -> None:
         self._supervisor = supervisor
         self._importer = Importer(supervisor)
+        self._vitals = Vitals(supervisor)
         self._pusher = pusher
         self._learn = learn
         self._origins = origins
@@ -97,6 +96,7 @@ class Admin:
     def add_to(self, door: Door) -> None:
         """Answer at the door."""
         self._door = door
+        self._vitals.add_to(door)
         door.add("POST", "/api/convexlab/push", self.push)
         door.add("GET", "/api/convexlab/status", self.status)
         door.add("GET", "/api/convexlab/module", self.module)
@@ -106,6 +106,10 @@ class Admin:
         door.add("POST", "/api/import", self.import_rows)
         door.add("POST", "/api/delete_tables", self.delete_tables)
         door.add("POST", "/api/convexlab/rename_table", self.rename_table)
+
+    def release(self) -> None:
+        """Let nobody wait for news any longer: the deployment closes."""
+        self._vitals.release()
 
     async def push(self, request: web.BaseRequest) -> web.Response:
         """Deploy modules, or say what is wrong with them."""
@@ -143,19 +147,16 @@ class Admin:
             }
             for module in deployed.modules
         ]
-        gateway = {"role": "gateway", "pid": os.getpid()}
-        processes = [gateway, *self._supervisor.processes()]
         return json_answer(
             {
                 "version": version("convexlab"),
                 "url": str(request.url.origin()),
                 "startedAt": self._began,
+                "production": not self._opened.is_gated,
                 "ts": str(deployed.ts),
                 "tables": deployed.tables,
                 "modules": modules,
-                "processes": [
-                    each | {"memory": memory_of(each["pid"])} for each in processes
-                ],
+                "processes": self._vitals.processes(),
                 "followers": await self._supervisor.keeping.status(),
             }
         )
@@ -248,17 +249,12 @@ class Admin:
             raise error_from(answer.failure)
 
     async def _expect_owner(self, request: web.BaseRequest) -> None:
+        await self._opened.api.admin(request)
+
+    @property
+    def _opened(self) -> Door:
         assert self._door is not None, "add_to comes first"
-        await self._door.api.admin(request)
-
-
-def memory_of(pid: int) -> int | None:
-    """How many bytes a process holds that no other does; None where nobody says it."""
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except OSError:
-        return None
-    return (int(resident) - int(shared)) * resource.getpagesize()
+        return self._door
 
 
 def _lines(body: bytes, form: str, table: str) -> bytes:

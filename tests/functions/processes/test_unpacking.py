@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from base64 import b64encode
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -205,3 +206,42 @@ def test_files_that_are_not_what_is_told_of_them_are_refused(
     error, why = refusal
     with pytest.raises(error, match=why):
         upload.store_files(LocalFiles(tmp_path / "files"))
+
+
+def test_parquet_is_rows_as_data_frames_are(tmp_path):
+    """A missing cell is an absent field, a time milliseconds, a whole number a number."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "upload"
+    moment = datetime(2013, 1, 1, 5, tzinfo=UTC)
+    table = pa.table(
+        {
+            "n": [1, None],
+            "when": pa.array([moment, None], pa.timestamp("us", "UTC")),
+            "day": [moment.date(), None],
+            "tags": [["a"], None],
+            "inner": [{"x": 1.5, "y": None}, None],
+        }
+    )
+    parquet.write_table(table, path)
+    upload = Upload(path, "parquet", "notes")
+    upload.open()
+    ms, day = moment.timestamp() * 1000, moment.timestamp() * 1000 - 5 * 3_600_000
+    first = {"n": 1, "when": ms, "day": day, "tags": ["a"], "inner": {"x": 1.5}}
+    assert rows(upload) == {"notes": [first, {}]}
+
+
+def test_what_is_no_parquet_or_no_number_is_named(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "upload"
+    path.write_bytes(b"no parquet")
+    upload = Upload(path, "parquet", "notes")
+    upload.open()
+    with pytest.raises(InvalidValue, match="notes: this is no Parquet"):
+        rows(upload)
+    parquet.write_table(pa.table({"n": [1, 2**60]}), path)
+    with pytest.raises(InvalidValue, match="notes, row 2: `n` is 1152921504606846976"):
+        rows(upload)

@@ -5,10 +5,12 @@
  * what is done in their name: nothing of this is reached by outputs of notebooks.
  */
 import { convexToJson, type Value } from "convex/values";
-import type { Field, Validator } from "../../src/inputs.ts";
-import { askAsOwner, sendAsOwner } from "../../src/owner.ts";
+import type { Validator } from "../../src/inputs.ts";
+import { askAsOwner, type Identity, sendAsOwner } from "../../src/owner.ts";
 import { type Address, SocketSource } from "../../src/socket.ts";
 import type { Args } from "../../src/spec.ts";
+import { Runs } from "./runs.tsx";
+import type { Shape } from "./schema.ts";
 
 const BROWSE = "_system/frontend";
 
@@ -44,7 +46,47 @@ export interface Status {
   readonly version: string;
   readonly url: string;
   readonly startedAt: number;
+  /** Whether it serves others, as `convexlab serve` does. */
+  readonly production: boolean;
+  readonly modules: readonly Module[];
+}
+
+/** What runs it, and how that is. */
+export interface Vitals {
   readonly processes: readonly Process[];
+  readonly followers: readonly DerivedIndex[];
+  /** Another one whenever there is something to see. */
+  readonly seen: string;
+}
+
+export interface DerivedIndex {
+  readonly name: string;
+  readonly lagSeconds: number;
+  readonly building: string | null;
+  readonly failure: string | null;
+  readonly documents?: number;
+  readonly bytes?: number;
+}
+
+export interface Module {
+  readonly path: string;
+  readonly origin: Origin | null;
+  /** Milliseconds since 1970. */
+  readonly pushedAt: number | null;
+}
+
+/** Where a module came from: a file, or a cell of a notebook. */
+export interface Origin {
+  readonly kind: string;
+  readonly name: string;
+  /** The notebook's file, on the machine of its kernel. */
+  readonly path?: string;
+  /** As in `In[3]`. */
+  readonly cell?: number | null;
+  /** Its place in a notebook that was deployed without a kernel. */
+  readonly position?: number | null;
+  /** The ids of the cells, where the page told them. */
+  readonly parts?: readonly (string | null)[];
 }
 
 export interface Process {
@@ -120,10 +162,27 @@ export class Deployment {
   readonly owner: SocketSource;
   /** Asks as a user who is not signed in: shares its socket with live outputs. */
   readonly user: SocketSource;
+  /** What was called from this page. */
+  readonly runs = new Runs();
 
   constructor(readonly address: Address) {
     this.owner = new SocketSource(address, () => true);
     this.user = new SocketSource(address);
+  }
+
+  /** Asks as a user whom the owner describes. */
+  as(actingAs: Identity): SocketSource {
+    return new SocketSource(this.address, () => true, actingAs);
+  }
+
+  /** How its processes are; with what was `seen` last, when that is otherwise. */
+  async vitals(seen: string, signal: AbortSignal): Promise<Vitals> {
+    return (await askAsOwner(this.address, "api/convexlab/vitals", { seen }, signal)) as Vitals;
+  }
+
+  /** What the documents of each table look like. */
+  async shapes(): Promise<Readonly<Record<string, Shape>>> {
+    return (await askAsOwner(this.address, "api/shapes2")) as Record<string, Shape>;
   }
 
   async status(): Promise<Status> {
@@ -207,11 +266,6 @@ export class Deployment {
     const said = await this.owner.call("query", path, { name: variable });
     return String((said as { value: Value } | null)?.value ?? "");
   }
-}
-
-/** The arguments that a function takes by name; none if it takes anything. */
-export function fieldsOf(validator: Validator | undefined): Record<string, Field> {
-  return validator?.type === "object" ? { ...validator.value } : {};
 }
 
 /** JSON that a person edits: a value of each of its kinds, as the deployment writes it. */

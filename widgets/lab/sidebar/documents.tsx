@@ -7,7 +7,9 @@
 import * as React from "react";
 import { showLive } from "../../src/panel.ts";
 import type { Deployment } from "./deployment.ts";
-import { type Desk, tableCode } from "./desk.ts";
+import type { Statement } from "../../src/table/statements.ts";
+import { sqlCode, tableCode } from "./code.ts";
+import type { Desk } from "./desk.ts";
 import { Editor, fieldOf } from "./editor.tsx";
 import { History } from "./history.tsx";
 import { Shown } from "./hooks.ts";
@@ -19,6 +21,8 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
   const { deployment, table, desk } = props;
   const [chosen, choose] = React.useState<string | null>(null);
   const [pane, setPane] = React.useState<Pane>("none");
+  // What is asked of the rows: filters, a search, an order; null: nothing.
+  const [asked, setAsked] = React.useState<Statement | null>(null);
   // What is being written keeps the pane: neither a selection nor a button takes it away.
   const [isWriting, setWriting] = React.useState(false);
   const close = () => {
@@ -45,13 +49,13 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
         <Action text="Edit" label="Edit" disabled={!chosen || isWriting} run={() => write("edit")} />
         <Action text="History" label="History" disabled={!chosen || isWriting} run={() => setPane("history")} />
         <Action
-          text="Insert cell"
-          label={`Insert a cell that shows ${table}`}
-          run={() => desk.insert(tableCode(table))}
+          text="Add to notebook"
+          label={`Add a cell that shows ${table} like this to the notebook`}
+          run={() => desk.insert(asked ? sqlCode(asked.sql, [...asked.params]) : tableCode(table))}
         />
       </div>
       <div className="convexlab-split">
-        <Rows deployment={deployment} table={table} looked={looked} />
+        <Rows deployment={deployment} table={table} looked={looked} asked={setAsked} />
         {pane === "none" ? null : (
           <aside className="convexlab-pane" aria-label={pane === "new" ? "New document" : "Document"}>
             {pane === "new" ? (
@@ -74,8 +78,9 @@ function Rows(props: {
   deployment: Deployment;
   table: string;
   looked: (id: string | null) => void;
+  asked: (statement: Statement | null) => void;
 }) {
-  const { deployment, table, looked } = props;
+  const { deployment, table, looked, asked } = props;
   const shown = React.useContext(Shown);
   const host = React.useRef<HTMLDivElement>(null);
   React.useEffect(() => {
@@ -83,9 +88,11 @@ function Rows(props: {
     const life = new AbortController();
     const view = { kind: "stored", table };
     const live = { path: "_system/cli/queryTable:default", args: { tableName: table }, view };
+    const heard = (event: Event) => asked((event as CustomEvent<Statement | null>).detail);
+    host.current.addEventListener("convexlab:asked", heard, { signal: life.signal });
     showLive(host.current, live, deployment.owner, life.signal);
     return () => life.abort();
-  }, [deployment, table, shown]);
+  }, [deployment, table, asked, shown]);
   // The grid selects by pointer and by keys: whatever it was, one looks once it is done.
   const look = () => requestAnimationFrame(() => looked(selectedIn(host.current)));
   return (

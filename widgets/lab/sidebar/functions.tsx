@@ -1,14 +1,17 @@
 /** Functions by module: what each takes and gives, and what it says of itself. */
-import { validatorText } from "../../src/inputs.ts";
+import { fieldsOf, validatorText } from "../../src/inputs.ts";
 import * as React from "react";
-import { type Deployment, FUNCTIONS, type Function, fieldsOf } from "./deployment.ts";
-import { type Desk, functionCode } from "./desk.ts";
-import { useFollowed } from "./hooks.ts";
+import { callCode } from "./code.ts";
+import { type Deployment, FUNCTIONS, type Function, type Module } from "./deployment.ts";
+import type { Desk } from "./desk.ts";
+import { Shown, useFollowed } from "./hooks.ts";
+import { OriginLine } from "./origin.tsx";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 import { Signature } from "./tables.tsx";
 
 export function FunctionsView({ deployment, desk }: { deployment: Deployment; desk: Desk }) {
   const { value, failure } = useFollowed<readonly Function[]>(deployment.owner, FUNCTIONS, {});
+  const modules = useModules(deployment, value);
   return (
     <>
       <Trouble text={failure} />
@@ -16,6 +19,7 @@ export function FunctionsView({ deployment, desk }: { deployment: Deployment; de
       {byModule(value ?? []).map(([module, functions]) => (
         <section key={module} aria-label={`Module ${module}`}>
           <h3 className="convexlab-module">{module}</h3>
+          <OriginLine module={modules.find(({ path }) => path === module)} desk={desk} />
           <List label={`Functions of ${module}`}>
             {functions.map((each) => (
               <FunctionEntry key={each.name} told={each} desk={desk} />
@@ -27,11 +31,30 @@ export function FunctionsView({ deployment, desk }: { deployment: Deployment; de
   );
 }
 
+/** Where the modules came from: asked again whenever what is deployed is something else. */
+function useModules(deployment: Deployment, told: unknown): readonly Module[] {
+  const shown = React.useContext(Shown);
+  const [modules, setModules] = React.useState<readonly Module[]>([]);
+  // biome-ignore lint: what is told says when.
+  React.useEffect(() => {
+    if (!shown || told === undefined) return;
+    let isWanted = true;
+    deployment.status().then(
+      (status) => isWanted && setModules(status.modules),
+      () => {}, // N.B. the list itself says what is wrong
+    );
+    return () => {
+      isWanted = false;
+    };
+  }, [deployment, shown, told]);
+  return modules;
+}
+
 function FunctionEntry({ told, desk }: { told: Function; desk: Desk }) {
   const path = `${told.module}:${told.name}`;
   const isRoute = told.kind === "http_action";
   const isInternal = told.visibility?.kind === "internal";
-  const code = isRoute || isInternal ? {} : { code: functionCode(told) };
+  const code = isRoute || isInternal ? {} : { code: callCode(told) };
   return (
     <Entry
       name={path}
@@ -57,9 +80,9 @@ function FunctionActions({ path, told, desk }: { path: string; told: Function; d
       <Action text="Run" label={`Run ${path}`} run={() => desk.openFunction(path)} />
       {told.visibility?.kind === "internal" ? null : (
         <Action
-          text="Insert"
-          label={`Insert a cell that calls ${path}`}
-          run={() => desk.insert(functionCode(told))}
+          text="Add"
+          label={`Add a cell that calls ${path} to the notebook`}
+          run={() => desk.insert(callCode(told))}
         />
       )}
     </>

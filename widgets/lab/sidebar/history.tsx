@@ -40,7 +40,42 @@ export function History(props: {
         <Action text="Close" label="Close" run={close} />
       </div>
       <Trouble text={failure} />
-      {revisions === null ? <Nothing text="…" /> : <Revisions revisions={revisions} />}
+      {revisions === null ? (
+        <Nothing text="…" />
+      ) : (
+        <>
+          <Compared revisions={revisions} />
+          <Revisions revisions={revisions} />
+        </>
+      )}
+    </section>
+  );
+}
+
+/** What two revisions differ in, whatever was between them. */
+function Compared({ revisions }: { revisions: readonly Revision[] }) {
+  const [ends, setEnds] = React.useState<readonly [string, string] | null>(null);
+  if (revisions.length < 2) return null;
+  const [first, last] = ends ?? [revisions[0]?.from ?? "", revisions.at(-1)?.from ?? ""];
+  const at = (from: string) => revisions.find((revision) => revision.from === from)?.document ?? {};
+  const changes = changesOf(at(first), at(last));
+  const choose = (label: string, value: string, chosen: (from: string) => void) => (
+    <select aria-label={label} value={value} onChange={(event) => chosen(event.target.value)}>
+      {revisions.map(({ from }) => (
+        <option key={from} value={from}>
+          {momentOf(from)}
+        </option>
+      ))}
+    </select>
+  );
+  return (
+    <section className="convexlab-compared" aria-label="Two revisions compared">
+      <div className="convexlab-compare">
+        {choose("from", first, (from) => setEnds([from, last]))}
+        <span aria-hidden="true">→</span>
+        {choose("to", last, (from) => setEnds([first, from]))}
+      </div>
+      {changes.length === 0 ? <Nothing text="They are equal." /> : <Changes changes={changes} />}
     </section>
   );
 }

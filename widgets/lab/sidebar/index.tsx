@@ -15,21 +15,26 @@ import {
   Notification,
 } from "@jupyterlab/apputils";
 import { INotebookTracker, type NotebookTracker } from "@jupyterlab/notebook";
+import { IStateDB } from "@jupyterlab/statedb";
 import { LabIcon, SidePanel } from "@jupyterlab/ui-components";
 import type { AccordionPanel, Widget } from "@lumino/widgets";
 import * as React from "react";
 import { addressOf } from "../../src/page.ts";
-import { Deployment } from "./deployment.ts";
-import { type Desk, insertCell } from "./desk.ts";
+import { SocketSource } from "../../src/socket.ts";
+import { isRecord } from "../../src/spec.ts";
+import { Deployment, type Origin } from "./deployment.ts";
+import { type Contents, type Desk, insertCell, openOrigin } from "./desk.ts";
 import { DocumentsView } from "./documents.tsx";
 import { EnvironmentView } from "./environment.tsx";
 import { FilesView } from "./files.tsx";
 import { FunctionsView } from "./functions.tsx";
 import icon from "./icon.svg";
 import { LogsView } from "./logs.tsx";
+import { isReadable, Pins, PinsView, type StateDB } from "./pins.tsx";
 import { RunnerView } from "./runner.tsx";
 import { SchedulesView } from "./schedules.tsx";
 import { Section } from "./section.tsx";
+import { StatementView } from "./statement.tsx";
 import { StatusView } from "./status.tsx";
 import css from "./style.css";
 import { TablesView } from "./tables.tsx";
@@ -37,22 +42,27 @@ import { TablesView } from "./tables.tsx";
 const OPEN = "convexlab:open-sidebar";
 const OPEN_TABLE = "convexlab:open-table";
 const OPEN_FUNCTION = "convexlab:open-function";
+const OPEN_SQL = "convexlab:open-sql";
+export const PIN = "convexlab:pin";
 /** The others are folded to begin with. */
 const OPEN_SECTIONS = 3;
 /** Between the running kernels and the table of contents. */
 const RANK = 350;
 
 interface Application {
+  /** `JupyterLab` or `Jupyter Notebook`. */
+  readonly name: string;
   readonly shell: {
-    add(widget: Widget, area: "left" | "main", options?: { rank: number }): void;
+    add(widget: Widget, area: "left" | "main" | "down", options?: { rank: number }): void;
     activateById(id: string): void;
-    widgets(area: "main"): Iterable<Widget>;
+    widgets(area: "main" | "down"): Iterable<Widget>;
   };
   readonly commands: {
     addCommand(id: string, options: CommandOptions): unknown;
     execute(id: string, args?: Record<string, unknown>): Promise<unknown>;
   };
   readonly serviceManager: {
+    readonly contents: Contents;
     readonly serverSettings: {
       readonly baseUrl: string;
       readonly token: string;
@@ -75,19 +85,37 @@ function activate(
   palette: CommandPalette | null,
   restorer: Restorer | null,
   notebooks: NotebookTracker | null,
+  state: StateDB | null,
 ): void {
   addStyle();
   const { baseUrl, token, appendToken } = app.serviceManager.serverSettings;
   const deployment = new Deployment(addressOf(baseUrl, appendToken && token ? token : null));
   const labIcon = new LabIcon({ name: "convexlab:icon", svgstr: icon });
   const desk = deskOf(app, deployment, notebooks, labIcon);
-  const panel = panelOf(deployment, desk, labIcon);
+  const pins = new Pins(state);
+  const panel = panelOf(deployment, desk, pins, labIcon);
   app.shell.add(panel, "left", { rank: RANK });
   restorer?.add(panel, panel.id);
   addCommands(app, palette, panel, desk, deployment);
+  app.commands.addCommand(PIN, {
+    label: "Pin a Live Output to the Sidebar",
+    execute: async ({ live }) => {
+      if (!isRecord(live) || !isReadable({ said: live })) return;
+      await pins.add(live);
+      reveal(panel, "convexlab-pins");
+      app.shell.activateById(panel.id);
+    },
+  });
 }
 
-function panelOf(deployment: Deployment, desk: Desk, labIcon: LabIcon): Widget {
+/** Unfolds a section, so that one sees what has come to it. */
+function reveal(panel: SidePanel, id: string): void {
+  const folded = panel.content as AccordionPanel;
+  const at = folded.widgets.findIndex((widget) => widget.id === id);
+  if (at >= 0) folded.expand(at);
+}
+
+function panelOf(deployment: Deployment, desk: Desk, pins: Pins, labIcon: LabIcon): SidePanel {
   const panel = new SidePanel();
   panel.id = "convexlab-sidebar";
   panel.title.icon = labIcon;
@@ -97,7 +125,8 @@ function panelOf(deployment: Deployment, desk: Desk, labIcon: LabIcon): Widget {
     ["status", "Deployment", <StatusView deployment={deployment} />],
     ["tables", "Tables", <TablesView deployment={deployment} desk={desk} />],
     ["functions", "Functions", <FunctionsView deployment={deployment} desk={desk} />],
-    ["logs", "Logs", <LogsView deployment={deployment} />],
+    ["pins", "Pinned", <PinsView pins={pins} source={new SocketSource(deployment.address)} desk={desk} />],
+    ["logs", "Logs", <LogsView deployment={deployment} desk={desk} />],
     ["schedules", "Schedules", <SchedulesView deployment={deployment} />],
     ["files", "Files", <FilesView deployment={deployment} />],
     ["environment", "Environment", <EnvironmentView deployment={deployment} />],
@@ -115,9 +144,11 @@ function deskOf(
   notebooks: NotebookTracker | null,
   labIcon: LabIcon,
 ): Desk {
+  // Notebook 7 has one document a page, and room for tabs below it.
+  const area = app.name === "JupyterLab" ? "main" : "down";
   const open = (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
-    const known = [...app.shell.widgets("main")].find((widget) => widget.id === id);
-    if (!known) app.shell.add(tabOf(id, label, labIcon, body(desk)), "main");
+    const known = [...app.shell.widgets(area)].find((widget) => widget.id === id);
+    if (!known) app.shell.add(tabOf(id, label, labIcon, body(desk)), area);
     app.shell.activateById(id);
   };
   const desk: Desk = {
@@ -126,10 +157,16 @@ function deskOf(
         <DocumentsView deployment={deployment} table={table} desk={own} />
       )),
     openFunction: (path) =>
-      open(`convexlab-function-${path}`, path, () => (
-        <RunnerView deployment={deployment} path={path} />
+      open(`convexlab-function-${path}`, path, (own) => (
+        <RunnerView deployment={deployment} path={path} desk={own} />
       )),
-    insert: (code) => void insertCell(notebooks, code),
+    openSql: () =>
+      open("convexlab-sql", "SQL", (own) => <StatementView deployment={deployment} desk={own} />),
+    openOrigin: (origin: Origin) =>
+      void openOrigin(origin, app.serviceManager.contents, (path) =>
+        app.commands.execute("docmanager:open", { path }),
+      ),
+    insert: (code) => void insertCell(notebooks, code, (id) => app.shell.activateById(id)),
   };
   return desk;
 }
@@ -156,6 +193,7 @@ function addCommands(
     palette?.addItem({ command, category: "convexlab" });
   };
   add(OPEN, "Show the Deployment", () => app.shell.activateById(panel.id));
+  add(OPEN_SQL, "Ask in SQL", () => desk.openSql());
   add(OPEN_TABLE, "Open a Table…", async ({ table }) => {
     const name = table ?? (await chosenOf("Open a table", () => deployment.tables()));
     if (name) desk.openTable(String(name));
@@ -186,6 +224,6 @@ export const sidebar = {
   id: "convexlab:sidebar",
   description: "Shows the convexlab deployment: its tables and functions.",
   autoStart: true,
-  optional: [ICommandPalette, ILayoutRestorer, INotebookTracker],
+  optional: [ICommandPalette, ILayoutRestorer, INotebookTracker, IStateDB],
   activate,
 };

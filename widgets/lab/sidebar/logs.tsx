@@ -7,9 +7,11 @@
 import * as React from "react";
 import { isPassing } from "../../src/source.ts";
 import { timeText } from "../../src/value.ts";
+import { logsCode } from "./code.ts";
 import type { Deployment, LogEntry } from "./deployment.ts";
+import type { Desk } from "./desk.ts";
 import { Shown } from "./hooks.ts";
-import { Entry, List, Nothing, Trouble } from "./section.tsx";
+import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 /** What is kept on the page; older entries are in the deployment's log. */
 const MOST_ENTRIES = 500;
@@ -27,7 +29,7 @@ interface Wanted {
   readonly failed: boolean;
 }
 
-export function LogsView({ deployment }: { deployment: Deployment }) {
+export function LogsView({ deployment, desk }: { deployment: Deployment; desk: Desk }) {
   const [wanted, want] = React.useState<Wanted>({
     text: "",
     function: "",
@@ -39,6 +41,13 @@ export function LogsView({ deployment }: { deployment: Deployment }) {
   return (
     <>
       <Filters wanted={wanted} want={want} />
+      <div className="convexlab-line">
+        <Action
+          text="Add to notebook"
+          label="Add a cell that shows this log to the notebook"
+          run={() => desk.insert(logsCode(asked(wanted)))}
+        />
+      </div>
       <Trouble text={failure} />
       {entries?.length === 0 ? <Nothing text="Nothing yet." /> : null}
       <List label="Log">

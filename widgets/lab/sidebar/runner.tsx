@@ -1,93 +1,214 @@
 /**
- * A function in a tab: a form made from what it takes, and what came of it.
+ * A function in a tab: a form made from what it takes, in whose name it is called, and
+ * what came of it.
  *
- * It is called as a user of the deployment would call it, who is not signed in; what is
- * internal, which no user can call, as the owner. A query's result stays live.
+ * A query is followed as soon as what is typed is all that it takes, and again with each
+ * change of it. A mutation or an action is called when one says so; in production one is
+ * asked whether one means it.
  */
+import { Dialog, showDialog } from "@jupyterlab/apputils";
 import { convexToJson, type Value } from "convex/values";
 import * as React from "react";
 import { formControl } from "../../src/controls/form.ts";
 import { el } from "../../src/dom.ts";
+import { fieldsOf } from "../../src/inputs.ts";
+import type { Identity } from "../../src/owner.ts";
 import { showLive } from "../../src/panel.ts";
+import type { SocketSource } from "../../src/socket.ts";
 import type { Source } from "../../src/source.ts";
 import type { Args } from "../../src/spec.ts";
 import { styled } from "../../src/style.ts";
 import { treeView } from "../../src/views/tree.ts";
-import { type Deployment, FUNCTIONS, type Function, fieldsOf } from "./deployment.ts";
+import { ActingAs } from "./acting.tsx";
+import { callCode } from "./code.ts";
+import { type Deployment, FUNCTIONS, type Function } from "./deployment.ts";
+import type { Desk } from "./desk.ts";
 import { Shown, useFollowed } from "./hooks.ts";
-import { Nothing, Trouble } from "./section.tsx";
+import { argsOf, type Call, callOf, LastRuns } from "./runs.tsx";
+import { Action, Nothing, Trouble } from "./section.tsx";
 
-export function RunnerView({ deployment, path }: { deployment: Deployment; path: string }) {
+const PAUSE_MS = 250;
+
+export function RunnerView(props: { deployment: Deployment; path: string; desk: Desk }) {
+  const { deployment, path, desk } = props;
   const { value, failure } = useFollowed<readonly Function[]>(deployment.owner, FUNCTIONS, {});
   const told = value?.find(({ module, name }) => `${module}:${name}` === path);
+  const again = (call: Call) => {
+    deployment.runs.want(call);
+    if (call.path !== path) desk.openFunction(call.path);
+  };
   return (
     <div className="convexlab-runner">
       <Trouble text={failure} />
       {value && !told ? <Nothing text={`There is no function ${path} any more.`} /> : null}
       {/* Another signature is another form. */}
-      {told ? <Form key={JSON.stringify(told.args)} deployment={deployment} told={told} /> : null}
+      {told ? (
+        <Calling key={JSON.stringify(told.args)} deployment={deployment} told={told} desk={desk} />
+      ) : null}
+      <LastRuns runs={deployment.runs} again={again} />
     </div>
   );
 }
 
-function Form({ deployment, told }: { deployment: Deployment; told: Function }) {
+/** What the form begins with; `isCalled`: it is called with that at once. */
+interface Beginning {
+  readonly args: Args;
+  readonly isCalled: boolean;
+}
+
+function Calling({ deployment, told, desk }: { deployment: Deployment; told: Function; desk: Desk }) {
   const path = `${told.module}:${told.name}`;
   const isInternal = told.visibility?.kind === "internal";
-  const source = isInternal ? deployment.owner : deployment.user;
-  const form = React.useRef<HTMLDivElement>(null);
-  const result = React.useRef<HTMLDivElement>(null);
+  const [begin, setBegin] = React.useState<Beginning>({ args: {}, isCalled: false });
+  const [actingAs, act] = React.useState<Identity | null | undefined>(null);
   const [args, setArgs] = React.useState<Args | null>(null);
   const [value, setValue] = React.useState<{ readonly value: Value } | null>(null);
-  // biome-ignore lint: the form stands for the signature, by which this component is known.
+  const wanted = React.useSyncExternalStore(deployment.runs.listen, deployment.runs.wanted);
   React.useEffect(() => {
-    if (!form.current) return;
-    // What was asked stays in the form, to be asked a little otherwise.
-    const action = { path, label: "Run", fields: fieldsOf(told.args), args: {} as Args };
-    const run = async (given: Args) => {
-      action.args = given;
-      if (told.kind === "query") {
-        const said = await source.call("query", path, given);
-        setArgs(given);
-        return said;
-      }
-      const kind = told.kind === "action" ? "action" : "mutation";
+    if (wanted?.path !== path) return;
+    deployment.runs.want(null);
+    act(wanted.actingAs);
+    setBegin({ args: argsOf(wanted), isCalled: true });
+  }, [deployment, path, wanted]);
+  // Whoever is described by half is nobody yet: until then, nothing new is asked.
+  const source = useSource(deployment, isInternal, actingAs ?? null);
+  const call = async (given: Args): Promise<Value> => {
+    if (actingAs === undefined) throw new Error("Say first who it is called as.");
+    return recorded(deployment, callOf(path, given, actingAs), async () => {
+      const kind = told.kind as "query" | "mutation" | "action";
       const said = await source.call(kind, path, given);
-      setValue({ value: said });
-      return said;
-    };
-    styled(form.current).replaceChildren(
-      el("div", { class: "frame" }, formControl(action, calling(source, run))),
-    );
-  }, []);
-  const shown = React.useContext(Shown);
-  React.useEffect(() => {
-    if (!result.current || !args || !shown) return;
-    const life = new AbortController();
-    const live = { path, args: convexToJson(args) };
-    showLive(result.current, live, source, life.signal);
-    return () => life.abort();
-  }, [args, path, source, shown]);
-  React.useEffect(() => {
-    if (!result.current || !value) return;
-    const tree = treeView();
-    tree.draw(value.value);
-    styled(result.current).replaceChildren(el("div", { class: "frame" }, tree.element));
-  }, [value]);
+      if (kind !== "query") setValue({ value: said });
+      else setArgs(given);
+      // What came of it stands below, whole.
+      return null;
+    });
+  };
+  const allowed = async (given: Args) => {
+    if (told.kind !== "query" && !(await isMeant(deployment, path))) throw new Error("Not called.");
+    return call(given);
+  };
+  const live = told.kind === "query" ? setArgs : null;
   return (
     <>
       <h2>{path}</h2>
       {told.description ? <p className="convexlab-words">{told.description}</p> : null}
-      <Nothing
-        text={
-          isInternal
-            ? "Internal: called in the owner's name."
-            : "Called as a user who is not signed in."
-        }
+      <ActingAs
+        key={`as ${JSON.stringify(begin)}`}
+        path={path}
+        isInternal={isInternal}
+        actingAs={actingAs}
+        act={act}
       />
-      <div ref={form} />
-      <section ref={result} aria-label="Result" />
+      <Form told={told} begin={begin} source={source} call={allowed} live={live} />
+      <div className="convexlab-line">
+        <Action
+          text="Add to notebook"
+          label={`Add a cell that calls ${path} to the notebook`}
+          disabled={isInternal}
+          run={() => desk.insert(callCode(told, args))}
+        />
+      </div>
+      <Result source={source} path={path} args={actingAs === undefined ? null : args} value={value} />
     </>
   );
+}
+
+/** Who asks: a user who is not signed in, one whom the owner acts as, or the owner. */
+function useSource(deployment: Deployment, isInternal: boolean, actingAs: Identity | null) {
+  const key = JSON.stringify(actingAs);
+  // biome-ignore lint: `key` stands for the identity.
+  return React.useMemo(
+    (): SocketSource => (actingAs ? deployment.as(actingAs) : isInternal ? deployment.owner : deployment.user),
+    [deployment, isInternal, key],
+  );
+}
+
+async function recorded(deployment: Deployment, call: Call, work: () => Promise<null>) {
+  const [at, began] = [Date.now(), performance.now()];
+  const over = (failure: string | null) =>
+    deployment.runs.add({ ...call, at, took: performance.now() - began, failure });
+  try {
+    const said = await work();
+    over(null);
+    return said;
+  } catch (error) {
+    over((error as Error).message);
+    throw error;
+  }
+}
+
+/** In production others are at work: whoever changes something there is asked. */
+async function isMeant(deployment: Deployment, path: string): Promise<boolean> {
+  const { production, url } = await deployment.status();
+  if (!production) return true;
+  const said = await showDialog({
+    title: `Call ${path} in production?`,
+    body: `${url} serves other people. What ${path} does there is done.`,
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Call it" })],
+  });
+  return said.button.accept;
+}
+
+function Form(props: {
+  told: Function;
+  begin: Beginning;
+  source: Source;
+  call: (args: Args) => Promise<Value>;
+  live: ((args: Args) => void) | null;
+}) {
+  const { told, begin } = props;
+  const host = React.useRef<HTMLDivElement>(null);
+  // What is drawn once calls what there is by then.
+  const now = React.useRef(props);
+  now.current = props;
+  React.useEffect(() => {
+    if (!host.current) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    // What was asked stays in the form, to be asked a little otherwise.
+    const action = { path: "", label: "Run", fields: fieldsOf(told.args), args: begin.args };
+    const run = (given: Args) => {
+      clearTimeout(timer);
+      action.args = given;
+      return now.current.call(given);
+    };
+    const changed = (args: Args | null) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => args && now.current.live?.(args), PAUSE_MS);
+    };
+    const form = formControl(action, calling(props.source, run), changed);
+    styled(host.current).replaceChildren(el("div", { class: "frame" }, form));
+    if (begin.isCalled) form.requestSubmit();
+    else if (Object.keys(action.fields).length === 0) changed({});
+    return () => clearTimeout(timer);
+    // biome-ignore lint: the signature does not change while this is drawn; see RunnerView.
+  }, [begin]);
+  return <div ref={host} />;
+}
+
+function Result(props: {
+  source: Source;
+  path: string;
+  args: Args | null;
+  value: { readonly value: Value } | null;
+}) {
+  const { source, path, args, value } = props;
+  const shown = React.useContext(Shown);
+  const host = React.useRef<HTMLDivElement>(null);
+  const key = args && JSON.stringify(convexToJson(args));
+  // biome-ignore lint: `key` stands for the arguments.
+  React.useEffect(() => {
+    if (!host.current || !args || !shown) return;
+    const life = new AbortController();
+    showLive(host.current, { path, args: convexToJson(args) }, source, life.signal);
+    return () => life.abort();
+  }, [key, path, source, shown]);
+  React.useEffect(() => {
+    if (!host.current || !value) return;
+    const tree = treeView();
+    tree.draw(value.value);
+    styled(host.current).replaceChildren(el("div", { class: "frame" }, tree.element));
+  }, [value]);
+  return <section ref={host} aria-label="Result" />;
 }
 
 /** A source whose calls are done otherwise: a form calls mutations, and this is not one as a rule. */

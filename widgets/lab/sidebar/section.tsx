@@ -49,14 +49,19 @@ export function Entry(props: {
   glance?: React.ReactNode;
   code?: string;
   actions?: React.ReactNode;
+  isOpen?: boolean;
+  /** What a file that is dropped on the line is for. */
+  dropped?: (file: File | undefined) => void;
+  /** What stands below the line, whether it is open or not. */
+  below?: React.ReactNode;
   children: React.ReactNode;
 }) {
-  const [open, setOpen] = React.useState(false);
+  const [open, setOpen] = React.useState(props.isOpen ?? false);
   const drag = (event: React.DragEvent) => {
     if (props.code) event.dataTransfer.setData("text/plain", props.code);
   };
   return (
-    <li className="convexlab-entry" data-name={props.name}>
+    <li className="convexlab-entry" data-name={props.name} {...useDrop(props.dropped)}>
       <div className="convexlab-line" draggable={props.code !== undefined} onDragStart={drag}>
         <button
           type="button"
@@ -77,9 +82,31 @@ export function Entry(props: {
         <span className="convexlab-glance">{props.glance}</span>
         <span className="convexlab-actions">{props.actions}</span>
       </div>
+      {props.below}
       {open ? <div className="convexlab-more">{props.children}</div> : null}
     </li>
   );
+}
+
+/** Takes files that are dropped, and shows that it would. */
+function useDrop(dropped: ((file: File | undefined) => void) | undefined) {
+  const [isOver, setOver] = React.useState(false);
+  if (!dropped) return {};
+  return {
+    "data-over": isOver,
+    onDragOver: (event: React.DragEvent) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      setOver(true);
+    },
+    onDragLeave: () => setOver(false),
+    onDrop: (event: React.DragEvent) => {
+      if (event.dataTransfer.files.length === 0) return;
+      event.preventDefault();
+      setOver(false);
+      dropped(event.dataTransfer.files[0]);
+    },
+  };
 }
 
 /** The arrows go from line to line of a section, as in JupyterLab's own lists. */

@@ -1,10 +1,19 @@
-/** How the deployment stands: where it is, its release, its processes and their memory. */
+/** How the deployment stands: where it is, its release, its processes and what follows it. */
 import * as React from "react";
-import type { Link } from "../../src/source.ts";
+import { isPassing, type Link } from "../../src/source.ts";
 import { timeText } from "../../src/value.ts";
-import { type Deployment, FUNCTIONS, type Status, TABLES } from "./deployment.ts";
+import {
+  type DerivedIndex,
+  type Deployment,
+  type Process,
+  type Status,
+  TABLES,
+  type Vitals,
+} from "./deployment.ts";
 import { Shown, useFollowed } from "./hooks.ts";
-import { Action, Trouble } from "./section.tsx";
+import { Trouble } from "./section.tsx";
+
+const AGAIN_MS = 1_000;
 
 const LINKS: Record<Link, string> = {
   connecting: "connecting…",
@@ -12,81 +21,178 @@ const LINKS: Record<Link, string> = {
   reconnecting: "reconnecting…",
 };
 
+/** What people call the derived indexes. */
+const FOLLOWERS: Readonly<Record<string, string>> = {
+  columnar: "columnar mirror",
+  text: "text indexes",
+  vector: "vector indexes",
+  embeddings: "embeddings",
+};
+
 export function StatusView({ deployment }: { deployment: Deployment }) {
-  const shown = React.useContext(Shown);
-  const tables = useFollowed(deployment.owner, TABLES, {});
-  const functions = useFollowed(deployment.owner, FUNCTIONS, {});
-  const [status, setStatus] = React.useState<Status | null>(null);
-  const [failure, setFailure] = React.useState<string | null>(null);
-  const [asked, ask] = React.useReducer((times: number) => times + 1, 0);
-  // What is deployed, and who runs it, changes with these; so it is asked then, and not by the clock.
-  // biome-ignore lint: the last three say when.
-  React.useEffect(() => {
-    if (!shown || tables.link !== "live") return;
-    let isWanted = true;
-    const told = (now: Status | null, problem: string | null) => {
-      if (!isWanted) return;
-      if (now) setStatus(now);
-      setFailure(problem);
-    };
-    deployment.status().then(
-      (now) => told(now, null),
-      (error: Error) => told(null, error.message),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [deployment, shown, tables.link, tables.value, functions.value, asked]);
+  const { link, failure } = useFollowed(deployment.owner, TABLES, {});
+  const [vitals, problem] = useVitals(deployment);
+  const status = useStatus(deployment, link);
   return (
     <div className="convexlab-status">
       <div className="convexlab-line">
-        <span className="convexlab-link" role="status" data-link={tables.link}>
-          {LINKS[tables.link]}
+        <span className="convexlab-link" role="status" data-link={link}>
+          {LINKS[link]}
         </span>
-        <span className="convexlab-actions">
-          <Action text="⟳" label="Ask again for processes and memory" run={ask} />
-        </span>
+        {status?.production ? <strong className="convexlab-production">production</strong> : null}
       </div>
-      <Trouble text={failure ?? tables.failure} />
+      <Trouble text={problem ?? failure} />
       {status ? <Facts status={status} /> : null}
+      {vitals ? <Processes processes={vitals.processes} /> : null}
+      {vitals && vitals.followers.length > 0 ? <Followers followers={vitals.followers} /> : null}
     </div>
   );
 }
 
+/** Asked once for each time that one is there: a deployment that begins again is another one. */
+function useStatus(deployment: Deployment, link: Link): Status | null {
+  const shown = React.useContext(Shown);
+  const [status, setStatus] = React.useState<Status | null>(null);
+  React.useEffect(() => {
+    if (!shown || link !== "live") return;
+    let isWanted = true;
+    deployment.status().then(
+      (now) => isWanted && setStatus(now),
+      () => {}, // N.B. the vitals say what is wrong
+    );
+    return () => {
+      isWanted = false;
+    };
+  }, [deployment, shown, link]);
+  return status;
+}
+
+/** One request waits while this can be seen, and is answered when there is something to see. */
+function useVitals(deployment: Deployment): [vitals: Vitals | null, failure: string | null] {
+  const shown = React.useContext(Shown);
+  const [vitals, setVitals] = React.useState<Vitals | null>(null);
+  const [failure, setFailure] = React.useState<string | null>(null);
+  React.useEffect(() => {
+    if (!shown) return;
+    const life = new AbortController();
+    const told = (now: Vitals | null, problem: string | null) => {
+      if (life.signal.aborted) return;
+      if (now) setVitals(now);
+      setFailure(problem);
+    };
+    void followVitals(deployment, told, life.signal);
+    return () => life.abort();
+  }, [deployment, shown]);
+  return [vitals, failure];
+}
+
+async function followVitals(
+  deployment: Deployment,
+  told: (now: Vitals | null, problem: string | null) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let seen = "";
+  while (!signal.aborted) {
+    try {
+      const now = await deployment.vitals(seen, signal);
+      seen = now.seen;
+      told(now, null);
+    } catch (error) {
+      if (signal.aborted) return;
+      told(null, (error as Error).message);
+      if (!isPassing(error)) return;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
 function Facts({ status }: { status: Status }) {
-  const memory = status.processes.reduce((sum, each) => sum + (each.memory ?? 0), 0);
+  return (
+    <dl className="convexlab-facts">
+      <dt>Address</dt>
+      <dd>{status.url}</dd>
+      <dt>Version</dt>
+      <dd>{status.version}</dd>
+      <dt>Since</dt>
+      <dd>{timeText(status.startedAt * 1000).slice(0, 19)}</dd>
+    </dl>
+  );
+}
+
+function Processes({ processes }: { processes: readonly Process[] }) {
+  const memory = processes.reduce((sum, each) => sum + (each.memory ?? 0), 0);
+  return (
+    <table className="convexlab-numbers" aria-label="Processes">
+      <thead>
+        <tr>
+          <th scope="col">Process</th>
+          <th scope="col">pid</th>
+          <th scope="col">memory</th>
+        </tr>
+      </thead>
+      <tbody>
+        {processes.map(({ role, pid, memory: own }) => (
+          <tr key={pid}>
+            <td>{role.replaceAll("_", " ")}</td>
+            <td>{pid}</td>
+            <td>{own === null ? "–" : bytesText(own)}</td>
+          </tr>
+        ))}
+      </tbody>
+      <tfoot>
+        <tr>
+          <th scope="row">together</th>
+          <td />
+          <td>{bytesText(memory)}</td>
+        </tr>
+      </tfoot>
+    </table>
+  );
+}
+
+function Followers({ followers }: { followers: readonly DerivedIndex[] }) {
+  return (
+    <table className="convexlab-numbers" aria-label="Derived indexes">
+      <thead>
+        <tr>
+          <th scope="col">Derived index</th>
+          <th scope="col">documents</th>
+          <th scope="col">behind</th>
+        </tr>
+      </thead>
+      <tbody>
+        {followers.map((each) => (
+          <Follower key={each.name} follower={each} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Follower({ follower }: { follower: DerivedIndex }) {
+  const { name, documents, building, failure, lagSeconds } = follower;
+  const size = follower.bytes === undefined ? "" : bytesText(follower.bytes);
   return (
     <>
-      <dl className="convexlab-facts">
-        <dt>Address</dt>
-        <dd>{status.url}</dd>
-        <dt>Version</dt>
-        <dd>{status.version}</dd>
-        <dt>Since</dt>
-        <dd>{timeText(status.startedAt * 1000).slice(0, 19)}</dd>
-        <dt>Memory</dt>
-        <dd>{bytesText(memory)}</dd>
-      </dl>
-      <table className="convexlab-processes" aria-label="Processes">
-        <thead>
-          <tr>
-            <th scope="col">process</th>
-            <th scope="col">pid</th>
-            <th scope="col">memory</th>
-          </tr>
-        </thead>
-        <tbody>
-          {status.processes.map(({ role, pid, memory: own }) => (
-            <tr key={pid}>
-              <td>{role.replaceAll("_", " ")}</td>
-              <td>{pid}</td>
-              <td>{own === null ? "–" : bytesText(own)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <tr>
+        <td title={size}>{FOLLOWERS[name] ?? name}</td>
+        <td>{documents === undefined ? "–" : documents.toLocaleString("en")}</td>
+        <td>{building === null ? lagText(lagSeconds) : `builds ${building}`}</td>
+      </tr>
+      {failure === null ? null : (
+        <tr>
+          <td colSpan={3}>
+            <Trouble text={failure} />
+          </td>
+        </tr>
+      )}
     </>
   );
+}
+
+/** What is shorter than a look is nothing. */
+function lagText(seconds: number): string {
+  return seconds < 0.1 ? "no" : `${seconds.toFixed(1)} s`;
 }
 
 const UNITS = ["bytes", "KB", "MB", "GB", "TB"];

@@ -1,46 +1,111 @@
 /** Tables: how many documents each has, what they look like, and its indexes. */
-import { type Field, validatorText } from "../../src/inputs.ts";
+import { type Field, fieldsOf, validatorText } from "../../src/inputs.ts";
+import { Notification } from "@jupyterlab/apputils";
 import * as React from "react";
-import { type Deployment, fieldsOf, type Index, type Table, TABLE_SIZE, TABLES } from "./deployment.ts";
+import { tableCode } from "./code.ts";
+import { type Deployment, type Index, type Table, TABLE_SIZE, TABLES } from "./deployment.ts";
+import type { Desk } from "./desk.ts";
 import { useFollowed } from "./hooks.ts";
-import { type Desk, tableCode } from "./desk.ts";
+import { type Importing, Progress, sendFile } from "./importing.tsx";
+import { schemaCode } from "./schema.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
+
+const SAID_MS = 4_000;
 
 export function TablesView({ deployment, desk }: { deployment: Deployment; desk: Desk }) {
   const { value, failure } = useFollowed<readonly Table[]>(deployment.owner, TABLES, {});
+  const hasSchema = value?.some(({ documentType }) => documentType !== null) ?? false;
   return (
     <>
+      <div className="convexlab-line">
+        <Action text="New SQL" label="Ask in SQL" run={() => desk.openSql()} />
+      </div>
       <Trouble text={failure} />
       {value?.length === 0 ? <Nothing text="No tables yet: the first document makes one." /> : null}
       <List label="Tables">
         {value?.map((table) => (
-          <Entry
+          <TableEntry
             key={table.name}
-            name={table.name}
-            code={tableCode(table.name)}
-            glance={<Size deployment={deployment} table={table.name} />}
-            actions={<TableActions table={table.name} desk={desk} />}
-          >
-            <Fields table={table} />
-            <Indexes indexes={table.indexes} />
-          </Entry>
+            deployment={deployment}
+            table={table}
+            hasSchema={hasSchema}
+            desk={desk}
+          />
         ))}
       </List>
     </>
   );
 }
 
-function TableActions({ table, desk }: { table: string; desk: Desk }) {
+interface Props {
+  readonly deployment: Deployment;
+  readonly table: Table;
+  readonly hasSchema: boolean;
+  readonly desk: Desk;
+}
+
+function TableEntry({ deployment, table, hasSchema, desk }: Props) {
+  const [importing, setImporting] = React.useState<Importing | null>(null);
+  const bringIn = (file: File | undefined) => {
+    if (file) void sendFile(deployment, table.name, file, setImporting);
+  };
   return (
-    <>
-      <Action text="Open" label={`Open ${table}`} run={() => desk.openTable(table)} />
-      <Action
-        text="Insert"
-        label={`Insert a cell that shows ${table}`}
-        run={() => desk.insert(tableCode(table))}
-      />
-    </>
+    <Entry
+      name={table.name}
+      code={tableCode(table.name)}
+      glance={<Size deployment={deployment} table={table.name} />}
+      dropped={bringIn}
+      below={
+        importing ? (
+          <Progress how={importing} deployment={deployment} close={() => setImporting(null)} />
+        ) : null
+      }
+      actions={
+        <>
+          <Action text="Open" label={`Open ${table.name}`} run={() => desk.openTable(table.name)} />
+          <Action
+            text="Add"
+            label={`Add a cell that shows ${table.name} to the notebook`}
+            run={() => desk.insert(tableCode(table.name))}
+          />
+        </>
+      }
+    >
+      <Fields table={table} />
+      <Indexes indexes={table.indexes} />
+      <div className="convexlab-line convexlab-below">
+        <Action
+          text="Copy as schema"
+          label={`Copy ${table.name} as a schema`}
+          run={() => void copySchema(deployment, table, hasSchema)}
+        />
+        <label className="convexlab-action convexlab-choose">
+          Import a file
+          <input
+            type="file"
+            accept=".csv,.json,.jsonl,.ndjson,.parquet"
+            aria-label={`Import a file into ${table.name}`}
+            onChange={(event) => {
+              bringIn(event.currentTarget.files?.[0]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </label>
+      </div>
+    </Entry>
   );
+}
+
+/** What the documents look like is asked only where the schema does not say it. */
+async function copySchema(deployment: Deployment, table: Table, hasSchema: boolean): Promise<void> {
+  try {
+    const shapes = table.documentType === null ? await deployment.shapes() : {};
+    await navigator.clipboard.writeText(schemaCode(table, shapes[table.name], hasSchema));
+    const what = hasSchema ? "the table's lines of a schema" : "a cell with a schema";
+    Notification.info(`Copied: ${what}.`, { autoClose: SAID_MS });
+  } catch (error) {
+    Notification.error((error as Error).message);
+  }
 }
 
 function Size({ deployment, table }: { deployment: Deployment; table: string }) {

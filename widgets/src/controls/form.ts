@@ -16,7 +16,15 @@ interface Line {
   readonly elements: readonly HTMLElement[];
 }
 
-export function formControl(action: Action, source: Source): HTMLElement {
+/**
+ * Args:
+ *   changed: told what is typed, at each change: the arguments, or null while they are none.
+ */
+export function formControl(
+  action: Action,
+  source: Source,
+  changed: (args: Args | null) => void = () => {},
+): HTMLFormElement {
   const form = `convexlab-form-${++made}`;
   const lines = Object.entries(action.fields).map(([name, field]) => lineOf(form, name, field));
   const outcome = new Outcome();
@@ -28,6 +36,7 @@ export function formControl(action: Action, source: Source): HTMLElement {
     el("div", { class: "line" }, button, outcome.element),
   );
   begin(lines, action.args);
+  element.addEventListener("input", () => changed(typedIn(lines)));
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     if (button.disabled) return;
@@ -66,6 +75,17 @@ function lineOf(form: string, name: string, field: Field): Line {
     reason,
     elements: [label, el("div", { class: "field" }, input.element, reason)],
   };
+}
+
+/** Null while an input holds no value of its validator: somebody is about to type it. */
+function typedIn(lines: readonly Line[]): Args | null {
+  try {
+    const read = lines.map(({ name, input }) => [name, input.read()] as const);
+    return Object.fromEntries(read.filter(([, value]) => value !== undefined)) as Args;
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
+  }
 }
 
 /** Null if an input holds no value of its validator: it says so. */

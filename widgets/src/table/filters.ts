@@ -31,6 +31,8 @@ export interface Filter {
 
 export interface Request {
   readonly filters: readonly Filter[];
+  /** Whether one of the filters suffices; else all must hold. */
+  readonly any?: boolean;
   readonly search: string;
 }
 
@@ -49,8 +51,13 @@ export function filterText({ column, operator, text }: Filter): string {
 export function predicateOf(request: Request): ((row: Row) => boolean) | null {
   const sought = request.search.trim().toLowerCase();
   if (sought === "" && request.filters.length === 0) return null;
+  const { filters, any } = request;
+  const holds = (row: Row) => {
+    const judge = (filter: Filter) => passes(row[filter.column], filter);
+    return any && filters.length > 0 ? filters.some(judge) : filters.every(judge);
+  };
   return (row) =>
-    request.filters.every((filter) => passes(row[filter.column], filter)) &&
+    holds(row) &&
     (sought === "" || Object.values(row).some((cell) => has(cell, sought)));
 }
 
@@ -141,13 +148,21 @@ export function quoted(name: string): string {
 }
 
 export function whereOf(request: Request, columns: readonly Column[]): Where {
-  const tests = request.filters.map((filter) => test(filter, columns));
+  const tests = request.any
+    ? oneOf(request.filters.map((filter) => test(filter, columns)))
+    : request.filters.map((filter) => test(filter, columns));
   const sought = request.search.trim();
   if (sought !== "" && columns.length > 0) tests.push(anywhere(sought, columns));
   return {
     sql: tests.length === 0 ? "" : `WHERE ${tests.map(({ sql }) => `(${sql})`).join(" AND ")}`,
     params: tests.flatMap(({ params }) => params),
   };
+}
+
+function oneOf(tests: readonly Where[]): Where[] {
+  if (tests.length === 0) return [];
+  const sql = tests.map((each) => `(${each.sql})`).join(" OR ");
+  return [{ sql, params: tests.flatMap(({ params }) => params) }];
 }
 
 function anywhere(sought: string, columns: readonly Column[]): Where {

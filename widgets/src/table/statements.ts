@@ -33,15 +33,31 @@ export function countOf(stored: Stored): Statement {
  */
 export function rowsFromTo(stored: Stored, from: number, most: number): Statement {
   const where = whereOf(stored.request, stored.columns);
-  const { sorting } = stored;
-  const own = `"_creationTime" DESC, _id DESC`;
-  const order = sorting
-    ? `${quoted(sorting.column)} ${sorting.direction === "asc" ? "ASC NULLS FIRST" : "DESC NULLS LAST"}, ${own}`
-    : own;
   return {
-    sql: `SELECT _doc FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${order} LIMIT ${most} OFFSET ${from}`,
+    sql: `SELECT _doc FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${orderOf(stored)} LIMIT ${most} OFFSET ${from}`,
     params: where.params,
   };
+}
+
+/** The same rows as people would ask for them: the first of them, by the columns in sight. */
+export function selectionOf(stored: Stored, columns: readonly Column[], most: number): Statement {
+  const where = whereOf(stored.request, stored.columns);
+  const all = columns.length === stored.columns.length;
+  const names = all ? "*" : columns.map(({ name }) => quoted(name)).join(", ");
+  const lines = [
+    `SELECT ${names} FROM ${quoted(stored.table)}`,
+    where.sql,
+    `ORDER BY ${orderOf(stored)}`,
+    `LIMIT ${most}`,
+  ];
+  return { sql: lines.filter((line) => line !== "").join("\n"), params: where.params };
+}
+
+function orderOf({ sorting }: Stored): string {
+  const own = `"_creationTime" DESC, _id DESC`;
+  if (!sorting) return own;
+  const direction = sorting.direction === "asc" ? "ASC NULLS FIRST" : "DESC NULLS LAST";
+  return `${quoted(sorting.column)} ${direction}, ${own}`;
 }
 
 /** Whether a column's values lie on a scale. */

@@ -24,13 +24,15 @@ import { EVERYTHING, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { Profiles } from "./profile.ts";
 import { nextSorting, type Row, type Sorting } from "./rows.ts";
-import { countOf, rowsFromTo, type Statement, type Stored } from "./statements.ts";
+import { countOf, rowsFromTo, type Statement, type Stored, selectionOf } from "./statements.ts";
 import { Tools } from "./tools.ts";
 import type { Span } from "./viewport.ts";
 import { BLOCK, blocksOf, WindowRows } from "./window.ts";
 
 const TABLE_DATA = "_system/cli/tableData:default";
 const FILE_ROWS = 5_000;
+/** So many rows a cell asks for that shows what one sees here. */
+const CELL_ROWS = 1_000;
 const AGAIN_MS = 700;
 
 export class StoredTable implements View {
@@ -133,10 +135,19 @@ export class StoredTable implements View {
     this.#renew("top");
   }
 
+  /** Whoever shows this may want to know what is asked for: null, the whole table. */
+  #tell(): void {
+    const isWhole = isEverything(this.#request) && !this.#sorting && this.#hidden.size === 0;
+    const detail = isWhole ? null : selectionOf(this.#stored, this.#columns, CELL_ROWS);
+    const asked = { detail, bubbles: true, composed: true };
+    this.element.dispatchEvent(new CustomEvent("convexlab:asked", asked));
+  }
+
   #hide(columns: ReadonlySet<string>): void {
     this.#hidden = columns;
     this.#grid.update(this.#shown);
     this.#profiles.draw(this.#stored, this.#columns);
+    this.#tell();
     this.#say(this.#note);
   }
 
@@ -149,6 +160,7 @@ export class StoredTable implements View {
 
   /** Count and rows in sight anew: of the same request, or of another one. */
   #renew(how: "rows" | "top"): void {
+    if (how === "top") this.#tell();
     if (this.#again !== "top") this.#again = how;
     if (!this.#busy) void this.#work();
   }

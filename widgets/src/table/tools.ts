@@ -123,9 +123,21 @@ export class Tools {
 
   #drawChips(): void {
     const chips = this.#request.filters.map((filter) => this.#chip(filter));
+    if (chips.length > 1) chips.unshift(this.#joining());
     this.#chips.replaceChildren(...chips);
     this.#chips.hidden = chips.length === 0;
     this.drawer.hidden = this.#open === null && chips.length === 0;
+  }
+
+  /** Whether all filters must hold, or any of them. */
+  #joining(): HTMLElement {
+    const joining = select("joining", "filters: how they are joined", ["all of", "any of"]);
+    joining.selectedIndex = this.#request.any ? 1 : 0;
+    joining.addEventListener("change", () => {
+      this.#ask({ any: joining.selectedIndex === 1 });
+      this.#chips.querySelector("select")?.focus();
+    });
+    return joining;
   }
 
   #chip(filter: Filter): HTMLElement {

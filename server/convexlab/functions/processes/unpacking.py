@@ -32,6 +32,7 @@ from convexlab.documents.rows import lines_of
 from convexlab.engine.catalog import STORAGE
 from convexlab.errors import CallerError, ImportConflict, InvalidArguments, InvalidValue
 from convexlab.functions.processes.archive import UNIFORM
+from convexlab.functions.processes.parquet import parquet_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from convexlab.engine.files import Files
 
-FORMS: Final = ("csv", "jsonLines", "jsonArray", "zip")
+FORMS: Final = ("csv", "jsonLines", "jsonArray", "parquet", "zip")
 _DOCUMENTS: Final = re.compile(r"(?P<folder>.*/)?(?P<table>[^/]+)/documents\.jsonl")
 _COPY_BYTES: Final = 1 << 20
 
@@ -69,7 +70,7 @@ class Upload:
 
     Args:
         path: where it is.
-        form: `csv`, `jsonLines`, `jsonArray` or `zip`.
+        form: one of FORMS.
         table: whose rows they are; None for a ZIP.
 
     Attributes:
@@ -126,6 +127,9 @@ class Upload:
         Raises:
             InvalidValue: one cannot be read; names it.
         """
+        if self.form == "parquet":
+            yield from parquet_rows(self.path, part.table)
+            return
         if not part.entry:
             with self.path.open("rb") as file:
                 yield from self._stored(part, lines_of(file, self.form, part.table))
