@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Node: TypeAlias = tuple[Any, ...]
 FieldPath: TypeAlias = tuple[str, ...]
 
+TRUE: Final[Node] = ("literal", True)
+
 # -- as bytes ---------------------------------------------------------------------
 
 _pack: Final = msgspec.msgpack.Encoder().encode

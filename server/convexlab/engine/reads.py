@@ -31,7 +31,7 @@ from convexlab.errors import LimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convexlab.engine.overlay import Body
+    from convexlab.engine.overlay import Body, RangeReader
     from convexlab.engine.read_set import RangeRead, Read, ReadSet
     from convexlab.engine.write_set import Document
 
@@ -101,6 +101,7 @@ class Reads(View):
         reverse: bool = False,
         expect: int | None = None,
         where: bytes | None = None,
+        base: RangeReader | None = None,
     ) -> Iterator[tuple[bytes, Document]]:
         """The (key, document) pairs of an index range, in the order of keys.
 
@@ -113,11 +114,18 @@ class Reads(View):
             reverse: from the end.
             expect: how many rows will probably be asked for.
             where: the filter that whoever asks will apply; it is recorded only.
+            base: what has the rows instead of the store, as of `snapshot.durable_ts`;
+                it may leave out what the filter excludes.
         """
         read = self._open_range(index, interval, reverse=reverse, where=where)
         reached, usage_read = read.reached, self.usage.read
         for key, body in self._follow(
-            read_bodies, index.id, interval, reverse=reverse, expect=expect
+            read_bodies,
+            index.id,
+            interval,
+            reverse=reverse,
+            expect=expect,
+            base=base,
         ):
             reached(key)
             usage_read(len(body))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convexlab.engine.interval import Interval
-    from convexlab.engine.overlay import Row
+    from convexlab.engine.overlay import RangeReader, Row
     from convexlab.engine.snapshot import Snapshot
 
 
@@ -100,6 +100,7 @@ class View:
         *,
         reverse: bool,
         expect: int | None,
+        base: RangeReader | None = None,
     ) -> Iterator[AnyRow]:
         start, end = interval.start, interval.end
         if interval.is_empty():
@@ -110,7 +111,7 @@ class View:
             limit = max(1, min(limit, most))
             writes_made = self._writes_made
             chunk = read(
-                self.snapshot.base,
+                self.snapshot.base if base is None else base,
                 self._layers,
                 index_id,
                 start,

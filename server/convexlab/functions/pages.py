@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from convexlab import knobs
 from convexlab.engine.interval import Interval
 from convexlab.errors import InvalidQuery, LimitExceeded
-from convexlab.functions import cursors, filters
+from convexlab.functions import cursors, scanning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,31 +109,36 @@ class PageReader:
 
     def _up_to(self, after: bytes | None, end: bytes | None) -> Result:
         """All of (after, end]; if that is too much to be read, what must be split."""
-        rows = self._plan.rows(self._execution.tx, within=self._within(after, end))
+        scan = self._scan(after, end)
         try:
-            for key, document in self._plan.matching(self._noted(rows)):
-                self._take(key, document)
+            for key, document in scan.rows:
+                self._keys.append(key)
+                if scan.passes(document):
+                    self._take(key, document)
         except LimitExceeded as error:
             self._require_progress(error)
             return self._result(end, "SplitRequired")  # P2
         return self._result(end, self._recommendation())
 
-    def _noted(self, rows: Any) -> Any:
-        for row in rows:
-            self._keys.append(row[0])
-            yield row
+    def _scan(
+        self, after: bytes | None, end: bytes | None, wanted: int | None = None
+    ) -> scanning.Scanned:
+        """The rows of (after, end], those that do not pass among them or not."""
+        return scanning.scan(
+            self._execution,
+            self._plan,
+            within=self._within(after, end),
+            wanted=wanted,
+            by_rows=self._has_budget,  # it tells of each row that was read
+        )
 
     def _next(self, after: bytes | None, wanted: int) -> Result:
         """The next rows until there are enough of them, or a limit says to stop."""
-        plan, tx = self._plan, self._execution.tx
-        matches = filters.predicate(filters.all_of(plan.where)) if plan.where else None
-        rows = plan.rows(
-            tx, within=self._within(after, None), expect=None if matches else wanted
-        )
+        scan = self._scan(after, None, wanted)
         try:
-            for key, document in rows:
+            for key, document in scan.rows:
                 self._keys.append(key)
-                if matches is None or matches(document):
+                if scan.passes(document):
                     self._take(key, document)
                 if len(self._page) == wanted:
                     return self._result(key, self._recommendation())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from convexlab import knobs
+from convexlab.documents.expression import TRUE, Node
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.catalog import IndexInfo, TableInfo
@@ -23,6 +24,7 @@ from convexlab.functions import cursors, filters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from convexlab.engine.overlay import RangeReader
     from convexlab.engine.transaction import Transaction
 
 Order: TypeAlias = Literal["asc", "desc"]
@@ -51,6 +53,9 @@ class Plan(msgspec.Struct, frozen=True):
         index: the index to read; None reads nothing.
         source: the index's name as the user knows it.
         intervals: which keys of it; sorted, disjoint.
+        condition: what the documents in them have in common, and no others; None: it
+            is not told.
+        fixed: how many of the index's first fields have one value in all of them.
         is_sourced: whether the user chose the index.
         order: None until the user sets one; then that.
         sort: the field to sort by in memory.
@@ -63,6 +68,8 @@ class Plan(msgspec.Struct, frozen=True):
     index: IndexInfo | None
     source: str = "by_creation_time"
     intervals: tuple[Interval, ...] = (EVERYTHING,)
+    condition: Node | None = TRUE
+    fixed: int = 0
     is_sourced: bool = False
     order: Order | None = None
     sort: str | None = None
@@ -80,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True):
         *,
         within: Interval = EVERYTHING,
         expect: int | None = None,
+        base: RangeReader | None = None,
     ) -> Iterator[Row]:
         """The rows before filters, in the query's order.
 
@@ -87,6 +95,8 @@ class Plan(msgspec.Struct, frozen=True):
             tx: where to read.
             within: only these keys.
             expect: how many rows will probably be asked for.
+            base: what has the index's rows instead of the store; it may leave out what
+                the filters exclude.
         """
         index = self.index
         if self.ranked is not None:
@@ -102,8 +112,9 @@ class Plan(msgspec.Struct, frozen=True):
                 reverse=self.is_reversed,
                 expect=expect,
                 where=self.recorded_filter(),
+                base=base,
             )
-        return self._ranges(tx, index, within, expect)
+        return self._ranges(tx, index, within, expect, base)
 
     def documents(self, tx: Transaction, most: int | None) -> list[dict[str, Any]]:
         """The first `most` documents that pass the filters, or all: in one go."""
@@ -126,7 +137,7 @@ class Plan(msgspec.Struct, frozen=True):
             )
             if most is not None and len(found) == most:
                 break
-        return list(filter(self._predicate(), found)) if self.where else found
+        return list(filter(self.predicate(), found)) if self.where else found
 
     def count(self, tx: Transaction) -> int:
         """How many documents pass the filters."""
@@ -139,10 +150,13 @@ class Plan(msgspec.Struct, frozen=True):
         """Those of the rows that pass the filters."""
         if not self.where:
             return rows
-        matches = self._predicate()
+        matches = self.predicate()
         return (row for row in rows if matches(row[1]))
 
-    def _predicate(self) -> Callable[[dict[str, Any]], bool]:
+    def predicate(self) -> Callable[[dict[str, Any]], bool]:
+        """What judges a document by the filters."""
+        if not self.where:
+            return _everything
         return filters.predicate(filters.all_of(self.where))
 
     def recorded_filter(self) -> bytes | None:
@@ -156,14 +170,24 @@ class Plan(msgspec.Struct, frozen=True):
         return self.intervals[::-1] if self.is_reversed else self.intervals
 
     def _ranges(
-        self, tx: Transaction, index: IndexInfo, within: Interval, expect: int | None
+        self,
+        tx: Transaction,
+        index: IndexInfo,
+        within: Interval,
+        expect: int | None,
+        base: RangeReader | None,
     ) -> Iterator[Row]:
         where = self.recorded_filter()
         for interval in self._in_order():
             part = interval.intersect(within)
             if not part.is_empty():
                 yield from tx.range(
-                    index, part, reverse=self.is_reversed, expect=expect, where=where
+                    index,
+                    part,
+                    reverse=self.is_reversed,
+                    expect=expect,
+                    where=where,
+                    base=base,
                 )
 
     def _sorted(
@@ -194,6 +218,10 @@ class Plan(msgspec.Struct, frozen=True):
         if self.ranked is not None:
             digest.update(self.ranked.fingerprint())
         return digest.digest()[: cursors.FINGERPRINT_BYTES]
+
+
+def _everything(_: dict[str, Any]) -> bool:
+    return True
 
 
 def _key(row: Row) -> bytes:

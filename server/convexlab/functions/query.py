@@ -25,7 +25,7 @@ from convexlab.functions.aggregates import Aggregate, Grouping, avg, max_, min_,
 from convexlab.functions.definition import wire_name
 from convexlab.functions.fused_search import Sought, fused_search
 from convexlab.functions.pages import PageReader, whole_number
-from convexlab.functions.ranges import intervals_of, key_fields
+from convexlab.functions.ranges import Range, key_fields, range_of
 from convexlab.functions.text_search import text_search
 from convexlab.functions.vector_search import conditions_of, vector_search
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.functions.annotation_names import PaginationResult
     from convexlab.functions.execution import Execution
-    from convexlab.functions.plan import Order, Plan
+    from convexlab.functions.plan import Order, Plan, Row
 
 
 class _NoLength(InvalidQuery, TypeError):
@@ -66,15 +66,18 @@ class Query:
         self._check_is_first("with_index")
         plan = self._plan
         index = self._find_index(name)
-        intervals = plan.intervals
+        found = Range(plan.intervals, plan.condition, plan.fixed)
         if index is not None and (ranges or equals):
             by_name = {wire_name(field): value for field, value in equals.items()}
-            found = intervals_of(f"{plan.name}.{name}", index, ranges, by_name)
-            intervals = tuple(found)
+            found = range_of(f"{plan.name}.{name}", index, ranges, by_name)
         return Query(
             self._execution,
             replace(
-                plan, index=index, source=name, intervals=intervals, is_sourced=True
+                plan,
+                index=index,
+                source=name,
+                is_sourced=True,
+                **found._asdict(),
             ),
         )
 
@@ -297,10 +300,12 @@ class Query:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         plan, execution = self._plan, self._execution
-        rows = plan.matching(plan.rows(execution.tx))
+        rows: Iterator[Row] | None = None
         while True:
             execution.leave()
             try:
+                if rows is None:
+                    rows = scanning.rows(execution, plan)
                 row = next(rows, None)
             finally:
                 execution.enter()

@@ -21,7 +21,23 @@ from convexlab.errors import InvalidQuery, InvalidValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from convexlab.documents.expression import Node
     from convexlab.engine.catalog import IndexInfo
+
+
+class Range(NamedTuple):
+    """Which rows of an index are read.
+
+    Attributes:
+        intervals: of its keys; sorted, disjoint.
+        condition: what their documents have in common, and no others; None: it is
+            about ids, which say it best themselves.
+        fixed: how many of the index's first fields have the same value in all of them.
+    """
+
+    intervals: tuple[Interval, ...]
+    condition: Node | None
+    fixed: int
 
 
 class _Bound(NamedTuple):
@@ -118,6 +134,32 @@ class IndexRange:
         intervals = [self._interval(index, start) for start in starts]
         return [interval for interval in intervals if not interval.is_empty()]
 
+    def condition(self) -> Node:
+        """The same of a document."""
+        parts: list[Node] = [
+            ("or", *[_equals(field, value) for value in values])
+            if len(values) != 1
+            else _equals(field, values[0])
+            for field, values in self._equals.items()
+        ]
+        for bound, sign in ((self._lower, "gt"), (self._upper, "lt")):
+            if bound is not None:
+                name = f"{sign}e" if bound.is_inclusive else sign
+                parts.append((name, _field(bound.field), ("literal", bound.value)))
+        return ("and", *parts)
+
+    def names_ids(self) -> bool:
+        """Whether it bounds `_id`."""
+        return "_id" in {*self._equals, *[bound.field for bound in self._bounds()]}
+
+    def fixed(self) -> int:
+        """How many of the first fields have one value each."""
+        return (
+            len(self._equals)
+            if max(map(len, self._equals.values()), default=0) < 2
+            else 0
+        )
+
     def _misused(self, fields: tuple[str, ...], used: list[str]) -> InvalidQuery:
         for field in used:
             if field not in fields:
@@ -180,31 +222,58 @@ def _bound_part(index: IndexInfo, bound: _Bound) -> bytes:
     return part
 
 
-def intervals_of(
+def range_of(
     shown: str,
     index: IndexInfo,
-    ranges: tuple[Callable[[Any], object], ...],
+    functions: tuple[Callable[[Any], object], ...],
     equals: Mapping[str, Any],
-) -> list[Interval]:
-    """The union of several ranges, in the order of keys, disjoint.
+) -> Range:
+    """The union of several ranges.
 
     Args:
         shown: `table.index`, for messages.
         index: the index.
-        ranges: functions that take the builder and return it.
+        functions: that take the builder and return it.
         equals: equalities that hold for all of them.
     """
-    found: list[Interval] = []
-    for function in ranges or (_everything,):
-        builder = IndexRange(shown)
-        for name, value in equals.items():
-            builder.eq(name, value)
-        if function(builder) is not builder:
-            raise InvalidQuery(
-                f"Index {shown}: the range's function returns the builder: `lambda q: q.eq(…)`."
-            )
-        found += builder.intervals(index)
-    return merged(found)
+    builders = [
+        _built(shown, function, equals) for function in functions or (_everything,)
+    ]
+    found = [part for builder in builders for part in builder.intervals(index)]
+    conditions = [builder.condition() for builder in builders]
+    one = len(builders) == 1
+    condition = conditions[0] if one else ("or", *conditions)
+    names_ids = any(builder.names_ids() for builder in builders)
+    return Range(
+        tuple(merged(found)),
+        None if names_ids else condition,
+        builders[0].fixed() if one else 0,
+    )
+
+
+def _built(
+    shown: str, function: Callable[[Any], object], equals: Mapping[str, Any]
+) -> IndexRange:
+    builder = IndexRange(shown)
+    for name, value in equals.items():
+        builder.eq(name, value)
+    if function(builder) is not builder:
+        raise InvalidQuery(
+            f"Index {shown}: the range's function returns the builder: `lambda q: q.eq(…)`."
+        )
+    return builder
+
+
+def _field(name: str) -> Node:
+    return ("field", *name.split("."))
+
+
+def _equals(name: str, value: Any) -> Node:
+    """N.B. the keys of a range are those of equal rank; `eq` differs for NaN's forms."""
+    field, literal = _field(name), ("literal", value)
+    if isinstance(value, float | list | dict):
+        return ("and", ("gte", field, literal), ("lte", field, literal))
+    return ("eq", field, literal)
 
 
 def _everything(builder: IndexRange) -> IndexRange:

@@ -1,41 +1,41 @@
 """The planner: which queries the columnar mirror answers, and how its answer is used.
 
-A query that reads all of a large table only to keep little of it (a filter, an order
-by a field without an index, an aggregate) goes to the mirror. The answer is the one
-that reading the rows would give if there were no limits on that: what was written
-since the mirror's moment, own writes included, is taken out of its answer by id and
-judged here.
+A query that reads many rows only to keep little of them (a filter, an order by a field
+without an index, an aggregate) goes to the mirror: a table, or ranges of an index. The
+answer is the one that reading the rows would give if there were no limits on that: what
+was written since the mirror's moment, own writes included, is taken out of its answer by
+id and judged here.
 
     rows ≤ `SCAN_PAYS_ROWS` ──▶ read the rows
     more ──▶ ask the mirror ──▶ it is behind ──▶ read the rows ──▶ they are too many ──▶
              └▶ its answer + what it does not know yet       wait for the mirror ◀──┘
+
+Where nobody knows how many rows will be read (`first`, `take`, loops, pages) they are
+read until it turns out that few of them pass: see `sparse`.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
+from heapq import merge
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from convexlab import knobs
-from convexlab.documents.aggregates import Aggregation, Groups, Measure, decode_groups
-from convexlab.documents.encoding import from_stored_each
-from convexlab.documents.ids import decode_id
-from convexlab.documents.ordering import encode_key
-from convexlab.documents.predicate import getter
-from convexlab.engine.interval import EVERYTHING
+from convexlab.documents.aggregates import Aggregation, Groups, Measure
+from convexlab.documents.encoding import from_stored, from_stored_each
+from convexlab.documents.expression import TRUE
+from convexlab.documents.predicate import predicate
+from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.errors import FollowerBehind, LimitExceeded, NotFound, OutOfRetention
-from convexlab.followers.columnar.scans import DocumentsRequest, GroupsRequest, Scan
-from convexlab.functions import filters
+from convexlab.functions.mirrored import Mirrored, is_mirrored, judges_all
+from convexlab.functions.sparse import SparseRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.functions.execution import Execution
-    from convexlab.functions.plan import Plan
+    from convexlab.functions.plan import Plan, Row
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -45,12 +45,70 @@ def documents(execution: Execution, plan: Plan, most: int | None) -> list[Docume
     """The first `most` documents of a query, or all; the engine has the floor."""
     if not (plan.where or plan.sort):
         return plan.documents(execution.tx, most)
+    if most is not None and _is_sparse(plan):
+        return [document for _, document in islice(rows(execution, plan, most), most)]
     return _planned(
         execution,
         plan,
         by_rows=lambda: plan.documents(execution.tx, most),
         by_columns=lambda mirrored: mirrored.documents(most),
     )
+
+
+class Scanned(NamedTuple):
+    """The rows of a plan as far as they are read.
+
+    Attributes:
+        rows: some or all of those that do not pass the filters may be left out.
+        passes: judges a document; to be asked once about each row.
+    """
+
+    rows: Iterator[Row]
+    passes: Callable[[Document], bool]
+
+
+def scan(
+    execution: Execution,
+    plan: Plan,
+    *,
+    within: Interval = EVERYTHING,
+    wanted: int | None = None,
+    by_rows: bool = False,
+) -> Scanned:
+    """The rows of a plan in its order, lazily; the engine has the floor with each.
+
+    Args:
+        execution: who reads.
+        plan: what.
+        within: only these keys.
+        wanted: how many documents that pass will be asked for; None: nobody knows.
+        by_rows: whether each row is wanted, also if it does not pass.
+    """
+    tx = execution.tx
+    is_sorted = plan.sort is not None and judges_all(plan)
+    if is_sorted and not by_rows and _reads_much(execution, plan):
+        return Scanned(_sorted_rows(execution, plan, within), _everything)
+    if by_rows or not _is_sparse(plan):
+        expect = None if plan.where else wanted
+        return Scanned(plan.rows(tx, within=within, expect=expect), plan.predicate())
+    sparse = SparseRows(execution, plan, within=within, wanted=wanted)
+    return Scanned(plan.rows(tx, within=within, base=sparse), sparse.passes)
+
+
+def rows(execution: Execution, plan: Plan, wanted: int | None = None) -> Iterator[Row]:
+    """The rows of a plan that pass its filters, lazily."""
+    scanned = scan(execution, plan, wanted=wanted)
+    return (row for row in scanned.rows if scanned.passes(row[1]))
+
+
+def _is_sparse(plan: Plan) -> bool:
+    """Whether its rows may turn out to be those of which few pass."""
+    is_filtered = bool(plan.where) and plan.sort is None
+    return is_filtered and is_mirrored(plan) and judges_all(plan)
+
+
+def _everything(_: Document) -> bool:
+    return True
 
 
 def count(execution: Execution, plan: Plan) -> int:
@@ -81,77 +139,75 @@ def aggregate(
     ).rows()
 
 
+def _sorted_rows(execution: Execution, plan: Plan, within: Interval) -> Iterator[Row]:
+    """The rows that pass, by a field without an index."""
+    tx = execution.tx
+    yield from _planned(
+        execution,
+        plan,
+        by_rows=lambda: plan.matching(plan.rows(tx, within=within)),
+        by_columns=lambda overlaid: overlaid.rows(within),
+    )
+
+
 def _planned(
     execution: Execution,
     plan: Plan,
     by_rows: Callable[[], T],
-    by_columns: Callable[[_Mirrored], T],
+    by_columns: Callable[[_Overlaid], T],
 ) -> T:
     """The answer by the way that pays."""
-    table, index = plan.table, plan.index
-    if table is None or index is None or not _reads_much(execution, plan, index):
+    if not _reads_much(execution, plan):
         return by_rows()
-    mirrored = _Mirrored(execution, plan, table, index)
+    overlaid = _Overlaid(execution, plan)
     patience = min(knobs.SCAN_PATIENCE_SECONDS, execution.patience_seconds)
     try:
-        return by_columns(mirrored.waiting(patience))
+        return by_columns(overlaid.waiting(patience))
     except (FollowerBehind, OutOfRetention, NotFound) as unavailable:
         try:
             return by_rows()
         except LimitExceeded:
             if not isinstance(unavailable, FollowerBehind):
                 raise
-        return by_columns(mirrored.waiting(execution.patience_seconds))
+        return by_columns(overlaid.waiting(execution.patience_seconds))
 
 
-def _reads_much(execution: Execution, plan: Plan, index: IndexInfo) -> bool:
-    """Whether it reads a whole table in the order of creation, and a large one."""
-    is_whole = plan.source == "by_creation_time" and plan.intervals == (EVERYTHING,)
-    if not is_whole or plan.table is None or plan.table.is_system:
+def _reads_much(execution: Execution, plan: Plan) -> bool:
+    """Whether the mirror has what it reads, and that is many rows."""
+    if not is_mirrored(plan) or plan.index is None:
         return False
     # N.B. what is not durable is not in it, and the mirror does not know it either.
-    most = knobs.SCAN_PAYS_ROWS + 1
-    return execution.tx.snapshot.base.count(index.id, EVERYTHING, most=most) == most
+    base, left = execution.tx.snapshot.base, knobs.SCAN_PAYS_ROWS + 1
+    for interval in plan.intervals:
+        left -= base.count(plan.index.id, interval, most=left)
+        if left <= 0:
+            return True
+    return False
 
 
-class _Mirrored:
-    """A plan that the mirror answers as of what is durable of the snapshot."""
+class _Overlaid:
+    """What the mirror says as of what is durable of the snapshot, and what came later."""
 
-    def __init__(
-        self, execution: Execution, plan: Plan, table: TableInfo, index: IndexInfo
-    ) -> None:
-        self._execution = execution
+    def __init__(self, execution: Execution, plan: Plan) -> None:
+        assert plan.table is not None, plan
         self._plan = plan
         self._tx = execution.tx
-        self._index = index
-        self._patience_seconds = 0.0
         # By id, what the mirror does not know; it leaves these documents out.
-        self._unsettled = execution.tx.unsettled(table)
-        self._judge = filters.predicate(filters.all_of(plan.where or (_ALL,)))
-        self._scan = Scan(
-            int(table.number),
-            int(table.id_number),
-            filters.encode(filters.all_of(plan.where)) if plan.where else None,
-            list(self._unsettled),
-        )
+        unsettled = execution.tx.unsettled(plan.table)
+        self._mirrored = Mirrored(execution, plan, unsettled)
+        self._unsettled = [each for each in unsettled.values() if each is not None]
 
-    def waiting(self, patience_seconds: float) -> _Mirrored:
+    def waiting(self, patience_seconds: float) -> _Overlaid:
         """The same, so patient."""
-        self._patience_seconds = patience_seconds
+        self._mirrored.patience_seconds = patience_seconds
         return self
 
     def documents(self, most: int | None) -> list[Document]:
         """The first `most` documents, or all."""
-        plan, usage = self._plan, self._tx.usage
         # N.B. more than may be returned need not come here to be refused.
-        room = max(usage.limits.documents_read - usage.documents_read, 0) + 1
-        wanted = room if most is None else min(most, room)
-        sort = tuple(plan.sort.split(".")) if plan.sort is not None else None
-        request = DocumentsRequest(
-            self._scan, sort, is_reversed=plan.is_reversed, most=wanted
-        )
-        told = self._ask(b"documents\n" + msgspec.msgpack.encode(request))
-        texts = msgspec.msgpack.decode(told, type=list[bytes])
+        documents_left, bytes_left = self._left()
+        wanted = documents_left + 1 if most is None else min(most, documents_left + 1)
+        texts = self._mirrored.texts(None, wanted, bytes_left + 1)
         found = list(zip(from_stored_each(texts), map(len, texts), strict=True))
         if self._unsettled:
             found = list(islice(self._merged(found), wanted))
@@ -159,64 +215,97 @@ class _Mirrored:
         self._tx.has_read([size for _, size in found])
         return [document for document, _ in found]
 
+    def _left(self) -> tuple[int, int]:
+        """How many documents and bytes may still be read."""
+        usage, limits = self._tx.usage, self._tx.usage.limits
+        documents = max(limits.documents_read - usage.documents_read, 0)
+        return documents, max(limits.bytes_read - usage.bytes_read, 0)
+
     def _merged(
         self, found: list[tuple[Document, int]]
     ) -> Iterator[tuple[Document, int]]:
         """With what the mirror does not know, in order, each judged when its turn comes."""
-        get = getter(tuple((self._plan.sort or "_creationTime").split(".")))
-        keyed = [
-            (_key(get, document), document, size, True) for document, size in found
-        ]
-        for revision in self._unsettled.values():
-            if revision is not None:
-                document = revision.decode()
-                size = len(revision.body)
-                keyed.append((_key(get, document), document, size, False))
+        key = self._mirrored.key
+        keyed = [(key(document), document, size, True) for document, size in found]
+        for revision in self._own():
+            document = revision.decode()
+            keyed.append((key(document), document, len(revision.body), False))
         keyed.sort(key=_first, reverse=self._plan.is_reversed)
+        judge = self._plan.predicate()
         return (
             (document, size)
             for _, document, size, is_judged in keyed
-            if is_judged or self._judge(document)
+            if is_judged or judge(document)
         )
+
+    def rows(self, within: Interval) -> Iterator[Row]:
+        """Those of some keys, in batches that grow; the first is read at once."""
+        key, judge = self._mirrored.key, self._plan.predicate()
+        own = [
+            (key(each.document), each.body)
+            for each in self._own()
+            if judge(each.document)
+        ]
+        own.sort(reverse=self._plan.is_reversed)
+        batches = self._batches(within)
+        first = next(batches)
+        self._record()
+        mirrored = chain(first, chain.from_iterable(batches))
+        found = merge(mirrored, own, key=_first, reverse=self._plan.is_reversed)
+        return self._decoded(found, within)
+
+    def _batches(self, within: Interval) -> Iterator[list[tuple[bytes, bytes]]]:
+        bound = (
+            within.end if self._plan.is_reversed else within.start.removesuffix(b"\0")
+        )
+        after = bound if bound and self._mirrored.is_key(bound) else None
+        most = knobs.SCAN_BATCH_ROWS
+        while True:
+            found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
+            yield found.rows
+            if found.is_all:
+                return
+            after = found.rows[-1][0]
+            most = min(4 * most, knobs.SCAN_MOST_BATCH_ROWS)
+
+    def _decoded(
+        self, found: Iterator[tuple[bytes, bytes]], within: Interval
+    ) -> Iterator[Row]:
+        has_begun = False
+        for key, text in found:
+            if within.contains(key):
+                has_begun = True
+                self._tx.usage.read(len(text))
+                yield key, from_stored(text)  # type: ignore[misc]  # a document
+            elif has_begun:
+                return
 
     def groups(self, aggregation: Aggregation) -> Groups:
         """The groups of all documents."""
-        request = GroupsRequest(self._scan, aggregation)
-        told = self._ask(b"groups\n" + msgspec.msgpack.encode(request))
-        groups = decode_groups(aggregation, told)
-        groups.take_all(filter(self._judge, self._own()))
+        groups = self._mirrored.groups(aggregation)
+        judge = self._plan.predicate()
+        own = [each.document for each in self._own()]
+        groups.take_all(document for document in own if judge(document))
         self._record()
         return groups
 
-    def _own(self) -> Iterator[Document]:
-        revisions: Iterator[Revision | None] = iter(self._unsettled.values())
-        return (revision.document for revision in revisions if revision is not None)
-
-    def _ask(self, request: bytes) -> bytes:
-        return self._execution.derived.ask(
-            "columnar",
-            request,
-            at=self._tx.snapshot.durable_ts,
-            patience_seconds=self._patience_seconds,
-        )
+    def _own(self) -> Iterator[Revision]:
+        """What the mirror does not know and the plan reads, before its filters."""
+        plan = self._plan
+        if plan.condition == TRUE or not self._unsettled:
+            return iter(self._unsettled)
+        is_in_range = predicate(plan.condition or TRUE)
+        return (each for each in self._unsettled if is_in_range(each.document))
 
     def _record(self) -> None:
-        """All that passes the filter counts as read."""
-        self._tx.read_set.open_range(
-            self._index.id,
-            EVERYTHING,
-            reverse=False,
-            where=self._plan.recorded_filter(),
-        ).exhausted()
+        """All that passes the filters counts as read."""
+        assert self._plan.index is not None, self._plan
+        where = self._plan.recorded_filter()
+        for interval in self._plan.intervals:
+            self._tx.read_set.open_range(
+                self._plan.index.id, interval, reverse=False, where=where
+            ).exhausted()
 
 
-_ALL = filters.Expression(("literal", True))
-
-
-def _key(get: Callable[[Document], Any], document: Document) -> bytes:
-    creation_time = document["_creationTime"]
-    return encode_key(get(document), creation_time) + decode_id(document["_id"])[1]
-
-
-def _first(row: tuple[bytes, Document, int, bool]) -> bytes:
+def _first(row: tuple[bytes, *tuple[Any, ...]]) -> bytes:
     return row[0]

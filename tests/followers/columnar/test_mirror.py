@@ -16,7 +16,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import OutOfRetention
-from convexlab.followers.columnar.mirror import FILE, Mirror
+from convexlab.followers.columnar.mirror import FILE, FORMAT, Mirror
 from convexlab.followers.following import Following
 
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ def test_a_file_that_cannot_be_gone_on_with_is_made_again(  # noqa: PLR0917
     following.advance()
     if damage == "another format":
         mirror._connection.execute(
-            "UPDATE store.state SET json = replace(json, '1', '9')"
+            "UPDATE store.state SET json = replace(json, ?, ?)",
+            [f'"format":{FORMAT}', '"format":9999'],
         )
     mirror.close()
     if damage == "broken":

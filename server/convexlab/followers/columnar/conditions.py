@@ -1,42 +1,59 @@
 """Filters as SQL, as far as DuckDB judges a document exactly as a filter does.
 
-Only comparisons of a field with a constant are put into SQL, and only where the
-column says all that there is to know (`Column.is_exact`): its NULLs are all null or
-all missing, its values of one kind. Whatever else a filter asks is left to the
-predicate itself, over the stored documents that the SQL lets through.
+Only comparisons of a field with a constant are put into SQL. Where the column says all
+that there is to know (its values are of one kind, and what its NULLs are, null or
+missing, makes no difference to the comparison) the SQL is exact. Elsewhere it may let
+through too much, never too little: then the predicate itself judges the stored documents
+that are left, and so it does whatever else a filter asks.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from convexlab.documents.encoding import to_clean_json
 from convexlab.documents.expression import conjuncts, never_fails
 from convexlab.documents.ordering import compare
 from convexlab.documents.value import UNDEFINED, Int64
-from convexlab.followers.columnar.kinds import Scalar
+from convexlab.followers.columnar.kinds import (
+    NUMBER,
+    Anything,
+    Kind,
+    Nothing,
+    Object,
+    Scalar,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from convexlab.documents.expression import FieldPath, Node
-    from convexlab.followers.columnar.shredding import Columns
+    from convexlab.followers.columnar.shredding import Column, Columns
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A column whose values compare as the documents' do.
+    """A column, or a field inside of one, as comparisons see it.
 
     Attributes:
-        sql: its name.
-        kind: of its values; "": no document has any.
-        null: what its NULLs are.
+        sql: how it is called.
+        kind: of its values; "": no document has any; "json": several.
+        nulls: what its NULLs may be; empty: it has none.
+        has_odd: whether a value may be NaN or a negative zero.
     """
 
     sql: str
     kind: str
-    null: Any = UNDEFINED
+    nulls: tuple[Any, ...] = (UNDEFINED,)
+    has_odd: bool = False
+
+    @property
+    def null(self) -> Any:
+        """What its NULLs are, if they are all the same."""
+        assert len(self.nulls) < 2, f"{self.sql}: some NULLs are null, some missing"
+        return self.nulls[0] if self.nulls else UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,14 @@ class NotInSql(Exception):
     """This part of a filter is judged on the document."""
 
 
+class _Part(NamedTuple):
+    """A condition that is never NULL, its parameters, and whether it is exact."""
+
+    sql: str
+    params: list[Any]
+    is_exact: bool = True
+
+
 # A value of each kind, to compare others with.
 _SAMPLES: Final[dict[str, Any]] = {
     "number": 0.0,
@@ -70,8 +95,8 @@ _SAMPLES: Final[dict[str, Any]] = {
 # The column of a field that no document has.
 NOWHERE: Final = "NULL"
 _SYSTEM: Final = {
-    "_id": Cell("_id", "string"),
-    "_creationTime": Cell("_creationTime", "number"),
+    "_id": Cell("_id", "string", ()),
+    "_creationTime": Cell("_creationTime", "number", ()),
 }
 _HOLDS: Final[dict[str, tuple[str, Callable[[int], bool]]]] = {
     "eq": ("=", lambda order: order == 0),
@@ -84,21 +109,69 @@ _HOLDS: Final[dict[str, tuple[str, Callable[[int], bool]]]] = {
 _FLIPPED: Final = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
 
 
+# -- columns ------------------------------------------------------------------------
+
+
 def cell(columns: Columns, path: FieldPath) -> Cell | None:
-    """The column of a field, if it is exact."""
-    if len(path) > 1:
+    """The column of a field, if comparing its values is comparing the documents'."""
+    found = loose_cell(columns, path) if len(path) == 1 else None
+    if found is None or found.kind == "json" or found.has_odd or len(found.nulls) > 1:
         return None
-    (name,) = path
+    return found
+
+
+def loose_cell(columns: Columns, path: FieldPath) -> Cell | None:
+    """The column of a field, or the field of an object inside of one; None: neither."""
+    name, *inside = path
     if name in _SYSTEM:
-        return _SYSTEM[name]
+        return Cell(NOWHERE, "") if inside else _SYSTEM[name]
     column = columns.get(name)
     if column is None:
         return Cell(NOWHERE, "")
-    if not column.is_exact:
-        return None
-    assert isinstance(column.kind, Scalar), column
-    null = None if column.has_null else UNDEFINED
-    return Cell(f"c{column.slot}", column.kind.name, null)
+    if inside:
+        return _inside(column, inside)
+    nulls = ((None,) if column.has_null else ()) + (
+        (UNDEFINED,) if column.has_missing else ()
+    )
+    return _cell_of_kind(f"c{column.slot}", column.kind, nulls, has_odd=column.has_odd)
+
+
+def _inside(column: Column, path: Sequence[str]) -> Cell | None:
+    """What is known of objects' fields is their kinds."""
+    sql, kind = f"c{column.slot}", column.kind
+    for name in path:
+        match kind:
+            case Object(fields) if fields:
+                if name not in fields:
+                    return Cell(NOWHERE, "")
+                sql, kind = f"struct_extract({sql}, {_text_of(name)})", fields[name]
+            case Object() | Anything():
+                return None
+            case _:
+                return Cell(NOWHERE, "")
+    return _cell_of_kind(sql, kind, (None, UNDEFINED), has_odd=kind == NUMBER)
+
+
+def _cell_of_kind(
+    sql: str, kind: Kind, nulls: tuple[Any, ...], *, has_odd: bool
+) -> Cell | None:
+    match kind:
+        case Scalar(name):
+            return Cell(sql, name, nulls, has_odd)
+        case Nothing():
+            return Cell(NOWHERE, "", nulls)
+        case Anything():
+            return Cell(sql, "json", nulls)
+        case _:
+            return None
+
+
+def _text_of(name: str) -> str:
+    escaped = name.replace("'", "''")
+    return f"'{escaped}'"
+
+
+# -- filters ------------------------------------------------------------------------
 
 
 def split(node: Node | None, columns: Columns) -> Split:
@@ -112,33 +185,37 @@ def split(node: Node | None, columns: Columns) -> Split:
     texts, params = ["true"], list[Any]()
     rest: list[Node] = []
     for part in conjuncts(node):
-        if all(map(never_fails, rest)):
-            try:
-                text, of = _condition(part, columns)
-            except NotInSql:
-                pass
-            else:
-                texts.append(f"({text})")
-                params += of
-                continue
-        rest.append(part)
+        found = _pushed(part, columns) if all(map(never_fails, rest)) else None
+        if found is not None:
+            texts.append(f"({found.sql})")
+            params += found.params
+        if found is None or not found.is_exact:
+            rest.append(part)
     left = None if not rest else rest[0] if len(rest) == 1 else ("and", *rest)
     return Split(" AND ".join(texts), tuple(params), left)
 
 
-def _condition(node: Node, columns: Columns) -> tuple[str, list[Any]]:
-    """A condition that is never NULL, and its parameters."""
+def _pushed(part: Node, columns: Columns) -> _Part | None:
+    try:
+        found = _condition(part, columns)
+    except NotInSql:
+        return None
+    return found if found.is_exact or never_fails(part) else None
+
+
+def _condition(node: Node, columns: Columns) -> _Part:
     name, *operands = node
     if name == "literal" and isinstance(operands[0], bool):
-        return str(operands[0]).lower(), []
-    if name in ("and", "or"):
-        parts = [_condition(operand, columns) for operand in operands]
-        neutral = "true" if name == "and" else "false"
-        texts = f" {name} ".join([neutral, *[f"({text})" for text, _ in parts]])
-        return texts, [param for _, params in parts for param in params]
+        return _Part(_constant(operands[0]), [])
+    if name == "and":
+        return _both(operands, columns)
+    if name == "or":
+        return _joined("or", [_condition(operand, columns) for operand in operands])
     if name == "not":
-        text, params = _condition(operands[0], columns)
-        return f"NOT ({text})", params
+        inner = _condition(operands[0], columns)
+        if not inner.is_exact:
+            raise NotInSql
+        return _Part(f"NOT ({inner.sql})", inner.params)
     if name in _HOLDS:
         return _comparison(name, operands[0], operands[1], columns)
     if name in ("startswith", "contains"):
@@ -146,39 +223,83 @@ def _condition(node: Node, columns: Columns) -> tuple[str, list[Any]]:
     raise NotInSql
 
 
-def _comparison(
-    name: str, left: Node, right: Node, columns: Columns
-) -> tuple[str, list[Any]]:
+def _both(operands: Sequence[Node], columns: Columns) -> _Part:
+    """What cannot be asked in SQL is left out: too much is let through."""
+    parts = []
+    for operand in operands:
+        try:
+            parts.append(_condition(operand, columns))
+        except NotInSql:
+            parts.append(_Part("true", [], is_exact=False))
+    return _joined("and", parts)
+
+
+def _joined(name: str, parts: Sequence[_Part]) -> _Part:
+    neutral = "true" if name == "and" else "false"
+    return _Part(
+        f" {name} ".join([neutral, *[f"({part.sql})" for part in parts]]),
+        [param for part in parts for param in part.params],
+        all(part.is_exact for part in parts),
+    )
+
+
+def _comparison(name: str, left: Node, right: Node, columns: Columns) -> _Part:
     if left[0] == "literal":
         left, right, name = right, left, _FLIPPED.get(name, name)
-    of = _cell_of(left, right, columns)
-    constant = right[1]
-    sign, holds = _HOLDS[name]
+    of, constant = _cell_of(left, right, columns), right[1]
+    _, holds = _HOLDS[name]
+    on_nulls = {holds(compare(null, constant)) for null in of.nulls}
+    on_null = _Part(_constant(True in on_nulls), [], len(on_nulls) < 2)
     if not of.kind:
-        return _constant(holds(compare(of.null, constant))), []
-    on_null = _constant(holds(compare(of.null, constant)))
-    sample = _SAMPLES[of.kind]
-    if _kind(constant) != _kind(sample):
-        on_value, params = _constant(holds(compare(sample, constant))), []
-    else:
-        on_value, params = f"{of.sql} {sign} ?", [_parameter(constant)]
-    return f"CASE WHEN {of.sql} IS NULL THEN {on_null} ELSE {on_value} END", params
+        return on_null
+    on_value = _on_value(of, name, constant)
+    if on_value is None:
+        on_value = _Part(_constant(holds(compare(_SAMPLES[of.kind], constant))), [])
+        if on_value.sql == on_null.sql and on_null.is_exact:
+            return on_value
+    elif of.nulls == ():
+        return on_value
+    return _Part(
+        f"CASE WHEN {of.sql} IS NULL THEN {on_null.sql} ELSE {on_value.sql} END"
+        if on_null.sql == "true"
+        else f"({of.sql} IS NOT NULL AND {on_value.sql})",
+        on_value.params,
+        on_null.is_exact and on_value.is_exact,
+    )
 
 
-def _text(
-    name: str, left: Node, right: Node, columns: Columns
-) -> tuple[str, list[Any]]:
+def _on_value(of: Cell, name: str, constant: Any) -> _Part | None:
+    """The comparison where there is a value; None: its kind decides."""
+    sign, _ = _HOLDS[name]
+    if of.kind == "json":
+        if name != "eq" or type(constant) not in (str, bool):
+            raise NotInSql
+        text = to_clean_json(constant).decode()
+        return _Part(f"{of.sql}::VARCHAR = ?", [text], is_exact=False)
+    if _kind(constant) != _kind(_SAMPLES[of.kind]):
+        return None
+    compared, params = f"{of.sql} {sign} ?", [_parameter(constant)]
+    if not of.has_odd:
+        return _Part(compared, params)
+    # NaN and the negative zero, which DuckDB orders otherwise, are let through.
+    odd = f"({compared} OR {of.sql} = 0 OR isnan({of.sql}))"
+    return _Part(odd, params, is_exact=False)
+
+
+def _text(name: str, left: Node, right: Node, columns: Columns) -> _Part:
     of = _cell_of(left, right, columns)
+    if of.kind == "json":
+        raise NotInSql
     if of.kind != "string" or not isinstance(right[1], str):
-        return "false", []
+        return _Part("false", [])
     function = "starts_with" if name == "startswith" else "contains"
-    return f"coalesce({function}({of.sql}, ?), false)", [right[1]]
+    return _Part(f"coalesce({function}({of.sql}, ?), false)", [right[1]])
 
 
 def _cell_of(left: Node, right: Node, columns: Columns) -> Cell:
     if left[0] != "field" or right[0] != "literal" or _is_odd(right[1]):
         raise NotInSql
-    of = cell(columns, left[1:])
+    of = loose_cell(columns, left[1:])
     if of is None:
         raise NotInSql
     return of

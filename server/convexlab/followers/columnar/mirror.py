@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FILE: Final = "columnar.duckdb"
 
 

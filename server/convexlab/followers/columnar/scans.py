@@ -10,6 +10,7 @@ judge, order and aggregate documents everywhere, over the stored documents.
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,7 @@ from convexlab.followers.columnar.conditions import NOWHERE, Split, cell, split
 from convexlab.followers.columnar.groups import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from convexlab.engine.timestamp import Timestamp
     from convexlab.followers.columnar.mirror import Reading
@@ -54,15 +55,17 @@ class DocumentsRequest(msgspec.Struct, frozen=True):
 
     Args:
         scan: of which.
-        sort: a field's path; None: by creation time.
+        sort: the paths of fields; where these are equal, by creation time.
         is_reversed: from the end.
         most: how many; None: all.
+        most_bytes: not more, once the texts have so many bytes.
     """
 
     scan: Scan
-    sort: tuple[str, ...] | None = None
+    sort: tuple[tuple[str, ...], ...] = ()
     is_reversed: bool = False
     most: int | None = None
+    most_bytes: int = sys.maxsize
 
 
 class GroupsRequest(msgspec.Struct, frozen=True):
@@ -88,6 +91,26 @@ def answer_groups(reading: Reading, body: bytes) -> bytes:
     return reading.folded.answer(body, source, request.aggregation)
 
 
+def row_key(
+    gets: Sequence[Callable[[dict[str, Any]], Any]], document: dict[str, Any]
+) -> bytes:
+    """A document's key in an index by these fields."""
+    values = [get(document) for get in gets]
+    _, internal_id = decode_id(document["_id"])
+    return encode_key(*values, document["_creationTime"]) + internal_id
+
+
+def _first(
+    rows: Iterator[tuple[Any, bytes]], most: int | None, most_bytes: int
+) -> Iterator[bytes]:
+    """The texts of so many rows, until they have so many bytes."""
+    for _, text in islice(rows, most):
+        yield text
+        most_bytes -= len(text)
+        if most_bytes <= 0:
+            return
+
+
 class Source:
     """The rows of a scan as of a reading's moment."""
 
@@ -108,28 +131,25 @@ class Source:
 
     def documents(self, request: DocumentsRequest) -> list[bytes]:
         """Texts in the request's order."""
-        sort = request.sort or ("_creationTime",)
-        of = cell(self._table.columns, sort)
-        if of is None:
-            return self._sorted_here(request, sort)
-        if self._where.rest is not None or request.most is None:
-            rows = self._rows(of.sql, request, limit=None)
-            return [text for _, text in islice(self._judged(rows), request.most)]
-        return [text for _, text in self._first(of.sql, request, request.most)]
-
-    def _first(
-        self, column: str, request: DocumentsRequest, most: int
-    ) -> list[tuple[Any, bytes]]:
-        return list(self._rows(column, request, limit=most))
+        cells = [cell(self._table.columns, path) for path in request.sort]
+        exact = [of for of in cells if of is not None]
+        rows = (
+            self._rows([of.sql for of in exact], request)
+            if len(exact) == len(cells)
+            else self._sorted_here(request)
+        )
+        return list(_first(self._judged(rows), request.most, request.most_bytes))
 
     def _rows(
-        self, column: str, request: DocumentsRequest, *, limit: int | None
+        self, columns: list[str], request: DocumentsRequest
     ) -> Iterator[tuple[Any, bytes]]:
         """(order, text) of what the SQL lets through, sorted."""
         way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
-        columns = [column] if column != NOWHERE else []  # no order, and refused as one
-        order = ", ".join(f"{c} {way}" for c in (*columns, "_creationTime", "_id"))
-        bound = "" if limit is None else f" LIMIT {limit}"
+        # No order, and refused as one.
+        names = [column for column in columns if column != NOWHERE]
+        order = ", ".join(f"{c} {way}" for c in (*names, "_creationTime", "_id"))
+        is_bound = self._where.rest is None and request.most is not None
+        bound = f" LIMIT {request.most}" if is_bound else ""
         found = self._select("_id, _doc", f" ORDER BY {order}{bound}")
         return ((key, text.encode()) for key, text in found)
 
@@ -147,26 +167,19 @@ class Source:
                     yield row
             size = min(size * 4, _BATCH)
 
-    def _sorted_here(
-        self, request: DocumentsRequest, sort: tuple[str, ...]
-    ) -> list[bytes]:
+    def _sorted_here(self, request: DocumentsRequest) -> Iterator[tuple[Any, bytes]]:
         """By keys as indexes have them: all that the SQL lets through is decoded."""
-        get = getter(sort)
+        gets = [getter(path) for path in request.sort]
         rows: list[tuple[bytes, bytes]] = []
         found = self._select("_id, _doc", "")
         while batch := list(islice(found, _BATCH)):
             texts = [text.encode() for _, text in batch]
             rows += [
-                (
-                    encode_key(get(document), document["_creationTime"])
-                    + decode_id(document["_id"])[1],
-                    text,
-                )
+                (row_key(gets, document), text)
                 for document, text in zip(from_stored_each(texts), texts, strict=True)
             ]
         rows.sort(reverse=request.is_reversed)
-        judged = self._judged(iter(rows))
-        return [text for _, text in islice(judged, request.most)]
+        return iter(rows)
 
     # -- aggregates --------------------------------------------------------------------
 

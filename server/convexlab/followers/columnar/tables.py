@@ -228,7 +228,7 @@ class MirrorTable:
     ) -> None:
         """See that the columns hold these documents too."""
         before = self.columns
-        self.columns = observed(before, documents, has_rows=self.rows > 0)
+        self.columns = observed(before, documents, has_rows=self._has_rows())
         changed = [
             column
             for name, column in self.columns.items()
@@ -247,6 +247,10 @@ class MirrorTable:
             self._retype(connection, column)
         if refill:
             self._refill(connection, refill)
+
+    def _has_rows(self) -> bool:
+        """Whether there are documents, or were: what comes new is missing in them."""
+        return self.rows > 0 or self.changed_ts > self.exact_from
 
     def _retype(self, connection: duckdb.DuckDBPyConnection, column: Column) -> None:
         for table in (self.current, self.past):
