@@ -2,7 +2,8 @@
 
 Root directory, configuration, data and runtime files are all under one temporary
 folder; the server is known by a token and lives under `/user/ann/`, as behind a
-hub. The extension that JupyterLab loads is the one in the working tree.
+hub. The extension that JupyterLab loads is the one in the working tree, unless its
+Python has another one installed.
 """
 
 from __future__ import annotations
@@ -15,13 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.browser.files import LABEXTENSION
 from tests.ports import free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOKEN = "a-token-for-tests"
 BASE_URL = "/user/ann/"
@@ -36,17 +34,26 @@ PAGE_CONFIG = {
 
 @dataclass
 class Jupyter:
-    """A JupyterLab server (`/lab`) and Notebook 7 (`/notebooks`) in one process."""
+    """A JupyterLab server (`/lab`) and Notebook 7 (`/notebooks`) in one process.
+
+    Attributes:
+        home: for all that is its own.
+        environment: variables of its process, beside the tests' own.
+        python: whose JupyterLab; another one than the tests' has us installed.
+        notebooks: where its notebooks are, if not below its home.
+    """
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    python: Path = Path(sys.executable)
+    notebooks: Path | None = None
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def root(self) -> Path:
         """Where its notebooks are."""
-        return self.home / "root"
+        return self.notebooks or self.home / "root"
 
     @property
     def url(self) -> str:
@@ -66,7 +73,7 @@ class Jupyter:
         settings.mkdir(parents=True, exist_ok=True)
         (settings / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
         link = share / "labextensions" / "convexlab"
-        if not link.exists():
+        if not self._is_installed and not link.exists():
             link.symlink_to(LABEXTENSION)
         self.root.mkdir(exist_ok=True)
         with (self.home / "server.log").open("ab") as log:
@@ -127,16 +134,21 @@ class Jupyter:
             capture_output=True,
         )
 
+    @property
+    def _is_installed(self) -> bool:
+        return self.python != Path(sys.executable)
+
     def _command(self) -> list[str]:
         extensions = {
             "jupyterlab": True,
             "notebook": True,
             "jupyter_lsp": False,
             "jupyter_server_terminals": False,
-            "convexlab.extension": True,
         }
+        if not self._is_installed:
+            extensions["convexlab.extension"] = True
         return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            *(str(self.python), "-m", "jupyterlab", "--no-browser", "--allow-root"),
             f"--ServerApp.port={self.port}",
             "--ServerApp.port_retries=0",
             "--ServerApp.ip=127.0.0.1",

@@ -1,14 +1,16 @@
 """The quickstart as a user meets it: real JupyterLab, real deployment, real browser.
 
-One journey, in the order in which a user would take it; each step stands on the
-one before. The table must follow mutations from outside whatever happens to the
-kernel, the page and the processes.
+The wheel is installed into a virtual environment of its own, on a machine without
+Node. Then one journey, in the order in which a user would take it; each step stands
+on the one before. The table must follow mutations from outside whatever happens to
+the kernel, the page and the processes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import urllib.request
@@ -18,8 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from tests.browser.installed import Environment, build_wheel
 from tests.browser.jupyter import Jupyter
 from tests.browser.pages import Notebook
+from tests.deployments import until
+
+from convexlab_kernel import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
+ANSI = re.compile(r"\x1b\[\d*m")
 FLIGHTS = 336_776
 BUSY = """
 import pathlib
@@ -69,6 +76,10 @@ class Outside:
             dest="HNL",
         )
 
+    def wait(self) -> None:
+        """Wait until there is a deployment that answers."""
+        until(lambda: discovery.running(self.folder) is not None, str)
+
     def kill(self) -> None:
         """End the gateway and all function processes at once, as a power cut would."""
         gateway = psutil.Process(self.address["pid"])
@@ -77,11 +88,35 @@ class Outside:
         gateway.wait(30)
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with all that we depend on, and nothing of ours."""
+    made = Environment(tmp_path_factory.mktemp("environment") / "venv")
+    made.make()
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(
+    empty: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+    browser_files: None,
+) -> Iterator[Environment]:
+    """The same with our wheel in it, which leaves no file when it is uninstalled."""
+    before = empty.files
+    empty.install(build_wheel(tmp_path_factory.mktemp("wheel")))
+    assert empty.files != before
+    yield empty
+    empty.uninstall()
+    assert empty.files == before
+
+
 @pytest.fixture
-def journey(tmp_path: Path, page: Page, browser_files: None) -> Iterator[Notebook]:
+def journey(tmp_path: Path, page: Page, installed: Environment) -> Iterator[Notebook]:
     """JupyterLab, open on a copy of the quickstart."""
-    jupyter = Jupyter(tmp_path)
-    jupyter.root.mkdir()
+    path = {"PATH": installed.variables["PATH"]}
+    jupyter = Jupyter(tmp_path / "first", path, installed.python)
+    jupyter.root.mkdir(parents=True)
     shutil.copy(QUICKSTART, jupyter.root)
     jupyter.start()
     try:
@@ -93,8 +128,28 @@ def journey(tmp_path: Path, page: Page, browser_files: None) -> Iterator[Noteboo
             os.kill(json.loads(address.read_text())["pid"], signal.SIGTERM)
 
 
+@pytest.fixture
+def other(tmp_path: Path, journey: Notebook) -> Iterator[Jupyter]:
+    """Another JupyterLab over the same folder, which does not run yet."""
+    here = journey.jupyter
+    one = Jupyter(tmp_path / "other", here.environment, here.python, here.root)
+    yield one
+    one.stop()
+
+
+def test_installing_is_enough(installed: Environment) -> None:
+    """Both extensions are enabled and sound, with no further command and no Node."""
+    assert "node" not in {file.name for file in installed.files}
+    said = installed.run("-m", "jupyter_server", "extension", "list")
+    assert ANSI.sub("", said).count("convexlab.extension enabled") == 1
+    assert "convexlab.extension  OK" in ANSI.sub("", said)
+    said = installed.run("-m", "jupyterlab.labextensions", "list")
+    assert "enabled OK (python, convexlab)" in ANSI.sub("", said)
+    assert "error" not in said.lower()
+
+
 @pytest.mark.timeout(400)
-def test_the_table_follows_whatever_happens(journey: Notebook) -> None:
+def test_the_table_follows_whatever_happens(journey: Notebook, other: Jupyter) -> None:
     """A mutation from outside is seen while the kernel is busy, restarted, away, and
     after everything was killed; nothing acknowledged is lost."""
     outside = Outside(journey.jupyter.root / ".convexlab" / "local")
@@ -133,15 +188,23 @@ def test_the_table_follows_whatever_happens(journey: Notebook) -> None:
     outside.add("reloaded")
     table.wait_for_text("reloaded")
 
-    # After everything was killed: the page finds its way back by itself.
+    # After everything was killed: the page finds its way back by itself, here to a
+    # deployment that another JupyterLab over the same folder has started.
     outside.add("acknowledged")
     outside.kill()
     journey.jupyter.kill()
+    other.start()
+    outside.wait()
     journey.jupyter.start()
     table.wait_for_link("live")
     table.wait_for_text("acknowledged")
     outside.add("afterwards")
     table.wait_for_text("afterwards")
+
+    # After the JupyterLab that had started it was killed: nothing was its own.
+    other.kill()
+    outside.add("other-killed")
+    table.wait_for_text("other-killed")
     table.element.scroll_into_view_if_needed()
     journey.screenshot("quickstart-after-everything-was-killed")
     assert outside.run("query", "flights:to", dest="HNL", month=12, limit=1)
