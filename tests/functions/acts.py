@@ -7,7 +7,6 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from convexlab.documents.encoding import from_stored, from_wire, to_stored, to_wire
-from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import (
     Asked,
     Prepared,
@@ -16,6 +15,7 @@ from convexlab.functions.action_run import (
     run_async,
     run_plain,
 )
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.module_sources import ModuleSource
 from convexlab.functions.modules import ModuleSet
 from convexlab.functions.runner import Outcome

@@ -6,8 +6,8 @@ import pytest
 from tests.functions.acts import acts
 
 from convexlab import knobs
-from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import Prepared, cancelled, run_async
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.identity import Identity
 
 

@@ -11,7 +11,8 @@ from convexlab import api
 from convexlab.documents.encoding import from_stored
 from convexlab.errors import CallerError, NotAllowed
 from convexlab.functions import determinism
-from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
+from convexlab.functions.action_context import ActionCtx, SyncActionCtx
+from convexlab.functions.awaited_calls import AsyncCalls
 from convexlab.functions.run_log import LogLines
 
 Asked = list[tuple[str, str, Any]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from convexlab.errors import InvalidArguments
-from convexlab.functions.action_context import AsyncCalls
+from convexlab.functions.awaited_calls import AsyncCalls
 from convexlab.functions.forms import UploadedFile
 from convexlab.functions.http_request import Request, SyncRequest
 from convexlab.functions.run_log import LogLines

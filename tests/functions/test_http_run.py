@@ -8,7 +8,7 @@ import pytest
 from tests.functions.acts import Acts
 
 from convexlab import knobs
-from convexlab.functions.action_context import watch_tasks
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.http_run import (
     NO_ROUTE,
     NOT_ENABLED,

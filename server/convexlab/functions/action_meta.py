@@ -11,7 +11,7 @@ from convexlab.functions.requested import request_metadata
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convexlab.functions.action_context import AsyncCalls, Call
+    from convexlab.functions.awaited_calls import AsyncCalls, Call
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.meta import DeploymentMetadata, FunctionMetadata
     from convexlab.functions.requested import RequestMetadata

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from convexlab.engine.files import MemoryFiles
 from convexlab.errors import CallerError
-from convexlab.functions import action_context, determinism
-from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
+from convexlab.functions import awaited_calls, determinism
+from convexlab.functions.action_context import ActionCtx, SyncActionCtx
 from convexlab.functions.action_meta import About
+from convexlab.functions.awaited_calls import AsyncCalls
 from convexlab.functions.context import bound
 from convexlab.functions.environment import Variables
 from convexlab.functions.runner import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from convexlab.documents.validator import TableNumbers
     from convexlab.engine.files import Files
-    from convexlab.functions.action_context import AsyncAsk, PlainAsk
+    from convexlab.functions.awaited_calls import AsyncAsk, PlainAsk
     from convexlab.functions.definition import FunctionDefinition
     from convexlab.functions.identity import Identity
     from convexlab.functions.modules import ModuleSet
@@ -140,7 +141,7 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     calls = AsyncCalls(ask, run.log)
     outcome = Outcome(log_lines=run.log.lines)
     determinism.begin(run)
-    action_context.begin(calls)
+    awaited_calls.begin(calls)
     try:
         world = prepared.world
         ctx = ActionCtx(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from convexlab.functions.action_context import AsyncCalls, Call, PlainAsk
+    from convexlab.functions.awaited_calls import AsyncCalls, Call, PlainAsk
     from convexlab.functions.definition import FunctionDefinition, Reference
 
 P = ParamSpec("P")

@@ -22,7 +22,7 @@ from convexlab.functions.determinism import outside
 
 if TYPE_CHECKING:
     from convexlab.engine.files import Files, Sink, Stored
-    from convexlab.functions.action_context import AsyncCalls, Call, PlainAsk
+    from convexlab.functions.awaited_calls import AsyncCalls, Call, PlainAsk
     from convexlab.functions.file_documents import FileInfo
 
 # What `store` takes: bytes, or a file opened for reading bytes.

@@ -19,7 +19,7 @@ from convexlab.functions.forms import Form, parse_form
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from convexlab.functions.action_context import AsyncCalls, Call
+    from convexlab.functions.awaited_calls import AsyncCalls, Call
 
 # `bytes` is a method here.
 _Bytes: TypeAlias = bytes

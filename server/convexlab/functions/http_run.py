@@ -19,10 +19,11 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_clean_json
 from convexlab.errors import CallerError, InvalidArguments, LimitExceeded
-from convexlab.functions import action_context, determinism
-from convexlab.functions.action_context import ActionCtx, AsyncCalls, SyncActionCtx
+from convexlab.functions import awaited_calls, determinism
+from convexlab.functions.action_context import ActionCtx, SyncActionCtx
 from convexlab.functions.action_meta import About
 from convexlab.functions.action_run import World, new_run, why_cancelled
+from convexlab.functions.awaited_calls import AsyncCalls
 from convexlab.functions.http import Response, match_route
 from convexlab.functions.http_request import Request, SyncRequest
 from convexlab.functions.runner import (
@@ -37,7 +38,7 @@ from convexlab.functions.tracebacks import split_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convexlab.functions.action_context import AsyncAsk, PlainAsk
+    from convexlab.functions.awaited_calls import AsyncAsk, PlainAsk
     from convexlab.functions.http import Route
     from convexlab.functions.http_request import AsyncBody, PlainBody
     from convexlab.functions.identity import Identity
@@ -154,7 +155,7 @@ async def serve_async(
     calls = AsyncCalls(ask, run.log)
     outcome = Outcome(log_lines=run.log.lines)
     determinism.begin(run)
-    action_context.begin(calls)
+    awaited_calls.begin(calls)
     asked = prepared.asked
     try:
         ctx = ActionCtx(

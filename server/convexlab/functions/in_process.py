@@ -44,7 +44,6 @@ from convexlab.functions import (
     timetable,
     vector_search,
 )
-from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import (
     Asked,
     Prepared,
@@ -54,6 +53,7 @@ from convexlab.functions.action_run import (
     run_plain,
 )
 from convexlab.functions.analysis import analyze, function_specs
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.context import MutationCtx
 from convexlab.functions.execution import Execution, NoClock
 from convexlab.functions.file_addresses import addresses_of

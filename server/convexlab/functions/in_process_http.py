@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from convexlab.functions.action_context import watch_tasks
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.http_run import (
     error_body,
     prepare_http,
@@ -20,8 +20,8 @@ from convexlab.functions.runner import Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convexlab.functions.action_context import PlainAsk
     from convexlab.functions.action_run import World
+    from convexlab.functions.awaited_calls import PlainAsk
     from convexlab.functions.http_run import HttpAsked, HttpPrepared
 
 

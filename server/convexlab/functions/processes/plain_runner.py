@@ -45,8 +45,8 @@ from convexlab.functions.runner import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convexlab.functions.action_context import PlainAsk
     from convexlab.functions.action_run import World
+    from convexlab.functions.awaited_calls import PlainAsk
     from convexlab.functions.processes.action_calls import Code, Started
     from convexlab.functions.processes.channel import SyncChannel
 

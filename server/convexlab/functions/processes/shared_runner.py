@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, InvalidArguments
-from convexlab.functions.action_context import watch_tasks
 from convexlab.functions.action_run import cancelled, prepare, run_async
+from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.definition import split_path
 from convexlab.functions.http_run import ClientGone, prepare_http, serve_async
 from convexlab.functions.processes.action_calls import (
@@ -53,8 +53,8 @@ from convexlab.functions.runner import FunctionError, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convexlab.functions.action_context import AsyncAsk
     from convexlab.functions.action_run import World
+    from convexlab.functions.awaited_calls import AsyncAsk
     from convexlab.functions.modules import ModuleSet
     from convexlab.functions.processes.action_calls import Code, Started
     from convexlab.functions.processes.channel import SyncChannel
