@@ -55,7 +55,8 @@ class RevisionCache:
     def put(self, revision: Revision) -> None:
         """The store has this one."""
         with self._making_room:  # H2
-            self._put(revision)
+            self._drop(revision.id)
+            self._keep(revision)
 
     def update(self, writes: Iterable[DocumentWrite]) -> None:
         """The store has these now: H1."""
@@ -65,14 +66,13 @@ class RevisionCache:
                     continue  # whether it will be asked for, nobody knows
                 self._drop(write.id)
                 if write.new is not None:
-                    self._put(write.new)
+                    self._keep(write.new)
 
-    def _put(self, revision: Revision) -> None:
+    def _keep(self, revision: Revision) -> None:
         size = len(revision.body)
         if size > self._largest:
             return
         revision.forget_document()
-        self._drop(revision.id)
         self._revisions[revision.id] = revision
         self._taken += size + ENTRY_BYTES
         while self._taken > self._capacity:

@@ -147,6 +147,7 @@ class TableInfo:
         check: raises if a document's fields do not match the active schema.
         check_pending: the same for a schema being pushed.
         presence: where in `_tables` its existence is recorded.
+        is_system: whether only the system writes it.
     """
 
     name: str
@@ -165,9 +166,11 @@ class TableInfo:
     unique: tuple[IndexInfo, ...] = ()
     # The top-level fields that some key is made of.
     _keyed_fields: frozenset[str] = frozenset()
+    is_system: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.id_number = self.id_number or self.number
+        self.is_system = self.number < FIRST_USER_TABLE
         kept = [i for i in (*self.indexes.values(), *self.others) if i.is_kept]
         kept.sort(key=_index_id)
         self._plan = tuple(
@@ -185,11 +188,6 @@ class TableInfo:
         self._keyed_fields = frozenset(
             path.partition(".")[0] for _, _, paths in self._plan for path in paths
         )
-
-    @property
-    def is_system(self) -> bool:
-        """Whether only the system writes it."""
-        return self.number < FIRST_USER_TABLE
 
     @property
     def by_id(self) -> IndexInfo:

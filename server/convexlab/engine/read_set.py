@@ -80,14 +80,18 @@ class RangeRead:
 
 
 class ReadSet:
-    """What a transaction looked at."""
+    """What a transaction looked at.
 
-    __slots__ = ("_count", "_counts_all", "_points", "_ranges")
+    Attributes:
+        count: how many looks were recorded, merged or not: no fewer than `merged`.
+    """
+
+    __slots__ = ("_counts_all", "_points", "_ranges", "count")
 
     def __init__(self) -> None:
         self._points: dict[int, set[bytes]] = {}
         self._ranges: dict[Source, list[RangeRead]] = {}
-        self._count = 0
+        self.count = 0
         self._counts_all = False
 
     def record_point(self, index_id: int, key: bytes) -> None:
@@ -95,10 +99,10 @@ class ReadSet:
         points = self._points.get(index_id)
         if points is None:
             self._points[index_id] = {key}
-            self._count += 1
+            self.count += 1
         elif key not in points:
             points.add(key)
-            self._count += 1
+            self.count += 1
 
     def record(self, index_id: int, interval: Interval) -> None:
         """A look at all of an interval."""
@@ -122,17 +126,12 @@ class ReadSet:
         """
         read = RangeRead(interval, reverse=reverse)
         self._ranges.setdefault((index_id, where), []).append(read)
-        self._count += 1
+        self.count += 1
         return read
 
     def count_all(self) -> None:
         """From now on what filters exclude counts too: R3."""
         self._counts_all = True
-
-    @property
-    def count(self) -> int:
-        """How many looks were recorded, merged or not: no fewer than `merged`."""
-        return self._count
 
     def merged(self) -> dict[Source, IntervalSet]:
         """The same keys as the fewest intervals, by index and filter."""
@@ -180,7 +179,7 @@ class ReadSet:
             ).exhausted()
 
     def __bool__(self) -> bool:
-        return self._count > 0
+        return self.count > 0
 
 
 def _order(item: tuple[Source, list[Span]]) -> tuple[int, bytes]:

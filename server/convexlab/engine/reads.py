@@ -25,7 +25,7 @@ from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.limits import Limits, Usage, too_many_intervals
 from convexlab.engine.overlay import count_rows, read_bodies
 from convexlab.engine.view import View
-from convexlab.engine.write_set import INDEX_SLOT_BITS, table_of_index
+from convexlab.engine.write_set import INDEX_SLOT_BITS, by_id_index, table_of_index
 from convexlab.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from convexlab.engine.read_set import RangeRead, Read, ReadSet
     from convexlab.engine.write_set import Document
 
+_TABLES_BY_ID: Final = by_id_index(TABLES)
 # What the system looks at on the user's behalf is no read of the user's.
 _UNCOUNTED: Final = CATALOG_TABLES | {MODULES}
 
@@ -75,23 +76,24 @@ class Reads(View):
     def get(self, id_number: int, internal_id: bytes) -> Document | None:
         """A document by the two parts of its id, or None; looked at either way."""
         info = self.catalog.by_id_number.get(id_number)
+        read_set = self.read_set
         if info is None:  # N.B. a table may come whose ids have that number
-            self.read_set.record(TABLES << INDEX_SLOT_BITS, EVERYTHING)
+            read_set.record(_TABLES_BY_ID, EVERYTHING)
             return None
-        table = info.number
-        self.read_set.record_point(table << INDEX_SLOT_BITS, internal_id)
+        read_set.record_point(info.number << INDEX_SLOT_BITS, internal_id)
         if info.document_id:
-            self.read_set.record_point(TABLES << INDEX_SLOT_BITS, info.document_id)
-            if not self._is_seen(info):
-                self.read_set.record(TABLES << INDEX_SLOT_BITS, EVERYTHING)
+            read_set.record_point(_TABLES_BY_ID, info.document_id)
+            if info.state != "active" and not self._is_seen(info):
+                read_set.record(_TABLES_BY_ID, EVERYTHING)
                 return None
-        if self.read_set.count > self._most_looks:
+        if read_set.count > self._most_looks:
             self._recount_intervals()
-        revision = self.revision(table, internal_id)
+        revision = self.revision(info.number, internal_id)
         if revision is None:
             return None
-        self.usage.read(len(revision.body))
-        return revision.decode()
+        body = revision.body
+        self.usage.read(len(body))
+        return from_stored(body)  # type: ignore[return-value]  # a document
 
     def range(
         self,

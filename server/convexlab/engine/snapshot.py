@@ -121,6 +121,10 @@ class Snapshot:
             entries = layer.maps.get(table << INDEX_SLOT_BITS)
             if entries is not None and internal_id in entries.entries:
                 return entries.entries[internal_id]
+        return self.get_below(table, internal_id)
+
+    def get_below(self, table: int, internal_id: bytes) -> Revision | None:
+        """The revision of a document that no layer mentions."""
         cache = self.cache
         if cache is None:
             return self.base.get(table, internal_id)

@@ -22,30 +22,34 @@ import math
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from convexlab import knobs
 from convexlab.engine.catalog import CATALOG_TABLES, MODULES, Catalog, IndexInfo
 from convexlab.engine.limits import DEFAULT_LIMITS, NO_LIMITS, Limits, Usage
 from convexlab.engine.overlay import Overlay
 from convexlab.engine.read_set import ReadSet
-from convexlab.engine.write_set import INDEX_SLOT_BITS, DocumentWrite, Revision
+from convexlab.engine.timestamp import Timestamp
+from convexlab.engine.write_set import (
+    INDEX_SLOT_BITS,
+    DocumentWrite,
+    IndexKey,
+    Revision,
+)
 from convexlab.engine.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convexlab.engine.snapshot import Snapshot
-    from convexlab.engine.timestamp import Timestamp
-    from convexlab.engine.write_set import IndexKey
 
 # Neighbouring floats at today's times in ms, rounded up.
 _CREATION_STEP_MS: Final = 2.0**-11
 
 
-@dataclass(slots=True)
-class FinishedTransaction:
+class FinishedTransaction(msgspec.Struct):
     """A transaction whose reads and writes are fixed."""
 
     write_set: list[DocumentWrite]

@@ -60,11 +60,12 @@ class View:
 
     def revision(self, table: int, internal_id: bytes) -> Revision | None:
         """The revision of a document, own writes included; nothing is recorded."""
-        for overlay in reversed(self._overlays):
-            keys = overlay.maps.get(table << INDEX_SLOT_BITS)
+        by_id = table << INDEX_SLOT_BITS
+        for layer in reversed(self._layers):
+            keys = layer.maps.get(by_id)
             if keys is not None and internal_id in keys.entries:
                 return keys.entries[internal_id]
-        return self.snapshot.get(table, internal_id)
+        return self.snapshot.get_below(table, internal_id)
 
     def unsettled(self, table: TableInfo) -> dict[bytes, Revision | None]:
         """What became of documents after `snapshot.durable_ts`, own writes included.

@@ -8,8 +8,9 @@ side lists its key in every index of the table, so that whoever follows the log
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+import msgspec
 
 from convexlab.documents.encoding import from_stored
 
@@ -89,8 +90,7 @@ class Revision:
         return f"Revision({self.table}, {self.id.hex()}, {self.ts}, {self.body!r})"
 
 
-@dataclass(slots=True)
-class DocumentWrite:
+class DocumentWrite(msgspec.Struct):
     """One document's way from its old revision to its new one."""
 
     table: int

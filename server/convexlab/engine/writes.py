@@ -271,12 +271,13 @@ class Writes(Reads):
         self._require_writable()
         id_number, internal_id = decode_id(document_id)
         info = self.catalog.by_id_number.get(id_number)
-        if info is not None and info.is_system and not self.is_system:
-            raise NotAllowed("System tables (prefixed with `_`) are read-only.")
-        if info is not None and self._may_write_in(info):
-            revision = self.revision(info.number, internal_id)
-            if revision is not None:
-                return info, revision
+        if info is not None:
+            if info.is_system and not self.is_system:
+                raise NotAllowed("System tables (prefixed with `_`) are read-only.")
+            if info.state == "active" or self._may_write_in(info):
+                revision = self.revision(info.number, internal_id)
+                if revision is not None:
+                    return info, revision
         raise NotFound(f"{what} nonexistent document ID {document_id}")
 
     def _may_write_in(self, table: TableInfo) -> bool:

@@ -103,7 +103,7 @@ class Signature:
         cached[1](values)
         if self._plain:
             return values
-        return self._take(values, set())
+        return self._take(values)
 
     def check_result(self, value: Value, tables: TableNumbers) -> None:
         """Checks a result against `returns`."""
@@ -125,12 +125,13 @@ class Signature:
         """As the function spec says it."""
         return (self.returns or v.any()).json()
 
-    def _take(self, values: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    def _take(self, values: dict[str, Any]) -> dict[str, Any]:
         out = {}
+        used = 0
         for parameter in self.parameters:
             wire = parameter.wire
             if wire in values:
-                used.add(wire)
+                used += 1
                 value = values[wire]
                 out[parameter.python] = (
                     value
@@ -143,8 +144,9 @@ class Signature:
                         f"The function needs the argument `{wire}`.\n\nObject: {values!r}\nValidator: v.any()"
                     )
                 out[parameter.python] = None
-        if self._rest is None and len(used) < len(values):
-            extra = next(name for name in values if name not in used)
+        if self._rest is None and used < len(values):
+            known = {parameter.wire for parameter in self.parameters}
+            extra = next(name for name in values if name not in known)
             raise InvalidArguments(
                 f"The function takes no argument `{extra}`.\n\nObject: {values!r}\nValidator: {self.args!r}"
             )
@@ -160,7 +162,7 @@ class Signature:
             if self.args.kind == "any"
             else {name: value for name, value in values.items() if name in known}
         )
-        out = self._take(values, set())
+        out = self._take(values)
         taken = {parameter.python for parameter in self.parameters} | {"ctx"}
         cached = self._rest_check
         if cached is None or cached[0] is not tables:

@@ -121,8 +121,6 @@ def warnings(
         result: JSON of the result.
         user_seconds: how long the user's own code took.
     """
-    if not _may_be_near(tx, len(args) + len(result), user_seconds):
-        return
     yield from _large("arguments", args)
     yield from _many(tx)
     yield from _large("return value", result)
@@ -162,8 +160,11 @@ def _slow(user_seconds: float) -> Iterator[str]:
         )
 
 
-def _may_be_near(tx: Transaction, text_bytes: int, user_seconds: float) -> bool:
-    """N.B. asked after every call; counting the intervals is not for nothing."""
+def may_be_near(tx: Transaction, text_bytes: int, user_seconds: float) -> bool:
+    """Whether there may be `warnings`; most runs are far from every limit.
+
+    N.B. asked after every call; counting the intervals is not for nothing.
+    """
     usage, share = tx.usage, knobs.WARN_AT_SHARE
     limits = usage.limits
     return (

@@ -9,7 +9,7 @@ transaction is the caller's: it is finished or forgotten there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
@@ -72,8 +72,7 @@ class FunctionError:
     code: str = "FunctionFailed"
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What one call came to.
 
     Attributes:
@@ -87,7 +86,7 @@ class Outcome:
 
     value: bytes | None = None
     error: FunctionError | None = None
-    log_lines: list[str] = field(default_factory=list)
+    log_lines: list[str] = []
     journal: str | None = None
     identity_read: bool = False
     clock_read: bool = False
@@ -172,10 +171,10 @@ def run(
         determinism.end(token)
         for entered in execution.entered:
             modules.restore(entered)
-    for warning in metrics.warnings(
-        tx, args_json, outcome.value or b"", clock.user_seconds
-    ):
-        run_.log.add_text("WARN", warning)
+    value, user_seconds = outcome.value or b"", clock.user_seconds
+    if metrics.may_be_near(tx, len(args_json) + len(value), user_seconds):
+        for warning in metrics.warnings(tx, args_json, value, user_seconds):
+            run_.log.add_text("WARN", warning)
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read

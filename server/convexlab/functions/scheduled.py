@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from convexlab import knobs
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
@@ -53,8 +55,7 @@ class Task(NamedTuple):
     args: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduling:
+class Scheduling(msgspec.Struct, frozen=True):
     """Where a run comes from, as far as its own schedule calls mind.
 
     Attributes:

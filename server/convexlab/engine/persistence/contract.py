@@ -20,22 +20,23 @@ Invariants
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+import msgspec
+
 from convexlab.engine.interval import EVERYTHING
-from convexlab.engine.timestamp import in_words
+from convexlab.engine.timestamp import Timestamp, in_words
+from convexlab.engine.write_set import DocumentWrite, IndexKey, Revision
 from convexlab.errors import OutOfRetention
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from convexlab.engine.interval import Interval
     from convexlab.engine.log import LogEntry
     from convexlab.engine.overlay import Body, Row
-    from convexlab.engine.timestamp import Timestamp
-    from convexlab.engine.write_set import DocumentWrite, IndexKey, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,14 @@ class Meta:
     history_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, frozen=True):
     """The outcome of a call that committed."""
 
     ts: Timestamp
     outcome: bytes
 
 
-@dataclass(slots=True)
-class Commit:
+class Commit(msgspec.Struct):
     """An accepted write set with its timestamp.
 
     Attributes:

@@ -6,18 +6,18 @@ transaction, which the writer accepts or not; nothing is there before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from convexlab.documents.encoding import to_stored
 from convexlab.engine.catalog import SCHEDULED_BY_STATE, SCHEDULED_FUNCTIONS
+from convexlab.engine.transaction import FinishedTransaction
 from convexlab.errors import CallerError, FollowerBehind
 from convexlab.functions import system_mutations, timetable
 from convexlab.functions.processes.deployed import identity_of
 from convexlab.functions.processes.failures import failure_from, failure_of
-from convexlab.functions.processes.messages import NOTHING_USED, Used
+from convexlab.functions.processes.messages import NOTHING_USED, Failure, Used
 from convexlab.functions.processes.used import used_by
 from convexlab.functions.runner import run as run_function
 from convexlab.functions.scheduled import Scheduling
@@ -26,26 +26,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from convexlab.engine.committer import Committer
-    from convexlab.engine.transaction import FinishedTransaction, Transaction
+    from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import DocumentWrite
     from convexlab.followers.keeper import DerivedIndexes
     from convexlab.functions.modules import ModuleSet
     from convexlab.functions.processes.deployed import Deployed
-    from convexlab.functions.processes.messages import Failure, RunMutation
+    from convexlab.functions.processes.messages import RunMutation
     from convexlab.functions.processes.recorder import FlightRecorder
     from convexlab.functions.runner import Outcome
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """What a call came to: a failure, or a value and a transaction to accept."""
 
     value: bytes | None = None
     failure: Failure | None = None
     finished: FinishedTransaction | None = None
-    log_lines: list[str] = field(default_factory=list)
+    log_lines: list[str] = []
     used: Used = NOTHING_USED
 
 

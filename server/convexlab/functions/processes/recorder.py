@@ -82,9 +82,9 @@ class FlightRecorder:
 
     def enter(self) -> None:
         """The user's own code goes on."""
-        now = monotonic_ns()
-        self._entered = now
-        self._slots[1] = now + max(self._remaining, 1)
+        self._entered = now = monotonic_ns()
+        left = self._remaining
+        self._slots[1] = now + (left if left > 0 else 1)
 
     def leave(self) -> None:
         """The store works for the user; its time is not the user's."""
