@@ -172,6 +172,10 @@ MAX_CLAIMS: Final = 50_000
 MAX_CLOCK_RAISE_SECONDS: Final = 300.0
 # No client's clock stands beyond this, in milliseconds: JavaScript's dates end here.
 MAX_CLIENT_MS: Final = 8.64e15
+# Texts of Transitions that a round's sessions may share: so many, each of so many bytes
+# at most, are kept.
+SHARED_TEXTS: Final = 16
+SHARED_TEXT_BYTES: Final = 128 << 10
 # Sessions served in one go, before the loop looks at its sockets again.
 SESSIONS_PER_STEP: Final = 100
 
@@ -216,12 +220,12 @@ DRAIN_CHECK_MOST_SECONDS: Final = 0.160
 CLOSE_SECONDS: Final = 5.0
 # All pages of a large class come back in the same moment after a restart.
 LISTEN_BACKLOG: Final = 2048
+# No descriptor was left for a connection that is handed over: look again after.
+ACCEPT_AGAIN_SECONDS: Final = 1.0
 CORS_MAX_AGE_SECONDS: Final = 86_400
 
 # -- functions/processes ----------------------------------------------------------
 
-# No descriptor was left for a connection that is handed over: look again after.
-ACCEPT_AGAIN_SECONDS: Final = 1.0
 # Of the garbage collector: young objects until it looks, and how often further.
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 # How often the supervisor looks for calls past their limit: a hung mutation is
@@ -261,16 +265,16 @@ IDLE_EXIT_SECONDS: Final = 30 * 60.0
 CALL_SECONDS: Final = 600.0
 # How long a live result is awaited where Python asks for its value.
 LIVE_SECONDS: Final = 10.0
+# What completion waits for names: longer, and it comes after the next keystroke. The
+# fields of a table without a schema are those of so many of its newest documents.
+COMPLETION_SECONDS: Final = 0.08
+COMPLETION_DOCUMENTS: Final = 20
 # Between the runs of a `%%live` cell: what a person can follow, and the kernel's cells
 # have their turns.
 LIVE_CELL_SECONDS: Final = 0.25
 # Reconnecting: first wait and ceiling (npm's client: 1 s and 16 s; we are on loopback).
 RECONNECT_SECONDS: Final = 0.1
 RECONNECT_MOST_SECONDS: Final = 5.0
-# What completion waits for names: longer, and it comes after the next keystroke. The
-# fields of a table without a schema are those of so many of its newest documents.
-COMPLETION_SECONDS: Final = 0.08
-COMPLETION_DOCUMENTS: Final = 20
 # The server's pings come every 15 s; twice that and the line is dead.
 SILENCE_SECONDS: Final = 35.0
 # Lines of one import request, a few MB at most, and requests on their way: so much
@@ -408,6 +412,10 @@ VECTOR_REBUILD_GROWTH: Final = 4
 # the protocol needs), and forgotten when there are so many and an eighth more.
 VECTOR_PAST_SECONDS: Final = 240.0
 VECTOR_PAST_ROWS: Final = 1_000
+# What passes so many filters is kept from search to search, a bit for each vector, and
+# brought up to date by so many of the last changes; after more it is found anew.
+VECTOR_SELECTIONS: Final = 64
+VECTOR_JOURNAL_ROWS: Final = 8_192
 
 # -- text search --------------------------------------------------------------------
 
@@ -424,12 +432,11 @@ SEARCH_FIRST_RESULTS: Final = 32
 # the constant of Cormack, Clarke and Büttcher (2009).
 FUSED_DEPTH: Final = 100
 FUSED_RANK: Final = 60
-# Documents that are searched in memory before they go to Tantivy: a commit to it takes
-# about 20 ms and leaves a segment to be merged.
+# Documents that are searched in memory before they go to Tantivy (of a small index fewer,
+# see there): a commit to it takes about 20 ms and leaves a segment to be merged.
 TEXT_TAIL_ROWS: Final = 1_000
-# Superseded texts are kept so long, and forgotten when there are so many and a
-# thirty-second more; what the newest so many say stays in memory, for answers as of a
-# little while ago.
+# Superseded texts are kept so long, for answers as of a little while ago, and forgotten
+# when there are so many and a thirty-second more.
 TEXT_PAST_SECONDS: Final = 240.0
 TEXT_PAST_ROWS: Final = 1_000
 # What Tantivy gathers before it writes a segment; its least is 15 MB.

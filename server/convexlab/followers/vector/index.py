@@ -26,6 +26,7 @@ from convexlab.errors import OutOfRetention
 from convexlab.followers.shared_lock import SharedLock
 from convexlab.followers.vector.building import build, is_due
 from convexlab.followers.vector.lists import Lists
+from convexlab.followers.vector.selecting import Selections
 from convexlab.followers.vector.units import unit_vector
 from convexlab.followers.versions import Versions
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from convexlab.followers.schema_indexes import Step
     from convexlab.followers.vector.lists import Vectors
     from convexlab.followers.vector.request import Definition
-    from convexlab.followers.versions import Mask, Slots
+    from convexlab.followers.vector.selecting import Filters, Selection
+    from convexlab.followers.versions import Slots
 
 
 class VectorIndex:
@@ -55,6 +57,7 @@ class VectorIndex:
         self.definition = definition
         self.versions = Versions(len(definition.filter_fields))
         self.lists = Lists.exact(definition.dimensions)
+        self.selections = Selections()
         self.built_with = 0
         self.changed_ts = 0
         self.exact_from = 0
@@ -103,10 +106,12 @@ class VectorIndex:
             if vector is not None and versions.is_same(slot, digest, keys):
                 return None
             versions.end(id_, ts)
+            self.selections.journal.note(slot, ts)
         self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
         if vector is not None:
-            versions.begin(id_, ts, digest, keys)
+            slot = versions.begin(id_, ts, digest, keys)
+            self.selections.journal.note(slot, ts)
         return vector
 
     def _add(self, slots: Slots, vectors: Vectors) -> None:
@@ -134,6 +139,7 @@ class VectorIndex:
         self.exact_from = max(self.exact_from, self.versions.last_end(slots))
         self.lists.remove(slots)
         self.versions.release(slots)
+        self.selections.forget()
         if self.is_building:
             self._meanwhile.update(dict.fromkeys(slots.tolist()))
 
@@ -143,7 +149,7 @@ class VectorIndex:
         self,
         vector: NDArray[np.float32],
         limit: int,
-        filters: tuple[tuple[int, bytes], ...] | None,
+        filters: Filters,
         at: int,
     ) -> tuple[list[bytes], NDArray[np.float32]]:
         """The documents nearest to a unit vector, nearest first, and their cosines.
@@ -152,26 +158,25 @@ class VectorIndex:
             OutOfRetention: what was there then has been forgotten.
         """
         with self.lock.reading():
-            mask = self._mask_at(at)
-            if filters is None:
-                slots, scores = self.lists.nearest(vector, limit, mask)
+            selection = self._selected(filters, at)
+            if filters is None or selection is None:
+                slots, scores = self.lists.nearest(vector, limit, selection)
             else:
-                having = self.versions.having(filters)
-                if mask is not None:
-                    having &= mask
-                slots, scores = self.lists.nearest_of(vector, limit, having)
+                slots, scores = self.lists.nearest_of(vector, limit, selection)
             return _in_order(self.versions.ids(slots), scores)
 
-    def _mask_at(self, at: int) -> Mask | None:
-        """The slots that held at a moment; None: all that are in the lists."""
+    def _selected(self, filters: Filters, at: int) -> Selection | None:
+        """The slots to look among; None: all that are in the lists."""
         if at >= self.changed_ts:
-            return self.versions.current() if self.versions.dead else None
+            if filters is None and not self.versions.dead:
+                return None
+            return self.selections.now(filters, self.versions, self.lists)
         if at < self.exact_from:  # N1
             raise OutOfRetention(
                 f"The vector index has no state as of {in_words(at)}; "
                 f"the oldest that it has is of {in_words(self.exact_from)}."
             )
-        return self.versions.as_of(at)
+        return self.selections.as_of(filters, at, self.versions, self.lists)
 
     # -- new lists ------------------------------------------------------------------
 
@@ -196,6 +201,7 @@ class VectorIndex:
             with self.lock.writing():
                 self._catch_up(made)
                 self.lists = made
+                self.selections.forget()
                 self.built_with = len(slots) if made.count > 1 else 0
         finally:
             self.is_building = False

@@ -5,9 +5,9 @@ when they are many (`building`): then a search compares those of the lists whose
 centres are nearest. Either way vectors come and go one by one, each under its slot.
 
 A filter leaves some slots of all lists. A search through one goes through the lists
-that have any of those, the nearest first, until it has compared as many as a search
-without a filter would; so a filter that few pass is answered exactly, and none that
-passes is missed because it lies far from all others.
+that have any of those, the nearest first, until more of them bring nothing nearer or it
+has compared as many as a search without a filter would; so a filter that few pass is
+answered exactly, and none that passes is missed because it lies far from all others.
 
 Invariants
     L1  A search gives as many as were asked for, or all that there are.
@@ -21,15 +21,20 @@ import faiss
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from convexlab.followers.versions import Mask, Slots
+    from convexlab.followers.vector.selecting import Selection
+    from convexlab.followers.versions import Slots
 
     Vectors = NDArray[np.float32]
     Scores = NDArray[np.float32]
 
 # How many documents were asked for where the number of probes was measured.
 MEASURED_LIMITS: Final = (10, 100)
+# The first lists of a search through a filter have so much less of what is compared.
+_FIRST_ROUND: Final = 3
 
 
 class Lists:
@@ -38,12 +43,15 @@ class Lists:
     Args:
         index: an inverted file of FAISS's, trained.
         probes: how many lists a search for so many (`MEASURED_LIMITS`) goes through.
+
+    Attributes:
+        homes: each slot's list.
     """
 
     def __init__(self, index: faiss.IndexIVF, probes: tuple[int, int] = (1, 1)) -> None:
         self.index = index
         self.probes = probes
-        self._homes = np.zeros(0, np.int32)  # each slot's list
+        self.homes = np.zeros(0, np.int32)
 
     @classmethod
     def exact(cls, dimensions: int) -> Lists:
@@ -88,11 +96,11 @@ class Lists:
 
     def _settle(self, slots: Slots, homes: NDArray[np.int64]) -> None:
         room = int(slots.max()) + 1
-        if room > len(self._homes):
-            grown = np.zeros(max(room, 2 * len(self._homes)), np.int32)
-            grown[: len(self._homes)] = self._homes
-            self._homes = grown
-        self._homes[slots] = homes
+        if room > len(self.homes):
+            grown = np.zeros(max(room, 2 * len(self.homes)), np.int32)
+            grown[: len(self.homes)] = self.homes
+            self.homes = grown
+        self.homes[slots] = homes
 
     def remove(self, slots: Slots) -> None:
         """Let go of vectors; those that are not here are ignored."""
@@ -104,15 +112,14 @@ class Lists:
     # -- searches -------------------------------------------------------------------
 
     def nearest(
-        self, vector: Vectors, limit: int, mask: Mask | None
+        self, vector: Vectors, limit: int, among: Selection | None
     ) -> tuple[Slots, Scores]:
-        """The nearest to a unit vector, of those that a mask of nearly all leaves."""
-        count = self.size if mask is None else int(mask.sum())
-        limit = min(limit, count)
+        """The nearest to a unit vector, of nearly all."""
+        limit = min(limit, self.size if among is None else among.count)
         if not limit:
             return _NOTHING
         parameters = faiss.SearchParametersIVF(
-            nprobe=self._probes_for(limit), **_only(mask)
+            nprobe=self._probes_for(limit), **_only(among)
         )
         faiss.omp_set_num_threads(1)
         scores, slots = self.index.search(vector[None], limit, params=parameters)
@@ -122,16 +129,56 @@ class Lists:
         return slots[0], scores[0]
 
     def nearest_of(
-        self, vector: Vectors, limit: int, mask: Mask
+        self, vector: Vectors, limit: int, among: Selection
     ) -> tuple[Slots, Scores]:
-        """The nearest to a unit vector, of those that a mask leaves, be they few."""
-        wanted = np.flatnonzero(mask)
-        limit = min(limit, len(wanted))
+        """The nearest to a unit vector, of some, be they few."""
+        limit = min(limit, among.count)
         if not limit:
             return _NOTHING
+        found = _NOTHING
+        selector = _only(among)
+        for distances, lists in self._rounds(vector, limit, among):
+            more = self._search_lists(vector, limit, distances, lists, selector)
+            before, found = found, _nearest_of_both(found, more, limit)
+            if np.array_equal(found[0], before[0]):
+                break
+        return found
+
+    def _rounds(
+        self, vector: Vectors, limit: int, among: Selection
+    ) -> Iterator[tuple[Scores, Slots]]:
+        """The lists that have some of a selection, the nearest first.
+
+        Each round has about as many of the selection in it as all before, until they
+        are as many as a search without a filter compares: the caller ends with the
+        first that finds nothing nearer.
+        """
+        lists = np.flatnonzero(among.members)
+        enough = max(limit, self._probes_for(limit) * self.size // self.count)
+        if among.count <= enough:  # all of them: in whatever order
+            yield np.zeros(len(lists), np.float32), lists
+            return
+        nearness = self._nearness(vector)[lists]
+        order = np.argsort(-nearness)
+        lists, nearness = lists[order], nearness[order]
+        compared = np.cumsum(among.members[lists])
+        start, goal = 0, max(limit, enough // _FIRST_ROUND)
+        while start < len(lists) and (not start or compared[start - 1] < enough):
+            stop = max(start, int(np.searchsorted(compared, goal))) + 1
+            yield nearness[start:stop], lists[start:stop]
+            start, goal = stop, 2 * goal
+
+    def _search_lists(
+        self,
+        vector: Vectors,
+        limit: int,
+        distances: Scores,
+        lists: Slots,
+        selector: dict[str, Any],
+    ) -> tuple[Slots, Scores]:
+        """The nearest in some lists; a slot of -1 stands for none."""
         faiss.omp_set_num_threads(1)
-        distances, lists = self._lists_with(vector, wanted, limit)
-        parameters = faiss.SearchParametersIVF(nprobe=len(lists), **_only(mask))
+        parameters = faiss.SearchParametersIVF(nprobe=len(lists), **selector)
         slots, scores = np.empty(limit, np.int64), np.empty(limit, np.float32)
         # N.B. FAISS's own wrapper of this takes no parameters.
         self.index.search_preassigned_c(
@@ -146,20 +193,6 @@ class Lists:
             parameters,
         )
         return slots, scores
-
-    def _lists_with(
-        self, vector: Vectors, wanted: Slots, limit: int
-    ) -> tuple[Scores, Slots]:
-        """The nearest lists that have some of the wanted slots, until it is enough."""
-        members = np.bincount(self._homes[wanted], minlength=self.count)
-        lists = np.flatnonzero(members)
-        nearness = self._nearness(vector)[lists]
-        order = np.argsort(-nearness)
-        lists = lists[order]
-        usual = self._probes_for(limit) * self.size / self.count
-        compared = np.cumsum(members[lists])
-        enough = int(np.searchsorted(compared, max(usual, limit))) + 1
-        return nearness[order][:enough], lists[:enough]
 
     def _nearness(self, vector: Vectors) -> Scores:
         """Of each list's centre."""
@@ -212,22 +245,30 @@ class Lists:
 
     def to_bytes(self) -> tuple[bytes, NDArray[np.uint8]]:
         """The homes, and the index in FAISS's format."""
-        return self._homes.tobytes(), faiss.serialize_index(self.index)
+        return self.homes.tobytes(), faiss.serialize_index(self.index)
 
     @classmethod
     def from_bytes(cls, homes: bytes, index: bytes, probes: tuple[int, int]) -> Lists:
         """What `to_bytes` gave."""
         made = cls(faiss.deserialize_index(np.frombuffer(index, np.uint8)), probes)
-        made._homes = np.frombuffer(homes, np.int32).copy()
+        made.homes = np.frombuffer(homes, np.int32).copy()
         return made
 
 
 _NOTHING: Final = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-def _only(mask: Mask | None) -> dict[str, Any]:
-    """The selector of a mask's slots."""
-    if mask is None:
-        return {}
-    bits = np.packbits(mask, bitorder="little")
-    return {"sel": faiss.IDSelectorBitmap(bits)}
+def _nearest_of_both(
+    one: tuple[Slots, Scores], other: tuple[Slots, Scores], limit: int
+) -> tuple[Slots, Scores]:
+    if not len(one[0]):
+        return other
+    slots = np.concatenate((one[0], other[0]))
+    scores = np.concatenate((one[1], other[1]))
+    best = np.argsort(-scores, kind="stable")[:limit]
+    return slots[best], scores[best]
+
+
+def _only(among: Selection | None) -> dict[str, Any]:
+    """The selector of a selection's slots."""
+    return {} if among is None else {"sel": faiss.IDSelectorBitmap(among.bits)}

@@ -113,6 +113,7 @@ def _load_index(folder: Path, described: _Index) -> VectorIndex:
     index.changed_ts = described.changed_ts
     index.exact_from = described.exact_from
     index.built_with = described.built_with
+    index.selections.journal.begin(described.changed_ts)
     return index
 
 
