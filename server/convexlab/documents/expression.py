@@ -164,5 +164,8 @@ def _is_total(node: Node) -> bool:
 
 
 _TESTS: Final = frozenset(
-    {"eq", "neq", "lt", "lte", "gt", "gte", "contains", "startswith", "words"}
+    {
+        *("eq", "neq", "lt", "lte", "gt", "gte"),
+        *("contains", "startswith", "words", "fits"),
+    }
 )

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from convexlab.documents.ordering import compare, encode_key
+from convexlab.documents.shape import document_fits
 from convexlab.documents.value import (
     UNDEFINED,
     Int64,
@@ -68,6 +69,9 @@ def _compiled(node: Node) -> Evaluate:
     if name == "not":
         inner = _boolean(_compiled(operands[0]))
         return lambda document: not inner(document)
+    if name == "fits":
+        shape = operands[0][1]
+        return lambda document: document_fits(document, shape)
     if name in _ON_ONE:
         one, of_one = _compiled(operands[0]), _ON_ONE[name]
         return lambda document: of_one(one(document))

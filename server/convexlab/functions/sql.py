@@ -1,7 +1,7 @@
 """`ctx.db.sql`: one SELECT over the columnar mirror, as of the transaction's snapshot.
 
-The mirror says which tables the statement reads: they are what the result depends
-on. A mutation sees all that was committed before it, and none of its own writes;
+The mirror says which tables the statement reads, and which of their documents, where its
+WHERE tells: they are what the result depends on. A mutation sees all that was committed before it, and none of its own writes;
 so it may not ask about a table that it has written to.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import normalize
 from convexlab.engine.catalog import TABLES
@@ -51,7 +52,7 @@ def run_sql(execution: Execution, text: str, params: Params) -> list[dict[str, A
         raise
     answer = msgspec.msgpack.decode(told, type=SqlAnswer)
     for name in answer.tables:
-        _record(tx, name)
+        _record(tx, name, answer.filters.get(name, ()))
     if answer.refused is not None:
         raise InvalidQuery(answer.refused)
     rows = cast("list[dict[str, Any]]", from_stored(answer.rows))
@@ -72,11 +73,15 @@ def _request(tx: Transaction, text: str, params: Params) -> bytes:
     return msgspec.msgpack.encode(SqlRequest(text, values, tables=tables))
 
 
-def _record(tx: Transaction, name: str) -> None:
-    """The statement read this table, all of it."""
+def _record(tx: Transaction, name: str, filters: Sequence[bytes]) -> None:
+    """The statement read this table: what passes one of the filters, or all of it."""
     table = tx.table(name)
     assert table is not None, f"the mirror was told of `{name}`"
-    tx.read_set.record(table.by_creation_time.id, EVERYTHING)
+    is_long = any(len(each) > knobs.MAX_RECORDED_FILTER_BYTES for each in filters)
+    for where in (None,) if is_long or not filters else filters:
+        tx.read_set.open_range(
+            table.by_creation_time.id, EVERYTHING, reverse=False, where=where
+        ).exhausted()
     if tx.has_written(table):
         raise NotAllowed(
             f"SQL reads `{name}` as it was before this mutation, which has written to "

@@ -17,6 +17,7 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.mirror import view
+from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
@@ -54,11 +55,14 @@ class SqlAnswer(msgspec.Struct, array_like=True):
         tables: that it reads.
         rows: stored text, or an Arrow stream.
         refused: why it has no rows; another time, with other documents, it may.
+        filters: which documents of a table it depends on, if not on all: those that pass
+            one of these expressions.
     """
 
     tables: list[str]
     rows: bytes = b""
     refused: str | None = None
+    filters: dict[str, list[bytes]] = {}
 
 
 def answer_sql(reading: Reading, body: bytes) -> bytes:
@@ -81,6 +85,8 @@ def answer_sql(reading: Reading, body: bytes) -> bytes:
             if request.arrow
             else to_stored(_values(found, documents=request.documents))
         )
+        params: Any = from_stored(request.params.encode())
+        answer.filters = narrowed(statement.tree, reading.tables, params)
     except InvalidQuery as error:
         answer.refused = str(error)
     return msgspec.msgpack.encode(answer)

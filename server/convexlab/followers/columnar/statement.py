@@ -60,10 +60,12 @@ class Statement:
     Attributes:
         text: as it was written.
         tables: the schema's tables that it reads, or may.
+        tree: as DuckDB parses it.
     """
 
     text: str
     tables: tuple[str, ...]
+    tree: Any
 
 
 def read_statement(
@@ -103,7 +105,7 @@ def read_statement(
                 raise InvalidQuery(_ONE_SELECT)
             case _:
                 pass
-    return Statement(text, tuple(tables))
+    return Statement(text, tuple(tables), tree)
 
 
 _ONE_SELECT: Final = "SQL reads only: write one SELECT statement."
