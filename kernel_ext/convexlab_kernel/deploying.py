@@ -41,9 +41,8 @@ def deploy_notebook(
         and module.origin.kind == "cell"
         and module.origin.name == export.notebook
     ]
-    modules = [_pushed(export, module) for module in export.modules]
     try:
-        return deploy(database, modules, remove=gone, dry_run=dry_run)
+        return deploy(database, pushed(export), remove=gone, dry_run=dry_run)
     except PushFailed as error:
         raise located(error, export) from None
 
@@ -79,6 +78,11 @@ def located(error: PushFailed, export: Export) -> PushFailed:
         return error
     cell = module.sources[module.parts.index(place[0])].cell
     return PushFailed(f"{export.notebook}, {cell}, line {place[1]}: {error}")
+
+
+def pushed(export: Export) -> list[dict[str, Any]]:
+    """A notebook's modules as a push takes them."""
+    return [_pushed(export, module) for module in export.modules]
 
 
 def _pushed(export: Export, module: Module) -> dict[str, Any]:

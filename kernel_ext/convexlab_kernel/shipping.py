@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from convexlab.errors import NotAllowed, NotFound
 from convexlab_kernel import cells, client, discovery, keys
+from convexlab_kernel.comparing import digest, same
 from convexlab_kernel.convert import convert as write
-from convexlab_kernel.deploying import deploy_notebook
+from convexlab_kernel.deploying import deploy_notebook, pushed
 from convexlab_kernel.export import export_notebook
 from convexlab_kernel.line import Text, asked
 from convexlab_kernel.notebook import notebook_path
@@ -38,21 +39,24 @@ def convert(line: Line) -> Text:
 
 
 def deploy(line: Line) -> Text:
-    """%convex deploy [NAME | URL] [--notebook FILE] [--dry-run].
+    """%convex deploy [NAME | URL] [--notebook FILE] [--dry-run | --check].
 
-    Make this notebook's modules those of a deployment, all or none; asks for its key where none is known.
+    Make this notebook's modules those of a deployment, all or none; asks for its key where none is known. --check: change nothing, and fail where the deployment runs other code.
     """
-    options = Options(line.rest, values=("notebook",), flags=("dry-run",))
+    options = Options(line.rest, values=("notebook",), flags=("dry-run", "check"))
     name = options.one("a deployment") if options.words else None
     database = _owned(line.notebook, name)
     export = _export(line, options, deployment=database.name)
+    if options.flag("check"):
+        modules = pushed(export)
+        return Text(same(database, modules, notebook=export.notebook))
     dry_run = options.flag("dry-run")
     answer = deploy_notebook(database, export, dry_run=dry_run)
     done = "checked against" if dry_run else "→"
     paths = ", ".join(module.path for module in export.modules) or "no modules"
     said = f"{export.notebook}: {paths} {done} {database.name}"
-    changed = ", ".join(answer.changed) or "nothing"
-    lines = [*_unsaved(line.notebook, export), f"{said} (new: {changed})"]
+    changed, code = ", ".join(answer.changed) or "nothing", digest(pushed(export))
+    lines = [*_unsaved(line.notebook, export), f"{said} (new: {changed}): {code}"]
     return Text("\n".join(lines + [f"left out: {one}" for one in export.left_out]))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.kernel_ext.notebooks import notebook
 
@@ -83,7 +85,8 @@ def test_what_is_converted_is_pushed_by_dev(project, convexlab, db):
 def test_a_deployed_notebook_is_what_its_cells_push(project, convexlab, db):
     notebook(project / "work.ipynb", *CELLS, "%%convex old\nx = 1")
     push(db, [{"path": "other", "source": "y = 1", "origin": {"kind": "file"}}])
-    assert convexlab("deploy", "work.ipynb") == "deployed: 2 functions to local"
+    said = convexlab("deploy", "work.ipynb")
+    assert re.fullmatch("deployed: 2 functions to local, [0-9a-f]{12}", said)
     pushed = sources(db)
     assert pushed["tasks"] == (
         TASKS.replace("%%convex", "# %%convex") + MORE.replace("%%convex", "# %%convex")
@@ -94,6 +97,37 @@ def test_a_deployed_notebook_is_what_its_cells_push(project, convexlab, db):
     notebook(project / "work.ipynb", *CELLS)
     convexlab("deploy", "work.ipynb")
     assert sorted(sources(db)) == ["other", "schema", "shared", "tasks"]
+
+
+def test_it_is_proved_that_what_is_deployed_is_the_notebook(project, convexlab, db):
+    """By a digest, which fails by name of the module where the two differ."""
+    notebook(project / "work.ipynb", *CELLS)
+    push(db, [{"path": "other", "source": "y = 1", "origin": {"kind": "file"}}])
+    said = convexlab("deploy", "work.ipynb", "--check", status=1)
+    assert "`tasks` is not there" in said
+    assert sorted(sources(db)) == ["other"]  # it was looked at, no more
+    code = convexlab("deploy", "work.ipynb").rpartition(", ")[2]
+    assert (
+        convexlab("deploy", "work.ipynb", "--check") == f"local runs this code: {code}"
+    )
+
+    # The comment form is the same code; one letter is not.
+    cells = [cell.replace("%%convex", "# %%convex") for cell in CELLS]
+    notebook(project / "work.ipynb", *cells)
+    assert convexlab("deploy", "work.ipynb", "--check").endswith(code)
+    notebook(project / "work.ipynb", *cells[:-1], f"{cells[-1]}\n# more\n")
+    said = convexlab("deploy", "work.ipynb", "--check", status=1)
+    assert "`tasks` is another one (there it came from work.ipynb, cell 7)" in said
+    assert code not in said
+
+    # A folder is all that is deployed.
+    (project / "only").mkdir()
+    (project / "only" / "other.py").write_text("y = 1")
+    said = convexlab("deploy", "only", "--check", status=1)
+    assert "`tasks` is there and not here" in said
+    assert "other" not in said
+    code = convexlab("deploy", "only").rpartition(", ")[2]
+    assert convexlab("deploy", "only", "--check") == f"local runs this code: {code}"
 
 
 def test_what_is_wrong_is_said_by_cell_and_line(project, convexlab, db):

@@ -115,9 +115,12 @@ def test_a_deployment_is_named_used_and_deployed_to(
     )
     assert f"  demo: {remote.url}" in said(shell, "use").splitlines()
     deployed = said(shell, "deploy demo --notebook work.ipynb --dry-run")
-    assert deployed == "work.ipynb: tasks checked against demo (new: tasks)"
+    assert "work.ipynb: tasks checked against demo (new: tasks): " in deployed
+    assert "not there" in said(shell, "deploy demo --notebook work.ipynb --check")
     deployed = said(shell, "deploy demo --notebook work.ipynb")
-    assert deployed == "work.ipynb: tasks → demo (new: tasks)"
+    assert "work.ipynb: tasks → demo (new: tasks): " in deployed
+    proved = said(shell, "deploy demo --notebook work.ipynb --check")
+    assert proved == f"demo runs this code: {deployed.rpartition(' ')[2]}"
     assert said(shell, "use demo") == f"Using demo at {remote.url}"
     assert f"* demo: {remote.url}" in said(shell, "use").splitlines()
     assert said(shell, "run tasks:one") == "1"
