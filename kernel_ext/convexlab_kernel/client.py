@@ -202,10 +202,10 @@ class Database:
         )
         return Live(result, database=self, public=public and select is None)
 
-    def _whole_table(self, name: str) -> Live:
+    def _whole_table(self, name: str, edit: dict[str, Any] | None) -> Live:
         """A table's version as a live result: its view reads the rows by itself."""
         version = self._watch(TABLE_VERSION, to_stored({"tableName": name}))
-        return version.stored_table(name)
+        return version.stored_table(name, edit)
 
     @property
     def is_pages_own(self) -> bool:

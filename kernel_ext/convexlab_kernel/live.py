@@ -350,9 +350,9 @@ class Live:
         """Shown as a tree."""
         return self._as("tree")
 
-    def stored_table(self, name: str) -> Live:
-        """Shown as the whole table whose version this is."""
-        return self._as("stored", table=name)
+    def stored_table(self, name: str, edit: dict[str, Any] | None = None) -> Live:
+        """Shown as the whole table whose version this is; `edit`: see `edit_of`."""
+        return self._as("stored", table=name, edit=edit)
 
     def _as(self, kind: str, **options: Any) -> Live:
         said = {name: option for name, option in options.items() if option is not None}

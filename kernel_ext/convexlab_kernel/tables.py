@@ -15,6 +15,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab_kernel import display, importing, reads
 from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
+from convexlab_kernel.signatures import edit_of
 from convexlab_kernel.sql import SqlRows, run_sql
 from convexlab_kernel.tracebacks import edge
 
@@ -104,11 +105,30 @@ class Table(Rows):
     Args:
         database: whose table.
         name: its name.
+        edit: how its cells are edited on the page; None: they are not.
     """
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(
+        self, database: Database, name: str, *, edit: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(database, name)
         self._database = database
+        self._edit = edit
+
+    @edge
+    def edit(self, mutation: str) -> Table:
+        """The same table, with cells that can be edited on the page.
+
+        Args:
+            mutation: what takes a document's id and its fields: cells of the fields
+                that it takes can be edited.
+
+        Raises:
+            NotFound: there is no such mutation.
+            InvalidArguments: it cannot edit cells.
+        """
+        shape = edit_of(self._database, mutation)
+        return Table(self._database, self.name, edit=shape)
 
     # -- reading -----------------------------------------------------------------
 
@@ -226,7 +246,9 @@ class Table(Rows):
         """The whole table on the page, row by row as one looks; else its newest rows."""
         rows = self.take(knobs.STATIC_ROWS)
         total = self.count()
-        view = self._database._whole_table(self.name)  # noqa: SLF001 - its own other half
+        view = self._database._whole_table(  # noqa: SLF001 - its own other half
+            self.name, self._edit
+        )
         data, meta = view.page_bundle()
         data["text/html"] = display.table_html(rows, total=total, note=self.name)
         data["text/plain"] = display.table_text(rows, total=total, note=self.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Error, Locator, Page
+    from playwright.sync_api import Error, JSHandle, Locator, Page
     from tests.browser.jupyter import Jupyter
 
 RESULTS = Path(__file__).parents[2] / "test-results"
@@ -250,6 +250,10 @@ class Live:
     def columns(self) -> list[str]:
         """The names of its columns."""
         return self.element.locator(".heading .name").all_inner_texts()
+
+    def evaluate_handle(self, script: str) -> JSHandle:
+        """What a function of its shadow root gives, kept on the page."""
+        return self.element.evaluate_handle(f"host => ({script})(host.shadowRoot)")
 
     def evaluate(self, script: str, argument: object = None) -> Any:
         """Run a function of its shadow root (`root => …`)."""

@@ -7,10 +7,12 @@ looked up anew for each request, so that it may die and come back in between.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -71,8 +73,11 @@ class State:
             {"path": path, "source": source, "origin": origin}
             for path, source in modules.items()
         ]
-        body = {"modules": pushed, "mode": "replace_all"}
-        said = self._ask("convexlab/push", body)
+        self.push(pushed, mode="replace_all")
+
+    def push(self, modules: list[dict[str, Any]], mode: str = "merge") -> None:
+        """Push modules; the others stay, unless all are replaced."""
+        said = self._ask("convexlab/push", {"modules": modules, "mode": mode})
         assert said["status"] == "success", said
 
     def put(self, name: str, value: Any = None) -> None:
@@ -104,6 +109,24 @@ class State:
             timeout=PATIENCE_SECONDS,
         )
         answer.raise_for_status()
+
+    def run_at_once(self, path: str, **args: Any) -> float:
+        """Call a mutation over a connection that is open; when it was sent, in ms."""
+        address = self._address()
+        url = urlsplit(address["url"])
+        connection = http.client.HTTPConnection(str(url.hostname), url.port)
+        connection.connect()
+        body = json.dumps({"path": path, "args": args, "format": "json"})
+        headers = {
+            "Authorization": f"Convex {address['admin_key']}",
+            "Content-Type": "application/json",
+        }
+        sent = time.time() * 1e3
+        connection.request("POST", f"{url.path}/api/mutation", body, headers)
+        said = json.loads(connection.getresponse().read())
+        connection.close()
+        assert said["status"] == "success", said
+        return sent
 
     def kill(self) -> None:
         """End the serving process as if the power had gone."""

@@ -144,6 +144,8 @@ def test_a_table_is_edited_by_what_the_mutation_takes(notes):
         edit = live.table(edit="notes:update").view["edit"]
     assert (edit["path"], edit["id"]) == ("notes:update", "noteId")
     assert sorted(edit["fields"]) == ["mood", "text"]
+    said, _ = notes.table("notes").edit("notes:update")._repr_mimebundle_()
+    assert said[MIME]["view"] == {"kind": "stored", "table": "notes", "edit": edit}
 
 
 @pytest.mark.parametrize(

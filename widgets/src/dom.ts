@@ -23,6 +23,27 @@ export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Milliseconds since 1970, with the fractions that dates leave out. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/**
+ * Tells the time once what was drawn just now is on the screen: drawn in a frame's own
+ * callback, it is in that frame, else in the next one.
+ */
+export function afterPaint(isInFrame: boolean, then: (at: number) => void): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    then(now());
+  };
+  // A frame is painted right after its callbacks, before any message is handed out.
+  const post = () => port2.postMessage(null);
+  if (isInFrame) post();
+  else requestAnimationFrame(post);
+}
+
 const FLASH_MS = 1_400;
 
 /** A short glow that says: this has just changed. */

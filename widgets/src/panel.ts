@@ -27,6 +27,7 @@ import { LogView } from "./views/log.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
 import type { View } from "./views/view.ts";
+import { Why } from "./why.ts";
 
 const LINK_TEXTS: Record<Link, string> = {
   connecting: "connecting…",
@@ -64,6 +65,7 @@ class LivePanel {
   readonly #bar: HTMLElement;
   readonly #past: Past | null;
   readonly #pages: Pages;
+  readonly #why: Why | null;
   readonly #status = el("span", { class: "status", role: "status" });
   readonly #problem = el("div", { class: "problem", hidden: true, role: "alert" });
   readonly #stage = el("div", { class: "stage" });
@@ -91,7 +93,9 @@ class LivePanel {
     this.#signal = signal;
     this.#bar = this.#title();
     this.#past = spec.back === null ? null : this.#slider(spec.back);
-    const foot = el("footer", { class: "foot" }, this.#summary, this.#time, ...more);
+    this.#why = source.why ? new Why(spec, source.why.bind(source)) : null;
+    const why = this.#why ? [this.#why.button] : [];
+    const foot = el("footer", { class: "foot" }, this.#summary, this.#time, ...why, ...more);
     const past = this.#past ? [this.#past.element] : [];
     const frame = el(
       "div",
@@ -100,10 +104,11 @@ class LivePanel {
       ...past,
       this.#problem,
       this.#stage,
+      ...(this.#why ? [this.#why.element] : []),
       foot,
     );
     styled(host).replaceChildren(frame);
-    frame.addEventListener("convexlab:summary", () => this.#drawSummary());
+    frame.addEventListener("convexlab:summary", () => this.#resummed());
     host.dataset.state = "waiting";
     guardKeys(host, signal);
     this.#link("connecting");
@@ -154,16 +159,17 @@ class LivePanel {
   }
 
   #receive(value: Value): void {
+    this.#why?.received();
     this.#newest = { value };
     if (this.#past && !this.#past.isLive) return;
     const first = this.#next === null;
     this.#next = { value };
     if (!first) return;
     if (this.#updates === 0) this.#draw();
-    else requestAnimationFrame(() => this.#draw());
+    else requestAnimationFrame(() => this.#draw(true));
   }
 
-  #draw(): void {
+  #draw(isInFrame = false): void {
     const next = this.#next;
     this.#next = null;
     if (!next || this.#signal.aborted) return;
@@ -174,6 +180,7 @@ class LivePanel {
     this.#updates += 1;
     this.#host.dataset.updates = String(this.#updates);
     this.#host.dataset.state = "value";
+    this.#why?.drawn(isInFrame);
     this.#host.dispatchEvent(new CustomEvent("convexlab:draw", { bubbles: true }));
   }
 
@@ -198,6 +205,7 @@ class LivePanel {
       case "stored":
         return new StoredTable(
           view.kind === "stored" ? view.table : "",
+          view.kind === "stored" ? view.edit : null,
           this.#source,
           this.#signal,
         );
@@ -214,6 +222,12 @@ class LivePanel {
       default:
         return kind satisfies never;
     }
+  }
+
+  /** A view has other rows than it was given: a whole table reads its own. */
+  #resummed(): void {
+    this.#drawSummary();
+    if (this.#view?.kind === "stored") this.#why?.drawn(false);
   }
 
   #drawSummary(): void {

@@ -31,6 +31,7 @@ import {
 } from "./source.ts";
 import type { Args } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
+import type { Story } from "./why.ts";
 
 export interface Address {
   /** `<origin><base_url>convex` */
@@ -132,6 +133,11 @@ export class SocketSource implements Source {
 
   charts() {
     return loadCharts(null);
+  }
+
+  async why({ path, args }: Query): Promise<Story | null> {
+    const body = JSON.stringify({ path, args: convexToJson(args) });
+    return (await sendAsOwner(this.address, "api/convexlab/why", body)).json();
   }
 
   #join(path: string): Shared {

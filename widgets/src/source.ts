@@ -10,6 +10,7 @@ import type { Charts } from "./chart/contract.ts";
 import type { Args } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
+import type { Story } from "./why.ts";
 
 /**
  * How the connection stands.
@@ -74,4 +75,6 @@ export interface Source {
   /** Stores a file; its storage id. */
   upload(file: File): Promise<string>;
   charts(): Promise<Charts>;
+  /** Why a followed query says what it says; null: nobody knows. Absent where one cannot ask. */
+  why?(query: Query): Promise<Story | null>;
 }

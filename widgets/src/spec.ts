@@ -13,7 +13,7 @@ export const MIME = "application/vnd.convexlab.live.v1+json";
 export type ViewSpec =
   | { kind: "auto" }
   | { kind: "table"; columns: readonly string[] | null; edit: EditSpec | null }
-  | { kind: "stored"; table: string }
+  | { kind: "stored"; table: string; edit: EditSpec | null }
   | { kind: "chart"; chart: Record<string, unknown> }
   | { kind: "card" }
   | { kind: "log"; field: string | null }
@@ -70,7 +70,7 @@ function readView(data: unknown): ViewSpec {
       return { kind: "table", columns: readColumns(data.columns), edit: readEdit(data.edit) };
     case "stored":
       return typeof data.table === "string"
-        ? { kind: "stored", table: data.table }
+        ? { kind: "stored", table: data.table, edit: readEdit(data.edit) }
         : { kind: "auto" };
     case "chart":
       return isRecord(data.chart) ? { kind: "chart", chart: data.chart } : { kind: "auto" };

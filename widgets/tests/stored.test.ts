@@ -72,11 +72,11 @@ test("an edit is the mutation's arguments, and the result as it will be", () => 
     { _id: "x", n: 1 },
     { _id: "y", n: 1 },
   ];
-  assert.deepEqual(edited(page, "x", "n", 2), [
+  assert.deepEqual(edited(page, { id: "x", column: "n", value: 2 }), [
     { _id: "x", n: 2 },
     { _id: "y", n: 1 },
   ]);
-  assert.deepEqual(edited({ page, isDone: true }, "z", "n", 2), { page, isDone: true });
+  assert.deepEqual(edited({ page, isDone: true }, { id: "z", column: "n", value: 2 }), { page, isDone: true });
 });
 
 test("a profile counts empty bins and says what is missing", () => {

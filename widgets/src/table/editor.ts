@@ -11,7 +11,7 @@
 import type { Value } from "convex/values";
 import { el } from "../dom.ts";
 import { type Field, type Input, InputError, inputFor } from "../inputs.ts";
-import { sameValue } from "../value.ts";
+import { preview, sameValue } from "../value.ts";
 import type { RowSet } from "./rows.ts";
 import type { Spot } from "./selection.ts";
 import { ROW_PX } from "./viewport.ts";
@@ -35,6 +35,8 @@ export class Editor {
   readonly #box = el("div", { class: "editor", hidden: true });
   readonly #reason = el("div", { class: "refusal", role: "alert", hidden: true });
   #open: Open | null = null;
+  /** The rows as they are by now. */
+  #rows: RowSet | null = null;
   /** How many edits are on their way. */
   #saving = 0;
   /** Which row the box lies over: of what is open, or of what was refused. */
@@ -68,6 +70,7 @@ export class Editor {
 
   /** Rows were drawn: stay on ours. */
   follow(rows: RowSet): void {
+    this.#rows = rows;
     if (this.#box.hidden) return;
     const place = rows.place(this.#row);
     if (place === undefined) this.#say("This row is no longer in the result.");
@@ -89,11 +92,22 @@ export class Editor {
       const value = open.input.read();
       if (value === undefined) throw new InputError("A field cannot be emptied here.");
       if (sameValue(value, open.before)) return this.#close();
+      if (this.#isOvertaken(open)) return;
       this.#close();
       await this.#saved(open.save.run(value));
     } catch (error) {
       this.#refuse(open, error);
     }
+  }
+
+  /** Somebody else was quicker: whoever sees that may still write over it. */
+  #isOvertaken(open: Open): boolean {
+    const row = this.#rows?.get(open.spot.row);
+    const now = row?.[open.spot.column];
+    if (!row || sameValue(now, open.before)) return false;
+    this.#open = { ...open, before: now };
+    this.#say(`By now this is ${preview(now)}. Enter again writes over it.`);
+    return true;
   }
 
   /** What is shown is not stored before the deployment has said so: until then the rows are busy. */

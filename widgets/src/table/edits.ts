@@ -7,28 +7,34 @@
  * by itself if it is refused.
  */
 import type { Value } from "convex/values";
-import type { Source } from "../source.ts";
-import { type EditSpec, isObject, type LiveSpec } from "../spec.ts";
+import { type EditSpec, isObject } from "../spec.ts";
+import { sameValue } from "../value.ts";
 import type { Save } from "./editor.ts";
-import type { Row } from "./rows.ts";
+import type { Row, RowSet } from "./rows.ts";
 
-interface Done {
+/** One cell of one document, as it will be. */
+export interface Change {
   readonly id: string;
   readonly column: string;
+  readonly value: Value;
+}
+
+interface Done extends Change {
   readonly before: Value;
 }
 
+/** Calls the mutation, and lets the change be seen until it has answered. */
+export type Call = (args: Record<string, Value>, change: Change) => Promise<unknown>;
+
 export class Edits {
-  readonly #spec: LiveSpec;
   readonly #edit: EditSpec;
-  readonly #source: Source;
+  readonly #call: Call;
   /** What was edited here, newest last: each can be taken back by another call. */
   readonly #done: Done[] = [];
 
-  constructor(spec: LiveSpec, edit: EditSpec, source: Source) {
-    this.#spec = spec;
+  constructor(edit: EditSpec, call: Call) {
     this.#edit = edit;
-    this.#source = source;
+    this.#call = call;
   }
 
   /** What takes an edit of this cell; null if nothing does. */
@@ -41,25 +47,25 @@ export class Edits {
       // What an edit leaves out would change nothing: an optional argument is asked for.
       field: { ...field, optional: false },
       run: async (value) => {
-        await this.#call(id, column, value);
-        if (before !== undefined) this.#done.push({ id, column, before });
+        await this.#make({ id, column, value });
+        if (before !== undefined) this.#done.push({ id, column, value, before });
       },
     };
   }
 
-  /** Calls the mutation with what was there before the last edit. */
-  async undo(): Promise<void> {
+  /** Calls the mutation with what was there before the last edit; not over another's. */
+  async undo(rows: RowSet): Promise<void> {
     const last = this.#done.pop();
-    if (last) await this.#call(last.id, last.column, last.before);
+    if (!last) return;
+    const row = rows.get(last.id);
+    if (row && !sameValue(row[last.column], last.value)) {
+      throw new Error(`${last.column} was changed again since`);
+    }
+    await this.#make({ ...last, value: last.before });
   }
 
-  #call(id: string, column: string, value: Value): Promise<Value> {
-    const args = argumentsOf(this.#edit, id, column, value);
-    return this.#source.call("mutation", this.#edit.path, args, {
-      path: this.#spec.path,
-      args: this.#spec.args,
-      change: (result) => edited(result, id, column, value),
-    });
+  #make(change: Change): Promise<unknown> {
+    return this.#call(argumentsOf(this.#edit, change.id, change.column, change.value), change);
   }
 }
 
@@ -76,7 +82,7 @@ export function argumentsOf(
 }
 
 /** The result as it will be: one cell of one document is another. */
-export function edited(result: Value, id: string, column: string, value: Value): Value {
+export function edited(result: Value, { id, column, value }: Change): Value {
   const change = (item: Value) =>
     isObject(item) && item._id === id ? { ...item, [column]: value } : item;
   if (Array.isArray(result)) return result.map(change);

@@ -16,10 +16,12 @@
  */
 import type { Value } from "convex/values";
 import { CallError, isPassing, type Source } from "../source.ts";
+import type { EditSpec } from "../spec.ts";
 import { count } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
 import { FileOfRows, type Format } from "./download.ts";
+import { type Change, Edits } from "./edits.ts";
 import { EVERYTHING, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { Profiles } from "./profile.ts";
@@ -60,12 +62,19 @@ export class StoredTable implements View {
   #again: "rows" | "top" | null = null;
   #wanted: Span = { start: 0, end: 0 };
 
-  constructor(table: string, source: Source, signal: AbortSignal) {
+  constructor(table: string, edit: EditSpec | null, source: Source, signal: AbortSignal) {
     this.#table = table;
     this.#source = source;
     this.#signal = signal;
+    const edits = edit && new Edits(edit, (...call) => this.#write(edit.path, ...call));
     this.#grid = new Grid(
-      { sort: (column) => this.#sort(column), looked: (span) => this.#look(span) },
+      {
+        sort: (column) => this.#sort(column),
+        looked: (span) => this.#look(span),
+        saver: (spot) => edits?.saver(this.#rows.get(spot.row), spot.column) ?? null,
+        undo: () =>
+          edits?.undo(this.#rows).catch((error) => this.#say(`not undone: ${error.message}`)),
+      },
       signal,
     );
     this.#profiles = new Profiles((statement) => this.#select(statement));
@@ -230,6 +239,24 @@ export class StoredTable implements View {
   #learn(rows: readonly Row[]): void {
     this.#all = merged(this.#all, columnsOf(rows, null)).slice(0, MAX_COLUMNS);
     this.#tools.draw(this.#all);
+  }
+
+  // -- rows are written --------------------------------------------------------------
+
+  /** Shown at once; what is refused is shown as it was. */
+  async #write(path: string, args: Row, { id, column, value }: Change): Promise<void> {
+    const before = this.#rows.get(id);
+    const show = (row: Row | undefined) => {
+      if (row) this.#rows.set(id, row);
+      this.#grid.refresh();
+    };
+    show(before && { ...before, [column]: value });
+    try {
+      await this.#source.call("mutation", path, args);
+    } catch (error) {
+      show(before);
+      throw error;
+    }
   }
 
   // -- trouble ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ import { count } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
 import { FileOfRows, type Format } from "./download.ts";
-import { Edits } from "./edits.ts";
+import { Edits, edited } from "./edits.ts";
 import { EVERYTHING, predicateOf, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { nextSorting, Rows, rowsOf, type Sorting } from "./rows.ts";
@@ -49,13 +49,22 @@ export class TableView implements View {
   ) {
     this.#spec = spec;
     this.#told = options.columns;
-    const edits = options.edit && new Edits(spec, options.edit, source);
+    const { edit } = options;
+    const edits =
+      edit &&
+      new Edits(edit, (args, change) =>
+        source.call("mutation", edit.path, args, {
+          path: spec.path,
+          args: spec.args,
+          change: (result) => edited(result, change),
+        }),
+      );
     this.#grid = new Grid(
       {
         sort: (column) => this.#sort(column),
         looked: (span) => this.#more && span.end >= this.#rows.count && pages.more(),
         saver: (spot) => edits?.saver(this.#rows.get(spot.row), spot.column) ?? null,
-        undo: () => edits?.undo().catch((error: Error) => this.#refused(error)),
+        undo: () => edits?.undo(this.#rows).catch((error: Error) => this.#refused(error)),
       },
       signal,
     );

@@ -49,6 +49,14 @@ export class WindowRows implements RowSet {
     if (this.#blocks.size > MOST_BLOCKS && oldest !== undefined) this.#forget(oldest);
   }
 
+  /** Another document in a row's place, until the deployment is asked again. */
+  set(key: RowKey, row: Row): void {
+    const place = this.place(key);
+    if (place === undefined) return;
+    const block = Math.floor(place / BLOCK);
+    this.#blocks.set(block, this.#blocks.get(block)?.with(place % BLOCK, row) ?? []);
+  }
+
   /** The rows that are here. */
   here(): Row[] {
     return [...this.#blocks.values()].flat();
