@@ -146,7 +146,8 @@ def staged(folder: Path, issuer: Issuer) -> Iterator[Scene]:
     believed = {"providers": [{"domain": issuer.url, "applicationID": AUDIENCE}]}
     modules = {**MODULES, "auth_config": f"auth_config = {believed!r}\n"}
     with ExitStack() as stack:
-        one = stack.enter_context(deployment(folder, modules))
+        # The bystander listens only while it is asked to work.
+        one = stack.enter_context(deployment(folder, modules, SILENT_PEER_SECONDS=3600))
         found = Scene(one, issuer)
         stack.callback(found.close)
         found.run(found.works())

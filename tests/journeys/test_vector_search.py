@@ -103,6 +103,14 @@ def indexes(lab: Deployment) -> list[dict[str, Any]]:
     ]
 
 
+def test_an_index_is_there_before_anybody_searched(lab: Deployment):
+    """So that a mutation, which does not wait for long, can be the first."""
+    until(lambda: indexes(lab), lab.log)
+    (id_,) = add(lab, random.Random(0), 1)
+    assert lab.mutation("m:move", id=id_, e=[1.0] * DIMENSIONS) == [0]
+    lab.mutation("m:remove", ids=[id_])
+
+
 def test_every_write_is_found_at_once_and_by_actions_too(lab: Deployment):
     chance = random.Random(1)
     for _ in range(5):
@@ -133,7 +141,7 @@ def test_files_that_are_broken_are_made_again(lab: Deployment):
     chance = random.Random(3)
     check(lab, chance)
     folder = lab.folder / "vectors"
-    until(lambda: [*folder.glob("*.faiss")], lab.log)  # it rests after a while
+    until((folder / "state.json").exists, lab.log)  # it rests after a while
     (keeper,) = lab.pids("index_keeper")
     os.kill(keeper, signal.SIGKILL)
     for path in folder.glob("*.columns"):
