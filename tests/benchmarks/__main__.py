@@ -31,6 +31,7 @@ def main() -> None:
                 smoke=asked.smoke,
                 asked_seconds=asked.seconds,
                 plots=asked.plots,
+                asked_documents=asked.documents,
             )
             for table in bench.run(options):
                 print(f"\n{table}", flush=True)
@@ -43,6 +44,11 @@ def _arguments() -> argparse.Namespace:
         "--smoke", action="store_true", help="little data, seconds: does it run?"
     )
     parser.add_argument("--seconds", type=float, help="how long sustained loads run")
+    parser.add_argument(
+        "--documents",
+        type=int,
+        help="how many documents there are, where a benchmark asks that",
+    )
     parser.add_argument(
         "--dir", type=Path, help="where the data goes; a disk, not a memory file system"
     )

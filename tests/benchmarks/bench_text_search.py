@@ -1,8 +1,15 @@
 """What does a text search cost beside bare Tantivy?
 
-200,000 documents of 5 to 60 words in the follower, asked as the keeper asks it: bytes
-in, bytes out, scores exact. The reference is Tantivy alone in the same run, the same
-words and its own scores; it gives addresses, not documents.
+200,000 documents of 5 to 60 words (`--documents` for more), three kinds of searches:
+
+    at the keeper's interface    bytes in, bytes out, as its process is asked
+    through `ctx`                a query over HTTP, from one caller and from sixteen; and
+                                 the same in one run, so that only `ctx` is measured
+    fresh                        a mutation that inserts a text and finds it, and the
+                                 query after it, while the index is that large
+
+The reference is Tantivy alone in the same run: the same words, its own ranking, the
+numbers of the texts. It gives no documents and is on no other side of a socket.
 """
 
 from __future__ import annotations
@@ -13,8 +20,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np  # noqa: TID253 - the reference
-import tantivy  # noqa: TID253 - the reference
-from tests.benchmarks.figures import Options, Row, Table
+from tests.benchmarks.figures import Options, Row, Table, percentile
+from tests.benchmarks.in_process import settle_garbage
+from tests.benchmarks.searchers import CALLERS, TIMES, Searchers
+from tests.benchmarks.sentences import KINDS, OWNERS, Bare, searches, sentences
 from tests.followers.texts import Searched, schema_of
 from tests.followers.vectors import push
 
@@ -28,75 +37,88 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DOCUMENTS = 200_000
-WORDS = 50_000
 QUERIES = 200
 LIMIT = 10
 _ROUNDS = 3
-_LETTERS = "abcdefghijklmnopqrst"
+
+Ways = dict[str, tuple["Callable[[str], Any]", list[str]]]
 
 
 def run(options: Options) -> Iterator[Table]:
-    count = options.count(DOCUMENTS, 3_000)
-    queries = options.count(QUERIES, 20)
+    count = options.documents(DOCUMENTS, 3_000)
     chance = random.Random(5)
-    texts = list(itertools.islice(sentences(chance), count))
+    texts = list(sentences(count, chance))
+    kinds = searches(options.count(QUERIES, 20), chance)
+    bare = Bare(texts)
     searched, took = follow(texts)
-    bare, bare_took = bare_index(texts)
-    picked = vocabulary(WORDS)
-    kinds: dict[str, list[str]] = {
-        "a common word": [
-            picked[chance.randrange(5, 50)] + " " for _ in range(queries)
-        ],
-        "two words": [
-            f"{picked[chance.randrange(2000)]} {picked[chance.randrange(5, 100)]}"
-            for _ in range(queries)
-        ],
-        "three letters": [picked[chance.randrange(3000)][:3] for _ in range(queries)],
-    }
-    ways: dict[str, tuple[Callable[[str], Any], list[str]]] = {}
+    notes = [
+        f"filled in {took:.1f} s, bare Tantivy in {bare.seconds_to_fill:.1f} s",
+        f"{searched.index.status()['bytes'] / count:,.0f} bytes a text in memory",  # type: ignore[operator]  # a number
+    ]
+    settle_garbage()
+    yield at_the_keeper(bare, searched, kinds, count, notes)
+    yield filtered(bare, searched, kinds["a common word"], count)
+    del searched
+    with Searchers(options.folder, texts) as searchers:
+        yield through_ctx(bare, searchers, kinds, count)
+        yield from_many(bare, searchers, kinds, options.seconds(5))
+        yield fresh(searchers, options.count(100, 5), count)
+
+
+# -- at the keeper's interface ---------------------------------------------------------
+
+
+def at_the_keeper(
+    bare: Bare,
+    searched: Searched,
+    kinds: dict[str, list[str]],
+    count: int,
+    notes: list[str],
+) -> Table:
+    ways: Ways = {}
     for kind, asked in kinds.items():
-        ways[f"bare Tantivy, {kind}"] = (lambda text: ask_bare(bare, text), asked)
-        ways[f"the follower, {kind}"] = (_asking(searched), asked)
-    rates = measure(ways)
-    yield Table(
-        f"the best {LIMIT} of {count:,} texts; ratio to bare Tantivy's rate",
-        "search",
-        [
-            Row(
-                name,
-                1000 / float(np.mean(rates[name])),
-                rates[name],
-                ratio=float(np.median(rates[_bare(name)]) / np.median(rates[name])),
-            )
-            for name in ways
-        ],
-        [
-            f"filled in {took:.1f} s, bare Tantivy in {bare_took:.1f} s",
-            f"{searched.index.status()['bytes'] / count:,.0f} bytes a text in memory",  # type: ignore[operator]  # a number
-        ],
+        ways[f"bare Tantivy, {kind}"] = (lambda text: bare.numbers(text, LIMIT), asked)
+        ways[f"bare Tantivy, no numbers, {kind}"] = (
+            lambda text: bare.ask(text, LIMIT),
+            asked,
+        )
+        ways[f"the follower, {kind}"] = (_asking(searched, asked), asked)
+    return _beside(
+        f"at the keeper's interface: the best {LIMIT} of {count:,} texts; "
+        "ratio to bare Tantivy's rate",
+        ways,
+        notes,
     )
 
 
-def _bare(name: str) -> str:
-    return "bare Tantivy," + name.partition(",")[2]
+def filtered(bare: Bare, searched: Searched, asked: list[str], count: int) -> Table:
+    filters = {
+        "1 %": ({"owner": 0}, {"owner": 0}),
+        "50 %": ({"meta.kind": 0}, {"kind": 0}),
+    }
+    ways: Ways = {}
+    for share, (ours, theirs) in filters.items():
+        ways[f"bare Tantivy, a filter that {share} pass"] = (
+            lambda text, theirs=theirs: bare.numbers(text, LIMIT, **theirs),  # type: ignore[misc]  # mypy cannot tell its type
+            asked,
+        )
+        ways[f"the follower, a filter that {share} pass"] = (
+            _asking(searched, asked, ours),
+            asked,
+        )
+    return _beside(
+        f"a common word through a filter, of {count:,} texts; ratio to bare Tantivy's rate",
+        ways,
+    )
 
 
-def vocabulary(count: int) -> list[str]:
-    """Words of three to five letters, any beginning as likely as another."""
-    chance = random.Random(6)
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found["".join(chance.choices(_LETTERS, k=chance.randint(3, 5)))] = None
-    return list(found)
-
-
-def sentences(chance: random.Random) -> Iterator[str]:
-    """Texts whose words are as common as words are (Zipf)."""
-    words = vocabulary(WORDS)
-    weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(WORDS)))
-    while True:
-        length = chance.randint(5, 60)
-        yield " ".join(chance.choices(words, cum_weights=weights, k=length))
+def _asking(
+    searched: Searched, texts: list[str], filters: dict[str, Any] | None = None
+) -> Callable[[str], Any]:
+    """As the keeper asks: bytes in, which the asker has made, and bytes out."""
+    at = searched.texts.watermark
+    requests = {text: searched.request(text, LIMIT, filters) for text in texts}
+    return lambda text: searched.texts.answer(requests[text], at)
 
 
 def follow(texts: list[str]) -> tuple[Searched, float]:
@@ -127,60 +149,143 @@ def _revision(table: int, number: int, text: str) -> Revision:
         "_id": encode_id(table, internal_id),
         "_creationTime": float(number),
         "body": text,
+        "owner": number % OWNERS,
+        "meta": {"kind": number % KINDS},
     }
     return Revision(table, internal_id, 1, to_stored(document))
 
 
-def bare_index(texts: list[str]) -> tuple[Any, float]:
-    """Tantivy alone."""
-    began = time.perf_counter()
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("body", tokenizer_name="default", index_option="freq")
-    index = tantivy.Index(builder.build())
-    writer = index.writer(32_000_000, 1)
-    for text in texts:
-        writer.add_document(tantivy.Document(body=text))
-    writer.commit()
-    writer.wait_merging_threads()
-    index.reload()
-    return index, time.perf_counter() - began
+# -- through ctx ------------------------------------------------------------------------
 
 
-def ask_bare(index: Any, text: str) -> Any:
-    """The same words; the sixteen that the last one begins, at half their worth."""
-    *words, last = text.split()
-    query, should, searcher = tantivy.Query, tantivy.Occur.Should, index.searcher()
-
-    def term(word: str) -> Any:
-        return query.term_query(index.schema, "body", word, "freq")
-
-    completions = searcher.terms_with_prefix("body", last, limit=16)
-    parts = [(should, term(word)) for word in [*words, last]]
-    parts += [
-        (should, query.boost_query(term(w), 0.5)) for w, _ in completions if w != last
+def through_ctx(
+    bare: Bare, searchers: Searchers, kinds: dict[str, list[str]], count: int
+) -> Table:
+    ways: Ways = {}
+    for kind, asked in kinds.items():
+        ways[f"bare Tantivy, {kind}"] = (lambda text: bare.numbers(text, LIMIT), asked)
+        ways[f"a query over HTTP, {kind}"] = (searchers.one, asked)
+    took = measure(ways)
+    for kind, asked in kinds.items():
+        ways[f"with_search_index, one of {TIMES} in a run, {kind}"] = (
+            searchers.one,
+            asked,
+        )
+        took[f"with_search_index, one of {TIMES} in a run, {kind}"] = [
+            each / TIMES
+            for start in range(0, len(asked), TIMES)
+            for each in _timed(searchers.several, asked[start : start + TIMES])
+        ]
+    notes = [
+        f"{kind}: a query over HTTP takes {ours - theirs:.2f} ms more than the engine (p50)"
+        for kind in kinds
+        for ours, theirs in [
+            (
+                percentile(took[f"a query over HTTP, {kind}"], 50),
+                percentile(took[f"bare Tantivy, {kind}"], 50),
+            )
+        ]
     ]
-    return searcher.search(query.boolean_query(parts), LIMIT, count=False).hits
+    notes.append(searchers.cpu_of([text for asked in kinds.values() for text in asked]))
+    return _table(
+        f"through ctx, one caller: the best {LIMIT} documents of {count:,}; "
+        "ratio to bare Tantivy's rate",
+        took,
+        notes,
+    )
 
 
-def _asking(searched: Searched) -> Callable[[str], Any]:
-    at = searched.texts.watermark
+def from_many(
+    bare: Bare, searchers: Searchers, kinds: dict[str, list[str]], seconds: float
+) -> Table:
+    rows = []
+    for kind, asked in kinds.items():
+        engine = bare.rate(asked, LIMIT, callers=CALLERS)
+        rows.append(Row(f"bare Tantivy, {CALLERS} threads, {kind}", engine, ratio=1.0))
+        for name, each in (
+            ("a query over HTTP", 1),
+            (f"with_search_index, {TIMES} in a run", TIMES),
+        ):
+            took = searchers.crowd(asked, each=each, seconds=seconds)
+            rate = each * len(took) / seconds
+            rows.append(Row(f"{name}, {kind}", rate, took, ratio=rate / engine))
+    return Table(
+        f"through ctx, {CALLERS} callers; ratio to bare Tantivy's rate", "search", rows
+    )
 
-    def ask(text: str) -> Any:
-        return searched.texts.answer(searched.request(text, LIMIT), at)
 
-    return ask
+def fresh(searchers: Searchers, times: int, count: int) -> Table:
+    changed, found = [], []
+    for number in range(times):
+        word = f"fresh{number}"
+        changed += _timed(searchers.insert_and_find, word)
+        found += _timed(searchers.find_one, word)
+    return Table(
+        f"freshness, in {count:,} texts: a text is found as soon as it is written",
+        "call",
+        [
+            Row("a mutation that inserts a text and finds it", None, changed),
+            Row("the query after it", None, found),
+        ],
+        [f"found at once in {times} of {times} mutations and queries"],
+    )
 
 
-def measure(
-    ways: dict[str, tuple[Callable[[str], Any], list[str]]],
-) -> dict[str, list[float]]:
+def _timed(work: Callable[[Any], object], argument: object) -> list[float]:
+    began = time.perf_counter()
+    work(argument)
+    return [(time.perf_counter() - began) * 1000]
+
+
+# -- tables -------------------------------------------------------------------------------
+
+
+def measure(ways: Ways) -> dict[str, list[float]]:
     """Milliseconds of each search; the ways take turns."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(_ROUNDS + 1):
-        for name, (way, asked) in ways.items():
-            for one in asked:
-                began = time.perf_counter()
-                way(one)
-                if turn:  # the first is to warm up
-                    taken[name].append((time.perf_counter() - began) * 1000)
+        for some in itertools.zip_longest(
+            *(_pieces(asked) for _, asked in ways.values())
+        ):
+            for (name, (way, _)), texts in zip(ways.items(), some, strict=True):
+                for text in texts or ():
+                    took = _timed(way, text)
+                    if turn:  # the first is to warm up
+                        taken[name] += took
     return taken
+
+
+def _pieces(asked: list[str]) -> Iterator[list[str]]:
+    """Short turns, so that all meet the same weather."""
+    for start in range(0, len(asked), 20):
+        yield asked[start : start + 20]
+
+
+def _beside(title: str, ways: Ways, notes: list[str] | None = None) -> Table:
+    return _table(title, measure(ways), notes or [])
+
+
+def _table(title: str, took: dict[str, list[float]], notes: list[str]) -> Table:
+    base = {
+        _kind(name): float(np.median(each))
+        for name, each in took.items()
+        if name.startswith("bare Tantivy,") and "no numbers" not in name
+    }
+    return Table(
+        title,
+        "search",
+        [
+            Row(
+                name,
+                1000 / float(np.mean(each)),
+                each,
+                ratio=base[_kind(name)] / float(np.median(each)),
+            )
+            for name, each in took.items()
+        ],
+        notes,
+    )
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(", ")[2]

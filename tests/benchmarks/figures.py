@@ -19,6 +19,13 @@ class Options:
     smoke: bool = False
     asked_seconds: float | None = None
     plots: Path | None = None
+    asked_documents: int | None = None
+
+    def documents(self, full: int, smoke: int) -> int:
+        """How many documents there are, `full` unless told otherwise."""
+        if self.asked_documents is not None:
+            return self.asked_documents
+        return self.count(full, smoke)
 
     def seconds(self, full: float) -> float:
         """How long a sustained load runs, `full` unless told otherwise."""

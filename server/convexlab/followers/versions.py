@@ -150,7 +150,8 @@ class Versions:
 
     def id(self, slot: int) -> bytes:
         """The document of one slot."""
-        return self._ids[slot].tobytes()
+        found: bytes = self._ids[slot].tobytes()
+        return found
 
     def id_numbers(self, slots: Slots) -> tuple[NDArray[Any], NDArray[Any]]:
         """The ids of some slots as two numbers, in whose order they are."""

@@ -266,10 +266,10 @@ class TextIndex:
         """Slots by their documents: the newest first, then by id."""
         if len(slots) <= _MANY:
             # N.B. most often there are two or three, of other moments.
-            age = self.versions.own[0].item
-            aged = sorted([(-age(slot), slot) for slot in slots])
-            if len({created for created, _ in aged}) == len(aged):
-                return [slot for _, slot in aged]
+            created = self.versions.own[0].item
+            by_created = {-created(slot): slot for slot in slots}
+            if len(by_created) == len(slots):
+                return [by_created[each] for each in sorted(by_created)]
         numbers = np.array(slots, np.int64)
         first, second = self.versions.id_numbers(numbers)
         order = np.lexsort((second, first, -self.versions.own[0][numbers]))

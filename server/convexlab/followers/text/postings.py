@@ -51,6 +51,9 @@ class Hits(NamedTuple):
     is_all: bool
 
 
+NO_HITS: Final = Hits([], [], is_all=True)
+
+
 class Postings:
     """See the module.
 
@@ -131,9 +134,11 @@ class View:
     def search(self, query: Any, limit: int) -> Hits:
         """The `limit` texts that score highest."""
         hits = self._searcher.search(query, limit, count=False).hits
-        addresses = [address for _, address in hits]
+        if not hits:
+            return Hits([], [], is_all=True)
+        scores, addresses = zip(*hits, strict=True)
         slots = self._searcher.fast_field_values(_SLOT, addresses)
-        return Hits([score for score, _ in hits], slots, len(hits) < limit)
+        return Hits(list(scores), slots, len(hits) < limit)
 
     def query(
         self, boosts: Mapping[str, float], filters: Iterable[tuple[int, int]]

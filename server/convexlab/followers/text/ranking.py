@@ -13,6 +13,7 @@ good as what it left out, it is asked for more.
 
 from __future__ import annotations
 
+from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ from convexlab.followers.text.bm25 import (
     Scoring,
     kept_length,
 )
+from convexlab.followers.text.postings import NO_HITS
 from convexlab.followers.text.request import TextAnswer
 
 if TYPE_CHECKING:
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     # A score, and a slot, or below zero the number of what is laid over: -1 is the first.
     Entry = tuple[float, int]
 
-# Tantivy is asked for so many more than are wanted, or a share of them; of one common
-# word's best ten, one search in twenty then needs a second look.
-_SPARE: Final = 6
+# Tantivy is asked for so many more than are wanted, or a share of them: of a common
+# word's best ten, one search in fifty then needs a second look.
+_SPARE: Final = 8
 _SPARE_SHARE: Final = 8
 _MORE: Final = 8
 # More completions are looked at where the tail may move others among the first.
 _COMPLETIONS_BESIDE: Final = 4 * knobs.MAX_SEARCH_COMPLETIONS
+_NOTHING: Final = TextAnswer(b"", [])
 _score: Final = itemgetter(0)
 
 
@@ -73,12 +76,12 @@ class Ranking:
     def best(self) -> TextAnswer:
         """The documents that match best, best first."""
         if not self._asked.words:
-            return TextAnswer(b"", [])
+            return _NOTHING
         factors = self._factors()
         beside = self._beside(factors)
         codes = self._codes()
         if codes is None:  # Tantivy has nothing of it
-            return self._answer(self._ordered(beside, floor=0.0) or [])
+            return self._merged(NO_HITS, beside) or _NOTHING
         query = self._view.query(self._index.boosts(factors), codes)
         wanted = self._asked.limit
         limit = wanted + max(_SPARE, wanted // _SPARE_SHARE)
@@ -86,7 +89,7 @@ class Ranking:
             hits = self._view.search(query, limit)
             ranked = self._merged(hits, beside)
             if ranked is not None:
-                return self._answer(ranked)
+                return ranked
             limit *= _MORE
 
     # -- what is looked for -------------------------------------------------------------
@@ -94,14 +97,13 @@ class Ranking:
     def _factors(self) -> dict[str, float]:
         """The words, and how much each counts."""
         words = self._asked.words
-        factors = {
-            word: COMPLETION
-            for word in self._completions(words[-1])
-            if word not in words
-        }
-        for word in list(factors)[knobs.MAX_SEARCH_COMPLETIONS :]:
-            del factors[word]
-        return factors | dict.fromkeys(words, 1.0)
+        factors = dict.fromkeys(words, 1.0)
+        most = len(words) + knobs.MAX_SEARCH_COMPLETIONS
+        for word in self._completions(words[-1]):
+            if len(factors) == most:
+                break
+            factors.setdefault(word, COMPLETION)
+        return factors
 
     def _completions(self, begin: str) -> list[str]:
         """Words that begin so, those first that most documents have; some too many."""
@@ -174,46 +176,49 @@ class Ranking:
 
     # -- both in one order ----------------------------------------------------------------
 
-    def _merged(self, hits: Hits, beside: list[Entry]) -> list[Entry] | None:
+    def _merged(self, hits: Hits, beside: list[Entry]) -> TextAnswer | None:
         """The best; None: there may be better ones among what Tantivy left out."""
-        found = list(zip(hits.scores, hits.slots, strict=True))
-        index = self._index
-        if index.versions.dead or self._at < index.changed_ts:
-            held = index.versions.holding(np.array(hits.slots, np.int64), self._at)
-            found = [each for each, is_held in zip(found, held, strict=True) if is_held]
+        scores, slots = hits.scores, hits.slots
+        floor = 0.0 if hits.is_all else scores[-1]
+        versions = self._index.versions
+        if versions.dead or self._at < self._index.changed_ts:
+            held = versions.holding(np.array(slots, np.int64), self._at).tolist()
+            scores, slots = list(compress(scores, held)), list(compress(slots, held))
         if self._hidden:
-            found = [e for e in found if index.versions.id(e[1]) not in self._hidden]
+            shown = [versions.id(slot) not in self._hidden for slot in slots]
+            scores, slots = list(compress(scores, shown)), list(compress(slots, shown))
         if beside:
-            found = sorted([*found, *beside], key=_score, reverse=True)
-        return self._ordered(found, floor=0.0 if hits.is_all else hits.scores[-1])
+            both = [*zip(scores, slots, strict=True), *beside]
+            both.sort(key=_score, reverse=True)
+            scores, slots = [score for score, _ in both], [slot for _, slot in both]
+        return self._ordered(scores, slots, floor=floor)
 
-    def _ordered(self, entries: list[Entry], *, floor: float) -> list[Entry] | None:
+    def _ordered(
+        self, scores: list[float], numbers: list[int], *, floor: float
+    ) -> TextAnswer | None:
         """The best of some; None: equal or better ones may be missing.
 
         Args:
-            entries: by score, the highest first.
+            scores: the highest first; they become those of the answer.
+            numbers: whose they are, likewise.
             floor: others that there may be have no more than this; 0: there are none.
         """
-        limit = self._asked.limit
-        ranked: list[Entry] = []
-        start, end = 0, len(entries)
-        while start < end and len(ranked) < limit:
-            score = entries[start][0]
+        limit, start, end = self._asked.limit, 0, len(scores)
+        while start < end and start < limit:
+            score = scores[start]
             least = score * SAME
             if least <= floor:
                 return None
             stop = start + 1
-            while stop < end and entries[stop][0] >= least:
+            while stop < end and scores[stop] >= least:
                 stop += 1
-            if stop - start == 1:
-                ranked.append(entries[start])
-            else:
-                same = self._by_age([number for _, number in entries[start:stop]])
-                ranked += [(score, number) for number in same]
+            if stop > start + 1:
+                scores[start:stop] = [score] * (stop - start)
+                numbers[start:stop] = self._by_age(numbers[start:stop])
             start = stop
-        if len(ranked) < limit and floor:
+        if start < limit and floor:
             return None
-        return ranked[:limit]
+        return TextAnswer(self._ids(numbers[:limit]), scores[:limit])
 
     def _by_age(self, numbers: list[int]) -> list[int]:
         """The newest first, then by id."""
@@ -233,13 +238,10 @@ class Ranking:
             return self._added[~number][0].id
         return self._index.versions.id(number)
 
-    def _answer(self, ranked: list[Entry]) -> TextAnswer:
-        numbers = [number for _, number in ranked]
+    def _ids(self, numbers: list[int]) -> bytes:
         if self._added:
-            ids = b"".join(map(self._id, numbers))
-        else:
-            ids = self._index.versions.joined_ids(numbers)
-        return TextAnswer(ids, [score for score, _ in ranked])
+            return b"".join(map(self._id, numbers))
+        return self._index.versions.joined_ids(numbers)
 
 
 def _nth(numbers: Iterable[int], place: int) -> int:

@@ -1,0 +1,203 @@
+"""A deployment with texts, and who searches them over HTTP: one caller, or sixteen."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import uvloop
+from tests.benchmarks import wire
+from tests.benchmarks.deployments import Deployment, call
+from tests.benchmarks.sentences import KINDS, OWNERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+CALLERS = 16
+# How many searches a run makes where only `ctx` is to be measured.
+TIMES = 20
+_BUILT_SECONDS = 600.0
+
+SCHEMA = """
+from convexlab import define_schema, define_table, v
+
+schema = define_schema({
+    "texts": define_table({"body": v.string(), "owner": v.number(), "kind": v.number()})
+    .search_index("said", search_field="body", filter_fields=["owner", "kind"]),
+})
+"""
+
+FUNCTIONS = """
+from convexlab import mutation, query
+
+
+def found(ctx, text: str):
+    return (
+        ctx.db.query("texts")
+        .with_search_index("said", lambda q: q.search("body", text))
+        .take(10)
+    )
+
+
+@query
+def best(ctx, text: str, salt: int):
+    return found(ctx, text)
+
+
+@query
+def several(ctx, texts: list[str], salt: int) -> int:
+    return sum(len(found(ctx, text)) for text in texts)
+
+
+@mutation
+def insert_and_find(ctx, text: str) -> int:
+    ctx.db.insert("texts", {"body": f"a {text} text", "owner": 0, "kind": 0})
+    return len(found(ctx, text))
+"""
+
+
+class Searchers:
+    """See the module; a context.
+
+    Args:
+        folder: for the deployment.
+        texts: that are there, indexed.
+    """
+
+    def __init__(self, folder: Path, texts: Sequence[str]) -> None:
+        self._folder = folder / "served"
+        self._texts = texts
+        # N.B. what was asked before would be answered from what is kept.
+        self._salt = itertools.count()
+
+    def __enter__(self) -> Self:
+        served = self._served = Deployment(self._folder)
+        served.wait()
+        served.push({"schema": SCHEMA, "m": FUNCTIONS})
+        served.insert(
+            "texts",
+            [
+                {"body": text, "owner": number % OWNERS, "kind": number % KINDS}
+                for number, text in enumerate(self._texts)
+            ],
+        )
+        self._connection = served.connect()
+        self._host, self._port, self._prefix = wire.place_of(served.url)
+        self._wait_until_built()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._served.stop()
+
+    def _wait_until_built(self) -> None:
+        """N.B. a query waits ten seconds for an index that is being built."""
+        end = time.monotonic() + _BUILT_SECONDS
+        while b'"success"' not in self._send(self._request("m:best", text="a")):
+            assert time.monotonic() < end, "the index was not built"
+
+    # -- one caller -------------------------------------------------------------------
+
+    def one(self, text: str) -> None:
+        self._ask("query", "m:best", text=text)
+
+    def several(self, texts: list[str]) -> None:
+        self._ask("query", "m:several", texts=texts)
+
+    def insert_and_find(self, word: str) -> None:
+        self._expect(b'"value":1', "mutation", "m:insert_and_find", text=word)
+
+    def find_one(self, word: str) -> None:
+        self._expect(b'"value":1', "query", "m:several", texts=[word])
+
+    def _ask(self, kind: str, path: str, **args: Any) -> bytes:
+        return self._expect(b'"status":"success"', kind, path, **args)
+
+    def _expect(self, wanted: bytes, kind: str, path: str, **args: Any) -> bytes:
+        if kind == "query":
+            args["salt"] = next(self._salt)
+        said = self._send(self._request(path, kind, **args))
+        assert wanted in said, said[:300]
+        return said
+
+    def _send(self, request: bytes) -> bytes:
+        return self._connection.send(request)
+
+    def _request(self, path: str, kind: str = "query", **args: Any) -> bytes:
+        if kind == "query":
+            args.setdefault("salt", next(self._salt))
+        return wire.request(f"{self._prefix}/api/{kind}", call(path, **args))
+
+    # -- many ---------------------------------------------------------------------------
+
+    def crowd(self, texts: Sequence[str], *, each: int, seconds: float) -> list[float]:
+        """Searches of sixteen callers, one after another of each; a call's ms.
+
+        Args:
+            texts: what is looked for, again and again.
+            each: how many searches a call makes.
+            seconds: for how long.
+        """
+        return uvloop.run(self._crowd(self._requests(texts, each), seconds))
+
+    def _requests(self, texts: Sequence[str], each: int) -> Iterator[bytes]:
+        endless = itertools.cycle(texts)
+        while True:
+            some = list(itertools.islice(endless, each))
+            if each == 1:
+                yield self._request("m:best", text=some[0])
+            else:
+                yield self._request("m:several", texts=some)
+
+    async def _crowd(self, requests: Iterator[bytes], seconds: float) -> list[float]:
+        loop, clock = asyncio.get_running_loop(), time.perf_counter
+        took: list[float] = []
+        sent: dict[wire.Caller, float] = {}
+        failures: list[bytes] = []
+        end = clock() + seconds
+
+        def ask(caller: wire.Caller) -> None:
+            sent[caller] = clock()
+            caller.ask(next(requests))
+
+        def answered(caller: wire.Caller, body: bytes) -> None:
+            if b'"status":"success"' not in body:
+                failures.append(body)
+            elif clock() < end:
+                took.append((clock() - sent[caller]) * 1e3)
+                ask(caller)
+
+        callers = [
+            (
+                await loop.create_connection(
+                    lambda: wire.Caller(answered), self._host, self._port
+                )
+            )[1]
+            for _ in range(CALLERS)
+        ]
+        for caller in callers:
+            ask(caller)
+        await asyncio.sleep(seconds)
+        for caller in callers:
+            caller.transport.close()
+        assert not failures, failures[0][:300]
+        return took
+
+    # -- what it cost -------------------------------------------------------------------
+
+    def cpu_of(self, texts: Sequence[str]) -> str:
+        """The CPU time that each process has for one search, of these."""
+        roles, before = self._served.roles(), self._served.cpu_seconds()
+        for text in texts:
+            self.one(text)
+        after = self._served.cpu_seconds()
+        costs = [
+            (1e6 * (after[pid] - before.get(pid, 0.0)) / len(texts), roles[pid])
+            for pid in after
+        ]
+        return "CPU time of each search: " + ", ".join(
+            f"{role} {cost:.0f} µs" for cost, role in costs if cost >= 1
+        )
