@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
 import pytest
+from tests.certificates import certificate
 from tests.deployments import until
 from tests.ports import free_port
 
@@ -50,22 +51,30 @@ http {{
 
 
 class Nginx:
-    """An nginx with the guide's configuration.
+    """An nginx with the guide's configuration, with TLS and without.
 
     Args:
         folder: its own; made.
         addresses: what stands in the guide, and what is put there.
+
+    Attributes:
+        certificate: what clients of `safe_url` are to trust.
     """
 
     def __init__(self, folder: Path, addresses: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        safe = f"127.0.0.1:{free_port()}"
+        self.safe_url = f"https://{safe}"
         self._program = _nginx()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir()
         (site,) = _BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
-        put = {"listen 80;": f"listen 127.0.0.1:{self.port};", **addresses}
+        self.certificate = certificate(folder / "certificate.pem")
+        pem = f"ssl_certificate {self.certificate}; ssl_certificate_key {self.certificate};"
+        listen = f"listen 127.0.0.1:{self.port}; listen {safe} ssl; {pem}"
+        put = {"listen 80;": listen, **addresses}
         for shown, real in put.items():
             assert shown in site, f"the guide does not show {shown}"
             site = site.replace(shown, real)
@@ -158,6 +167,7 @@ def jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
         "ServerApp.port_retries": 0,
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.base_url": BASE_URL,
+        "ServerApp.trust_xheaders": True,  # as the guide says
         "ServerApp.root_dir": root,
         "ServerApp.open_browser": False,
         "ServerApp.jpserver_extensions": {"convexlab.extension": True},

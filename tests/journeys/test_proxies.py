@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import ssl
 import sys
 from base64 import b64encode
 from hashlib import sha256
@@ -276,6 +277,32 @@ async def test_what_is_wrong_is_said_as_by_the_deployment(way):
         assert (said.status_code, said.json()["code"]) == (401, "InvalidAuthHeader")
         guess = way.url[:-3] + "abc"
         assert (await http.post(f"{guess}/api/query", json=body)).status_code != 200
+
+
+async def test_pages_come_in_over_tls(front, issuer, running):
+    """As behind a hub: https, a base path, Jupyter's cookie, its XSRF and its origin."""
+    trusted = ssl.create_default_context(cafile=front.certificate)
+    url = f"{front.safe_url}{BASE_URL}"
+    jar = aiohttp.CookieJar(unsafe=True)
+    connector = aiohttp.TCPConnector(ssl=trusted)
+    async with aiohttp.ClientSession(cookie_jar=jar, connector=connector) as page:
+        async with page.post(f"{url}convex/session") as refused:
+            assert refused.status == 403
+        async with page.get(f"{url}login?token={TOKEN}") as login:
+            await login.read()
+        xsrf = {cookie.key: cookie.value for cookie in jar}["_xsrf"]
+        proof = {"X-XSRFToken": xsrf}
+        async with page.post(f"{url}convex/session", headers=proof) as said:
+            assert (await said.json())["adminKey"]
+        sync = f"{url}convex/api/1.48.0/sync"
+        async with page.ws_connect(sync, origin=front.safe_url) as line:
+            await line.send_json(FOLLOW)
+            assert await news(line) == await owners(running, "counter:get")
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await page.ws_connect(sync, origin="https://other.example")
+        hook = f"{url}convex/c/{running.secret}/http/who"
+        async with page.post(hook, data=b"") as said:
+            assert (await said.json())["url"] == f"{front.safe_url}/who"
 
 
 async def test_jupyters_token_opens_the_relay_and_not_the_deployment(relay, running):
