@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.functions.lab import lab_of
 
+from convexlab import knobs
+from convexlab.documents.ids import decode_id
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
 from convexlab.documents.value import UNDEFINED
@@ -204,6 +206,26 @@ def searched_lab() -> Any:
 def said_nothing(name: str, request: bytes) -> bytes:
     del name, request
     return encode_answer(TextAnswer(b"", []))
+
+
+def test_an_index_that_counts_anew_while_it_is_read_loses_nothing_and_repeats_nothing():
+    """A search asks for a few, then for all; the second answer may be in another order."""
+    lab = searched_lab()
+    tx = lab.committer.begin()
+    few = knobs.SEARCH_FIRST_RESULTS
+    ids = tx.insert_many("docs", [{"body": "a"} for _ in range(few + 5)])
+    internal = [decode_id(id_)[1] for id_ in ids]
+    answers = iter([internal[:few], internal[::-1]])
+
+    def ask(name: str, request: bytes) -> bytes:
+        del name, request
+        said = next(answers)
+        return encode_answer(TextAnswer(b"".join(said), [1.0] * len(said)))
+
+    found = text_search(tx, ask, "docs", "said", lambda q: q.search("body", "a"))
+    rows = [document["_id"] for _, document in found.rows(tx)]
+    assert rows[:few] == ids[:few]
+    assert sorted(rows) == sorted(ids)
 
 
 def test_kinds_of_refusals_are_convexs():

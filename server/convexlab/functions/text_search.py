@@ -14,7 +14,6 @@ Invariants
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from convexlab import knobs
@@ -134,8 +133,10 @@ class TextSearch:
         yield from hits
         if len(hits) < few:
             return
+        # N.B. the index may count anew in between, and then ranks a little otherwise.
+        seen = {internal_id for internal_id, _ in hits}
         hits = self._asked(tx, unsettled, all_)
-        yield from islice(hits, few, None)
+        yield from (hit for hit in hits if hit[0] not in seen)
         if len(hits) == all_:
             raise LimitExceeded(
                 f"Search query scanned too many documents (fetched {all_}). Consider "
