@@ -205,3 +205,21 @@ async def test_a_commit_answered_while_a_round_begins_is_not_behind_its_flight(
     await settle()
     assert [value for _, value in late.updates] == [0.0, 6.0]
     assert all(page.value == 6.0 for page in pages)
+
+
+async def test_a_commit_while_sessions_still_begin_reaches_them_all(
+    gateway, backend, monkeypatch
+):
+    """Those that begin after it ask as of before: what they are told has ended."""
+    monkeypatch.setattr(knobs, "SESSIONS_PER_STEP", 1)
+    pages = [Page(gateway, truth(backend)) for _ in range(20)]
+    for page in pages:
+        page.follow("counter:get")
+    await settle()
+    backend.write(n=1)
+    while not any(page.value == 1.0 for page in pages):  # noqa: ASYNC110 - a turn
+        await asyncio.sleep(0)
+    assert any(page.value == 0.0 for page in pages), "some have yet to begin"
+    backend.write(n=2)
+    await settle(200)
+    assert {page.value for page in pages} == {2.0}

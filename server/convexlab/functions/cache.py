@@ -158,11 +158,11 @@ class Results(Generic[P]):
         return result
 
     def begin(self, ts: int) -> None:
-        """A run at `ts` begins: remember what is published meanwhile."""
+        """A run at `ts` begins, or may still begin: remember what is published meanwhile."""
         self._running[ts] += 1
 
     def abandon(self, ts: int) -> None:
-        """A run at `ts` ended without a result."""
+        """A run at `ts` ended without a result, or none will begin any more."""
         self._running[ts] -= 1
         if not self._running[ts]:
             del self._running[ts]

@@ -146,6 +146,8 @@ class Rounds:
     def _start(self) -> None:
         self._armed = False
         self._ts = self._backend.ts
+        # N.B. what is published while some have yet to begin ends what they will ask.
+        self._results.begin(self._ts)
         self._beginning.extend(self._wanting)
         self._wanting.clear()
         self._begin_some(self._ts)
@@ -156,7 +158,9 @@ class Rounds:
             self._begin_alone(self._beginning.popleft(), ts)
         if self._beginning:
             asyncio.get_running_loop().call_soon(self._begin_some, ts)
-        elif self._pending:
+            return
+        self._results.abandon(ts)
+        if self._pending:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._round_seconds, self._over)
         else:
