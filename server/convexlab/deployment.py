@@ -39,6 +39,7 @@ from convexlab.functions.processes.embedding import Embedder
 from convexlab.functions.processes.unix_sockets import listen_at, socket_address
 from convexlab.sync.asks import Asks
 from convexlab.sync.claims import Claims
+from convexlab.sync.declared_indexes import DeclaredIndexes
 from convexlab.sync.disclosure import Disclosure
 from convexlab.sync.embedding import Embedding
 from convexlab.sync.gateway import Gateway
@@ -251,6 +252,7 @@ class Deployment:
         self._is_announced = False
         self._ticking: asyncio.Task[None]
         self._embedding: asyncio.Task[None]
+        self._declaring: asyncio.Task[None]
 
     async def open(self) -> None:
         """Open everything, in the order of the data's path.
@@ -281,6 +283,7 @@ class Deployment:
         self.asks = Asks(gateway)
         SchedulerAsks(gateway).add_to(self.asks)
         self._start_embedding()
+        self._start_declaring()
         backend.supervisor.runners.answer = self.asks.answer
         origins = set(options.origins)
         tokens = Tokens(keys.admin_key, deployed.auth.providers)
@@ -430,6 +433,14 @@ class Deployment:
         )
         self._closing.callback(self._embedding.cancel)
 
+    def _start_declaring(self) -> None:
+        declared = DeclaredIndexes(self.gateway, self.backend.supervisor.keeping)
+        self.gateway.tell(declared.published)
+        self._declaring = asyncio.get_running_loop().create_task(
+            declared.run(), name="declared indexes"
+        )
+        self._closing.callback(self._declaring.cancel)
+
     def _start_clock(self) -> None:
         self.clock = clock = SchedulerClock(self.gateway)
         self.gateway.tell(clock.published)
@@ -457,6 +468,7 @@ class Deployment:
             self.backend.supervisor.failed,
             self._ticking,
             self._embedding,
+            self._declaring,
         ]
         if self.options.idle_exit_seconds is not None:
             waits.append(

@@ -91,6 +91,10 @@ class IndexKeeper:
             following.wait_for(at, patience_seconds=patience_seconds)
         return following.follower.answer(request, at)
 
+    def keep(self, name: str) -> None:
+        """Open a follower, which catches up, though nobody has asked for it yet."""
+        self._keep(name)
+
     def advance(self) -> None:
         """There are new commits; returns at once."""
         for kept in list(self._kept.values()):

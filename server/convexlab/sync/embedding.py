@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.errors import ConvexlabError, Unavailable
 from convexlab.followers.embeddings import (
     NAME,
@@ -31,14 +30,13 @@ from convexlab.followers.embeddings import (
 )
 from convexlab.functions import embedding_documents
 from convexlab.functions.embedding_model import check_texts
+from convexlab.sync.active_schema import ActiveSchema
 from convexlab.sync.scheduling import NOBODY
 
 if TYPE_CHECKING:
     from convexlab.followers.written import Written
     from convexlab.functions.processes.runners import Question
     from convexlab.sync.gateway import Gateway
-
-_SCHEMAS: Final = "_system/frontend/getSchemas:default"
 
 _log = logging.getLogger(__name__)
 
@@ -74,16 +72,13 @@ class Embedding:
         self._embedder = embedder
         self._woken = asyncio.Event()
         self._woken.set()
+        self._schema = ActiveSchema(gateway)
         self._is_declared = False
-        # How many times the schema may have changed, and when that was last looked at.
-        self._pushes, self._seen_pushes = 1, 0
 
     def published(self, written: Written | None) -> None:
         """A group was published; None: nobody knows what it wrote."""
-        if written is None or SCHEMAS_BY_STATE in written.index_ids:
-            self._pushes += 1
-            self._woken.set()
-        elif self._is_declared:
+        self._schema.published(written)
+        if self._is_declared or self._schema.is_changed:
             self._woken.set()
 
     async def run(self) -> None:
@@ -116,11 +111,8 @@ class Embedding:
 
     async def _declares(self) -> bool:
         """Whether the schema that holds has an embedding in it."""
-        pushes = self._pushes
-        if self._seen_pushes != pushes:
-            schemas: Any = await self._read(_SCHEMAS, {})
-            self._is_declared = '"_embedding"' in (schemas["active"] or "")
-            self._seen_pushes = pushes
+        if self._schema.is_changed:
+            self._is_declared = '"_embedding"' in await self._schema.read()
         return self._is_declared
 
     async def _catch_up(self, failure: str) -> None:

@@ -144,3 +144,23 @@ def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path):
     assert len(str(address)) < 104
     assert address.parent.stat().st_mode & 0o077 == 0
     address.parent.rmdir()
+
+
+async def test_what_is_declared_is_kept_before_anybody_asks(keeping: Keeping):
+    keeping.declare(frozenset({"embeddings"}))
+    await until_kept(keeping, "embeddings")
+    first = keeping.pid
+    keeping.declare(frozenset({"embeddings", "text"}))
+    await until_kept(keeping, "embeddings", "text")
+    assert keeping.pid == first
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until_kept(keeping, "embeddings", "text")
+    assert keeping.pid != first
+
+
+async def until_kept(keeping: Keeping, *names: str) -> None:
+    """The gateway hears of followers when it asks."""
+    async with asyncio.timeout(60):
+        while {each["name"] for each in await keeping.status()} != set(names):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -45,6 +45,7 @@ from convexlab.functions.processes.messages import (
     AskStatus,
     Become,
     FromProcess,
+    Keep,
     Ready,
     ToProcess,
     to_process_decoder,
@@ -131,6 +132,11 @@ def obey(
             match message:
                 case Advance():
                     keeper.advance()
+                case Keep(name=name):
+                    # N.B. loading FAISS takes half a second.
+                    threading.Thread(
+                        target=keeper.keep, args=(name,), name="keep", daemon=True
+                    ).start()
                 case AskStatus(number=number):
                     status = json.dumps(keeper.status()).encode()
                     channel.send([Answer(number, status)])

@@ -1,9 +1,9 @@
 """The gateway's side of the index keeper: listens for it, starts it, tells it of commits.
 
-Until somebody asks for a derived index there is no process: the gateway holds the
-listening socket and watches it. The first connection starts the keeper, which
-inherits the socket and takes the connection from there. When it dies the gateway
-watches again.
+Until somebody asks for a derived index, or the schema declares one, there is no
+process: the gateway holds the listening socket and watches it. The first connection
+starts the keeper, which inherits the socket and takes the connection from there. When
+it dies the gateway watches again, or starts another for what the schema declares.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from convexlab.functions.processes.messages import (
     AskStatus,
     Become,
     FromProcess,
+    Keep,
     Ready,
     ToProcess,
     from_process_decoder,
@@ -62,7 +63,9 @@ class Keeping:
         self._channel: AsyncChannel[FromProcess, ToProcess] | None = None
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._starting: asyncio.Task[None] | None = None
+        self._is_watching = False  # whether a connection would start the process
         self._newest = 0
+        self._declared: frozenset[str] = frozenset()
         self._numbers = itertools.count(1)
         self._started = 0.0
 
@@ -81,6 +84,15 @@ class Keeping:
         self._newest = ts
         if self._channel is not None:
             self._channel.send(Advance(ts))
+
+    def declare(self, names: frozenset[str]) -> None:
+        """These followers are to be kept, whether or not anybody asks for them."""
+        new, self._declared = names - self._declared, names
+        if self._channel is not None:
+            for name in sorted(new):
+                self._channel.send(Keep(name))
+        elif new and self._is_watching and self._listening is not None:
+            self._somebody_came(self._listening)
 
     async def status(self) -> list[dict[str, object]]:
         """How each follower stands, and how far behind; empty while none was asked for."""
@@ -139,13 +151,19 @@ class Keeping:
     # -- its life -----------------------------------------------------------------
 
     def _watch(self) -> None:
-        if self._listening is not None:
+        if self._listening is None:
+            return
+        if self._declared:
+            self._somebody_came(self._listening)
+        else:
+            self._is_watching = True
             loop = asyncio.get_running_loop()
             loop.add_reader(self._listening, self._somebody_came, self._listening)
 
     def _somebody_came(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
+        self._is_watching = False
         self._starting = loop.create_task(self._start(listening))
 
     async def _start(self, listening: socket.socket) -> None:
@@ -164,6 +182,8 @@ class Keeping:
         if self._process is not process:  # it has ended meanwhile, and that was heard
             return
         channel.send(Become("index_keeper", str(self._folder), b""))
+        for name in sorted(self._declared):
+            channel.send(Keep(name))
         self._channel = channel
 
     def _spawn(self, fds: tuple[int, int]) -> subprocess.Popen[bytes]:

@@ -5,7 +5,7 @@ JSON bytes that came in and go out, never decoded on the way.
 
     gateway ──▶ Become, RunQuery, RunMutation, RaiseClock, Analyze, Preload, Describe,
                 ReadHistory, PrepareImport, Import, AlterTables, BeginPush, CheckDocuments,
-                FinishPush, AbortPush, Recover, Advance, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
+                FinishPush, AbortPush, Recover, Advance, Keep, AskStatus, RunAction, RunHttp, CancelRun, Told, Gone
     process ──▶ Ready, QueryDone, Group, Answer, Note, ActionDone, Logged, Misplaced, Ask, Head
     both    ──▶ Part, Took
 """
@@ -287,6 +287,12 @@ class Advance(Message, frozen=True):
     ts: int
 
 
+class Keep(Message, frozen=True):
+    """To the index keeper: keep a follower current, though nobody has asked for it yet."""
+
+    name: str
+
+
 class AskStatus(Message, frozen=True):
     """To the index keeper: how does each follower stand?"""
 
@@ -404,6 +410,7 @@ ToProcess: TypeAlias = (
     | FinishPush
     | AbortPush
     | Advance
+    | Keep
     | AskStatus
     | RunAction
     | RunHttp
