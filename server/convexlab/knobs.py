@@ -387,6 +387,11 @@ MIRROR_TRIM_SECONDS: Final = 60.0
 # Aggregates that the mirror keeps, to fold commits into them; each of so many groups.
 FOLDED_AGGREGATES: Final = 256
 FOLDED_GROUPS: Final = 10_000
+# Of each table with such aggregates, so many changes are at hand to be folded in.
+FOLDED_CHANGES: Final = 20_000
+# Documents that the mirror has taken in and not yet written: 512 cost DuckDB some 15 ms,
+# one costs it 8.
+MIRROR_PENDING_DOCUMENTS: Final = 512
 # A live query that met one which is behind is asked again after so long.
 FOLLOWER_RETRY_SECONDS: Final = 1.0
 # A follower that failed tries again after so long.

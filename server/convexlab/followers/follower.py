@@ -16,10 +16,10 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from convexlab.engine.catalog import Catalog, TableInfo
     from convexlab.engine.timestamp import Timestamp
@@ -38,6 +38,7 @@ class Change(NamedTuple):
         previous_ts: of the revision that it replaced; 0: the document was new.
         revision: what it became; None: it was deleted.
         place: its key in `by_creation_time`, which never changes.
+        previous: the revision that it replaced, where the follower `Folds` its table.
     """
 
     ts: Timestamp
@@ -46,6 +47,7 @@ class Change(NamedTuple):
     previous_ts: int
     revision: Revision | None
     place: bytes
+    previous: Revision | None = None
 
 
 class Follower(Protocol):
@@ -102,3 +104,12 @@ class Follower(Protocol):
 
     def close(self) -> None:
         """Checkpoint and let go of the files."""
+
+
+@runtime_checkable
+class Folds(Protocol):
+    """A follower that folds changes of some tables, so wants to know what they replace."""
+
+    @property
+    def folded_tables(self) -> Collection[int]:
+        """The tables' numbers."""

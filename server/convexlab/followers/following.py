@@ -32,10 +32,10 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import FollowerBehind, OutOfRetention
-from convexlab.followers.follower import Change
+from convexlab.followers.follower import Change, Folds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from convexlab.engine.catalog import TableInfo
     from convexlab.engine.log import LogEntry
@@ -156,11 +156,15 @@ class Following:
                 catalog = load_catalog(snapshot, ts=base.meta.catalog_ts)
             return _Run(
                 since=since,
-                changes=list(_changes(base, entries)),
+                changes=list(_changes(base, entries, self._folded_tables())),
                 to=base.meta.last_ts if is_last else entries[-1].ts,
                 catalog=catalog,
                 is_last=is_last,
             )
+
+    def _folded_tables(self) -> Collection[int]:
+        follower = self.follower
+        return follower.folded_tables if isinstance(follower, Folds) else ()
 
     def _learn(self, catalog: Catalog, at: Timestamp) -> None:
         """The catalog may be newer than the run: tables it does not know are gone."""
@@ -238,9 +242,9 @@ def _next_entries(base: PersistenceSnapshot, since: Timestamp) -> list[LogEntry]
 
 
 def _changes(
-    base: PersistenceSnapshot, entries: Sequence[LogEntry]
+    base: PersistenceSnapshot, entries: Sequence[LogEntry], folded: Collection[int]
 ) -> Iterator[Change]:
-    """What the commits did, with the documents' text.
+    """What the commits did, with the documents' text; in some tables, with that before.
 
     A revision that is no longer kept was superseded by one that a later commit of
     the log names: it is passed over.
@@ -257,7 +261,13 @@ def _changes(
                 if revision is None or revision.ts != ts:
                     continue
             _, place = (write.new_keys or write.old_keys)[BY_CREATION_TIME]
-            yield Change(ts, write.table, write.id, write.previous_ts, revision, place)
+            previous = None
+            if write.previous_ts and write.table in folded:
+                before = Timestamp(write.previous_ts)
+                previous = base.get_at(write.table, write.id, before)
+            yield Change(
+                ts, write.table, write.id, write.previous_ts, revision, place, previous
+            )
 
 
 def _neighbours(

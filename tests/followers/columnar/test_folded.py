@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import (
     Aggregation,
@@ -137,6 +138,48 @@ def test_a_commit_is_folded_without_a_scan(lab: Lab, monkeypatch: pytest.MonkeyP
     lab.commit([("delete", 1, {})])
     assert lab.groups(aggregation).rows() == [([], [1, 10, 10])]
     assert lab.folds == 1
+
+
+def test_the_log_alone_tells_what_to_fold(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    """Without DuckDB: inserted, changed twice in between, changed back, deleted."""
+    groups = AGGREGATIONS[1]
+    for where in WHERES:
+        lab.groups(groups, where)
+    monkeypatch.setattr(lab.mirror, "reading", lambda _: pytest.fail("DuckDB is asked"))
+    lab.commit([("insert", 0, {"k": 1, "x": 0.5}), ("insert", 0, {"k": 2, "x": 7})])
+    lab.commit([("replace", 1, {"k": 2, "x": 7})])
+    lab.commit([("replace", 1, {"k": 1, "x": 0.5}), ("delete", 2, {})])
+    for where in WHERES:
+        expected = lab.counted(groups, where).rows()
+        assert lab.groups(groups, where).rows() == expected
+    assert not lab.mirror._is_written
+    assert lab.folds == 2
+
+
+def test_changes_that_are_not_at_hand_any_more_are_found_in_duckdb(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLDED_CHANGES", 2)
+    aggregation = Aggregation((), MEASURES[:3])
+    lab.groups(aggregation)
+    for x in range(4):
+        lab.commit([("insert", 0, {"x": x})])
+    assert lab.groups(aggregation).rows() == [([], [5, 7, 1.4])]
+    assert lab.folds == 1
+
+
+def test_what_is_not_kept_any_more_is_not_followed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLDED_AGGREGATES", 1)
+    lab.groups(AGGREGATIONS[0])
+    number = int(lab.committer.catalog.tables["t"].number)
+    assert lab.mirror.folded_tables == {number}
+    lab.groups(AGGREGATIONS[1])
+    assert lab.mirror.folded_tables == {number}
+    lab.mirror._folded._kept.clear()
+    lab.mirror._folded._tidy()
+    assert lab.mirror.folded_tables == frozenset()
 
 
 def test_an_extreme_that_went_is_looked_for(lab: Lab):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +19,11 @@ from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.mirror import FILE, FORMAT, Mirror
+from convexlab.followers.columnar.tables import MirrorTable
 from convexlab.followers.following import Following
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from convexlab.engine.persistence.contract import Persistence
 
@@ -218,6 +220,67 @@ def test_it_goes_on_where_it_stood(
     Following(persistence, again).advance()
     assert rows(again, "n") == [("1.0",), ('"x"',)]
     again.close()
+
+
+def test_what_was_not_written_is_taken_from_the_log_again(
+    steps: Any,
+    persistence: Persistence,
+    following: Following,
+    mirror: Mirror,
+    path: Path,
+):
+    """A keeper that is killed leaves a file as of some time ago, and whole."""
+    steps(insert({"n": 1}))
+    following.advance()
+    assert rows(mirror, "n") == [(1.0,)]
+    steps(insert({"n": 2}))
+    following.advance()
+    left = path.with_name("left.duckdb")
+    for suffix in ("", ".wal"):
+        if Path(f"{path}{suffix}").exists():
+            shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    again = Mirror(left)
+    assert again.watermark < mirror.watermark
+    Following(persistence, again).advance()
+    assert rows(again, "n") == rows(mirror, "n") == [(1.0,), (2.0,)]
+    again.close()
+
+
+def test_many_commits_are_written_unasked(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "MIRROR_PENDING_DOCUMENTS", 2)
+    steps(insert({"n": 0}))
+    following.advance()
+    for count, is_written in ((1, False), (2, False), (3, True)):
+        steps(insert({"n": count}))
+        following.advance()
+        assert mirror._is_written is is_written
+
+
+def test_a_mirror_that_could_not_write_is_begun_anew(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    steps(insert({"n": 1}))
+    following.advance()
+    steps(insert({"n": 2}))
+    following.advance()
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MirrorTable, "apply", fail)
+        with pytest.raises(OSError, match="no space"):
+            rows(mirror, "n")
+    with pytest.raises(OSError, match="no space"):  # what is in it may be half
+        rows(mirror, "n")
+    steps(insert({"n": 3}))
+    with pytest.raises(OSError, match="no space"):
+        following.advance()
+    following.start_again()
+    following.advance()
+    assert rows(mirror, "n") == [(1.0,), (2.0,), (3.0,)]
 
 
 @pytest.mark.parametrize("damage", ["broken", "another format", "half built"])

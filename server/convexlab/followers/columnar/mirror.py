@@ -5,12 +5,18 @@ with the watermark and what is known of the columns in it, so that the file is a
 moment the mirror as of its watermark. A file that is missing, broken or of another
 version is begun anew.
 
+Commits are taken in at once, but written when somebody asks, or they are many: a
+transaction of DuckDB's costs as much as hundreds of documents, and what is asked again
+after each commit is mostly an aggregate, into which commits are folded without it
+(`folded`).
+
 A reader's statement sees one state of the file, which may be newer than the moment
 it asks about: then what was superseded since is added and what came since is left
 out (`Reading`).
 
 Invariants
-    M1  Table by table, the current rows are the documents as of the watermark.
+    M1  Table by table, the current rows are the documents as of the watermark, once
+        what is pending is written; the file's own watermark is that of what was.
     M2  As of a moment from `exact_from` on, current and superseded rows that were
         current then are the documents of then.
 """
@@ -34,7 +40,7 @@ from convexlab.followers.columnar.shredding import Column
 from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable, steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
@@ -138,6 +144,9 @@ class Mirror:
         self._handlers = handlers or {}
         self._tables: dict[int, MirrorTable] = {}
         self._folded = Folded()
+        self._pending: list[Change] = []  # of the commits since the file was written
+        self._is_written = True
+        self._failure: Exception | None = None  # of writing: it is begun anew
         self._trim_due = 0
         self._lock = threading.Lock()  # of the file's state and what is known of it
         self._connection = self._open()
@@ -195,6 +204,7 @@ class Mirror:
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
         self.watermark = BEGINNING
         self._tables = {}
+        self._pending, self._is_written, self._failure = [], True, None
         connection = self._connect()
         self._load(connection)
         return connection
@@ -246,22 +256,52 @@ class Mirror:
             built.began_at(self.watermark)
             built.is_whole = True
 
+    @property
+    def folded_tables(self) -> Collection[int]:
+        """See `Folds`."""
+        return self._folded.tables
+
     def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
         """See `Follower.apply`."""
-        by_table: dict[int, list[Change]] = {}
-        for change in changes:
-            if change.table in self._tables:
-                by_table.setdefault(change.table, []).append(change)
-        with self._changing() as connection:
-            for number, of in by_table.items():
-                table = self._tables[number]
-                table.apply(connection, steps_of(of))
-                table.changed_ts = of[-1].ts
-            if self.watermark == BEGINNING:
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._folded.note(changes, to)
+            self._pending += changes
+            self._is_written = False
+            is_first = self.watermark == BEGINNING
+            self.watermark = to
+            if is_first:
                 for table in self._tables.values():
                     table.began_at(to)
-            self._trim(connection, to)
-            self.watermark = to
+            if is_first or len(self._pending) > knobs.MIRROR_PENDING_DOCUMENTS:
+                self._write()
+
+    def _write(self) -> None:
+        """Write what is pending; the lock is held.
+
+        Raises:
+            Exception: it could not be written, now or before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._is_written:
+            return
+        by_table: dict[int, list[Change]] = {}
+        for change in self._pending:
+            if change.table in self._tables:
+                by_table.setdefault(change.table, []).append(change)
+        try:
+            with self._transaction() as connection:
+                for number, of in by_table.items():
+                    table = self._tables[number]
+                    table.apply(connection, steps_of(of))
+                    table.changed_ts = of[-1].ts
+                self._trim(connection, self.watermark)
+        except Exception as error:
+            self._failure = error  # what is known of the tables may be half
+            raise
+        self._pending, self._is_written = [], True
 
     def _trim(self, connection: duckdb.DuckDBPyConnection, to: Timestamp) -> None:
         """Forget, now and then, what the store does not keep either."""
@@ -275,17 +315,24 @@ class Mirror:
 
     @contextmanager
     def _changing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction; what is known of the file is saved in it."""
-        connection = self._connection
+        """One transaction after what is pending."""
         with self._lock:
-            connection.begin()
-            try:
+            self._write()
+            with self._transaction() as connection:
                 yield connection
-                self._save(connection)
-                connection.commit()
-            except BaseException:
-                connection.rollback()
-                raise
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """What is known of the file is saved in it; the lock is held."""
+        connection = self._connection
+        connection.begin()
+        try:
+            yield connection
+            self._save(connection)
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
 
     def forget(self) -> None:
         """See `Follower.forget`."""
@@ -297,16 +344,22 @@ class Mirror:
     def checkpoint(self) -> None:
         """See `Follower.checkpoint`."""
         with self._lock:
+            self._write()
             self._connection.execute("CHECKPOINT")
 
     def close(self) -> None:
         """See `Follower.close`."""
         with self._lock:
-            self._connection.close()
+            try:
+                self._write()
+            finally:
+                self._connection.close()
 
     def status(self) -> dict[str, object]:
         """See `Follower.status`."""
         size = self._path.stat().st_size if self._path is not None else 0
+        with self._lock:
+            self._write()
         return {
             "tables": len(self._tables),
             "documents": sum(table.rows for table in self._tables.values()),
@@ -319,6 +372,9 @@ class Mirror:
     def answer(self, request: bytes, at: Timestamp) -> bytes:
         """See `Follower.answer`: the request's kind, a line end, and its own words."""
         kind, _, body = request.partition(b"\n")
+        told = self._folded.recall(body, at)
+        if told is not None:
+            return told
         with self.reading(at) as reading:
             return self._handlers[kind.decode()](reading, body)
 
@@ -326,6 +382,7 @@ class Mirror:
     def reading(self, at: Timestamp) -> Iterator[Reading]:
         """The mirror as of a moment at or before its watermark."""
         with self._lock:
+            self._write()
             connection = self._connection.cursor()
             connection.begin()
             # N.B. a transaction of DuckDB's begins with its first look.

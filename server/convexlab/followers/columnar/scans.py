@@ -112,7 +112,12 @@ def _first(
 
 
 class Source:
-    """The rows of a scan as of a reading's moment."""
+    """The rows of a scan as of a reading's moment.
+
+    Attributes:
+        table: the table's number.
+        judge: says whether a document passes the filter; None: all do.
+    """
 
     def __init__(self, reading: Reading, scan: Scan) -> None:
         self._reading = reading
@@ -120,7 +125,8 @@ class Source:
         self._table = reading.table(scan.table)
         node = None if scan.where is None else expression.decode(scan.where)
         self._where: Split = split(node, self._table.columns)
-        self._judge = None if node is None else predicate(node)
+        self.judge = None if node is None else predicate(node)
+        self.table = scan.table
 
     @property
     def at(self) -> Timestamp:
@@ -231,7 +237,7 @@ class Source:
             f"SELECT _doc FROM ({text}) ORDER BY _creationTime, _id"
         ).fetchall()
         found = from_stored_each([body.encode() for (body,) in rows])
-        return filter(self._judge, found) if self._judge is not None else iter(found)
+        return filter(self.judge, found) if self.judge is not None else iter(found)
 
     # -- SQL ---------------------------------------------------------------------------
 
