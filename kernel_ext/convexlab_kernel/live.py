@@ -328,7 +328,7 @@ class Live:
             raise InvalidArguments(
                 f"The slider reaches back, so not {seconds} seconds."
             )
-        return self._with({**self.view, "back": seconds})
+        return self._with({**(self._view or {}), "back": seconds})
 
     def card(self) -> Live:
         """Shown as one document's fields."""
@@ -369,7 +369,8 @@ class Live:
     @property
     def view(self) -> dict[str, Any]:
         """How it is shown: as told, or by what it holds."""
-        return self._view or {"kind": kind_of_view(self._result._value)}  # noqa: SLF001 - its own other half
+        kind = kind_of_view(self._result._value)  # noqa: SLF001 - its own other half
+        return {"kind": kind, **(self._view or {})}
 
     # -- on the page -------------------------------------------------------------
 

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from base64 import b64decode
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from playwright.sync_api import expect
 from tests.browser.files import WIDGETS
-from tests.browser.pages import write_notebook
+from tests.browser.pages import MIME, write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
+
+from convexlab_kernel import discovery
+from convexlab_kernel.client import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Route, WebSocket
+    from playwright.sync_api import BrowserContext, Locator, Route, WebSocket
     from tests.browser.jupyter import Jupyter
     from tests.browser.sidebar import Theme
 
@@ -245,6 +248,10 @@ def test_a_document_is_made_edited_and_deleted(sidebar: Sidebar, tasks: State) -
     first = pane.locator(".convexlab-revision").first
     expect(first.locator("del").first).to_be_visible()
     expect(first).to_contain_text('"from the sidebar" "edited"')
+    compared = pane.get_by_role("region", name="Two revisions compared")
+    expect(compared).to_contain_text('"from the sidebar" "edited"')
+    compared.get_by_label("to").select_option(index=0)
+    expect(compared).to_contain_text("They are equal.")
     sidebar.picture("history")
     bar.get_by_role("button", name="Edit").click()
     pane.get_by_role("button", name="Delete").click()
@@ -470,6 +477,197 @@ def test_a_table_and_a_function_become_cells(
     assert sidebar.errors == []
 
 
+VIEWS = [
+    'db.table("tasks")',
+    'db.watch("tasks:above", points=1).tree()',
+    'db.watch("tasks:above", points=-1).table(columns=["text", "points"], edit="tasks:rename")',
+    'db.watch("tasks:above", points=1).chart({"mark": "bar", "encoding": {"x": {"field": "text", "type": "nominal"}, "y": {"field": "points", "type": "quantitative"}}})',
+    'db.sql("select text, points from tasks where points > ?", params=[1]).watch().table().history(600)',
+]
+
+
+def test_live_outputs_are_pinned_and_become_cells_again(
+    sidebar: Sidebar, jupyter: Jupyter, tasks: State
+) -> None:
+    """The same view, there and back: what its cell says is what was pinned."""
+    page = sidebar.page
+    tasks.run("mutation", "tasks:create", text="pinned", points=8)
+    db = Database(discovery.attach(jupyter.deployment))
+    told = [described(db, code) for code in VIEWS]
+    write_notebook(jupyter.root, "views.ipynb", [{MIME: each} for each in told])
+    jupyter.trust("views.ipynb")
+    sidebar.do("docmanager:open", path="views.ipynb")
+    sidebar.only("Pinned")
+    for number in range(len(VIEWS)):
+        cell = page.locator(".jp-Notebook:visible .jp-Cell").nth(number)
+        pin = cell.get_by_role("button", name="pin", exact=True)
+        pin.scroll_into_view_if_needed()
+        pin.click()
+        expect(page.locator("#convexlab-pins .convexlab-entry")).to_have_count(
+            number + 1
+        )
+    pins = page.locator("#convexlab-pins .convexlab-entry")
+    expect(pins.nth(1).locator(".convexlab-pinned")).to_contain_text("pinned")
+    sidebar.picture("pins")
+    last = page.locator(".jp-Notebook:visible .jp-Cell").last
+    last.locator(".cm-content").click()
+    for number, code in enumerate(VIEWS):
+        pins.nth(number).get_by_role("button", name="Add").click()
+        active = page.locator(".jp-Notebook:visible .jp-mod-active .cm-content")
+        expect(active).to_have_text(code.replace("\n", ""))
+        assert described(db, active.inner_text()) == told[number]
+    pins.first.get_by_role("button", name="Unpin").click()
+    expect(pins).to_have_count(len(VIEWS) - 1)
+    assert sidebar.errors == []
+
+
+def described(db: Database, code: str) -> dict[str, Any]:
+    """What the output of a cell says of itself, but when it was."""
+    shown = eval(code, {"db": db})
+    data, _ = shown._repr_mimebundle_()
+    return {name: said for name, said in data[MIME].items() if name != "ts"}
+
+
+def test_what_one_asks_of_a_table_becomes_a_cell(
+    sidebar: Sidebar, jupyter: Jupyter, tasks: State
+) -> None:
+    """Filters that must all hold, or any of them, and the order; a log as it is asked for."""
+    page = sidebar.page
+    for number in range(4):
+        tasks.run("mutation", "tasks:create", text=f"cell {number}", points=number)
+    sidebar.do("convexlab:open-table", table="tasks")
+    rows = page.locator(".convexlab-rows:visible .row")
+    filtering = page.locator(".convexlab-rows:visible")
+    filtering.get_by_role("button", name="filter", exact=True).click()
+    for operator, value in (("<", "1"), ("≥", "3")):
+        filtering.get_by_label("filter: column").select_option("points")
+        filtering.get_by_label("filter: operator").select_option(operator)
+        filtering.get_by_label("filter: value").fill(value)
+        filtering.get_by_role("button", name="add", exact=True).click()
+    expect(filtering.locator(".summary")).to_contain_text("0 of")
+    filtering.get_by_label("filters: how they are joined").select_option("any of")
+    expect(filtering.locator(".summary")).not_to_contain_text("0 of")
+    expect(rows.filter(has_text="cell 0")).to_have_count(1)
+    expect(rows.filter(has_text="cell 1")).to_have_count(0)
+    sidebar.picture("filters")
+    tab = page.get_by_role("toolbar", name="Documents of tasks")
+    tab.get_by_role("button", name="Add a cell").click()
+    active = page.locator(".jp-Notebook:visible .jp-mod-active .cm-content")
+    expect(active).to_contain_text("db.sql(")
+    db = Database(discovery.attach(jupyter.deployment))
+    texts = {row["text"] for row in eval(active.inner_text(), {"db": db}).value}
+    assert {"cell 0", "cell 3"} <= texts
+    assert not {"cell 1", "cell 2"} & texts
+    sidebar.only("Logs")
+    logs = sidebar.section("logs")
+    logs.get_by_label("text").fill("nothing like it")
+    logs.get_by_role("button", name="Add a cell").click()
+    expect(active).to_have_text("%convex logs --success --text 'nothing like it'")
+    logs.get_by_label("text").fill("")
+
+
+def test_sql_is_completed_and_followed(sidebar: Sidebar, tasks: State) -> None:
+    """Names of tables and fields, without a kernel; rows as they are written."""
+    page = sidebar.page
+    sidebar.only("Tables")
+    sidebar.section("tables").get_by_role("button", name="Ask in SQL").click()
+    box = page.get_by_role("textbox", name="SQL statement")
+    box.press_sequentially("select te")
+    proposals = page.get_by_role("listbox", name="Proposals")
+    expect(proposals.get_by_role("option").first).to_have_text("text")
+    box.press("Tab")
+    box.press_sequentially(" from ta")
+    expect(proposals.get_by_role("option")).to_have_text(["tasks"])
+    box.press("Enter")
+    expect(box).to_have_value("select text from tasks")
+    box.press("Control+Enter")
+    result = page.locator(".convexlab-statement").get_by_role("region", name="Rows")
+    expect(result).to_have_attribute("data-state", "value")
+    tasks.run("mutation", "tasks:create", text="by SQL", points=9)
+    result.get_by_text("by SQL").wait_for()
+    sidebar.picture("sql")
+    box.fill("select nothing from tasks")
+    box.press("Control+Enter")
+    expect(result.get_by_role("alert")).to_contain_text("nothing")
+
+
+def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
+    sidebar: Sidebar, context: BrowserContext, tasks: State
+) -> None:
+    """What does not fit the schema is refused whole; a table of any fields is declared."""
+    page = sidebar.page
+    sidebar.only("Tables")
+    entry = sidebar.entry("tables", "tasks")
+    before = int(entry.locator(".convexlab-count").inner_text())
+    drop(entry, "more.csv", "text,points\ndropped,1\ndropped,2\n")
+    expect(entry).to_contain_text("2 documents imported.")
+    expect(entry.locator(".convexlab-count")).to_have_text(str(before + 2))
+    entry.get_by_role("button", name="Close").click()
+    drop(entry, "more.jsonl", '{"text": "good", "points": 1}\n{"text": 5}\n')
+    expect(entry.get_by_role("alert")).to_contain_text("text")
+    expect(entry.locator(".convexlab-count")).to_have_text(str(before + 2))
+    sidebar.picture("import")
+    entry.get_by_role("button", name="Close").click()
+    drop(entry, "more.xls", "")
+    expect(entry.get_by_role("alert")).to_contain_text("rows come as .csv, .json")
+    entry.get_by_role("button", name="Close").click()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    add = "_system/frontend/addDocument:default"
+    documents = [{"text": "a", "n": 1}, {"text": "b", "tags": ["x"]}]
+    tasks.run("mutation", add, table="notes", documents=documents)
+    notes = sidebar.entry("tables", "notes")
+    notes.get_by_role("button", name="notes", exact=True).click()
+    notes.get_by_role("button", name="Copy notes as a schema").click()
+    page.get_by_text("Copied: the table's lines of a schema").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines() == [
+        '    "notes": define_table({',
+        '        "n": v.optional(v.number()),',
+        '        "tags": v.optional(v.array(v.string())),',
+        '        "text": v.string(),',
+        "    }),",
+    ]
+
+
+def drop(entry: Locator, name: str, content: str) -> None:
+    """Drop a file on a line."""
+    script = """(line, [name, content]) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([content], name));
+        const event = { dataTransfer, bubbles: true, cancelable: true };
+        line.dispatchEvent(new DragEvent("dragover", event));
+        line.dispatchEvent(new DragEvent("drop", event));
+    }"""
+    entry.evaluate(script, [name, content])
+
+
+def test_a_module_opens_the_cell_that_it_came_from(
+    sidebar: Sidebar, jupyter: Jupyter, tasks: State
+) -> None:
+    """Notebook, cell and time; wherever below Jupyter's root the notebook is."""
+    page = sidebar.page
+    (jupyter.root / "deep").mkdir(exist_ok=True)
+    write_notebook(jupyter.root, "deep/origin.ipynb", ["1", "2", "3 # here"])
+    path = str(jupyter.root / "deep" / "origin.ipynb")
+    origin = {"kind": "cell", "name": "origin.ipynb", "path": path, "cell": 7}
+    module = {
+        "path": "tasks",
+        "source": TASKS,
+        "origin": origin | {"parts": ["cell-2"]},
+    }
+    tasks.push([module])
+    sidebar.only("Functions")
+    link = sidebar.section("functions").get_by_role("button", name="Open origin.ipynb")
+    expect(link).to_have_text("origin.ipynb, In[7]")
+    link.click()
+    expect(
+        page.locator(".jp-Notebook:visible .jp-mod-active .cm-content")
+    ).to_have_text("3 # here")
+    sidebar.picture("origin")
+    tasks.open(schema=SCHEMA, tasks=TASKS)
+    tasks.run("mutation", "tasks:clear")
+
+
 # -- what runs, and what it has ----------------------------------------------------
 
 
@@ -609,6 +807,13 @@ def test_the_keyboard_is_enough(sidebar: Sidebar) -> None:
     expect(text).to_be_focused()
     page.keyboard.press("Escape")
     expect(text).to_have_count(0)
+    page.keyboard.press("Control+Alt+q")
+    box = page.get_by_role("textbox", name="SQL statement")
+    expect(box).to_be_visible()
+    sidebar.do("application:toggle-left-area")
+    expect(sidebar.section("tables")).to_be_hidden()
+    page.keyboard.press("Control+Alt+d")
+    expect(sidebar.section("tables")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["Dark High Contrast", "Dark", "Light"])
@@ -628,7 +833,14 @@ def test_each_theme_is_fit_for_everybody(
     page.get_by_label("New document of tasks").press("Escape")
     sidebar.do("convexlab:open-function", path="tasks:above")
     page.locator(".convexlab-runner:visible").wait_for()
-    look(sidebar, theme, "Functions")
+    look(sidebar, theme, "Functions", "Pinned")
+    page.locator(".convexlab-runner:visible").get_by_label("a user", exact=True).check()
+    sidebar.do("convexlab:open-sql")
+    box = page.get_by_role("textbox", name="SQL statement")
+    box.fill("")
+    box.fill("select te")
+    page.locator("#convexlab-proposals").get_by_role("option").first.wait_for()
+    look(sidebar, theme, "Status")
     assert sidebar.errors == []
 
 

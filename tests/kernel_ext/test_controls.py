@@ -178,6 +178,10 @@ def test_a_slider_keeps_the_view(notes):
         }
         with pytest.raises(InvalidArguments):
             live.history(0)
+    # What is shown before its value was there is drawn by that, and not as a tree.
+    early = notes.watch("notes:all").history(90)
+    assert early.value == []
+    assert early.view == {"kind": "table", "back": 90}
 
 
 def test_a_table_is_shown_whole_by_its_version(notes):

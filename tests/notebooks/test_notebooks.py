@@ -74,6 +74,19 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             "from convexlab import Doc, Id" in (folder / "convex/planes.py").read_text()
         )
         assert "(new: nothing)" in shown(notebook, "deploy --dry-run")
+    if path.stem == "08_schema_and_functions":
+        refused = [
+            output.evalue.split(":")[0]
+            for cell in notebook.cells
+            for output in cell.get("outputs", ())
+            if output.output_type == "error"
+        ]
+        assert refused[0] == "ArgumentValidationError"
+        assert refused[1] == "{'code'"
+        assert refused[2].startswith("Failed to insert or update a document")
+        assert refused[3:] == ["Row 1"]
+        remarks = shown(notebook, '[0]["remarks"]')
+        assert remarks == "['engine inspection']", "a refused mutation left something"
     if path.stem == "05_files":
         assert shown(notebook, "pandas.read_csv").count("\n") == 13
 

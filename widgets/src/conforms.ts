@@ -30,7 +30,7 @@ export function problemOf(value: Value, validator: Validator, where = ""): strin
             Object.entries(value).map(
               ([key, each]) =>
                 problemOf(key, validator.keys, within(where, key)) ??
-                problemOf(each, validator.values, within(where, key)),
+                problemOf(each, validator.values.fieldType, within(where, key)),
             ),
           )
         : unlike(value, validator, where);

@@ -14,7 +14,7 @@ export type Validator =
   | { readonly type: "literal"; readonly value: JSONValue }
   | { readonly type: "id"; readonly tableName: string }
   | { readonly type: "array"; readonly value: Validator }
-  | { readonly type: "record"; readonly keys: Validator; readonly values: Validator }
+  | { readonly type: "record"; readonly keys: Validator; readonly values: Field }
   | { readonly type: "object"; readonly value: Readonly<Record<string, Field>> }
   | { readonly type: "union"; readonly value: readonly Validator[] };
 
@@ -64,7 +64,7 @@ export function validatorText(validator: Validator): string {
     case "array":
       return `array of ${validatorText(validator.value)}`;
     case "record":
-      return `record of ${validatorText(validator.values)}`;
+      return `record of ${validatorText(validator.values.fieldType)}`;
     case "object":
       return `{${Object.entries(validator.value).map(fieldText).join(", ")}}`;
     case "union":

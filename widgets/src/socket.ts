@@ -190,7 +190,9 @@ function unwrapped(message: string): string {
   return message
     .replace(/^\[CONVEX [A-Z]+\([^)]*\)\] /, "")
     .replace(/^\[Request ID: [0-9a-f]+\] Server Error\n/, "")
-    .replace(/\n\s*Called by client\s*$/, "");
+    .replace(/\n\s*Called by client\s*$/, "")
+    // Where in the deployment's own code it was found is nobody's concern.
+    .replace(/^Uncaught \w+: ([^]*?)\n  File "convex\/_system\/[^]*$/, "$1");
 }
 
 /** The owner, as themselves or as a user. */

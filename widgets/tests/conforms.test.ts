@@ -18,7 +18,7 @@ const OF_EACH_TYPE: readonly (readonly [Validator, Value, Value])[] = [
   [{ type: "literal", value: "a" }, "a", "b"],
   [{ type: "id", tableName: "tasks" }, "j97cgzr4tdj3ypc0000000000000000", 7],
   [{ type: "array", value: text }, ["a"], ["a", 1]],
-  [{ type: "record", keys: text, values: { type: "number" } }, { a: 1 }, { a: "1" }],
+  [{ type: "record", keys: text, values: field({ type: "number" }) }, { a: 1 }, { a: "1" }],
   [{ type: "object", value: { a: field(text), b: field(text, true) } }, { a: "" }, { b: "" }],
   [{ type: "union", value: [text, { type: "null" }] }, null, 1],
 ];

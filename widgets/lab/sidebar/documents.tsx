@@ -7,13 +7,17 @@
 import * as React from "react";
 import { showLive } from "../../src/panel.ts";
 import type { Deployment } from "./deployment.ts";
-import type { Statement } from "../../src/table/statements.ts";
+import { type Statement, selectionOf } from "../../src/table/statements.ts";
+import type { Asked } from "../../src/table/stored.ts";
 import { sqlCode, tableCode } from "./code.ts";
 import type { Desk } from "./desk.ts";
 import { Editor, fieldOf } from "./editor.tsx";
 import { History } from "./history.tsx";
 import { Shown } from "./hooks.ts";
 import { Action, Nothing } from "./section.tsx";
+
+/** So many rows a cell asks for that shows what one sees here. */
+const CELL_ROWS = 1_000;
 
 type Pane = "none" | "new" | "edit" | "history";
 
@@ -88,7 +92,10 @@ function Rows(props: {
     const life = new AbortController();
     const view = { kind: "stored", table };
     const live = { path: "_system/cli/queryTable:default", args: { tableName: table }, view };
-    const heard = (event: Event) => asked((event as CustomEvent<Statement | null>).detail);
+    const heard = (event: Event) => {
+      const { detail } = event as CustomEvent<Asked | null>;
+      asked(detail && selectionOf(...detail, CELL_ROWS));
+    };
     host.current.addEventListener("convexlab:asked", heard, { signal: life.signal });
     showLive(host.current, live, deployment.owner, life.signal);
     return () => life.abort();

@@ -59,6 +59,7 @@ interface Application {
   };
   readonly commands: {
     addCommand(id: string, options: CommandOptions): unknown;
+    addKeyBinding(binding: { command: string; keys: string[]; selector: string }): unknown;
     execute(id: string, args?: Record<string, unknown>): Promise<unknown>;
   };
   readonly serviceManager: {
@@ -188,12 +189,18 @@ function addCommands(
   desk: Desk,
   deployment: Deployment,
 ): void {
-  const add = (command: string, label: string, execute: CommandOptions["execute"]) => {
+  const add = (
+    command: string,
+    label: string,
+    execute: CommandOptions["execute"],
+    shortcut?: string,
+  ) => {
     app.commands.addCommand(command, { label, execute });
     palette?.addItem({ command, category: "convexlab" });
+    if (shortcut) app.commands.addKeyBinding({ command, keys: [shortcut], selector: "body" });
   };
-  add(OPEN, "Show the Deployment", () => app.shell.activateById(panel.id));
-  add(OPEN_SQL, "Ask in SQL", () => desk.openSql());
+  add(OPEN, "Show the Deployment", () => app.shell.activateById(panel.id), "Ctrl Alt D");
+  add(OPEN_SQL, "Ask in SQL", () => desk.openSql(), "Ctrl Alt Q");
   add(OPEN_TABLE, "Open a Table…", async ({ table }) => {
     const name = table ?? (await chosenOf("Open a table", () => deployment.tables()));
     if (name) desk.openTable(String(name));

@@ -122,19 +122,19 @@ function PinEntry(props: { pin: Pin; pins: Pins; source: Source; desk: Desk }) {
         </>
       }
     >
-      <Pinned said={pin.said} source={source} />
+      <Pinned said={pin.said} name={`Pin ${pin.number}: ${name}`} source={source} />
     </Entry>
   );
 }
 
-function Pinned({ said, source }: { said: Pin["said"]; source: Source }) {
+function Pinned({ said, name, source }: { said: Pin["said"]; name: string; source: Source }) {
   const shown = React.useContext(Shown);
-  const host = React.useRef<HTMLDivElement>(null);
+  const host = React.useRef<HTMLElement>(null);
   React.useEffect(() => {
     if (!host.current || !shown) return;
     const life = new AbortController();
     showLive(host.current, said, source, life.signal);
     return () => life.abort();
   }, [said, source, shown]);
-  return <div ref={host} className="convexlab-pinned" />;
+  return <section ref={host} className="convexlab-pinned" aria-label={name} />;
 }

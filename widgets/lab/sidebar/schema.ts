@@ -53,7 +53,7 @@ export function validatorCode(validator: Validator): string {
     case "array":
       return `v.array(${validatorCode(validator.value)})`;
     case "record":
-      return `v.record(${validatorCode(validator.keys)}, ${validatorCode(validator.values)})`;
+      return `v.record(${validatorCode(validator.keys)}, ${validatorCode(validator.values.fieldType)})`;
     case "union":
       return `v.union(${validator.value.map(validatorCode).join(", ")})`;
     case "object": {
@@ -102,7 +102,11 @@ export function validatorOf(shape: Shape): Validator {
     case "Array":
       return { type: "array", value: validatorOf(shape.shape) };
     case "Record":
-      return { type: "record", keys: { type: "string" }, values: validatorOf(shape.valueShape.shape) };
+      return {
+        type: "record",
+        keys: { type: "string" },
+        values: { fieldType: validatorOf(shape.valueShape.shape), optional: false },
+      };
     case "Union":
       return { type: "union", value: shape.shapes.map(validatorOf) };
     case "Object": {

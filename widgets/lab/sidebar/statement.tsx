@@ -97,8 +97,6 @@ function Box(props: {
         spellCheck={false}
         placeholder="SELECT … FROM …"
         aria-label="SQL statement"
-        role="combobox"
-        aria-expanded={open}
         aria-controls="convexlab-proposals"
         aria-autocomplete="list"
         {...(open ? { "aria-activedescendant": `convexlab-proposal-${active}` } : {})}

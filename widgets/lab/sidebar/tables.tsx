@@ -46,7 +46,7 @@ interface Props {
 
 function TableEntry({ deployment, table, hasSchema, desk }: Props) {
   const [importing, setImporting] = React.useState<Importing | null>(null);
-  const bringIn = (file: File | undefined) => {
+  const importFile = (file: File | undefined) => {
     if (file) void sendFile(deployment, table.name, file, setImporting);
   };
   return (
@@ -54,7 +54,7 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
       name={table.name}
       code={tableCode(table.name)}
       glance={<Size deployment={deployment} table={table.name} />}
-      dropped={bringIn}
+      dropped={importFile}
       below={
         importing ? (
           <Progress how={importing} deployment={deployment} close={() => setImporting(null)} />
@@ -86,7 +86,7 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
             accept=".csv,.json,.jsonl,.ndjson,.parquet"
             aria-label={`Import a file into ${table.name}`}
             onChange={(event) => {
-              bringIn(event.currentTarget.files?.[0]);
+              importFile(event.currentTarget.files?.[0]);
               event.currentTarget.value = "";
             }}
           />

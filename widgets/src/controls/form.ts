@@ -36,7 +36,12 @@ export function formControl(
     el("div", { class: "line" }, button, outcome.element),
   );
   begin(lines, action.args);
-  element.addEventListener("input", () => changed(typedIn(lines)));
+  element.addEventListener("input", () => {
+    const args = typedIn(lines);
+    // What was wrong and is not any more need not stand there.
+    if (args) for (const line of lines) judge(line, "");
+    changed(args);
+  });
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     if (button.disabled) return;
@@ -96,14 +101,18 @@ function argumentsOf(lines: readonly Line[]): Args | null {
     try {
       const value = line.input.read();
       if (value !== undefined) args[line.name] = value;
-      setText(line.reason, "");
+      judge(line, "");
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      setText(line.reason, error.message);
+      judge(line, error.message);
       wrong ??= line;
     }
-    line.input.element.setAttribute("aria-invalid", String(line.reason.textContent !== ""));
   }
   wrong?.input.element.focus();
   return wrong ? null : args;
+}
+
+function judge({ reason, input }: Line, problem: string): void {
+  setText(reason, problem);
+  input.element.setAttribute("aria-invalid", String(problem !== ""));
 }

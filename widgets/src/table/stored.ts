@@ -26,15 +26,16 @@ import { EVERYTHING, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { Profiles } from "./profile.ts";
 import { nextSorting, type Row, type Sorting } from "./rows.ts";
-import { countOf, rowsFromTo, type Statement, type Stored, selectionOf } from "./statements.ts";
+import { countOf, rowsFromTo, type Statement, type Stored } from "./statements.ts";
 import { Tools } from "./tools.ts";
 import type { Span } from "./viewport.ts";
 import { BLOCK, blocksOf, WindowRows } from "./window.ts";
 
 const TABLE_DATA = "_system/cli/tableData:default";
 const FILE_ROWS = 5_000;
-/** So many rows a cell asks for that shows what one sees here. */
-const CELL_ROWS = 1_000;
+
+/** What is asked of the rows, and the columns in sight. */
+export type Asked = readonly [stored: Stored, columns: readonly Column[]];
 const AGAIN_MS = 700;
 
 export class StoredTable implements View {
@@ -147,7 +148,7 @@ export class StoredTable implements View {
   /** Whoever shows this may want to know what is asked for: null, the whole table. */
   #tell(): void {
     const isWhole = isEverything(this.#request) && !this.#sorting && this.#hidden.size === 0;
-    const detail = isWhole ? null : selectionOf(this.#stored, this.#columns, CELL_ROWS);
+    const detail: Asked | null = isWhole ? null : [this.#stored, this.#columns];
     const asked = { detail, bubbles: true, composed: true };
     this.element.dispatchEvent(new CustomEvent("convexlab:asked", asked));
   }

@@ -14,7 +14,7 @@ type Chart = Readonly<Record<string, unknown>>;
 const THEMED = "data-jp-theme-light";
 
 export class ChartView implements View {
-  readonly element = el("div", { class: "chart" });
+  readonly element = el("div", { class: "chart", tabindex: 0, role: "group", "aria-label": "chart" });
   readonly #chart: Chart;
   readonly #source: Source;
   readonly #signal: AbortSignal;
