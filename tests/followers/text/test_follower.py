@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -388,7 +390,7 @@ _steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(
     steps=_steps,
     text=_texts,
@@ -434,3 +436,48 @@ def _take(searched: Searched, name: str, values: list[Any]) -> None:
             searched.texts.checkpoint()
         case "die", _:
             searched.follow()
+
+
+# -- asked while it changes -----------------------------------------------------------------
+
+
+def test_answers_are_whole_while_texts_come_and_go(few: None):
+    """Whoever asks as of a moment gets the documents of it, whatever is being committed."""
+    searched = searched_in(None)
+    insert(searched, *[f"text {n}" for n in range(5)])
+    moments: dict[int, set[bytes]] = {}
+    latest = [0]
+    asked: list[int] = []
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            at = latest[0]
+            if at:
+                try:
+                    answer = searched.ask("te", 1000, at=at)
+                except OutOfRetention:  # much has been written since
+                    continue
+                asked.append(at)
+                assert {id_ for id_, _ in answer} == moments[at], at
+
+    def change(chance: random.Random) -> None:
+        for n in range(60):
+            ids = [document["_id"] for document in now(searched).values()]
+            gone, changed = chance.sample(ids, 2)
+            searched(lambda tx, n=n: tx.insert_many("t", [{"body": f"text n{n}"}] * 2))
+            searched(lambda tx, id_=gone: tx.delete(id_))
+            searched(lambda tx, id_=changed, n=n: tx.patch(id_, {"body": f"text m{n}"}))
+            searched.following.advance()
+            moments[searched.now] = set(now(searched))
+            latest[0] = searched.now
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = pool.submit(ask)
+        try:
+            change(random.Random(3))
+        finally:
+            is_over.set()
+        asking.result()
+    assert asked
+    searched.index.check()
