@@ -218,6 +218,9 @@ DRAIN_CHECK_SECONDS: Final = 0.010
 DRAIN_CHECK_MOST_SECONDS: Final = 0.160
 # A peer that does not answer our close is cut off.
 CLOSE_SECONDS: Final = 5.0
+# A call under the head of one before is taken by aiohttp again after so long, which
+# closes connections that it has not heard of in an hour.
+REPEATED_CALLS_SECONDS: Final = 30.0
 # All pages of a large class come back in the same moment after a restart.
 LISTEN_BACKLOG: Final = 2048
 # No descriptor was left for a connection that is handed over: look again after.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from tests.sync.conftest import settle
 from tests.sync.engine import Engine
@@ -54,7 +52,7 @@ class Runs:
 
     async def of(self, path, **args):
         before = self.engine.runs.total()
-        call = asyncio.create_task(self.gateway.mutate(path, to_stored(args)))
+        call = self.gateway.mutate(path, to_stored(args))
         await settle()
         self.engine.commit()
         await settle()

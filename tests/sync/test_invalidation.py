@@ -7,8 +7,6 @@ filter excludes before and after does not count, and an equal result is not told
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from tests.sync.conftest import settle
 from tests.sync.engine import Engine
@@ -143,7 +141,7 @@ class World:
     async def write(self, name, **args):
         """How many queries the write made run."""
         before = self.engine.runs.total()
-        call = asyncio.create_task(self.gateway.mutate(f"m:{name}", to_stored(args)))
+        call = self.gateway.mutate(f"m:{name}", to_stored(args))
         await settle()
         self.engine.commit()
         await self.quiet()

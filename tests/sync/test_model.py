@@ -195,7 +195,7 @@ class LiveQueries(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="convexlab-live-")
         self.loop = asyncio.new_event_loop()
         self.version = 0
-        self.tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Future[Any]] = []
         self.engine = Engine(
             Path(self.folder.name),
             self.modules(),
@@ -273,7 +273,7 @@ class LiveQueries(RuleBasedStateMachine):
         def work() -> None:
             for path, args in writes:
                 call = self.gateway.mutate(path, to_stored(args))
-                self.tasks.append(self.loop.create_task(call))
+                self.tasks.append(call)
 
         self.run(work)
         self.run(lambda: self.engine.commit(is_known=known))

@@ -413,7 +413,7 @@ class Gateway:
             return refusal(error.message, name)
         return payload_of(await self.backend.run_query(call), name)
 
-    async def mutate(
+    def mutate(
         self,
         path: str,
         args: bytes,
@@ -423,8 +423,8 @@ class Gateway:
         parent: str = "",
         request: bytes = b"",
         within: Run | None = None,
-    ) -> MutationRun:
-        """Run a mutation; returns when its commit is published.
+    ) -> asyncio.Future[MutationRun]:
+        """Run a mutation; done when its commit is published.
 
         Args:
             path: the function.
@@ -436,7 +436,7 @@ class Gateway:
             within: the run of the action that calls it.
 
         Raises:
-            RetryError: it did not run.
+            RetryError: through the future: it did not run.
         """
         self.last_active = self._clock()
         answer: asyncio.Future[MutationRun] = asyncio.get_running_loop().create_future()
@@ -453,7 +453,7 @@ class Gateway:
             ),
             partial(_settle, answer),
         )
-        return await answer
+        return answer
 
     async def act(
         self,

@@ -15,8 +15,10 @@ the value comes back as, and `stored_json` is ours: numbers as they are stored.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
+from asyncio import Future
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from urllib.parse import unquote
 
@@ -28,6 +30,7 @@ from convexlab.documents.encoding import from_wire, to_clean_json, to_export_jso
 from convexlab.errors import (
     BadAdminKey,
     CallerError,
+    ConvexlabError,
     NotAllowed,
     NotFound,
     RemoteProtocolError,
@@ -46,11 +49,12 @@ from convexlab.sync.transition import Payload, error_text
 from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable
 
     from convexlab.auth.tokens import Tokens
     from convexlab.sync.gateway import Gateway
+
+_log = logging.getLogger(__name__)
 
 _JSON: Final = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 _OPERATIONS: Final = (
@@ -128,6 +132,9 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
+OUR_FAULT: Final = Refusal("InternalServerError", "Your request failed.")
+
+
 def _as_clean(value: bytes) -> bytes:
     # Only tagged values ($integer, $bytes, $float) are written otherwise.
     return to_clean_json(from_wire(value)) if b'"$' in value else value
@@ -151,6 +158,14 @@ _FORMATS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "convex_clean_json": _as_clean,
     "export_json": _as_export,
 }
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who sent a request, and the format of a value if it says none."""
+
+    caller: Caller
+    client: Client
+    unsaid_format: str
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -179,6 +194,33 @@ class _Call(msgspec.Struct, frozen=True):
         if run.error is None:
             return encode(Success(Raw(write(run.value or b"null")), log_lines))
         return encode(_failure(run.error, request, write, log_lines))
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A call on its way to an answer."""
+
+    call: _Call
+    run: Future[Payload] | Future[MutationRun]
+
+    def said(self) -> bytes:
+        """What the client is told, now that it has run.
+
+        Raises:
+            RetryError: it has not.
+        """
+        run = self.run.result()
+        name = run.request_id if isinstance(run, Payload) else self.call.request_id
+        return self.call.envelope(run, name)
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        try:
+            return 200, self.said()
+        except ConvexlabError as error:
+            return error.http_status, encode(Refusal(error.code, error.message))
+        except Exception:  # noqa: BLE001 - the server's edge: no other request fails
+            _log.exception("%s failed", self.call.path)
+            return 500, encode(OUR_FAULT)
 
 
 class Api:
@@ -221,7 +263,8 @@ class Api:
         caller = await self.caller(request)
         asked = await _body(request, FunctionRequest)
         path = f"{'/'.join(module)}:{name}"
-        return _answer(await self._any(_checked(request, asked, caller, path, "json")))
+        asker = Asker(caller, client_of(request), "json")
+        return _answer(await self._any(_checked(asker, asked, path)))
 
     async def query_ts(self, _request: web.BaseRequest) -> web.Response:
         """Say which timestamp is the newest."""
@@ -229,29 +272,26 @@ class Api:
 
     async def query_at_ts(self, request: web.BaseRequest) -> web.Response:
         """Run a query as of an earlier timestamp."""
-        caller = await self.caller(request)
+        asker = await self._asker(request)
         asked = await _body(request, FunctionRequest)
-        call = _checked(request, asked, caller, asked.path, _unsaid_format(request))
+        call = _checked(asker, asked, asked.path)
         if asked.ts is None:
             raise BadJsonBody("`ts` is missing.")
         said = await self._gateway.query_at(
-            decode_ts(asked.ts), call.path, call.args, caller, stored=call.stored
+            decode_ts(asked.ts), call.path, call.args, call.caller, stored=call.stored
         )
         return _answer(call.envelope(said, said.request_id))
 
     async def query_batch(self, request: web.BaseRequest) -> web.Response:
         """Run several queries as of one timestamp."""
-        caller = await self.caller(request)
+        asker = await self._asker(request)
         asked = (await _body(request, BatchRequest)).queries
-        unsaid = _unsaid_format(request)
-        calls = [
-            _checked(request, query, caller, query.path, unsaid) for query in asked
-        ]
-        answers = [self._ask(call) for call in calls]  # N.B. all in one step
+        calls = [_checked(asker, query, query.path) for query in asked]
+        begun = [self._begin_query(call) for call in calls]  # N.B. all in one step
         results = []
-        for call, answer in zip(calls, answers, strict=True):
-            said = await answer
-            results.append(Raw(call.envelope(said, said.request_id)))
+        for one in begun:
+            await one.run
+            results.append(Raw(one.said()))
         return _answer(encode({"results": results}))
 
     async def check_admin_key(self, request: web.BaseRequest) -> web.Response:
@@ -284,8 +324,21 @@ class Api:
             )
         return caller
 
+    def query_again(self, asker: Asker, body: bytes) -> Begun | None:
+        """Begin a query that is asked for by POST; None if it cannot be meant."""
+        call = _called_again(asker, body)
+        return None if call is None else self._begin_query(call)
+
+    def mutation_again(self, asker: Asker, body: bytes) -> Begun | None:
+        """Begin a mutation, likewise."""
+        call = _called_again(asker, body)
+        return None if call is None else self._begin_mutation(call)
+
+    async def _asker(self, request: web.BaseRequest) -> Asker:
+        return asker_of(request, await self.caller(request))
+
     async def _call(self, request: web.BaseRequest) -> _Call:
-        caller = await self.caller(request)
+        asker = await self._asker(request)
         if request.method == "GET":
             asked = FunctionRequest(
                 request.query.get("path", ""),
@@ -294,26 +347,31 @@ class Api:
             )
         else:
             asked = await _body(request, FunctionRequest)
-        return _checked(request, asked, caller, asked.path, _unsaid_format(request))
+        return _checked(asker, asked, asked.path)
 
-    def _ask(self, call: _Call) -> Future[Payload]:
-        return self._gateway.query(
-            call.path, call.args, call.caller, stored=call.stored
-        )
+    def _begin_query(self, call: _Call) -> Begun:
+        run = self._gateway.query(call.path, call.args, call.caller, stored=call.stored)
+        return Begun(call, run)
 
-    async def _query(self, call: _Call) -> bytes:
-        said = await self._ask(call)
-        return call.envelope(said, said.request_id)
-
-    async def _mutation(self, call: _Call) -> bytes:
-        run = await self._gateway.mutate(
+    def _begin_mutation(self, call: _Call) -> Begun:
+        run = self._gateway.mutate(
             call.path,
             call.args,
             call.caller,
             stored=call.stored,
             request=call.request,
         )
-        return call.envelope(run, call.request_id)
+        return Begun(call, run)
+
+    async def _query(self, call: _Call) -> bytes:
+        begun = self._begin_query(call)
+        await begun.run
+        return begun.said()
+
+    async def _mutation(self, call: _Call) -> bytes:
+        begun = self._begin_mutation(call)
+        await begun.run
+        return begun.said()
 
     async def _action(self, call: _Call) -> bytes:
         run = await self._gateway.act(
@@ -346,22 +404,27 @@ class Api:
                 assert_never(kind)
 
 
-def _unsaid_format(request: web.BaseRequest) -> str:
-    """The format of a value that a client does not say."""
+def asker_of(request: web.BaseRequest, caller: Caller) -> Asker:
+    """Who sent a request; old clients do not say which format they expect."""
     client = client_from_header(request.headers.get("Convex-Client"))
-    return "convex_encoded_json" if client.expects_encoded else "json"
+    unsaid = "convex_encoded_json" if client.expects_encoded else "json"
+    return Asker(caller, client_of(request), unsaid)
 
 
-def _checked(
-    request: web.BaseRequest,
-    asked: FunctionRequest,
-    caller: Caller,
-    path: str,
-    unsaid: str,
-) -> _Call:
+def _called_again(asker: Asker, body: bytes) -> _Call | None:
+    """A call from the body of a request; None: it is refused, in aiohttp's good time."""
+    try:
+        asked = _decode_call(body)
+        return _checked(asker, asked, asked.path)
+    except (msgspec.MsgspecError, RecursionError, CallerError):
+        return None
+
+
+_decode_call: Final = msgspec.json.Decoder(FunctionRequest).decode
+
+
+def _checked(asker: Asker, asked: FunctionRequest, path: str) -> _Call:
     """A request with everything in it checked that needs no function to be known.
-
-    `unsaid` is the format if none was asked for.
 
     Raises:
         BadFunctionPath, BadFormat, BadJsonBody: what cannot be meant.
@@ -373,11 +436,11 @@ def _checked(
             if asked.component_path
             else f"{path!r} is no path of a function, such as `messages:list`."
         )
-    form = asked.format or unsaid
+    form = asked.format or asker.unsaid_format
     if form not in _FORMATS:
         raise BadFormat(f"format {form!r} is none of {', '.join(_FORMATS)}.")
     args = _arguments(bytes(asked.args))
-    return _Call(canonical, args, form, caller, client_of(request))
+    return _Call(canonical, args, form, asker.caller, asker.client)
 
 
 def _arguments(raw: bytes) -> bytes:

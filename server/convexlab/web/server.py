@@ -40,9 +40,11 @@ from convexlab import knobs
 from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab.protocol.messages import encode
 from convexlab.protocol.versions import client_from_header, client_from_path
-from convexlab.web.api import Api, Refusal
+from convexlab.sync.backend import ANONYMOUS
+from convexlab.web.api import OUR_FAULT, Api, Refusal, asker_of
 from convexlab.web.cors import cors
 from convexlab.web.handed_over import HandedOver, Reception
+from convexlab.web.repeated import RepeatingConnection, RepeatingServer
 from convexlab.web.socket import AS_USUAL, SocketOptions, Sockets
 
 if TYPE_CHECKING:
@@ -77,17 +79,18 @@ AnswerRest = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 class _Visit(msgspec.Struct, frozen=True):
     """A request as the door sees it: the path behind the secret, and whether in.
 
-    `path` is cleaned, `written` as it came.
+    `path` is cleaned, `written` as it came; `by_secret`: it had the secret in it.
     """
 
     path: str
     written: str
     inside: bool
+    by_secret: bool = False
 
     def below(self, prefix: re.Pattern[str]) -> _Visit:
         """The same without what `prefix` matches of the path as it came."""
         rest = prefix.sub("", self.written, count=1)
-        return _Visit(self.path, rest or "/", self.inside)
+        return _Visit(self.path, rest or "/", self.inside, self.by_secret)
 
 
 class Door:
@@ -121,6 +124,10 @@ class Door:
         self._site = site
         self._exact: dict[tuple[str, str], Answer] = {}
         self._below: list[tuple[str, str, AnswerRest]] = []
+        self._again: Final = {
+            "/api/query": self.api.query_again,
+            "/api/mutation": self.api.mutation_again,
+        }
         self._add_functions()
         self._add_facts(instance)
 
@@ -152,11 +159,29 @@ class Door:
         response = await self._guarded(request, visit, self._answer)
         if visit.inside and not response.prepared:
             response.headers.update(cors(request))
+        if response.status == 200:
+            self._let_be_repeated(request, visit)
         return response
 
     async def answer_site(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request to the site's own port."""
         return await self._guarded(request, self._visit(request), self._on_site)
+
+    def _let_be_repeated(self, request: web.BaseRequest, visit: _Visit) -> None:
+        """See `repeated`: what is asked without a token, let in by the path."""
+        connection = request.protocol
+        again = self._again.get(visit.path)
+        if (
+            again is None
+            or request.method != "POST"
+            or not isinstance(connection, RepeatingConnection)
+            or not (self._secret is None or visit.by_secret)
+            or "Authorization" in request.headers
+            or request.query_string
+            or request.content_type != "application/json"
+        ):
+            return
+        connection.learn(partial(again, asker_of(request, ANONYMOUS)))
 
     async def _guarded(
         self, request: web.BaseRequest, visit: _Visit, answer: AnswerVisit
@@ -176,7 +201,7 @@ class Door:
             if _has_left(request):  # nobody hears the answer
                 return _refused(400, "ClientLeft", "The request was not finished.")
             _log.exception("%s %s failed", request.method, visit.path)
-            return _refused(500, "InternalServerError", "Your request failed.")
+            return _refused(500, OUR_FAULT.code, OUR_FAULT.message)
 
     def _visit(self, request: web.BaseRequest) -> _Visit:
         path, written = _SLASHES.sub("/", request.path), request.rel_url.raw_path
@@ -186,7 +211,8 @@ class Door:
             given, slash, rest = path.removeprefix("/c/").partition("/")
             if not self._is_secret(given):
                 return _Visit("", "", inside=False)
-            visit = _Visit(slash + rest or "/", written, inside=True)
+            path = slash + rest or "/"
+            visit = _Visit(path, written, inside=True, by_secret=True)
             return visit.below(_SECRET)
         named = request.headers.get("Origin") in self._origins
         return _Visit(path, written, inside=named)
@@ -337,7 +363,7 @@ async def _listen(answer: Answer, host: str, port: int) -> web.ServerRunner:
     There is one route, so aiohttp's router is left out: it would cost more than most
     answers.
     """
-    server = web.Server(answer, request_factory=_request, **_CONNECTION)
+    server = RepeatingServer(answer, request_factory=_request, **_CONNECTION)
     runner = web.ServerRunner(server, shutdown_timeout=knobs.CLOSE_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=knobs.LISTEN_BACKLOG)
