@@ -1,18 +1,36 @@
-"""What does a vector search cost beside bare FAISS, with and without a filter?
+"""What does a vector search cost beside bare FAISS, and beside other stores?
 
-100,000 vectors of 384 dimensions in the follower, asked as the keeper asks it: bytes
-in, bytes out. The reference is FAISS alone in the same run: as many lists, as many of
-them searched. Recall is told against the exact answer.
+100,000 vectors of 384 dimensions (`--documents` for more):
+
+    at the keeper's interface    bytes in, bytes out, as its process is asked; filters too
+    in a byte a number           the same with `quantization="int8"`
+    through `ctx`                a query over HTTP, from one caller and from sixteen; and
+                                 many in one run, so that only `ctx` is measured
+    beside other stores          Chroma, LanceDB, sqlite-vec, Qdrant's local mode, at our
+                                 recall, each in one process, from an environment made here
+
+The reference is FAISS alone in the same run: as many lists, as many of them searched.
+Recall is told against the exact answer.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import faiss  # noqa: TID253 - the reference
 import numpy as np  # noqa: TID253 - the reference
-from tests.benchmarks.figures import Options, Row, Table
+from tests.benchmarks.figures import Options, Row, Table, percentile
+from tests.benchmarks.in_process import settle_garbage
+from tests.benchmarks.nearest import Nearest
+from tests.benchmarks.searchers import CALLERS, TIMES
+from tests.benchmarks.vector_peers import PEERS
 from tests.followers.vectors import Searched, push, schema_of
 
 from convexlab.documents.encoding import to_stored
@@ -23,7 +41,7 @@ from convexlab.engine.write_set import Revision
 from convexlab.followers.vector.request import decode_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 VECTORS = 100_000
 DIMENSIONS = 384
@@ -33,48 +51,242 @@ _ROUNDS = 3
 
 
 def run(options: Options) -> Iterator[Table]:
-    count = options.count(VECTORS, 12_000)
+    count = options.documents(VECTORS, 12_000)
     queries = options.count(QUERIES, 50)
     vectors = embeddings(count + queries)
     vectors, asked = vectors[:count], vectors[count:]
+    truth = nearest_among(vectors, asked)
+    bare = Bare(vectors)
+    settle_garbage()
+    recall = yield from at_the_keeper(bare, asked, truth)
+    yield in_a_byte(bare, asked, truth)
+    with Nearest(options.folder, vectors) as searchers:
+        yield through_ctx(bare, searchers, asked[: options.count(200, 20)])
+        yield from_many(bare, searchers, asked, options.seconds(5))
+    if not options.smoke:
+        yield beside_others(bare, asked, truth, recall, options.folder)
+
+
+class Bare:
+    """FAISS alone.
+
+    Args:
+        vectors: that are in it.
+
+    Attributes:
+        vectors: these.
+        probes: *set* once it is known how many lists ours searches.
+    """
+
+    def __init__(self, vectors: Any) -> None:
+        faiss.omp_set_num_threads(1)
+        self.vectors = vectors
+        began = time.perf_counter()
+        centres, lists = faiss.IndexFlatIP(DIMENSIONS), round(4 * len(vectors) ** 0.5)
+        self._index = faiss.IndexIVFFlat(
+            centres, DIMENSIONS, lists, faiss.METRIC_INNER_PRODUCT
+        )
+        self._index.cp.niter = 8
+        self._index.train(vectors[:: max(1, len(vectors) // (32 * lists))])
+        self._index.add(vectors)
+        self.seconds_to_fill = time.perf_counter() - began
+        self.probes = 1
+
+    def ask(self, one: Any) -> Any:
+        parameters = faiss.SearchParametersIVF(nprobe=self.probes)
+        return self._index.search(one[None], LIMIT, params=parameters)[1][0]
+
+    def rate(self, asked: Any, *, callers: int) -> float:
+        """Searches a second of so many threads."""
+
+        def work() -> None:
+            faiss.omp_set_num_threads(1)
+            for one in asked:
+                self.ask(one)
+
+        started = [threading.Thread(target=work) for _ in range(callers)]
+        began = time.perf_counter()
+        for thread in started:
+            thread.start()
+        for thread in started:
+            thread.join()
+        return callers * len(asked) / (time.perf_counter() - began)
+
+
+# -- at the keeper's interface -----------------------------------------------------------
+
+
+def at_the_keeper(bare: Bare, asked: Any, truth: Any) -> Generator[Table, None, float]:
+    vectors = bare.vectors
     searched, took = follow(vectors)
     (index,) = searched.vectors.indexes.values()
-    bare, bare_took = bare_index(vectors, index.lists.count)
-    probes = index.lists.probes[0]
-    parameters = faiss.SearchParametersIVF(nprobe=probes)
+    bare.probes = index.lists.probes[0]
     rare = {"owner": [0]}  # one in a hundred
     some = {"meta.kind": [0]}  # one in two
     ways: dict[str, tuple[Callable[[Any], Any], Any]] = {
-        "bare FAISS": (
-            lambda one: bare.search(one[None], LIMIT, params=parameters)[1][0],
-            vectors,
+        "bare FAISS": (bare.ask, truth),
+        "the follower": (_asking(searched, None), truth),
+        "a filter that 1 % pass": (
+            _asking(searched, rare),
+            nearest_among(vectors[::100], asked) * 100,
         ),
-        "the follower": (_asking(searched, None), vectors),
-        "a filter that 1 % pass": (_asking(searched, rare), vectors[::100]),
-        "a filter that 50 % pass": (_asking(searched, some), vectors[::2]),
+        "a filter that 50 % pass": (
+            _asking(searched, some),
+            nearest_among(vectors[::2], asked) * 2,
+        ),
     }
     rates = measure({name: way for name, (way, _) in ways.items()}, asked)
-    recalls = {
-        name: recall(way, among, vectors, asked) for name, (way, among) in ways.items()
-    }
-    yield Table(
-        f"nearest {LIMIT} of {count:,} vectors of {DIMENSIONS}; ratio to bare FAISS",
-        "search",
+    recalls = {name: recall(way, asked, true) for name, (way, true) in ways.items()}
+    yield _table(
+        f"at the keeper's interface: nearest {LIMIT} of {len(vectors):,} vectors of "
+        f"{DIMENSIONS}; ratio to bare FAISS",
+        rates,
+        recalls,
         [
-            Row(
-                f"{name}: recall {recalls[name]:.3f}",
-                1000 / float(np.mean(rates[name])),
-                rates[name],
-                ratio=float(np.median(rates["bare FAISS"]) / np.median(rates[name])),
-            )
-            for name in ways
-        ],
-        [
-            f"{index.lists.count} lists, {probes} searched; filled and cut in {took:.1f} s, "
-            f"bare FAISS in {bare_took:.1f} s",
-            f"{index.status()['bytes'] / count:,.0f} bytes a vector",
+            f"{index.lists.count} lists, {bare.probes} searched; filled and cut in "
+            f"{took:.1f} s, bare FAISS in {bare.seconds_to_fill:.1f} s",
+            f"{index.status()['bytes'] / len(vectors):,.0f} bytes a vector",
         ],
     )
+    return recalls["the follower"]
+
+
+def in_a_byte(bare: Bare, asked: Any, truth: Any) -> Table:
+    searched, took = follow(bare.vectors, quantization="int8")
+    (index,) = searched.vectors.indexes.values()
+    ways = {"bare FAISS": bare.ask, "the follower, int8": _asking(searched, None)}
+    rates = measure(ways, asked)
+    recalls = {name: recall(way, asked, truth) for name, way in ways.items()}
+    return _table(
+        'in a byte a number (`quantization="int8"`); ratio to bare FAISS with floats',
+        rates,
+        recalls,
+        [
+            f"{index.lists.probes[0]} of {index.lists.count} lists searched; filled and "
+            f"cut in {took:.1f} s",
+            f"{index.status()['bytes'] / len(bare.vectors):,.0f} bytes a vector",
+        ],
+    )
+
+
+def _table(
+    title: str,
+    rates: dict[str, list[float]],
+    recalls: dict[str, float],
+    notes: list[str],
+) -> Table:
+    reference = next(iter(rates.values()))
+    rows = [
+        Row(
+            f"{name}: recall {recalls[name]:.3f}" if name in recalls else name,
+            1000 / float(np.mean(took)),
+            took,
+            ratio=float(np.median(reference) / np.median(took)),
+        )
+        for name, took in rates.items()
+    ]
+    return Table(title, "search", rows, notes)
+
+
+# -- through ctx ---------------------------------------------------------------------------
+
+
+def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
+    took = measure({"bare FAISS": bare.ask, "a query over HTTP": searchers.one}, asked)
+    for name, way in (
+        (f"with_vector_index, one of {TIMES} in a run", searchers.several),
+        (f"ctx.vector_search, one of {TIMES} in an action", searchers.by_action),
+    ):
+        took[name] = [
+            _timed(way, asked[start : start + TIMES]) / TIMES
+            for start in range(0, len(asked), TIMES)
+        ]
+    engine, *ours = (percentile(times, 50) for times in took.values())
+    return _table(
+        f"through ctx, one caller: the best {LIMIT} documents of {len(bare.vectors):,}; "
+        "ratio to bare FAISS",
+        took,
+        {},
+        [
+            f"{name}: {mine - engine:.2f} ms more than the engine (p50)"
+            for name, mine in zip(itertools.islice(took, 1, None), ours, strict=True)
+        ]
+        + [searchers.cpu_of(asked)],
+    )
+
+
+def from_many(bare: Bare, searchers: Nearest, asked: Any, seconds: float) -> Table:
+    engine = bare.rate(asked, callers=CALLERS)
+    rows = [Row(f"bare FAISS, {CALLERS} threads", engine, ratio=1.0)]
+    for name, each in (
+        ("a query over HTTP", 1),
+        (f"with_vector_index, {TIMES} in a run", TIMES),
+    ):
+        took = searchers.crowd(asked, each=each, seconds=seconds)
+        rate = each * len(took) / seconds
+        rows.append(Row(name, rate, took, ratio=rate / engine))
+    return Table(
+        f"through ctx, {CALLERS} callers; ratio to bare FAISS's rate", "search", rows
+    )
+
+
+# -- beside other stores -----------------------------------------------------------------
+
+
+def beside_others(
+    bare: Bare, asked: Any, truth: Any, wanted: float, folder: Path
+) -> Table:
+    """At our recall; the ratio is to ours at the keeper's interface in the same turns."""
+    python, missing = _environment(folder / "peers")
+    for name, array in (("v", bare.vectors), ("q", asked), ("t", truth)):
+        np.save(folder / f"{name}.npy", array)
+    searched, _ = follow(bare.vectors)
+    ask = _asking(searched, None)
+    rows, notes = [], [f"{name} could not be installed" for name in missing]
+    for name in PEERS:
+        if name in missing:
+            continue
+        ours = measure({"ours": ask}, asked)["ours"]
+        script = Path(__file__).with_name("vector_peers.py")
+        command = [str(python), str(script), name, str(folder), str(wanted)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            notes.append(f"{name} failed: {ran.stderr.strip().splitlines()[-1]}")
+            continue
+        said = json.loads(ran.stdout.splitlines()[-1])
+        rows += [
+            Row(f"ours, before {name}", 1000 / float(np.mean(ours)), ours, ratio=1.0),
+            Row(
+                f"{name}: recall {said['recall']:.3f}",
+                1000 / float(np.mean(said["times"])),
+                said["times"],
+                ratio=float(np.median(ours) / np.median(said["times"])),
+            ),
+        ]
+        notes.append(f"{name} filled in {said['seconds']:.1f} s")
+    return Table(
+        f"beside other stores, at a recall of {wanted:.3f} or more; ratio to ours",
+        "search",
+        rows,
+        notes,
+    )
+
+
+def _environment(folder: Path) -> tuple[Path, list[str]]:
+    """A Python that has the other stores, and those that it could not be given."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "-q", "numpy"]
+    return python, [
+        name
+        for name, packages in PEERS.items()
+        if subprocess.run(
+            [*install, *packages.split()], capture_output=True, check=False
+        ).returncode
+    ]
+
+
+# -- what is searched ----------------------------------------------------------------------
 
 
 def embeddings(count: int) -> Any:
@@ -91,11 +303,11 @@ def embeddings(count: int) -> Any:
     return unit.astype(np.float32)
 
 
-def follow(vectors: Any) -> tuple[Searched, float]:
+def follow(vectors: Any, **options: Any) -> tuple[Searched, float]:
     """A follower that has them, and how long it took to take them in."""
     store = MemoryPersistence()
     committer = Committer(store)
-    push(committer, schema_of(DIMENSIONS))
+    push(committer, schema_of(DIMENSIONS, **options))
     committer.begin()
     searched = Searched(committer, store)
     table = committer.catalog.tables["t"]
@@ -125,18 +337,6 @@ def _revision(table: int, number: int, vector: Any) -> Revision:
     return Revision(table, internal_id, 1, to_stored(document))
 
 
-def bare_index(vectors: Any, lists: int) -> tuple[Any, float]:
-    """FAISS alone."""
-    faiss.omp_set_num_threads(1)
-    began = time.perf_counter()
-    centres = faiss.IndexFlatIP(DIMENSIONS)
-    index = faiss.IndexIVFFlat(centres, DIMENSIONS, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.niter = 8
-    index.train(vectors[:: max(1, len(vectors) // (32 * lists))])
-    index.add(vectors)
-    return index, time.perf_counter() - began
-
-
 def _asking(searched: Searched, filters: Any) -> Callable[[Any], Any]:
     at = searched.vectors.watermark
     requests: dict[bytes, bytes] = {}
@@ -159,20 +359,30 @@ def measure(
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(_ROUNDS + 1):
         for name, way in ways.items():
-            for one in asked:
-                began = time.perf_counter()
-                way(one)
-                if turn:  # the first is to warm up
-                    taken[name].append((time.perf_counter() - began) * 1000)
+            took = [_timed(way, one) for one in asked]
+            if turn:  # the first is to warm up
+                taken[name] += took
     return taken
 
 
-def recall(way: Callable[[Any], Any], among: Any, vectors: Any, asked: Any) -> float:
+def _timed(work: Callable[[Any], object], argument: Any) -> float:
+    began = time.perf_counter()
+    work(argument)
+    return (time.perf_counter() - began) * 1000
+
+
+def nearest_among(vectors: Any, asked: Any) -> Any:
+    """The exact answers."""
+    near = -(asked @ vectors.T)
+    best = np.argpartition(near, LIMIT, axis=1)[:, :LIMIT]
+    order = np.argsort(np.take_along_axis(near, best, axis=1), axis=1)
+    return np.take_along_axis(best, order, axis=1)
+
+
+def recall(way: Callable[[Any], Any], asked: Any, truth: Any) -> float:
     """Which share of the nearest are found."""
-    step = len(vectors) // len(among)
-    exact = np.argsort(-(asked @ among.T), axis=1)[:, :LIMIT] * step
-    found = [way(one) for one in asked]
     hits = sum(
-        len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True)
+        len(np.intersect1d(way(one), true))
+        for one, true in zip(asked, truth, strict=True)
     )
-    return float(hits / exact.size)
+    return float(hits / truth.size)
