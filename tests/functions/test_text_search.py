@@ -15,7 +15,11 @@ from convexlab.documents.value import UNDEFINED
 from convexlab.engine.definitions import activate_schema, declare_schema
 from convexlab.engine.write_set import net_versions
 from convexlab.errors import CallerError
-from convexlab.followers.text.request import TextAnswer, encode_answer
+from convexlab.followers.text.request import (
+    TextAnswer,
+    decode_request,
+    encode_answer,
+)
 from convexlab.followers.written import Written
 from convexlab.functions.text_search import text_search
 from convexlab.testing import deployment
@@ -226,6 +230,21 @@ def test_an_index_that_counts_anew_while_it_is_read_loses_nothing_and_repeats_no
     rows = [document["_id"] for _, document in found.rows(tx)]
     assert rows[:few] == ids[:few]
     assert sorted(rows) == sorted(ids)
+
+
+def test_an_index_is_asked_for_as_many_as_are_wanted():
+    tx = searched_lab().committer.begin(writable=False)
+    asked: list[int] = []
+
+    def ask(name: str, request: bytes) -> bytes:
+        asked.append(decode_request(request).limit)
+        return said_nothing(name, request)
+
+    found = text_search(tx, ask, "docs", "said", lambda q: q.search("body", "a"))
+    for expect in (None, 1, 10, 5000):
+        assert list(found.rows(tx, expect)) == []
+    few, most = knobs.SEARCH_FIRST_RESULTS, knobs.MAX_SEARCH_RESULTS
+    assert asked == [few, 1, 10, most]
 
 
 def test_kinds_of_refusals_are_convexs():

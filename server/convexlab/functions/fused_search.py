@@ -75,8 +75,9 @@ class FusedSearch:
     vector: VectorSearch | None
     limit: int
 
-    def rows(self, tx: Transaction) -> Iterator[Row]:
+    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
         """The documents with their `_score`, best first, under keys in that order."""
+        del expect  # it has a limit of its own
         rankings: list[list[Hit]] = []
         if self.text is not None:
             rankings.append(self.text.hits(tx, max(self.limit, knobs.FUSED_DEPTH)))

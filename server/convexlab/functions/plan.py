@@ -34,8 +34,13 @@ Row: TypeAlias = tuple[bytes, dict[str, Any]]
 class Ranked(Protocol):
     """A search, which finds documents in an order of its own."""
 
-    def rows(self, tx: Transaction) -> Iterator[Row]:
-        """The best documents first, under keys that rise; what it looked at is recorded."""
+    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
+        """The best documents first, under keys that rise; what it looked at is recorded.
+
+        Args:
+            tx: where to read.
+            expect: how many will probably be asked for.
+        """
 
     def fingerprint(self) -> bytes:
         """What distinguishes it from another search of the same table."""
@@ -100,7 +105,8 @@ class Plan(msgspec.Struct, frozen=True):
         """
         index = self.index
         if self.ranked is not None:
-            return (row for row in self.ranked.rows(tx) if within.contains(row[0]))
+            rows = self.ranked.rows(tx, expect if within is EVERYTHING else None)
+            return (row for row in rows if within.contains(row[0]))
         if index is None:
             return iter(())
         if self.sort is not None:
@@ -122,7 +128,8 @@ class Plan(msgspec.Struct, frozen=True):
             return []
         is_picked = self.sort is not None or (self.where and most is not None)
         if self.index is None or self.ranked is not None or is_picked:
-            rows = self.matching(self.rows(tx))
+            expect = None if self.where else most
+            rows = self.matching(self.rows(tx, expect=expect))
             return [document for _, document in islice(rows, most)]
         found: list[dict[str, Any]] = []
         where = self.recorded_filter()

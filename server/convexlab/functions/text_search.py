@@ -111,32 +111,38 @@ class TextSearch:
     all_of: tuple[Condition, ...]
     ask: Ask
 
-    def rows(self, tx: Transaction) -> Iterator[Row]:
+    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
         """The documents, best first, under keys in that order.
+
+        Args:
+            tx: where to read.
+            expect: how many will probably be asked for.
 
         Raises:
             LimitExceeded: more were wanted than a search gives.
         """
-        for internal_id, score in self._hits_as_wanted(tx):
+        for internal_id, score in self._hits_as_wanted(tx, expect):
             document = tx.get(self.table.id_number, internal_id)
             if document is not None:
                 place = encode_key(-score, -float(document["_creationTime"]))
                 yield place + internal_id, document
 
-    def _hits_as_wanted(self, tx: Transaction) -> Iterator[Hit]:
+    def _hits_as_wanted(self, tx: Transaction, expect: int | None) -> Iterator[Hit]:
         """A few at first, then all there may be."""
         if not self.words:
             return
         unsettled = tx.unsettled(self.table)
-        few, all_ = knobs.SEARCH_FIRST_RESULTS, knobs.MAX_SEARCH_RESULTS
+        all_ = knobs.MAX_SEARCH_RESULTS
+        few = min(max(expect or knobs.SEARCH_FIRST_RESULTS, 1), all_)
         hits = self._asked(tx, unsettled, few)
         yield from hits
         if len(hits) < few:
             return
-        # N.B. the index may count anew in between, and then ranks a little otherwise.
-        seen = {internal_id for internal_id, _ in hits}
-        hits = self._asked(tx, unsettled, all_)
-        yield from (hit for hit in hits if hit[0] not in seen)
+        if few < all_:
+            # N.B. the index may count anew in between, and then ranks a little otherwise.
+            seen = {internal_id for internal_id, _ in hits}
+            hits = self._asked(tx, unsettled, all_)
+            yield from (hit for hit in hits if hit[0] not in seen)
         if len(hits) == all_:
             raise LimitExceeded(
                 f"Search query scanned too many documents (fetched {all_}). Consider "

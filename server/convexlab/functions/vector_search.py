@@ -139,8 +139,9 @@ class VectorSearch:
     any_of: tuple[Condition, ...] | None
     ask: Ask
 
-    def rows(self, tx: Transaction) -> Iterator[Row]:
+    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
         """The documents with their `_score`, nearest first, under keys in that order."""
+        del expect  # it has a limit of its own
         for internal_id, score in self.hits(tx):
             document = tx.get(self.table.id_number, internal_id)
             if document is not None:
