@@ -9,6 +9,7 @@ from convexlab_kernel import display
 
 if TYPE_CHECKING:
     from convexlab_kernel.client import Database
+    from convexlab_kernel.discovery import Address
     from convexlab_kernel.notebook import Notebook
     from convexlab_kernel.status import ModuleStatus, Status
 
@@ -25,8 +26,22 @@ def greeting(notebook: Notebook) -> str:
     )
 
 
+def addresses(address: Address, secret: str | None) -> list[tuple[str, str]]:
+    """The addresses for clients, with that secret in them, as they are said to people."""
+    if not address.secret:
+        return [("address for clients", address.url)]
+    return [
+        ("address for clients", f"{address.url}/c/{secret}"),
+        ("address for Python's client", f"{address.url}/?c={secret}"),
+        ("through Jupyter", f"<Jupyter's address>/convex/c/{secret}"),
+    ]
+
+
 class Card:
-    """The status card of a deployment."""
+    """The status card of a deployment.
+
+    It is saved with the notebook, so no secret is in it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._address = database.address
@@ -34,15 +49,9 @@ class Card:
 
     def _facts(self) -> list[tuple[str, str]]:
         address, status = self._address, self._status
-        facts = [
-            ("deployment", address.name),
-            ("address for clients", address.client_url),
-        ]
+        facts = [("deployment", address.name), *addresses(address, "…")]
         if address.secret:
-            facts += [
-                ("address for Python's client", f"{address.url}/?c={address.secret}"),
-                ("through Jupyter", f"<Jupyter's address>/convex/c/{address.secret}"),
-            ]
+            facts.append(("with their secret", "%convex url"))
         if address.folder is not None:
             facts.append(("folder", str(address.folder)))
         if status.version:

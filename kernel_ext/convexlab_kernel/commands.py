@@ -18,7 +18,7 @@ import msgspec
 
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab_kernel import cells, discovery, env_line, guess, shipping
-from convexlab_kernel.card import Card
+from convexlab_kernel.card import Card, addresses
 from convexlab_kernel.environment import Environment
 from convexlab_kernel.line import Line, Text
 from convexlab_kernel.logs import Filters, Log, shown
@@ -167,6 +167,19 @@ def use(line: Line) -> Any:
     return Text(f"Using {database.name} at {database.address.url}")
 
 
+def url(line: Line) -> Any:
+    """%convex url [--deployment NAME].
+
+    The addresses for clients, with the secret that lets them in: clear this output before you share the notebook.
+    """
+    options = Options(line.rest, values=("deployment",))
+    if options.words:
+        raise InvalidArguments(f"This takes no words, and got: {line.rest}.")
+    address = line.notebook.database(options.value("deployment")).address
+    told = addresses(address, address.secret)
+    return Text("\n".join(f"{name}: {value}" for name, value in told))
+
+
 def stop(line: Line) -> Any:
     """%convex stop [--deployment NAME].
 
@@ -249,6 +262,7 @@ COMMANDS: dict[str, Callable[[Line], Any]] = {
     "login": shipping.login,
     "use": use,
     "open": open_,
+    "url": url,
     "stop": stop,
 }
 

@@ -387,7 +387,7 @@ class Live:
         return Backend(self._database, allowed)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        self._wait_to_show()
+        self.wait_to_show()
         data, meta = self.page_bundle()
         data["text/html"] = self._static_html()
         data["text/plain"] = self._static_text()
@@ -410,26 +410,28 @@ class Live:
             "deployment": self._deployment,
         }
 
-    def _wait_to_show(self) -> None:
+    def wait_to_show(self) -> None:
+        """Wait for what there is to show, if it comes."""
         try:
             self._result.first(knobs.LIVE_SECONDS)
         except Unavailable as error:
             self._result.error = error
 
-    def _note(self) -> str:
+    def note(self) -> str:
+        """Of when its value is, as its static form says it."""
         return f"as of {display.moment(self.ts / 1e6)}"
 
     def _static_html(self) -> str:
         error = self._result.error
         if error is not None:
             return display.card_html([(type(error).__name__, str(error))])
-        return display.value_html(self._shown(), note=self._note())
+        return display.value_html(self._shown(), note=self.note())
 
     def _static_text(self) -> str:
         error = self._result.error
         if error is not None:
             return f"{self!r}: {type(error).__name__}: {error}"
-        return display.value_text(self._shown(), note=self._note())
+        return display.value_text(self._shown(), note=self.note())
 
     def _shown(self) -> Any:
         value = self._result._value  # noqa: SLF001 - its own other half

@@ -57,7 +57,7 @@ class ConvexMagics(Magics):
         %convex
             The status: address, tables, modules and where they came from.
         %convex run | watch | data | import | export | env | logs | schema | remove
-        %convex convert | deploy | login | use | open | stop | help
+        %convex convert | deploy | login | use | open | url | stop | help
             `%convex help` tells what each takes.
         """
         if cell is None:

@@ -244,14 +244,15 @@ class Table(Rows):
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The whole table on the page, row by row as one looks; else its newest rows."""
-        rows = self.take(knobs.STATIC_ROWS)
-        total = self.count()
         view = self._database._whole_table(  # noqa: SLF001 - its own other half
             self.name, self._edit
         )
+        view.wait_to_show()
+        rows, total = self.take(knobs.STATIC_ROWS), self.count()
+        note = f"{self.name} {view.note()}"
         data, meta = view.page_bundle()
-        data["text/html"] = display.table_html(rows, total=total, note=self.name)
-        data["text/plain"] = display.table_text(rows, total=total, note=self.name)
+        data["text/html"] = display.table_html(rows, total=total, note=note)
+        data["text/plain"] = display.table_text(rows, total=total, note=note)
         return data, meta
 
     def __repr__(self) -> str:
