@@ -10,9 +10,11 @@ import json
 import pytest
 
 from convexlab import knobs
+from convexlab.functions.cache import CachedResult
 from convexlab.protocol.messages import decode
-from convexlab.sync.backend import ActionRun, Caller, MutationRun
+from convexlab.sync.backend import ActionRun, Caller, MutationRun, QueryRun
 from convexlab.sync.session import ClientSession
+from convexlab.sync.transition import payload_of
 from convexlab.sync.work import Close, Pause, RaiseClock, Send, Start, Submit, Verify
 
 NOW_NS = 1_795_335_531_000_000_000
@@ -309,3 +311,28 @@ def test_a_token_may_be_renewed_after_its_end(session):
     assert isinstance(verify, Verify)
     session.authenticated(Caller(LATE.identity, expires=NOW_NS / 1e9 + 1))
     assert not session.has_expired
+
+
+def test_what_is_known_is_told_as_a_flight_would_land(session):
+    """In one step, and with all that else there is to tell."""
+    other = ClientSession(ts=1_000, new_call_id=lambda: "g1", now_ns=lambda: NOW_NS)
+    payload = payload_of(QueryRun(1_000, b"1.0"), "r")
+    told = []
+    for one in (session, other):
+        modify(one, 0, 1, add(0), add(1, "no function"), add(2))
+        modify(one, 1, 2, {"type": "Remove", "queryId": 2})
+        (query,) = [query for query in one.stale if query.refused is None]
+        result = CachedResult(query.token, payload, "j", 1_000)
+        if one is session:
+            (send,) = one.tell(1_000, [(query, result, payload)])
+        else:
+            one.begin(1_000)
+            one.provide(query, result, payload)
+            (send,) = one.finish()
+        told.append(json.loads(send.text))
+        assert (query.result, query.token.journal) == (result, "j")
+        assert not one.wants_transition
+        one.invalidate(query)
+        assert one.tell(1_500, [(query, result, payload)]) == [], "it is told already"
+        assert one.current.ts == 1_000
+    assert told[0] == told[1]

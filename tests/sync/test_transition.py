@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from convexlab import knobs
 from convexlab.protocol.versions import StateVersion
 from convexlab.sync.backend import ActionRun, MutationRun, QueryRun, RunError
 from convexlab.sync.transition import (
@@ -123,3 +124,27 @@ def test_an_actions_response_never_says_when():
 def test_request_ids_repeat_for_the_same_request():
     assert request_id("s", 1) == request_id("s", 1) != request_id("s", 2)
     assert len(request_id("\ud800")) == 16
+
+
+def test_sessions_that_go_the_same_way_share_the_text():
+    payload, start, end = (
+        payload_of(RUN, "r"),
+        StateVersion(1, 0, 4),
+        StateVersion(1, 0, 5),
+    )
+
+    def text(payload, query_id=0, start=start):
+        return transition(start, end, [payload.modification(query_id)])
+
+    assert text(payload) is text(payload)
+    told = [text(payload), text(payload, 1), text(payload, start=StateVersion(1))]
+    assert len({*told, text(payload_of(QueryRun(5), "r"))}) == 4
+    assert text(payload, 1) == told[1], "what was asked in between is told aright"
+
+
+def test_what_is_large_is_kept_by_nobody():
+    large = payload_of(QueryRun(5, b'"' + b"x" * knobs.SHARED_TEXT_BYTES + b'"'), "r")
+    start, end = StateVersion(1, 0, 4), StateVersion(1, 0, 5)
+    one, two = (transition(start, end, [large.modification(0)]) for _ in range(2))
+    assert one == two
+    assert one is not two

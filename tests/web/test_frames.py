@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from convexlab import knobs
-from convexlab.web.frames import close_frame, text_frames
+from convexlab.web.frames import Framer, close_frame, text_frames
 
 
 def parse(data):
@@ -69,3 +69,19 @@ def test_a_long_compressed_message_says_so_in_its_first_frame_only(monkeypatch):
     frames = list(parse(text_frames(bytes(range(256)) * 5, window_bits=15)))
     assert [opcode for _, opcode, _ in frames] == [0x41] + [0] * (len(frames) - 1)
     assert [final for final, _, _ in frames] == [0] * (len(frames) - 1) + [1]
+
+
+def test_what_many_are_told_is_cut_and_compressed_once():
+    framer = Framer()
+    text = b"x" * (knobs.COMPRESS_OVER_BYTES + 1)
+    for bits in (0, 15, 9, 0):
+        frames = framer.frames(text, bits)
+        assert frames == text_frames(text, window_bits=bits)
+        assert framer.frames(text, bits) is frames
+    assert framer.frames(b"other", 0) == text_frames(b"other")
+
+
+def test_what_is_large_is_not_kept():
+    framer = Framer()
+    large = b"x" * (knobs.SHARED_TEXT_BYTES + 1)
+    assert framer.frames(large, 0) is not framer.frames(large, 0)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from convexlab.sync.session import ClientSession
     from convexlab.sync.transition import Payload
 
+    _Known = tuple[FollowedQuery, CachedResult[Payload], Payload]
+
 _log = logging.getLogger(__name__)
 
 
@@ -132,8 +134,10 @@ class Rounds:
             if number == 0 and result.until is not None:  # all of them ask the same
                 self._causes.ended(query.token, result.until)
             query.session.invalidate(query)
-            self.want(query.session)
+            # N.B. whether it wants to, and may, is seen as it begins.
+            self._wanting[query.session] = None
         result.watchers.clear()
+        self._arm()
 
     # -- a round ------------------------------------------------------------------
 
@@ -195,36 +199,56 @@ class Rounds:
         elif session.least_ts > ts:  # it has heard of a commit since the round began
             self.want(session)
         else:
-            self._begin_with(session, ts, self._known(session, ts))
+            known, missing = self._known(session, ts)
+            if missing or not session.may_tell_at_once:
+                self._begin_with(session, ts, known, missing)
+            else:
+                self._tell_at_once(session, ts, known)
 
     def _known(
         self, session: ClientSession, ts: int
-    ) -> list[tuple[FollowedQuery, CachedResult[Payload] | None]]:
-        """What is known of all that the flight will wait for.
+    ) -> tuple[list[_Known], list[FollowedQuery]]:
+        """What is known of all that the flight will wait for, and what is not.
 
-        N.B. not of the refused: another's result may go by the same token.
+        N.B. nothing of the refused: another's result may go by the same token.
         """
         find, identity = self._results.find, session.caller.identity
-        return [
-            (query, find(query.token, identity, ts))
-            for query in session.stale
-            if query.refused is None
-        ]
+        known: list[_Known] = []
+        missing: list[FollowedQuery] = []
+        for query in session.stale:
+            if query.refused is None:
+                result = find(query.token, identity, ts)
+                if result is None or result.payload is None:
+                    missing.append(query)
+                else:
+                    known.append((query, result, result.payload))
+        return known, missing
+
+    def _tell_at_once(
+        self, session: ClientSession, ts: int, known: list[_Known]
+    ) -> None:
+        """There is nothing to wait for: no flight takes off."""
+        self._unpark(session)
+        before = [query.result for query, _, _ in known]
+        works = session.tell(ts, known)
+        for (query, result, _), old in zip(known, before, strict=True):
+            self._follow(session, query, result, old)
+        if works:
+            self._carry_out(session, works)
 
     def _begin_with(
         self,
         session: ClientSession,
         ts: int,
-        known: list[tuple[FollowedQuery, CachedResult[Payload] | None]],
+        known: list[_Known],
+        missing: list[FollowedQuery],
     ) -> None:
-        missing = [query for query, result in known if result is None]
         if missing and self._must_wait(session, missing, ts):
             return
         self._unpark(session)
         flight = session.begin(ts)
-        for query, result in known:
-            if result is not None and result.payload is not None:
-                self._provide(session, query, result, result.payload)
+        for query, result, payload in known:
+            self._provide(session, query, result, payload)
         for query in missing:
             run = self._runs.join(query.token, flight.caller, ts)
             run.waiters.append(Waiter(session, flight, query))
@@ -240,12 +264,23 @@ class Rounds:
     ) -> None:
         before = query.result
         session.provide(query, result, payload)
-        if before is not None and before is not result:
+        self._follow(session, query, result, before)
+
+    def _follow(
+        self,
+        session: ClientSession,
+        query: FollowedQuery,
+        result: CachedResult[Payload],
+        before: CachedResult[Payload] | None,
+    ) -> None:
+        """`query` rests on `result` now: hear of its end, and not of another's."""
+        if before is not None and before is not result and before.until is None:
             self._results.unwatch(before, query)
         if result.until is None:
             self._results.watch(result, query)
         else:
             session.invalidate(query)  # touched since: told as of then, asked again
+            self.want(session)
 
     # -- waiting for what is under way ----------------------------------------------
 

@@ -11,7 +11,11 @@ together around it, with one copy of the value:
 What a client has is remembered as a hash of that shared part, so that an equal result
 is not told again though nobody has kept the one before.
 
-Nothing here waits or remembers: a session (`sync/session.py`) says what to tell.
+Sessions that follow the same query under the same id, as all pages of one notebook do,
+often go from one version to the next together: their text is the same, and put
+together once.
+
+Nothing here waits: a session (`sync/session.py`) says what to tell.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Raw, UnsetType
 
+from convexlab import knobs
 from convexlab.protocol.messages import (
     ActionResponse,
     MutationResponse,
@@ -50,6 +55,7 @@ class Payload:
 
     __slots__ = (
         "_digest",
+        "_modification",
         "_parts",
         "error",
         "journal",
@@ -74,6 +80,7 @@ class Payload:
         self.request_id = request_id
         self._parts: tuple[bytes, ...] | None = None
         self._digest: bytes | None = None
+        self._modification: tuple[int, tuple[bytes, ...]] | None = None
 
     @property
     def parts(self) -> tuple[bytes, ...]:
@@ -98,8 +105,15 @@ class Payload:
         return 500 + len(self.value or b"") + sum(map(len, self.log_lines))
 
     def modification(self, query_id: int) -> tuple[bytes, ...]:
-        """The whole modification for one session's query, in pieces."""
-        return _head(query_id, failed=self.error is not None), *self.parts
+        """The whole modification for one session's query, in pieces.
+
+        Most sessions know a query by the same id: they get the same pieces.
+        """
+        known = self._modification
+        if known is None or known[0] != query_id:
+            head = _head(query_id, failed=self.error is not None)
+            known = self._modification = query_id, (head, *self.parts)
+        return known[1]
 
     def _encode(self) -> tuple[bytes, ...]:
         if self.error is None:
@@ -169,13 +183,31 @@ def transition(
     skew_ms: int | None = None,
     server_ns: int | None = None,
 ) -> bytes:
-    """A Transition's text.
+    """A Transition's text; the same object for sessions that are told the same.
 
     `skew_ms` (how far the client's clock runs ahead) and `server_ns` go with the
     Transitions that confirm an identity; nobody reads them elsewhere.
     """
-    assert end.reaches(start), f"{end} is behind {start}"
-    before, after = _envelope(start, end, skew_ms, server_ns)
+    if len(modifications) == 1 and skew_ms is None and server_ns is None:
+        (modification,) = modifications
+        if sum(map(len, modification)) <= knobs.SHARED_TEXT_BYTES:
+            return _shared(start, end, modification)
+    return _put_together(_envelope(start, end, skew_ms, server_ns), modifications)
+
+
+# N.B. cheap to ask: a payload's pieces are the same objects for all sessions, and what
+# they hash to is remembered with them.
+@lru_cache(maxsize=knobs.SHARED_TEXTS)
+def _shared(
+    start: StateVersion, end: StateVersion, modification: tuple[bytes, ...]
+) -> bytes:
+    return _put_together(_envelope(start, end, None, None), [modification])
+
+
+def _put_together(
+    envelope: tuple[bytes, bytes], modifications: Sequence[tuple[bytes, ...]]
+) -> bytes:
+    before, after = envelope
     pieces = [before]
     for number, modification in enumerate(modifications):
         if number:
@@ -192,6 +224,7 @@ def _envelope(
     start: StateVersion, end: StateVersion, skew_ms: int | None, server_ns: int | None
 ) -> tuple[bytes, bytes]:
     """A Transition's text before and after its modifications."""
+    assert end.reaches(start), f"{end} is behind {start}"
     empty = Transition(
         _version(start),
         _version(end),

@@ -58,6 +58,27 @@ def text_frames(text: bytes, *, window_bits: int = 0) -> bytes:
     )
 
 
+class Framer:
+    """Cuts texts into frames; what many are told, one after another, once.
+
+    A text that is the same object as the last one has the same frames.
+    """
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._window_bits = 0
+        self._frames = text_frames(b"")
+
+    def frames(self, text: bytes, window_bits: int) -> bytes:
+        """See `text_frames`."""
+        if text is self._text and window_bits == self._window_bits:
+            return self._frames
+        frames = text_frames(text, window_bits=window_bits)
+        if len(text) <= knobs.SHARED_TEXT_BYTES:
+            self._text, self._window_bits, self._frames = text, window_bits, frames
+        return frames
+
+
 def _compressed(text: bytes, window_bits: int) -> bytes:
     """Each message by itself: what a session's last ones were is not kept."""
     deflate = zlib.compressobj(knobs.COMPRESSION_LEVEL, wbits=-window_bits)

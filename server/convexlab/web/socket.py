@@ -34,7 +34,7 @@ from convexlab.protocol.versions import ClientVersion
 from convexlab.sync.backend import Caller
 from convexlab.sync.work import BROKEN
 from convexlab.web.clients import client_of
-from convexlab.web.frames import PING, PONG, close_frame, frame, text_frames
+from convexlab.web.frames import PING, PONG, Framer, close_frame, frame
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
@@ -72,6 +72,7 @@ class Socket:
         transport: where the frames go.
         client: who is at the other end.
         window_bits: what was agreed on for compressing; 0: nothing was.
+        framer: makes the frames.
 
     Attributes:
         shown: the token of the user who is asking; *set by* an Authenticate that was
@@ -85,8 +86,10 @@ class Socket:
         client: ClientVersion = _ANYBODY,
         *,
         window_bits: int = 0,
+        framer: Framer | None = None,
     ) -> None:
         self._gateway = gateway
+        self._frames = (framer or Framer()).frames
         self._transport = transport
         self._takes_chunks = client.takes_chunks
         self._window_bits = window_bits
@@ -108,10 +111,9 @@ class Socket:
         self._message_at = self._loop.time()
         messages = in_chunks(text) if is_transition and self._takes_chunks else [text]
         for message in messages:
-            self._write(text_frames(message, window_bits=self._window_bits))
+            self._write(self._frames(message, self._window_bits))
         if is_transition:
             self._unsent.append(self._written)
-            self._settle()
 
     def close(self, code: int, reason: str) -> None:
         """See `Outbox.close`; a peer that does not answer it is cut off."""
@@ -222,6 +224,7 @@ class Sockets:
         self._gateway = gateway
         self._tokens = tokens
         self._options = options
+        self._framer = Framer()
         self._open: set[Socket] = set()
 
     async def serve(
@@ -238,7 +241,13 @@ class Sockets:
         if transport is None:  # it left during the handshake
             return peer
         agreed = int(peer.compress)
-        socket = Socket(self._gateway, transport, client, window_bits=agreed)
+        socket = Socket(
+            self._gateway,
+            transport,
+            client,
+            window_bits=agreed,
+            framer=self._framer,
+        )
         peer.socket = socket
         socket.session = self._gateway.connect(
             socket,
