@@ -58,6 +58,7 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
 
     name: str
     lag_seconds: float = 0.0
+    documents_behind: int | None = None
     building: str | None = None
     documents: int = 0
     failure: str | None = None
@@ -67,8 +68,14 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
             return f"failed: {self.failure}"
         if self.building is not None:
             return f"is being built (now: table `{self.building}`)"
-        behind = f", {self.lag_seconds:.1f} s behind" if self.lag_seconds else ""
-        return f"{self.documents:,} documents{behind}"
+        return f"{self.documents:,} documents{self._behind()}"
+
+    def _behind(self) -> str:
+        if not self.documents_behind:
+            return f", {self.lag_seconds:.1f} s behind" if self.lag_seconds else ""
+        return (
+            f", {self.lag_seconds:.1f} s or {self.documents_behind:,} documents behind"
+        )
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -393,10 +393,13 @@ FOLDED_GROUPS: Final = 10_000
 # Of each table with such aggregates, so many changes are at hand to be folded in.
 FOLDED_CHANGES: Final = 20_000
 # Documents that the mirror has taken in and not yet written: 512 cost DuckDB some 15 ms,
-# one costs it 8.
+# one costs it 8. Beyond the second, following waits for them.
 MIRROR_PENDING_DOCUMENTS: Final = 512
+MIRROR_MOST_PENDING_DOCUMENTS: Final = 4096
 # A live query that met one which is behind is asked again after so long.
 FOLLOWER_RETRY_SECONDS: Final = 1.0
+# How many documents one is behind is counted for people who look, up to so many.
+FOLLOWER_MOST_BEHIND: Final = 10_000
 # A follower that failed tries again after so long.
 FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.

@@ -12,7 +12,7 @@ from convexlab.documents.predicate import predicate
 from convexlab.documents.shape import document_fits
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.narrowing import shape_of
-from convexlab.followers.columnar.shredding import observed
+from convexlab.followers.columnar.shredding import Fields, observed
 
 SHAPE = {
     "s": "string",
@@ -54,8 +54,8 @@ documents = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 @settings(max_examples=100)
 def test_what_fits_widens_no_column(known: list[dict[str, Any]], new: dict[str, Any]):
     """As the mirror has them; and so says the expression, when it has travelled."""
-    columns = observed({}, known, has_rows=False)
-    widened = observed(columns, [new], has_rows=True)
+    columns = observed({}, Fields(known), has_rows=False)
+    widened = observed(columns, Fields([new]), has_rows=True)
     is_same = {n: c.kind for n, c in columns.items()} == {
         n: c.kind for n, c in widened.items()
     }

@@ -78,6 +78,29 @@ def test_nothing_is_opened_before_it_is_asked_for(
     assert [each["name"] for each in keeper.status()] == ["mirror"]
 
 
+def test_who_looks_is_told_how_many_documents_it_is_behind(
+    steps: Any,
+    committer: Committer,
+    keeper: IndexKeeper,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def behind() -> object:
+        (status,) = keeper.status()
+        return status["documentsBehind"]
+
+    add(steps, "a")
+    ask(keeper, committer)
+    assert behind() == 0
+    for text in "bcd":  # nobody tells it
+        add(steps, text)
+    assert behind() == 3
+    monkeypatch.setattr(knobs, "FOLLOWER_READ_COMMITS", 1)
+    monkeypatch.setattr(knobs, "FOLLOWER_MOST_BEHIND", 2)
+    assert behind() == 2
+    ask(keeper, committer)
+    assert behind() == 0
+
+
 def test_what_a_follower_refuses_reaches_who_asked(
     steps: Any, committer: Committer, keeper: IndexKeeper
 ):

@@ -8,10 +8,18 @@ import pytest
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.documents.value import Int64
-from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
+from convexlab.errors import (
+    FollowerBehind,
+    InvalidArguments,
+    InvalidQuery,
+    NotAllowed,
+    NotFound,
+)
 from convexlab_kernel.card import Card
 from convexlab_kernel.client import Database
 from convexlab_kernel.live import MIME
+from convexlab_kernel.sql import once_it_is_there
+from convexlab_kernel.status import FollowerStatus
 
 TRIPS = [
     {"carrier": "AA", "delay": 5, "speed": 1.5, "tags": ["late"]},
@@ -52,6 +60,16 @@ def test_the_card_shows_the_mirror_once_it_is_there(trips):
         None,
     )
     assert "columnar index: 3 documents" in repr(Card(trips))
+    assert columnar.documents_behind == 0
+
+
+def test_what_is_behind_or_failed_says_so():
+    late = FollowerStatus(
+        "text", lag_seconds=1.25, documents_behind=2000, documents=9000
+    )
+    assert str(late) == "9,000 documents, 1.2 s or 2,000 documents behind"
+    failed = FollowerStatus("text", failure="OSError('no space left')")
+    assert str(failed) == "failed: OSError('no space left')"
 
 
 def test_parameters_in_order_or_by_name(trips):
@@ -169,3 +187,21 @@ def note(ctx):
     ]
     trips.mutation("report:note")
     assert trips.sql("select total from notes")[0]["total"] == 14
+
+
+def test_the_first_statement_waits_for_the_mirror():
+    """What is being built is waited for; what failed is told."""
+    said = [
+        "is being built (now: table `a`). Try again.",
+        "is 1.0 s behind. Try again.",
+    ]
+
+    def ask():
+        if said:
+            raise FollowerBehind(f"The columnar index {said.pop()}")
+        return b"rows"
+
+    assert once_it_is_there(ask) == b"rows"
+    said.append("failed: OSError('disk')")
+    with pytest.raises(FollowerBehind, match="disk"):
+        once_it_is_there(ask)

@@ -241,6 +241,22 @@ def _next_entries(base: PersistenceSnapshot, since: Timestamp) -> list[LogEntry]
     return found
 
 
+def documents_after(base: PersistenceSnapshot, since: Timestamp, most: int) -> int:
+    """How many documents were written since; beyond `most` it need not know.
+
+    Raises:
+        OutOfRetention: the log does not reach back so far.
+    """
+    found, limit = 0, knobs.FOLLOWER_READ_COMMITS
+    while found < most:
+        entries = base.log_after(since, limit=limit)
+        found += sum(len(entry.writes) for entry in entries)
+        if len(entries) < limit:
+            break
+        since = entries[-1].ts
+    return found
+
+
 def _changes(
     base: PersistenceSnapshot, entries: Sequence[LogEntry], folded: Collection[int]
 ) -> Iterator[Change]:

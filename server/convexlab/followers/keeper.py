@@ -17,13 +17,16 @@ import traceback
 from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
-from convexlab.errors import NotFound
-from convexlab.followers.following import Following
+from convexlab.errors import NotFound, OutOfRetention
+from convexlab.followers.following import Following, documents_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from convexlab.engine.persistence.contract import PersistenceReader
+    from convexlab.engine.persistence.contract import (
+        PersistenceReader,
+        PersistenceSnapshot,
+    )
     from convexlab.engine.timestamp import Timestamp
     from convexlab.followers.follower import Follower
 
@@ -79,6 +82,7 @@ class IndexKeeper:
         self._open_store = open_store
         self._openers = followers
         self._kept: dict[str, _Kept] = {}
+        self._looking: PersistenceReader | None = None  # *set by* the first `status`
         self._lock = threading.Lock()
 
     def ask(
@@ -87,7 +91,7 @@ class IndexKeeper:
         """See `DerivedIndexes.ask`."""
         following = self._keep(name).following
         if not following.is_at(at):
-            self._kept[name].wake()
+            self._kept[name].hurry()
             following.wait_for(at, patience_seconds=patience_seconds)
         return following.follower.answer(request, at)
 
@@ -101,8 +105,18 @@ class IndexKeeper:
             kept.wake()
 
     def status(self) -> list[dict[str, object]]:
-        """How each follower that was opened stands."""
-        return [kept.following.status() for kept in self._kept.values()]
+        """How each follower that was opened stands.
+
+        For people who look: how many documents one is behind is read from the log, and
+        beyond `FOLLOWER_MOST_BEHIND` not to its end.
+        """
+        with self._lock:
+            if not self._kept:
+                return []
+            if self._looking is None:
+                self._looking = self._open_store()
+            with self._looking.snapshot() as base:
+                return [_standing(base, each.following) for each in self._kept.values()]
 
     def close(self) -> None:
         """Checkpoint and close all."""
@@ -110,6 +124,9 @@ class IndexKeeper:
             for kept in self._kept.values():
                 kept.close()
             self._kept.clear()
+            if self._looking is not None:
+                self._looking.close()
+                self._looking = None
 
     def _keep(self, name: str) -> _Kept:
         kept = self._kept.get(name)
@@ -122,6 +139,15 @@ class IndexKeeper:
                     raise NotFound(f"There is no {name} index.")
                 self._kept[name] = _Kept(Following(self._open_store(), opener()))
             return self._kept[name]
+
+
+def _standing(base: PersistenceSnapshot, following: Following) -> dict[str, object]:
+    status, watermark = following.status(), following.follower.watermark
+    try:
+        behind = documents_after(base, watermark, knobs.FOLLOWER_MOST_BEHIND)
+    except OutOfRetention:  # it begins anew
+        behind = knobs.FOLLOWER_MOST_BEHIND
+    return status | {"documentsBehind": behind if watermark else None}
 
 
 class PlainKeeper:
@@ -167,6 +193,7 @@ class _Kept:
     def __init__(self, following: Following) -> None:
         self.following = following
         self._wanted = threading.Event()
+        self._is_awaited = threading.Event()
         self._is_open = True
         self._is_rested = True
         self._thread = threading.Thread(
@@ -179,10 +206,15 @@ class _Kept:
         """There may be new commits."""
         self._wanted.set()
 
+    def hurry(self) -> None:
+        """Somebody waits for what is new."""
+        self._is_awaited.set()
+        self._wanted.set()
+
     def close(self) -> None:
         """End the thread, then the follower."""
         self._is_open = False
-        self._wanted.set()
+        self.hurry()
         self._thread.join()
         self.following.close()
 
@@ -190,6 +222,9 @@ class _Kept:
         while self._is_open:
             pause = None if self._is_rested else knobs.FOLLOWER_IDLE_SECONDS
             if self._wanted.wait(pause):
+                # N.B. one run for many commits: a run costs more than what is in it.
+                self._is_awaited.wait(knobs.FOLLOWER_GATHER_SECONDS)
+                self._is_awaited.clear()
                 self._wanted.clear()
                 self._advance()
             else:

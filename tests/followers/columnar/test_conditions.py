@@ -8,7 +8,7 @@ import pytest
 
 from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.followers.columnar.conditions import Split, cell, split
-from convexlab.followers.columnar.shredding import Columns, observed
+from convexlab.followers.columnar.shredding import Columns, Fields, observed
 
 DOCUMENTS = [
     {"n": 1, "s": "a", "any": "a", "at": {"city": "Rome", "x": 1.5}, "odd": -0.0},
@@ -19,7 +19,7 @@ FIELD = ("field", "n")
 
 
 def columns(*documents: dict[str, Any]) -> Columns:
-    return observed({}, documents or DOCUMENTS, has_rows=False)
+    return observed({}, Fields(documents or DOCUMENTS), has_rows=False)
 
 
 def asked(way: str, name: str, constant: Any) -> Split:

@@ -37,7 +37,7 @@ from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.folded import Folded
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.shredding import Column
-from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable, steps_of
+from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -144,11 +144,14 @@ class Mirror:
         self._handlers = handlers or {}
         self._tables: dict[int, MirrorTable] = {}
         self._folded = Folded()
-        self._pending: list[Change] = []  # of the commits since the file was written
-        self._is_written = True
+        # What was taken in since `_written`, the watermark of the file.
+        self._pending: list[Change] = []
+        self._written: Timestamp = BEGINNING
+        self._writing: threading.Thread | None = None
         self._failure: Exception | None = None  # of writing: it is begun anew
         self._trim_due = 0
         self._lock = threading.Lock()  # of the file's state and what is known of it
+        self._noting = threading.Lock()  # of what is pending; taken after the other
         self._connection = self._open()
 
     # -- the file -------------------------------------------------------------------
@@ -187,7 +190,7 @@ class Mirror:
         state = msgspec.json.decode(row[0], type=_State)
         if state.format != FORMAT:
             raise ValueError(f"format {state.format}")
-        self.watermark = Timestamp(state.watermark)
+        self.watermark = self._written = Timestamp(state.watermark)
         for number, of in state.tables.items():
             columns = {column.name: column for column in of.columns}
             table = MirrorTable(
@@ -204,7 +207,7 @@ class Mirror:
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
         self.watermark = BEGINNING
         self._tables = {}
-        self._pending, self._is_written, self._failure = [], True, None
+        self._pending, self._written, self._failure = [], BEGINNING, None
         connection = self._connect()
         self._load(connection)
         return connection
@@ -212,7 +215,7 @@ class Mirror:
     def _save(self, connection: duckdb.DuckDBPyConnection) -> None:
         state = _State(
             FORMAT,
-            self.watermark,
+            self._written,
             {
                 table.number: _TableState(
                     list(table.columns.values()),
@@ -263,19 +266,36 @@ class Mirror:
 
     def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
         """See `Follower.apply`."""
-        with self._lock:
+        if self.watermark == BEGINNING:
+            for table in self._tables.values():
+                table.began_at(to)
+        with self._noting:
             if self._failure is not None:
                 raise self._failure
             self._folded.note(changes, to)
             self._pending += changes
-            self._is_written = False
-            is_first = self.watermark == BEGINNING
             self.watermark = to
-            if is_first:
-                for table in self._tables.values():
-                    table.began_at(to)
-            if is_first or len(self._pending) > knobs.MIRROR_PENDING_DOCUMENTS:
+            waiting = len(self._pending)
+        if self._written == BEGINNING or waiting > knobs.MIRROR_MOST_PENDING_DOCUMENTS:
+            with self._lock:
                 self._write()
+        elif waiting > knobs.MIRROR_PENDING_DOCUMENTS:
+            self._write_aside()
+
+    def _write_aside(self) -> None:
+        """Write on a thread of its own: what is folded does not wait for it."""
+        if self._writing is None or not self._writing.is_alive():
+            self._writing = threading.Thread(
+                target=self._try_to_write, name="columnar writing", daemon=True
+            )
+            self._writing.start()
+
+    def _try_to_write(self) -> None:
+        try:
+            with self._lock:
+                self._write()
+        except Exception:  # noqa: BLE001 - whoever comes next is told
+            traceback.print_exc()
 
     def _write(self) -> None:
         """Write what is pending; the lock is held.
@@ -285,23 +305,24 @@ class Mirror:
         """
         if self._failure is not None:
             raise self._failure
-        if self._is_written:
+        with self._noting:
+            changes, self._pending = self._pending, []
+            to = self.watermark
+        if to == self._written:
             return
         by_table: dict[int, list[Change]] = {}
-        for change in self._pending:
+        for change in changes:
             if change.table in self._tables:
                 by_table.setdefault(change.table, []).append(change)
         try:
             with self._transaction() as connection:
                 for number, of in by_table.items():
-                    table = self._tables[number]
-                    table.apply(connection, steps_of(of))
-                    table.changed_ts = of[-1].ts
-                self._trim(connection, self.watermark)
+                    self._tables[number].apply(connection, of)
+                self._trim(connection, to)
+                self._written = to
         except Exception as error:
             self._failure = error  # what is known of the tables may be half
             raise
-        self._pending, self._is_written = [], True
 
     def _trim(self, connection: duckdb.DuckDBPyConnection, to: Timestamp) -> None:
         """Forget, now and then, what the store does not keep either."""
@@ -349,6 +370,8 @@ class Mirror:
 
     def close(self) -> None:
         """See `Follower.close`."""
+        if self._writing is not None:
+            self._writing.join()
         with self._lock:
             try:
                 self._write()
@@ -358,11 +381,15 @@ class Mirror:
     def status(self) -> dict[str, object]:
         """See `Follower.status`."""
         size = self._path.stat().st_size if self._path is not None else 0
-        with self._lock:
-            self._write()
+        with self._noting:
+            pending = sum(
+                (change.revision is not None) - (change.previous_ts != 0)
+                for change in self._pending
+                if change.table in self._tables
+            )
         return {
             "tables": len(self._tables),
-            "documents": sum(table.rows for table in self._tables.values()),
+            "documents": pending + sum(table.rows for table in self._tables.values()),
             "folds": self._folded.folds,
             "bytes": size,
         }

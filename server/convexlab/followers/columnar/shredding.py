@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -77,27 +78,58 @@ class Column(msgspec.Struct, frozen=True):
 Columns = dict[str, Column]  # by the field's name, in the order of the slots
 
 
+class Fields:
+    """A batch of documents by their fields.
+
+    N.B. each field is gathered once, and without a look at what is not there where all
+    documents have it: that took half of the time of shredding.
+
+    Args:
+        documents: decoded, system fields included.
+    """
+
+    def __init__(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        self._documents = documents
+        self._shapes = [*dict.fromkeys(map(tuple, documents))]
+        self._values: dict[str, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @property
+    def names(self) -> list[str]:
+        """Every field that a document has."""
+        return [*dict.fromkeys(chain.from_iterable(self._shapes))]
+
+    def values(self, name: str) -> list[Any]:
+        """A field of each document; UNDEFINED where it is missing."""
+        values = self._values.get(name)
+        if values is None:
+            values = self._values[name] = self._gathered(name)
+        return values
+
+    def _gathered(self, name: str) -> list[Any]:
+        if all(name in shape for shape in self._shapes):
+            return list(map(itemgetter(name), self._documents))
+        return [document.get(name, UNDEFINED) for document in self._documents]
+
+
 def observed(
-    columns: Mapping[str, Column],
-    documents: Sequence[Mapping[str, Any]],
-    *,
-    has_rows: bool,
+    columns: Mapping[str, Column], fields: Fields, *, has_rows: bool
 ) -> Columns:
     """The columns that hold these documents too.
 
     Args:
         columns: what there is.
-        documents: decoded, system fields included.
+        fields: of the documents.
         has_rows: whether there are documents already, which lack what is new.
     """
     widened = dict(columns)
-    names = dict.fromkeys(chain.from_iterable(documents))
-    for name in (*columns, *names):
+    for name in (*columns, *fields.names):
         if name.startswith("_"):
             continue
         before = widened.get(name) or Column(name, len(widened), has_missing=has_rows)
-        values = [document.get(name, UNDEFINED) for document in documents]
-        widened[name] = before.widened(_column(before, values))
+        widened[name] = before.widened(_column(before, fields.values(name)))
     return widened
 
 
@@ -115,7 +147,12 @@ def _column(before: Column, values: Sequence[Any]) -> Column:
 
 
 def _has_odd(values: Sequence[Any]) -> bool:
-    floats = [value for value in values if type(value) is float]
+    types = set(map(type, values))
+    floats = (
+        values
+        if types == {float}
+        else [value for value in values if type(value) is float]
+    )
     # N.B. any NaN makes the sum one: one look for all where there is none, nor a zero.
     if 0.0 not in floats and not math.isnan(sum(floats)):
         return False
@@ -125,14 +162,10 @@ def _has_odd(values: Sequence[Any]) -> bool:
     )
 
 
-def arrow_columns(
-    columns: Mapping[str, Column], documents: Sequence[Mapping[str, Any]]
-) -> dict[str, pa.Array]:
+def arrow_columns(columns: Mapping[str, Column], fields: Fields) -> dict[str, pa.Array]:
     """The documents' fields as arrays, by the names `c0`, `c1` and so on."""
     return {
-        f"c{column.slot}": arrow_array(
-            column.kind, [document.get(name, UNDEFINED) for document in documents]
-        )
+        f"c{column.slot}": arrow_array(column.kind, fields.values(name))
         for name, column in columns.items()
     }
 
@@ -145,8 +178,9 @@ def arrow_array(kind: Kind, values: Sequence[Any]) -> pa.Array:
         case Nothing() | Anything():
             return pa.array([_json(value) for value in values], pa.string())
         case Scalar():
-            plain = [None if value is UNDEFINED else value for value in values]
-            return pa.array(plain, arrow_type(kind))
+            if UNDEFINED in values:
+                values = [None if value is UNDEFINED else value for value in values]
+            return pa.array(values, arrow_type(kind))
         case Array(items):
             lists = [value if type(value) is list else None for value in values]
             flat = [item for of in lists if of is not None for item in of]

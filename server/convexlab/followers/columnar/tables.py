@@ -17,13 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from convexlab.documents.encoding import from_stored, from_stored_each
+from convexlab.documents.encoding import from_stored_each
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import decode_key
 from convexlab.followers.columnar.kinds import Nothing, duckdb_type, quoted
 from convexlab.followers.columnar.shredding import (
     Column,
     Columns,
+    Fields,
     arrow_columns,
     observed,
 )
@@ -131,30 +132,40 @@ class MirrorTable:
         self, connection: duckdb.DuckDBPyConnection, revisions: Sequence[Revision]
     ) -> None:
         """Take in current documents that were not there."""
-        documents = from_stored_each([revision.body for revision in revisions])
-        self._widen(connection, documents)
-        batch = self._batch(revisions, documents)
-        self._insert(connection, self.current, batch)
+        fields = Fields(from_stored_each([revision.body for revision in revisions]))
+        self._widen(connection, fields)
+        self._insert(connection, self.current, self._batch(revisions, fields))
         self.rows += len(revisions)
 
     def apply(
+        self, connection: duckdb.DuckDBPyConnection, changes: Sequence[Change]
+    ) -> None:
+        """Take in what commits did to this table's documents, in order."""
+        inserted = _inserted(changes)
+        if inserted is not None:
+            self.append(connection, inserted)
+        else:
+            self._step(connection, steps_of(changes))
+        self.changed_ts = changes[-1].ts
+
+    def _step(
         self, connection: duckdb.DuckDBPyConnection, steps: Sequence[Step]
     ) -> None:
-        """Take in one run's steps of this table's documents, in order."""
         ended = [step for step in steps if step.replaces]
         if ended:
             self._end(connection, ended)
-        shown = [step for step in steps if step.revision is not None]
-        documents = from_stored_each([s.revision.body for s in shown if s.revision])
-        self._widen(connection, documents)
-        batch = self._batch([s.revision for s in shown if s.revision], documents)
-        now = [number for number, step in enumerate(shown) if step.to_ts is None]
-        then = [number for number, step in enumerate(shown) if step.to_ts is not None]
+        shown = [(step, step.revision) for step in steps if step.revision is not None]
+        revisions = [revision for _, revision in shown]
+        fields = Fields(from_stored_each([revision.body for revision in revisions]))
+        self._widen(connection, fields)
+        batch = self._batch(revisions, fields)
+        now = [at for at, (step, _) in enumerate(shown) if step.to_ts is None]
+        then = [at for at, (step, _) in enumerate(shown) if step.to_ts is not None]
         self._insert(
             connection, self.current, batch.take(_int64(now)) if then else batch
         )
         if then:
-            ends = _int64([shown[number].to_ts for number in then])
+            ends = _int64([shown[at][0].to_ts for at in then])
             passed = batch.take(_int64(then)).append_column("_to", ends)
             self._insert(connection, self.past, passed)
         self.rows += len(now) - len(ended)
@@ -203,18 +214,14 @@ class MirrorTable:
             )
             connection.unregister(_BATCH)
 
-    def _batch(
-        self, revisions: Sequence[Revision], documents: Sequence[dict[str, Any]]
-    ) -> pa.Table:
+    def _batch(self, revisions: Sequence[Revision], fields: Fields) -> pa.Table:
         import pyarrow as pa
 
         return pa.table(
             {
-                "_id": pa.array([d["_id"] for d in documents], pa.string()),
-                "_creationTime": pa.array(
-                    [d["_creationTime"] for d in documents], pa.float64()
-                ),
-                **arrow_columns(self.columns, documents),
+                "_id": pa.array(fields.values("_id"), pa.string()),
+                "_creationTime": pa.array(fields.values("_creationTime"), pa.float64()),
+                **arrow_columns(self.columns, fields),
                 # N.B. stored text is UTF-8, as Arrow has its strings.
                 "_doc": pa.array([r.body for r in revisions], pa.binary()).cast(
                     pa.string()
@@ -223,12 +230,10 @@ class MirrorTable:
             }
         )
 
-    def _widen(
-        self, connection: duckdb.DuckDBPyConnection, documents: Sequence[dict[str, Any]]
-    ) -> None:
+    def _widen(self, connection: duckdb.DuckDBPyConnection, fields: Fields) -> None:
         """See that the columns hold these documents too."""
         before = self.columns
-        self.columns = observed(before, documents, has_rows=self._has_rows())
+        self.columns = observed(before, fields, has_rows=self._has_rows())
         changed = [
             column
             for name, column in self.columns.items()
@@ -269,10 +274,10 @@ class MirrorTable:
             reader = connection.execute(f"SELECT rowid, _doc FROM {table}")
             parts = []
             while rows := reader.fetchmany(10_000):
-                documents: list[Any] = [from_stored(text.encode()) for _, text in rows]
+                fields = Fields(from_stored_each([text.encode() for _, text in rows]))
                 row_ids = _int64([row for row, _ in rows])
                 parts.append(
-                    pa.table({"row": row_ids, **arrow_columns(wanted, documents)})
+                    pa.table({"row": row_ids, **arrow_columns(wanted, fields)})
                 )
             if parts:
                 connection.register(_BATCH, pa.concat_tables(parts))
@@ -297,6 +302,18 @@ class MirrorTable:
             shown[name.lower()] = name
             parts.append(f"c{column.slot} AS {quoted(name)}")
         return ", ".join(parts)
+
+
+def _inserted(changes: Sequence[Change]) -> list[Revision] | None:
+    """The documents, if all that a run did was to insert them: most of what is long."""
+    found = [
+        change.revision
+        for change in changes
+        if change.revision is not None and not change.previous_ts
+    ]
+    if len(found) < len(changes) or len({each.id for each in changes}) < len(found):
+        return None
+    return found
 
 
 def steps_of(changes: Iterable[Change]) -> list[Step]:

@@ -94,6 +94,8 @@ def main() -> None:
     # N.B. a run is many objects that all go at once: looking for cycles among them took
     # a third of the time of following.
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
+    # Who is answered from memory does not wait for a follower that takes in many.
+    sys.setswitchinterval(knobs.WRITER_SWITCH_SECONDS)
     sock = socket.socket(fileno=channel_fd)
     end_with_parent(sock)
     channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
