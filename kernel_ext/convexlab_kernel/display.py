@@ -161,7 +161,8 @@ def table_html(
         said += f", {hidden} more columns"
     foot = html.escape(f"{said} · {note}" if note else said)
     return (
-        f"{TABLE}<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        f'{TABLE}<thead><tr>{head}</tr></thead><tbody style="white-space:nowrap">'
+        f"{''.join(body)}</tbody></table>"
         f"{NOTE}{foot}</div>"
     )
 

@@ -28,6 +28,7 @@ from convexlab.errors import Closing, InvalidArguments, NotAllowed, Unavailable
 from convexlab_kernel import display
 from convexlab_kernel.asked import Allowed, Backend
 from convexlab_kernel.failures import failed
+from convexlab_kernel.reads import patience_of
 from convexlab_kernel.results import Documents, presented, to_pandas
 from convexlab_kernel.signatures import edit_of
 from convexlab_kernel.state import ZERO_TS, QueryUpdated
@@ -198,7 +199,7 @@ class Live:
     @edge
     def value(self) -> Any:
         """The newest value; waits for the first, raises what the query raised."""
-        self._result.first(knobs.LIVE_SECONDS)
+        self._result.first(patience_of(self.path))
         return self._result.value()
 
     @property
@@ -413,7 +414,7 @@ class Live:
     def wait_to_show(self) -> None:
         """Wait for what there is to show, if it comes."""
         try:
-            self._result.first(knobs.LIVE_SECONDS)
+            self._result.first(patience_of(self.path))
         except Unavailable as error:
             self._result.error = error
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
 from convexlab.errors import NotAllowed
+from convexlab_kernel.sql import LIVE as LIVE_SQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ class Reads:
         self._labels[key] = label
         if key not in self._followed:
             followed = self._followed[key] = source.follow(path, arguments)
-            followed.first(knobs.LIVE_SECONDS)
+            followed.first(patience_of(path))
             followed.watch(self._changed)
 
     def close(self) -> None:
@@ -115,6 +116,11 @@ def writing(what: str) -> None:
             f"A %%live cell only reads, and this is {what}: it would run itself again. "
             "Put it into a cell of its own."
         )
+
+
+def patience_of(path: str) -> float:
+    """How many seconds a query's first result is awaited: SQL needs its mirror first."""
+    return knobs.SQL_FIRST_SECONDS if path == LIVE_SQL else knobs.LIVE_SECONDS
 
 
 def is_recording() -> bool:

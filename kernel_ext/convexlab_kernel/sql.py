@@ -8,15 +8,17 @@ JSON on the way; they are values only where Python asks for them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.value import normalize
-from convexlab.errors import InvalidArguments, NotAllowed
+from convexlab.errors import FollowerBehind, InvalidArguments, NotAllowed
 from convexlab_kernel import display
 from convexlab_kernel.results import Documents, library
 
@@ -60,8 +62,21 @@ def run_sql(
     arguments = sql_arguments(text, params)
     if ts is not None:
         body["ts"] = str(ts)
-    stream = attachment.post(PATH, msgspec.json.encode(body))
+    stream = once_it_is_there(partial(attachment.post, PATH, msgspec.json.encode(body)))
     return SqlRows(stream, watch and partial(watch, LIVE, arguments))
+
+
+def once_it_is_there(ask: Callable[[], bytes]) -> bytes:
+    """What is answered; the first statement waits for the mirror of all tables."""
+    deadline = time.monotonic() + knobs.SQL_FIRST_SECONDS
+    while True:
+        try:
+            return ask()
+        except FollowerBehind as error:
+            # One that failed says why, and that again and again.
+            passes = str(error).endswith("Try again.")
+            if not passes or time.monotonic() > deadline:
+                raise
 
 
 def sql_arguments(text: str, params: Sequence[Any] | Mapping[str, Any]) -> bytes:

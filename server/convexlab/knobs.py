@@ -268,6 +268,9 @@ IDLE_EXIT_SECONDS: Final = 30 * 60.0
 CALL_SECONDS: Final = 600.0
 # How long a live result is awaited where Python asks for its value.
 LIVE_SECONDS: Final = 10.0
+# The first statement in SQL waits for the mirror of all tables: 100,000 documents take
+# about 2 s.
+SQL_FIRST_SECONDS: Final = 60.0
 # What completion waits for names: longer, and it comes after the next keystroke. The
 # fields of a table without a schema are those of so many of its newest documents.
 COMPLETION_SECONDS: Final = 0.08

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 from tests.browser.files import WIDGETS
-from tests.browser.pages import MIME, write_notebook
+from tests.browser.pages import MIME, PAGE_MS, write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
 
@@ -151,8 +151,11 @@ def test_tables_are_counted_as_they_change(sidebar: Sidebar, tasks: State) -> No
     entry = sidebar.entry("tables", "tasks")
     count = entry.locator(".convexlab-count")
     expect(count).to_have_text("3")
+    sidebar.page.evaluate(WATCH_SHIFTS)
     tasks.run("mutation", "tasks:create", text="one more", points=7)
     expect(count).to_have_text("4")
+    # Nothing has moved for it.
+    assert sidebar.page.evaluate("window.shifts") == []
     entry.get_by_role("button", name="tasks", exact=True).click()
     fields = entry.locator(".convexlab-fields")
     expect(fields).to_contain_text("ownerstring, optional")
@@ -354,6 +357,11 @@ def test_the_owner_acts_as_a_user_and_repeats_what_was_run(sidebar: Sidebar) -> 
     expect(page.locator(".convexlab-runner:visible h2")).to_have_text("tasks:asker")
 
 
+WATCH_SHIFTS = """() => {
+    window.shifts = [];
+    const told = list => window.shifts.push(...list.getEntries().map(({ value }) => value));
+    new PerformanceObserver(told).observe({ type: "layout-shift" });
+}"""
 SEEN = "True, 'green', 'red', None, 1.5, {'k': True}, 'text', 7"
 EACH_TYPE = [
     ("a_null", "null", "1", "This is number, and is to be null."),
@@ -535,6 +543,7 @@ def test_what_one_asks_of_a_table_becomes_a_cell(
     page = sidebar.page
     for number in range(4):
         tasks.run("mutation", "tasks:create", text=f"cell {number}", points=number)
+    tasks.sql("SELECT count(*) AS n FROM tasks")
     sidebar.do("convexlab:open-table", table="tasks")
     rows = page.locator(".convexlab-rows:visible .row")
     filtering = page.locator(".convexlab-rows:visible")
@@ -814,6 +823,27 @@ def test_the_keyboard_is_enough(sidebar: Sidebar) -> None:
     expect(sidebar.section("tables")).to_be_hidden()
     page.keyboard.press("Control+Alt+d")
     expect(sidebar.section("tables")).to_be_visible()
+
+
+def test_it_stands_beside_a_notebook_in_notebook_7(
+    context: BrowserContext, jupyter: Jupyter, tasks: State
+) -> None:
+    """One document a page: tabs open below it."""
+    write_notebook(jupyter.root, "seven.ipynb", ["1"])
+    page = context.new_page()
+    other = Sidebar(page, jupyter)
+    page.goto(f"{jupyter.url}/notebooks/seven.ipynb?token=a-token-for-tests")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PAGE_MS)
+    other.do("convexlab:open-sidebar")
+    entry = other.entry("tables", "tasks")
+    entry.get_by_role("button", name="Add").click()
+    cells = page.locator(".jp-Notebook .jp-Cell .cm-content")
+    expect(cells).to_have_text(["1", 'db.table("tasks")'])
+    tasks.run("mutation", "tasks:create", text="seven", points=7)
+    entry.get_by_role("button", name="Open tasks").click()
+    page.locator(".convexlab-rows .row", has_text="seven").wait_for()
+    other.picture("notebook-7")
+    page.close()
 
 
 @pytest.mark.parametrize("theme", ["Dark High Contrast", "Dark", "Light"])

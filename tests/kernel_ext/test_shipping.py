@@ -83,6 +83,18 @@ def test_the_notebooks_file_is_converted_where_its_kernel_knows_it(
     assert said(shell, "convert made --notebook none.ipynb").startswith("NotFound: ")
 
 
+def test_a_module_remembers_its_notebook_and_cell(shell, project, db, monkeypatch):
+    """The file too, where the kernel knows it: the sidebar opens it at the cell."""
+    file = notebook(project / "work.ipynb", *CELLS)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(file))
+    shell.run_cell(CELLS[1], cell_id="the-cell")
+    (module,) = [each for each in db.status().modules if each.path == "tasks"]
+    assert str(module.origin).startswith("work.ipynb")
+    told = db.attachment.get("/api/convexlab/module?path=tasks", dict)
+    assert told["origin"]["path"] == str(file)
+    assert told["origin"]["parts"] == ["the-cell"]
+
+
 def test_papermill_says_which_notebook_it_runs(project, db):
     cells = (*CELLS, "%convex convert from_papermill", "%convex run tasks:one")
     notebook(project / "work.ipynb", "%load_ext convexlab", *cells)

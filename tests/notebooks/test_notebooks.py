@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -74,6 +75,10 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             "from convexlab import Doc, Id" in (folder / "convex/planes.py").read_text()
         )
         assert "(new: nothing)" in shown(notebook, "deploy --dry-run")
+    if path.stem == "07_dashboards":
+        rows = outputs(notebook, "LiveGrid(")[0].data[LIVE]["control"]["items"]
+        assert [len(row["control"]["items"]) for row in rows] == [4, 2, 2]
+        assert shown(notebook, "minutes=60)\n\nboard") == "('19:00', 658, 16.4)"
     if path.stem == "08_schema_and_functions":
         refused = [
             output.evalue.split(":")[0]
@@ -89,6 +94,18 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
         assert remarks == "['engine inspection']", "a refused mutation left something"
     if path.stem == "05_files":
         assert shown(notebook, "pandas.read_csv").count("\n") == 13
+
+
+def test_the_tour_can_be_walked_in_one_folder() -> None:
+    """Where a table is in two schemas, the second notebook would meet the first's data."""
+    declared = [
+        (table, path.stem)
+        for path in NOTEBOOKS
+        for cell in nbformat.read(path, as_version=4).cells
+        for table in re.findall(r'"(\w+)": define_table\(', cell.source)
+    ]
+    tables = [table for table, _ in declared]
+    assert sorted(set(tables)) == sorted(tables), declared
 
 
 def shown(notebook: Any, source: str) -> str:

@@ -3,6 +3,7 @@
 declare module "@lumino/widgets" {
   export class Widget {
     readonly node: HTMLElement;
+    readonly parent: Widget | null;
     readonly isDisposed: boolean;
     readonly isVisible: boolean;
     readonly title: Title;
@@ -12,6 +13,9 @@ declare module "@lumino/widgets" {
     update(): void;
     protected onAfterShow(message: unknown): void;
     protected onAfterHide(message: unknown): void;
+  }
+  export class SplitPanel extends Widget {
+    setRelativeSizes(sizes: readonly number[]): void;
   }
   export class AccordionPanel extends Widget {
     readonly widgets: readonly Widget[];

@@ -92,15 +92,18 @@ def _index(index: IndexInfo) -> Value:
 def _searched(table: Mapping[str, Any]) -> list[Value]:
     """Its search and vector indexes, which followers of the log keep."""
     found: list[Value] = []
-    for kind, key, field in (
-        ("search", "searchIndexes", "searchField"),
-        ("vector", "vectorIndexes", "vectorField"),
+    for kind, key, field, state in (
+        ("search", "searchIndexes", "searchField", "enabled"),
+        ("search", "stagedSearchIndexes", "searchField", "staged"),
+        ("vector", "vectorIndexes", "vectorField", "enabled"),
+        ("vector", "stagedVectorIndexes", "vectorField", "staged"),
     ):
         for index in table[key]:
             fields = [index[field], *index["filterFields"]]
             name = index["indexDescriptor"]
-            told = {"kind": kind, "name": name, "fields": fields}
-            found.append({**told, "state": "enabled", "error": None})
+            told = {"kind": kind, "name": name, "fields": fields, "state": state}
+            size = {} if kind == "search" else {"dimensions": index["dimensions"]}
+            found.append({**told, **size, "error": None})
     return found
 
 

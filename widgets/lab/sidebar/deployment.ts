@@ -27,6 +27,8 @@ export interface Index {
   readonly fields: readonly string[];
   readonly state: string;
   readonly error: string | null;
+  /** Of a vector index. */
+  readonly dimensions?: number;
 }
 
 export type Kind = "query" | "mutation" | "action" | "http_action";

@@ -17,7 +17,7 @@ import {
 import { INotebookTracker, type NotebookTracker } from "@jupyterlab/notebook";
 import { IStateDB } from "@jupyterlab/statedb";
 import { LabIcon, SidePanel } from "@jupyterlab/ui-components";
-import type { AccordionPanel, Widget } from "@lumino/widgets";
+import type { AccordionPanel, SplitPanel, Widget } from "@lumino/widgets";
 import * as React from "react";
 import { addressOf } from "../../src/page.ts";
 import { SocketSource } from "../../src/socket.ts";
@@ -48,6 +48,8 @@ export const PIN = "convexlab:pin";
 const OPEN_SECTIONS = 3;
 /** Between the running kernels and the table of contents. */
 const RANK = 350;
+/** How a notebook and the tabs below it share the page. */
+const DOWN_SHARES = [3, 2];
 
 interface Application {
   /** `JupyterLab` or `Jupyter Notebook`. */
@@ -149,7 +151,11 @@ function deskOf(
   const area = app.name === "JupyterLab" ? "main" : "down";
   const open = (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
     const known = [...app.shell.widgets(area)].find((widget) => widget.id === id);
-    if (!known) app.shell.add(tabOf(id, label, labIcon, body(desk)), area);
+    if (!known) {
+      const tab = tabOf(id, label, labIcon, body(desk));
+      app.shell.add(tab, area);
+      if (area === "down") makeRoom(tab);
+    }
     app.shell.activateById(id);
   };
   const desk: Desk = {
@@ -170,6 +176,13 @@ function deskOf(
     insert: (code) => void insertCell(notebooks, code, (id) => app.shell.activateById(id)),
   };
   return desk;
+}
+
+/** The place below a notebook is as high as its tabs' titles, until somebody makes it higher. */
+function makeRoom(tab: Widget): void {
+  let above = tab.parent;
+  while (above && !("setRelativeSizes" in above)) above = above.parent;
+  (above as SplitPanel | null)?.setRelativeSizes(DOWN_SHARES);
 }
 
 function tabOf(id: string, label: string, labIcon: LabIcon, body: React.ReactElement): Widget {

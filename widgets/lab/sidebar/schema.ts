@@ -65,7 +65,7 @@ export function validatorCode(validator: Validator): string {
   }
 }
 
-function indexCode({ kind, name, fields, state }: Index): string {
+function indexCode({ kind, name, fields, state, dimensions }: Index): string {
   const list = `[${fields.map(textLiteral).join(", ")}]`;
   const [first = "", ...others] = fields.map(textLiteral);
   const filtered = others.length > 0 ? `, filter_fields=[${others.join(", ")}]` : "";
@@ -76,9 +76,9 @@ function indexCode({ kind, name, fields, state }: Index): string {
     case "unique":
       return `.index(${textLiteral(name)}, ${list}, unique=True${staged})`;
     case "search":
-      return `.search_index(${textLiteral(name)}, search_field=${first}${filtered})`;
+      return `.search_index(${textLiteral(name)}, search_field=${first}${filtered}${staged})`;
     case "vector":
-      return `.vector_index(${textLiteral(name)}, vector_field=${first}, dimensions=...${filtered})`;
+      return `.vector_index(${textLiteral(name)}, vector_field=${first}, dimensions=${dimensions}${filtered}${staged})`;
     default:
       return kind satisfies never;
   }
