@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
+from tests.browser.files import WIDGETS
 from tests.browser.pages import Notebook, output_of, write_notebook
 from tests.browser.state import State
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.browser.jupyter import Jupyter
     from tests.browser.pages import Live
 
+AXE = WIDGETS / "node_modules" / "axe-core" / "axe.min.js"
 TASKS = """
 from typing import Literal
 from convexlab import ConvexError, Id, PaginationOpts, mutation, query
@@ -615,7 +617,23 @@ def test_every_view_in_both_themes(shown: Any, notebook: Notebook, theme: Any) -
         for found in shown(name).evaluate(FAINT)
     ]
     assert faint == []
+    assert unfit(notebook) == []
     assert notebook.errors == []
+
+
+def unfit(notebook: Notebook) -> list[tuple[str, list[str]]]:
+    """What axe-core finds wrong in the outputs that are drawn; the page is not ours."""
+    page = notebook.page
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    script = "async where => await axe.run(where)"
+    said = page.evaluate(script, {"include": [[".convexlab-live"]]})
+    sound = {each["id"] for each in said["passes"]}
+    assert {"aria-allowed-attr", "button-name", "label"} <= sound, sound
+    return [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in said["violations"]
+    ]
 
 
 # Texts whose colour is too near to what they stand on. Colours go through a canvas,

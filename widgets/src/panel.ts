@@ -95,7 +95,7 @@ class LivePanel {
     this.#past = spec.back === null ? null : this.#slider(spec.back);
     this.#why = source.why ? new Why(spec, source.why.bind(source)) : null;
     const why = this.#why ? [this.#why.button] : [];
-    const foot = el("footer", { class: "foot" }, this.#summary, this.#time, ...why, ...more);
+    const foot = el("div", { class: "foot" }, this.#summary, this.#time, ...why, ...more);
     const past = this.#past ? [this.#past.element] : [];
     const frame = el(
       "div",
@@ -119,7 +119,7 @@ class LivePanel {
   #title(): HTMLElement {
     const { name, text } = titleOf(this.#spec);
     return el(
-      "header",
+      "div",
       { class: "bar" },
       this.#status,
       el("span", { class: "path", text: name }),

@@ -105,7 +105,7 @@ function bodyOf(kind: "form" | "button" | "upload", action: Action, source: Sour
 }
 
 function framed({ path }: Action, body: HTMLElement): HTMLElement {
-  const bar = el("header", { class: "bar" }, el("span", { class: "path", text: path }));
+  const bar = el("div", { class: "bar" }, el("span", { class: "path", text: path }));
   return el("div", { class: "frame" }, bar, body);
 }
 
