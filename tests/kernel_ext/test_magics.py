@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 TASKS = """from convexlab import query, mutation
 
 @mutation
@@ -247,3 +250,33 @@ def test_everything_goes_into_a_zip_and_back(run, project):
     assert "say one" in ran.error(5)[1]
     assert ran.text(6).startswith("all.zip → local: ")
     assert ran.text(7) == ran.text(3)
+
+
+def test_a_terminal_does_the_same(project, db):
+    """IPython with no page at all: results are texts."""
+    typed = (
+        "%load_ext convexlab",
+        "# %%convex terminal",
+        "from convexlab import query",
+        "@query",
+        "def number(ctx, n: float): return n",
+        "",
+        "",
+        "x = 1",
+        'y = %convex run terminal:number {"n": x + 50}',
+        "import convexlab; db = convexlab.connect()",
+        "print('gives', y)",
+        "live = db.watch('terminal:number', n=7); live",
+        "live.close()",
+    )
+    said = subprocess.run(
+        [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--quick"],
+        input="\n".join([*typed, ""]),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "terminal → local: query number" in said
+    assert "gives 51" in said
+    assert "as of 20" in said

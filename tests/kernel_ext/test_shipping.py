@@ -95,11 +95,19 @@ def test_a_module_remembers_its_notebook_and_cell(shell, project, db, monkeypatc
     assert told["origin"]["parts"] == ["the-cell"]
 
 
-def test_papermill_says_which_notebook_it_runs(project, db):
-    cells = (*CELLS, "%convex convert from_papermill", "%convex run tasks:one")
+def test_papermill_says_which_notebook_it_runs_and_with_what(project, db):
+    twice = "\n@query\ndef twice(ctx, n: int):\n    return 2 * n\n"
+    cells = (
+        CELLS[0],
+        f"{CELLS[1]}{twice}",
+        "%convex convert from_papermill",
+        'found = %convex run tasks:twice {"n": n}',
+        "assert found == 10",
+    )
     notebook(project / "work.ipynb", "%load_ext convexlab", *cells)
     run = [sys.executable, "-m", "papermill", "work.ipynb", "ran.ipynb"]
     options = ["--inject-input-path", "--kernel", "python3", "--language", "python"]
+    options += ["-p", "n", "5"]
     subprocess.run([*run, *options], cwd=project, check=True, capture_output=True)
     made = (project / "from_papermill" / "tasks.py").read_text()
     assert made.startswith("# From work.ipynb by `convexlab convert` (")
