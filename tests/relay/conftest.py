@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from functools import partial
 
@@ -12,7 +11,6 @@ from aiohttp import web
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from traitlets.config import Config
-from yarl import URL
 
 from convexlab.functions.processes.unix_sockets import listen_at
 from convexlab.web.handed_over import HandedOver, Reception
@@ -204,18 +202,3 @@ class Jupyter:
                 return 101
         except aiohttp.WSServerHandshakeError as error:
             return error.status
-
-
-async def raw_socket(url, begun=b""):
-    """A connection that asks for a WebSocket, and what was sent right behind that."""
-    place = URL(url)
-    reader, writer = await asyncio.open_connection(place.host, place.port)
-    writer.write(
-        (
-            f"GET {place.path} HTTP/1.1\r\nHost: {place.authority}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        ).encode()
-        + begun
-    )
-    return reader, writer

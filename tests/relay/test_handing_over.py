@@ -14,7 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.relay.conftest import SECRET, raw_socket
+from tests.relay.conftest import SECRET
+from tests.web.raw import raw_socket
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 

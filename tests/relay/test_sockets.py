@@ -8,7 +8,8 @@ import dataclasses
 
 import aiohttp
 import pytest
-from tests.relay.conftest import SECRET, raw_socket
+from tests.relay.conftest import SECRET
+from tests.web.raw import raw_socket
 from yarl import URL
 
 SYNC = "api/1.48.0/sync"

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import WSMsgType
 from tests.sync.tiny import tiny
 from tests.web.conftest import ADMIN_KEY, serving
+from tests.web.raw import raw_socket
 from tests.web.test_frames import parse
 
 from convexlab import knobs
@@ -330,3 +331,36 @@ async def test_nothing_is_left_of_a_client_that_went(served, http):
         while served.gateway.session_count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
     assert not served.door._sockets._open
+
+
+# Of an extension that nobody agreed on.
+BROKEN_FRAME = bytes([0xF1, 0x81, 0, 0, 0, 0]) + b"x"
+
+
+async def test_who_breaks_the_protocol_and_goes_on_hears_why_it_ends(served):
+    """Its connection is not reset with the close frame on the way."""
+    reader, writer = await raw_socket(f"{served.url}/api/sync", BROKEN_FRAME)
+    await reader.readuntil(b"\r\n\r\n")
+    async with asyncio.timeout(knobs.CLOSE_SECONDS):
+        while served.gateway.session_count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        for _ in range(64):  # more than all buffers between
+            writer.write(b"y" * (1 << 18))
+            await writer.drain()
+        ((_, opcode, payload),) = parse(await reader.read())
+    assert (opcode, payload[:2]) == (8, (1002).to_bytes(2))
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_who_never_hangs_up_is_cut_off(served, monkeypatch):
+    monkeypatch.setattr(knobs, "CLOSE_SECONDS", 0.05)
+    reader, writer = await raw_socket(f"{served.url}/api/sync", BROKEN_FRAME)
+    await reader.readuntil(b"\r\n\r\n")
+    ((_, opcode, _),) = parse(await reader.read())
+    assert opcode == 8
+    server = served.runner._runner.server
+    async with asyncio.timeout(10):
+        while server.connections:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    writer.close()

@@ -35,6 +35,7 @@ from convexlab.sync.backend import Caller
 from convexlab.sync.work import BROKEN
 from convexlab.web.clients import client_of
 from convexlab.web.frames import PING, PONG, Framer, close_frame, frame
+from convexlab.web.lingering import linger
 
 if TYPE_CHECKING:
     from convexlab.auth.tokens import Tokens
@@ -258,15 +259,25 @@ class Sockets:
         )
         self._open.add(socket)
         try:
-            await self._read(peer, socket, socket.session)
+            if not await self._serve(peer, socket, socket.session):
+                await linger(transport)
+        finally:
+            socket.gone()
+        return peer
+
+    async def _serve(
+        self, peer: web.WebSocketResponse, socket: Socket, session: ClientSession
+    ) -> bool:
+        """Serve a session to its end; whether the peer has said its last."""
+        try:
+            return await self._read(peer, socket, session)
         except Exception:  # noqa: BLE001 - the socket's edge: no other session ends
             _log.exception("a session failed")
             socket.close(BROKEN, "InternalServerError")
+            return False
         finally:
             self._open.discard(socket)
-            self._gateway.disconnected(socket.session)
-            socket.gone()
-        return peer
+            self._gateway.disconnected(session)
 
     async def beat(self) -> None:
         """The pulse: runs until it is cancelled."""
@@ -278,7 +289,7 @@ class Sockets:
 
     async def _read(
         self, peer: web.WebSocketResponse, socket: Socket, session: ClientSession
-    ) -> None:
+    ) -> bool:
         while True:
             message = await peer.receive()
             socket.heard()
@@ -290,7 +301,7 @@ class Sockets:
                 case WSMsgType.PONG:
                     pass
                 case _:  # closed, or broken and closed by aiohttp
-                    return
+                    return message.type is not WSMsgType.ERROR
 
     async def _receive(
         self, socket: Socket, session: ClientSession, text: str | bytes
