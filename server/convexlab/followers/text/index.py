@@ -205,10 +205,10 @@ class TextIndex:
         """Forget what ended before a timestamp, and more where there is much of it.
 
         N.B. what ended since the files were written must not go: they say that Tantivy
-        has it.
+        has it. Writing them costs more than a change, so it pays for many at once.
         """
         ended = self.versions.ended_by(before)
-        excess = self.versions.dead - knobs.TEXT_PAST_ROWS
+        excess = self.versions.dead - knobs.TEXT_PAST_ROWS // 2
         if len(ended) < excess:
             ended = self.versions.ended_by(self.changed_ts)[:excess]
         if len(ended):
@@ -230,13 +230,16 @@ class TextIndex:
         superseded = self.versions.dead - len(self.tail.never)
         return max(self.postings.view.there - superseded, 0)
 
-    def idf(self, word: str) -> float:
-        """How much a word says."""
+    def idfs(self, words: Iterable[str]) -> dict[str, float]:
+        """How much each word says."""
         view = self.postings.view
         if self._counts_well:
-            return view.own_idf(word)
-        there = self._there
-        return idf(there, min(max(view.having(word) - self.gone[word], 0), there))
+            return {word: view.own_idf(word) for word in words}
+        there, gone = self._there, self.gone
+        return {
+            word: idf(there, min(max(view.having(word) - gone[word], 0), there))
+            for word in words
+        }
 
     def boosts(self, factors: Mapping[str, float]) -> Mapping[str, float]:
         """What Tantivy's scores for words are to be multiplied by."""
@@ -244,8 +247,8 @@ class TextIndex:
             return factors
         own = self.postings.view.own_idf
         return {
-            word: factor * self.idf(word) / own(word)
-            for word, factor in factors.items()
+            word: factors[word] * says / own(word)
+            for word, says in self.idfs(factors).items()
         }
 
     # -- as of a moment -----------------------------------------------------------------

@@ -147,8 +147,8 @@ class Ranking:
         if not tail and not self._added:
             return []
         weights = {
-            word: factors[word] * (K1 + 1) * self._index.idf(word)
-            for word in sorted(factors)
+            word: factors[word] * (K1 + 1) * says
+            for word, says in self._index.idfs(sorted(factors)).items()
         }
         scoring = Scoring(weights, self._view.average_length)
         found = [*self._of_tail(scoring), *self._of_added(scoring)]
@@ -156,11 +156,12 @@ class Ranking:
         return found
 
     def _of_tail(self, scoring: Scoring) -> Iterator[Entry]:
-        versions, codes = self._index.versions, self._codes()
+        versions, tail, codes = self._index.versions, self._index.tail, self._codes()
         if codes is None:
             return
-        for slot, score in self._index.tail.scores(scoring).items():
-            if not versions.held(slot, self._at):
+        is_now = self._at >= self._index.changed_ts
+        for slot, score in tail.scores(scoring).items():
+            if not (slot in tail.pending if is_now else versions.held(slot, self._at)):
                 continue
             if self._hidden and versions.id(slot) in self._hidden:
                 continue
