@@ -158,6 +158,9 @@ def _are_plain(values: Iterable[Any]) -> bool:
         if kind in _PLAIN_TYPES:
             continue
         if kind is float:
+            # N.B. what `_is_plain_float` asks first: most numbers are such.
+            if 0.0 < item < _INFINITY or -_INFINITY < item < 0.0:
+                continue
             if not _is_plain_float(item):
                 return False
         elif not _is_plain(item):

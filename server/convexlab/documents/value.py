@@ -193,6 +193,11 @@ def normalize_fields(x: object, path: str = "") -> dict[str, Value]:
         copied = normalize(x, path)
         assert isinstance(copied, dict)
         return {k: removed.get(k, copied.get(k)) for k in x}
+    if type(x) is dict:
+        try:
+            return _copy_dict(x, 1)
+        except Refusal as refused:
+            raise refused.error(path) from None
     value = normalize(x, path)
     if type(value) is not dict:
         raise InvalidValue(

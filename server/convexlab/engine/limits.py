@@ -6,13 +6,14 @@ but the counter stays where it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cached_property
 
 from convexlab import knobs
 from convexlab.errors import LimitExceeded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """The most that one transaction may do."""
 
@@ -23,6 +24,12 @@ class Limits:
     bytes_written: int = knobs.MAX_BYTES_WRITTEN
     functions_scheduled: int = knobs.MAX_FUNCTIONS_SCHEDULED
     scheduled_bytes: int = knobs.MAX_SCHEDULED_BYTES
+
+    @cached_property
+    def near(self) -> Limits:
+        """Beyond these most of a limit is used."""
+        share = knobs.WARN_AT_SHARE
+        return Limits(*[int(each * share) for each in astuple(self)])
 
 
 DEFAULT_LIMITS = Limits()

@@ -165,16 +165,15 @@ def may_be_near(tx: Transaction, text_bytes: int, user_seconds: float) -> bool:
 
     N.B. asked after every call; counting the intervals is not for nothing.
     """
-    usage, share = tx.usage, knobs.WARN_AT_SHARE
-    limits = usage.limits
+    usage, near, share = tx.usage, tx.usage.limits.near, knobs.WARN_AT_SHARE
     return (
-        usage.documents_read > limits.documents_read * share
-        or usage.bytes_read > limits.bytes_read * share
-        or usage.writes > limits.writes * share
-        or usage.bytes_written > limits.bytes_written * share
-        or tx.read_set.count > limits.read_intervals * share
-        or usage.functions_scheduled > limits.functions_scheduled * share
-        or usage.scheduled_bytes > limits.scheduled_bytes * share
+        usage.documents_read > near.documents_read
+        or usage.bytes_read > near.bytes_read
+        or usage.writes > near.writes
+        or usage.bytes_written > near.bytes_written
+        or tx.read_set.count > near.read_intervals
+        or usage.functions_scheduled > near.functions_scheduled
+        or usage.scheduled_bytes > near.scheduled_bytes
         or text_bytes * _TIMES_ITS_JSON > knobs.MAX_VALUE_BYTES * share
         or user_seconds > knobs.FUNCTION_USER_SECONDS * share
     )

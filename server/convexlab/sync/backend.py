@@ -33,19 +33,20 @@ Order, which everything else rests on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from convexlab.engine.read_set import Read
+from convexlab.errors import ConvexlabError
 from convexlab.functions.processes.runners import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Sequence
+    from collections.abc import Awaitable, Collection
 
-    from convexlab.engine.read_set import Read
     from convexlab.engine.write_set import IndexKey, Versions
-    from convexlab.errors import ConvexlabError
     from convexlab.functions.timetable import DuePage
 
 FunctionKind = Literal["query", "mutation", "action"]
@@ -147,8 +148,7 @@ class RunError:
     code: str = "FunctionFailed"
 
 
-@dataclass(frozen=True, slots=True)
-class QueryRun:
+class QueryRun(msgspec.Struct, frozen=True):
     """What a query said at `ts`, and what it looked at. One of `value`, `error`.
 
     `seconds` is how long it ran, without its waiting for a reader; `documents_read` is
@@ -167,8 +167,7 @@ class QueryRun:
     documents_read: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MutationRun:
+class MutationRun(msgspec.Struct, frozen=True):
     """What a mutation said. `ts` is its commit's, None when it failed."""
 
     ts: int | None
@@ -177,8 +176,7 @@ class MutationRun:
     log_lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRun:
+class ActionRun(msgspec.Struct, frozen=True):
     """What an action said; `ts` is the newest commit of its mutations, 0 for none."""
 
     value: bytes | None = None
@@ -187,8 +185,7 @@ class ActionRun:
     ts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A submitted mutation's one answer (B3).
 
     A `ConvexlabError` means that it did not run and may be sent again (overload,

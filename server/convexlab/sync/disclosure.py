@@ -8,8 +8,10 @@ everything always, and so are functions of those that they call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from convexlab.errors import FunctionFailed
 from convexlab.sync.backend import ActionRun, MutationRun, QueryRun, RunError
@@ -35,7 +37,7 @@ class Disclosure:
         if self.is_whole(caller):
             return run
         error = None if run.error is None else redacted(run.error)
-        return replace(run, error=error, log_lines=())
+        return msgspec.structs.replace(run, error=error, log_lines=())
 
 
 EVERYTHING: Final = Disclosure()

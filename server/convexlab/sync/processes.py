@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
@@ -284,9 +283,11 @@ def _opened(run: QueryRun, opened: Callable[[bytes], bytes] | None) -> QueryRun:
     if opened is None or run.value is None:
         return run
     try:
-        return replace(run, value=opened(run.value))
+        return msgspec.structs.replace(run, value=opened(run.value))
     except ConvexlabError as error:
-        return replace(run, value=None, error=RunError(str(error), code=error.code))
+        return msgspec.structs.replace(
+            run, value=None, error=RunError(str(error), code=error.code)
+        )
 
 
 def _query_run(done: messages.QueryDone) -> QueryRun:

@@ -95,10 +95,12 @@ class GroupRows:
                 before, after = write.old_keys, write.new_keys
                 left = tuple([place for place in before if place not in after])
                 self._point([place for place in after if place not in before], row)
-        self._point(left, 0)
+        if left:
+            self._point(left, 0)
         if write.keep_history:
             self._add_history(write, old, ts)
-            self._left.extend([(index_id, key, ts) for index_id, key in left])
+            if left:
+                self._left.extend([(index_id, key, ts) for index_id, key in left])
 
     def _add_history(self, write: DocumentWrite, old: Revision, ts: int) -> None:
         keys = encode_keys(write.old_keys)
