@@ -223,6 +223,8 @@ CLOSE_SECONDS: Final = 5.0
 REPEATED_CALLS_SECONDS: Final = 30.0
 # All pages of a large class come back in the same moment after a restart.
 LISTEN_BACKLOG: Final = 2048
+# What a deployment asks the system for: a socket for each page, and files.
+OPEN_FILES: Final = 65_536
 # No descriptor was left for a connection that is handed over: look again after.
 ACCEPT_AGAIN_SECONDS: Final = 1.0
 CORS_MAX_AGE_SECONDS: Final = 86_400
@@ -403,6 +405,9 @@ MIRROR_MOST_PENDING_DOCUMENTS: Final = 4096
 FOLLOWER_RETRY_SECONDS: Final = 1.0
 # How many documents one is behind is counted for people who look, up to so many.
 FOLLOWER_MOST_BEHIND: Final = 10_000
+# Followers are so much nicer (man 7 sched) than who commits and who answers: on two busy
+# cores they fall behind, and commits do not. Much nicer, and those who wait for them wait.
+FOLLOWER_NICE: Final = 5
 # A follower that failed tries again after so long.
 FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.
@@ -449,8 +454,8 @@ FUSED_RANK: Final = 60
 # Documents that are searched in memory before they go to Tantivy (of a small index fewer,
 # see there): a commit to it takes about 20 ms and leaves a segment to be merged.
 TEXT_TAIL_ROWS: Final = 1_000
-# Superseded texts are kept so long, for answers as of a little while ago, and forgotten
-# when there are so many and a thirty-second more.
+# Superseded texts are kept so long, for answers as of a little while ago; when there are
+# so many and a thirty-second more, half of them are forgotten.
 TEXT_PAST_SECONDS: Final = 240.0
 TEXT_PAST_ROWS: Final = 1_000
 # What Tantivy gathers before it writes a segment; its least is 15 MB.

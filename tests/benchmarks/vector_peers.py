@@ -33,20 +33,25 @@ _BATCH = 5_000
 
 
 def chroma(vectors: Any, folder: Path) -> Peer:
-    client = importlib.import_module("chromadb").PersistentClient(str(folder))
+    module = importlib.import_module("chromadb")
+    shared = importlib.import_module("chromadb.api.shared_system_client")
+    made = module.PersistentClient(str(folder)).create_collection(
+        "vectors", configuration={"hnsw": {"space": "cosine"}}
+    )
+    for at in range(0, len(vectors), _BATCH):
+        some = vectors[at : at + _BATCH]
+        made.add(ids=[str(at + n) for n in range(len(some))], embeddings=some)
 
     def searching(effort: int) -> Callable[[Any], Any]:
-        made = client.get_or_create_collection(
-            "vectors", configuration={"hnsw": {"space": "cosine", "ef_search": effort}}
-        )
-        if made.count() == 0:
-            for at in range(0, len(vectors), _BATCH):
-                some = vectors[at : at + _BATCH]
-                made.add(ids=[str(at + n) for n in range(len(some))], embeddings=some)
-        made.modify(configuration={"hnsw": {"ef_search": effort}})
+        # N.B. it heeds another effort once it is opened anew.
+        client = module.PersistentClient(str(folder))
+        changed = {"hnsw": {"ef_search": effort}}
+        client.get_collection("vectors").modify(configuration=changed)
+        shared.SharedSystemClient.clear_system_cache()
+        found = module.PersistentClient(str(folder)).get_collection("vectors")
         return lambda one: [
             int(i)
-            for i in made.query(
+            for i in found.query(
                 query_embeddings=one[None], n_results=LIMIT, include=["distances"]
             )["ids"][0]
         ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +101,18 @@ def test_who_looks_is_told_how_many_documents_it_is_behind(
     assert behind() == 2
     ask(keeper, committer)
     assert behind() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness there")
+def test_following_goes_after_all_else(
+    steps: Any, committer: Committer, keeper: IndexKeeper
+):
+    add(steps, "a")
+    ask(keeper, committer)
+    thread = keeper._kept["mirror"]._thread.native_id
+    assert thread is not None
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert os.getpriority(os.PRIO_PROCESS, thread) == max(ours, knobs.FOLLOWER_NICE)
 
 
 def test_what_a_follower_refuses_reaches_who_asked(

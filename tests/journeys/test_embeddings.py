@@ -6,6 +6,7 @@ last with the library and a model, where these are installed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from tests.deployments import deployment, until
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import psutil
     from tests.deployments import Deployment
 
 # As the library: a class that is made of a name, and encodes lists of texts.
@@ -100,9 +101,13 @@ def all_are_embedded(lab: Deployment) -> bool:
 
 
 def embedders(lab: Deployment) -> list[psutil.Process]:
-    return [
-        p for p in lab.family() if any(a.endswith(".embedder") for a in p.cmdline())
-    ]
+    return [p for p in lab.family() if is_embedder(p)]
+
+
+def is_embedder(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # others come and go
+        return any(word.endswith(".embedder") for word in process.cmdline())
+    return False
 
 
 def told(lab: Deployment) -> dict[str, Any]:

@@ -12,6 +12,8 @@ away. Nobody's commit waits for any of this.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING, Final, Protocol
@@ -91,7 +93,7 @@ class IndexKeeper:
         """See `DerivedIndexes.ask`."""
         following = self._keep(name).following
         if not following.is_at(at):
-            self._kept[name].hurry()
+            self._kept[name].wake()
             following.wait_for(at, patience_seconds=patience_seconds)
         return following.follower.answer(request, at)
 
@@ -193,7 +195,6 @@ class _Kept:
     def __init__(self, following: Following) -> None:
         self.following = following
         self._wanted = threading.Event()
-        self._is_awaited = threading.Event()
         self._is_open = True
         self._is_rested = True
         self._thread = threading.Thread(
@@ -206,25 +207,18 @@ class _Kept:
         """There may be new commits."""
         self._wanted.set()
 
-    def hurry(self) -> None:
-        """Somebody waits for what is new."""
-        self._is_awaited.set()
-        self._wanted.set()
-
     def close(self) -> None:
         """End the thread, then the follower."""
         self._is_open = False
-        self.hurry()
+        self._wanted.set()
         self._thread.join()
         self.following.close()
 
     def _live(self) -> None:
+        _go_after_others()
         while self._is_open:
             pause = None if self._is_rested else knobs.FOLLOWER_IDLE_SECONDS
             if self._wanted.wait(pause):
-                # N.B. one run for many commits: a run costs more than what is in it.
-                self._is_awaited.wait(knobs.FOLLOWER_GATHER_SECONDS)
-                self._is_awaited.clear()
                 self._wanted.clear()
                 self._advance()
             else:
@@ -247,3 +241,11 @@ class _Kept:
             self._wanted.wait(knobs.FOLLOWER_REST_SECONDS)
             self._wanted.set()
             self.following.start_again()
+
+
+def _go_after_others() -> None:
+    """Let who commits, reads and answers go before this thread where all want to run."""
+    if sys.platform == "linux":  # elsewhere all of a process's threads would be meant
+        thread = threading.get_native_id()
+        ours = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(ours, knobs.FOLLOWER_NICE))
