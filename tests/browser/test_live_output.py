@@ -5,6 +5,7 @@ One question a test, asked of JupyterLab in Chromium with a deployment of its ow
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.browser.pages import MIME, live_output
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     Open = Callable[..., Notebook]
 
 TABLE = {"kind": "table"}
+EDIT = {
+    "path": "state:put",
+    "id": "name",
+    "fields": {"carrier": {"fieldType": {"type": "string"}, "optional": True}},
+}
 
 
 def document(n: int, **fields: Any) -> dict[str, Any]:
@@ -126,13 +132,14 @@ def test_a_long_result_costs_sixty_rows(open_notebook: Open, state: State) -> No
     assert live.rows[-1][1] == "8191"
 
 
-def test_updates_move_neither_scroll_nor_selection(
+def test_updates_move_nothing_but_the_user_does(
     open_notebook: Open, state: State
 ) -> None:
-    """Rows that come in above leave what one reads, and what is selected, in place."""
+    """Rows that come in above leave in place what one reads, selects, widens and types."""
     rows = [document(n) for n in range(500)]
     state.put("moving", rows)
-    notebook = open_notebook("moving.ipynb", [live_output("moving", TABLE)])
+    table = {**TABLE, "edit": EDIT}
+    notebook = open_notebook("moving.ipynb", [live_output("moving", table)])
     live = notebook.live().wait_for()
     live.evaluate("root => { root.querySelector('.scroller').scrollTop = 100 * 28; }")
     live.wait_for_text("104")
@@ -142,14 +149,39 @@ def test_updates_move_neither_scroll_nor_selection(
         const scroller = root.querySelector('.scroller');
         return [cell.textContent, cell.getBoundingClientRect().top - scroller.getBoundingClientRect().top];
     }"""
-    before = live.evaluate(offset)
-    for n in range(20):
-        rows = [document(1000 + n), *rows]
-        rows[50 + n] = {**rows[50 + n], "carrier": f"#{n}"}
-        state.put("moving", rows)
-    live.element.get_by_text("showing 520 of 520 rows").wait_for()
-    assert before[0] == "104"
-    assert live.evaluate(offset) == before
+    keys = notebook.page.keyboard
+    keys.press("ArrowRight")
+    keys.press("Alt+ArrowRight")
+    keys.press("ArrowLeft")
+    widths = """root => [...root.querySelectorAll('.heading')].map(cell => cell.offsetWidth)"""
+    before = live.evaluate(offset), live.evaluate(widths)
+    assert before[0][0] == "104"
+
+    def insert(count: int) -> None:
+        for n in range(count):
+            rows.insert(0, document(1000 + len(rows)))
+            rows[50 + n] = {**rows[50 + n], "carrier": f"#{n}"}
+            state.put("moving", rows)
+
+    insert(10)
+    live.element.get_by_text("showing 510 of 510 rows").wait_for()
+    assert (live.evaluate(offset), live.evaluate(widths)) == before
+    keys.press("ArrowRight")
+    keys.press("Enter")
+    editor = live.element.get_by_label("new carrier")
+    typed = "typed while rows come in, ten and ten more"
+    inserting = threading.Thread(target=insert, args=(20,))
+    inserting.start()
+    keys.type(typed, delay=20)
+    inserting.join()
+    live.element.get_by_text("showing 530 of 530 rows").wait_for()
+    assert editor.input_value().endswith(typed)
+    over = """root => root.querySelector('.editor').getBoundingClientRect().top
+        - root.querySelector('.cell[data-active]').getBoundingClientRect().top"""
+    assert abs(live.evaluate(over)) < 2
+    keys.press("Escape")
+    keys.press("ArrowLeft")
+    assert (live.evaluate(offset), live.evaluate(widths)) == before
 
 
 def test_the_keyboard_moves_in_the_table_not_in_the_notebook(

@@ -10,6 +10,7 @@
 import type { Value } from "convex/values";
 import { readControl, showControl } from "./controls/control.ts";
 import { el, setText } from "./dom.ts";
+import { inFrame, watchSight } from "./frames.ts";
 import { guardKeys } from "./keys.ts";
 import { SQL_ROWS } from "./owner.ts";
 import { Pages } from "./pages.ts";
@@ -77,6 +78,7 @@ class LivePanel {
   /** The newest value, drawn or not. */
   #newest: { value: Value } | null = null;
   #updates = 0;
+  #isInSight = true;
   #trouble: ReturnType<typeof setTimeout> | undefined;
 
   /** `more`: what the page has to offer for any live result; it stands at the foot. */
@@ -114,6 +116,7 @@ class LivePanel {
     this.#link("connecting");
     this.#pages = new Pages(source, spec, this.#follower(), signal);
     signal.addEventListener("abort", () => clearTimeout(this.#trouble));
+    watchSight(host, signal, (isInSight) => this.#sighted(isInSight));
   }
 
   #title(): HTMLElement {
@@ -166,7 +169,13 @@ class LivePanel {
     this.#next = { value };
     if (!first) return;
     if (this.#updates === 0) this.#draw();
-    else requestAnimationFrame(() => this.#draw(true));
+    else inFrame(() => this.#isInSight && this.#draw(true));
+  }
+
+  /** Out of sight only numbers are drawn, whose lines show all that they were. */
+  #sighted(isInSight: boolean): void {
+    this.#isInSight = isInSight || this.#view?.kind === "metric";
+    if (this.#isInSight) this.#draw();
   }
 
   #draw(isInFrame = false): void {

@@ -73,8 +73,10 @@ export class Why {
   drawn(isInFrame: boolean): void {
     const received = this.#received;
     afterPaint(isInFrame, (painted) => {
+      // The first time the page was busy with itself.
+      const slow = this.#stamps !== null && painted - received > SLOW_MS;
       this.#stamps = { received, painted };
-      this.button.classList.toggle("slow", painted - received > SLOW_MS);
+      this.button.classList.toggle("slow", slow);
       if (!this.element.hidden) void this.#tell();
     });
   }

@@ -64,6 +64,8 @@ export class Editor {
     this.#box.style.width = `${Math.max(cell.offsetWidth, 120)}px`;
     this.#box.hidden = false;
     this.#body.append(this.#box);
+    // N.B. before somebody types: the page would scroll to wherever it lay before.
+    if (this.#rows) this.follow(this.#rows);
     input.element.focus({ preventScroll: true });
     if (input.element instanceof HTMLInputElement) input.element.select();
   }

@@ -59,6 +59,8 @@ export class Grid {
   /** Where the user has scrolled to: kept here, since a detached element forgets it. */
   #scrollTop = 0;
   #drawnOnce = false;
+  /** As it was last told: to ask for it is to have the page laid out. */
+  #clientHeight = 0;
 
   readonly #events: GridEvents;
   readonly #editor: Editor;
@@ -87,6 +89,7 @@ export class Grid {
   /** Rows of another request: from the top. */
   replace(shown: Shown): void {
     this.#take(shown);
+    this.#scrollTop = -1;
     this.#scrollTo(0);
     this.#paint(null);
   }
@@ -121,14 +124,17 @@ export class Grid {
     this.element.classList.toggle("empty", this.#rows.count === 0);
   }
 
+  /** N.B. where nothing moves nothing is set: the page would have to be laid out for it. */
   #scrollTo(top: number): void {
     const most = Math.max(0, this.#rows.count * ROW_PX - this.#height);
-    this.#scrollTop = Math.max(0, Math.min(top, most));
-    this.#scroller.scrollTop = this.#scrollTop;
+    const now = Math.max(0, Math.min(top, most));
+    if (now === this.#scrollTop) return;
+    this.#scrollTop = now;
+    this.#scroller.scrollTop = now;
   }
 
   get #height(): number {
-    return (this.#scroller.clientHeight || UNSEEN_PX) - this.#head.height;
+    return (this.#clientHeight || UNSEEN_PX) - this.#head.height;
   }
 
   /** Draws the span in sight. What differs from `before` flashes; null: nothing does. */
@@ -190,14 +196,15 @@ export class Grid {
   }
 
   #scrolled(): void {
-    if (!this.#scroller.isConnected || this.#scroller.clientHeight === 0) return;
+    if (!this.#scroller.isConnected || this.#clientHeight === 0) return;
     this.#scrollTop = this.#scroller.scrollTop;
     this.#paint(null);
   }
 
   /** On the page (again), or of another size: a notebook takes outputs out of sight out of the document. */
   #shown(): void {
-    if (this.#scroller.clientHeight === 0) return;
+    this.#clientHeight = this.#scroller.clientHeight;
+    if (this.#clientHeight === 0) return;
     if (this.#scroller.scrollTop !== this.#scrollTop) this.#scroller.scrollTop = this.#scrollTop;
     this.#paint(null);
   }

@@ -37,6 +37,8 @@ const FILE_ROWS = 5_000;
 /** What is asked of the rows, and the columns in sight. */
 export type Asked = readonly [stored: Stored, columns: readonly Column[]];
 const AGAIN_MS = 700;
+/** How many blocks are read on while one scrolls. */
+const AT_ONCE = 4;
 
 export class StoredTable implements View {
   readonly element: HTMLElement;
@@ -62,6 +64,8 @@ export class StoredTable implements View {
   #busy = false;
   #again: "rows" | "top" | null = null;
   #wanted: Span = { start: 0, end: 0 };
+  /** Where one scrolls to: down (1), up (-1), nowhere. */
+  #heading = 0;
 
   constructor(table: string, edit: EditSpec | null, source: Source, signal: AbortSignal) {
     this.#table = table;
@@ -176,12 +180,19 @@ export class StoredTable implements View {
   }
 
   #look(span: Span): void {
+    this.#heading = Math.sign(span.start - this.#wanted.start) || this.#heading;
     this.#wanted = span;
     if (!this.#busy && this.#missing().length > 0) void this.#work();
   }
 
+  /** Of what is in sight, and of what comes in sight next. */
   #missing(): number[] {
-    return blocksOf(this.#wanted, this.#rows.count).filter((block) => !this.#rows.has(block));
+    const { start, end } = this.#wanted;
+    const soon = {
+      start: this.#heading < 0 ? Math.max(0, start - BLOCK) : start,
+      end: this.#heading > 0 ? end + BLOCK : end,
+    };
+    return blocksOf(soon, this.#rows.count).filter((block) => !this.#rows.has(block));
   }
 
   async #work(): Promise<void> {
@@ -201,6 +212,7 @@ export class StoredTable implements View {
   }
 
   async #fetch(how: "rows" | "top"): Promise<void> {
+    this.#heading = 0;
     const stored = this.#stored;
     const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
     const [found] = await this.#select(countOf(stored));
@@ -218,7 +230,12 @@ export class StoredTable implements View {
     const rows = this.#rows;
     const [block] = this.#missing();
     if (block === undefined) return;
-    rows.put(block, await this.#block(this.#stored, block));
+    // To find where they begin costs the deployment more than to read some more of them.
+    const first = this.#heading < 0 ? Math.max(0, block - AT_ONCE + 1) : block;
+    const found = await this.#select(rowsFromTo(this.#stored, first * BLOCK, AT_ONCE * BLOCK));
+    for (let at = 0; at < AT_ONCE; at++) {
+      rows.put(first + at, found.slice(at * BLOCK, (at + 1) * BLOCK));
+    }
     if (rows !== this.#rows || this.#again) return;
     this.#learn(rows.here());
     this.#grid.refresh();
