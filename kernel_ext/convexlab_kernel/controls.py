@@ -14,7 +14,8 @@ somebody presses them, never by themselves.
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
@@ -29,7 +30,7 @@ from convexlab_kernel.signatures import Fields, mutation_fields, query_fields
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 class Control:
@@ -286,19 +287,36 @@ def Paginated(  # noqa: N802
     return live.table(columns=columns)
 
 
+Item: TypeAlias = "Live | Control | LiveGrid"
+
+
 class LiveGrid:
     """Live results and controls side by side.
 
     Args:
-        items: what is shown, row by row.
-        columns: how many stand in a row.
+        items: what is shown, row by row. A list among them is a row of its own, as wide
+            as the others, however many it holds: `[[number, number, number], table]`.
+        columns: how many stand in a row where no row is said.
     """
 
-    def __init__(self, items: Sequence[Live | Control], *, columns: int = 2) -> None:
+    def __init__(
+        self, items: Sequence[Item | Sequence[Item]], *, columns: int = 2
+    ) -> None:
         if columns < 1:
             raise InvalidArguments(f"A grid has at least one column, not {columns}.")
-        self.items = list(items)
-        self.columns = columns
+        rows = [list(item) for item in items if isinstance(item, Sequence)]
+        if [] in rows:
+            raise InvalidArguments("A row of a grid holds at least one thing.")
+        self.columns = 1 if rows else columns
+        self.items: list[Item] = [
+            LiveGrid(item, columns=len(item)) if isinstance(item, Sequence) else item
+            for item in items
+        ]
+
+    @property
+    def public(self) -> bool:
+        """Whether the page may follow all of it by itself."""
+        return all(item.public for item in self.items)
 
     def description(self) -> dict[str, Any]:
         """What the page needs to show it."""
@@ -309,7 +327,7 @@ class LiveGrid:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundles = [item._repr_mimebundle_()[0] for item in self.items]
         data, meta = self._widget()
-        if all(item.public for item in self.items):
+        if self.public:
             data[MIME] = self.description()
         style = f"display:grid;grid-template-columns:repeat({self.columns},minmax(0,1fr));gap:8px"
         cells = "".join(f"<div>{bundle['text/html']}</div>" for bundle in bundles)

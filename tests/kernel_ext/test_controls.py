@@ -138,6 +138,23 @@ def test_a_grid_shows_its_items_and_their_static_forms(notes):
         LiveGrid([], columns=0)
 
 
+def test_a_list_in_a_grid_is_a_row_of_its_own(notes):
+    """Rows are equally wide, however many stand in each."""
+    button = MutationButton("notes:create", db=notes)
+    grid = LiveGrid([[button, button, button], button])
+    data, _ = grid._repr_mimebundle_()
+    said = data[MIME]["control"]
+    assert said["columns"] == 1
+    assert said["items"][0]["control"]["columns"] == 3
+    assert [item["control"]["kind"] for item in said["items"]] == ["grid", "button"]
+    assert (
+        data["text/html"].count("<button")
+        == LiveGrid([button])._repr_mimebundle_()[0]["text/html"].count("<button") * 4
+    )
+    with pytest.raises(InvalidArguments, match="at least one thing"):
+        LiveGrid([[]])
+
+
 def test_a_table_is_edited_by_what_the_mutation_takes(notes):
     """The id is one argument, the fields are the others."""
     with notes.watch("notes:all") as live:

@@ -222,11 +222,21 @@ def grid_of(
     items: Sequence[Live], columns: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The widget's part of a grid's mime bundle: the items' widgets in a box."""
-    box = ipywidgets.GridBox(
-        [_view(item) for item in items],
+    box = _grid(items, columns)
+    return _bundle((box._repr_mimebundle_(), {}))
+
+
+def _grid(items: Sequence[Any], columns: int) -> ipywidgets.GridBox:
+    return ipywidgets.GridBox(
+        [_box_of(item) for item in items],
         layout={"grid_template_columns": f"repeat({columns}, minmax(0, 1fr))"},
     )
-    return _bundle((box._repr_mimebundle_(), {}))
+
+
+def _box_of(item: Any) -> ipywidgets.Widget:
+    """A grid's item: a view, or a row that is a grid itself."""
+    within = getattr(item, "items", None)
+    return _view(item) if within is None else _grid(within, item.columns)
 
 
 def _view(live: Live) -> LiveView:
