@@ -16,6 +16,7 @@ import fcntl
 import gc
 import hashlib
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -522,6 +523,20 @@ def settle_garbage() -> None:
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
 
 
+def allow_many_sockets() -> None:
+    """Raise the number of files that may be open, as far as this user may.
+
+    Each page that is open holds a socket, and many systems allow 1,024 or 256.
+    """
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = knobs.OPEN_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def _host_in_url(host: str) -> str:
     """A host that clients on this machine reach."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
@@ -580,6 +595,7 @@ def serve(
     except Unavailable as error:
         say(str(error))
         return 1
+    allow_many_sockets()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(held, options, spawned))
