@@ -79,10 +79,6 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
         rows = outputs(notebook, "LiveGrid(")[0].data[LIVE]["control"]["items"]
         assert [len(row["control"]["items"]) for row in rows] == [4, 2, 2]
         assert shown(notebook, "minutes=60)\n\nboard") == "('19:00', 658, 16.4)"
-    if path.stem == "07_dashboards":
-        rows = outputs(notebook, "LiveGrid(")[0].data[LIVE]["control"]["items"]
-        assert [len(row["control"]["items"]) for row in rows] == [4, 2, 2]
-        assert shown(notebook, 'minutes=60)\n\nboard') == "('19:00', 658, 16.4)"
     if path.stem == "08_schema_and_functions":
         refused = [
             output.evalue.split(":")[0]
