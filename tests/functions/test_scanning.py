@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from tests.functions.mirrored import Mirrored, mirrored_lab
 
 from convexlab import knobs
+from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine.limits import Limits
@@ -410,6 +411,28 @@ def test_a_field_that_no_document_has_is_an_order_too(large: Labs):
         question = (None, ("nowhere", "desc"), result, None)
         by_rows = large.run(question, tx, NO_INDEXES)
         assert large.run(question, tx, large.lab.keeper) == by_rows
+
+
+def test_what_was_created_in_one_moment_is_told_apart_by_id(labs: Labs):
+    """Imported documents may have one creation time."""
+    labs.renew()
+    lab = labs.lab
+    number = lab.committer.catalog.tables["t"].id_number
+
+    def bring(tx: Any) -> None:
+        for at in range(8):
+            internal_id = bytes([at * 37 % 256]) * 16
+            document = {"_id": encode_id(number, internal_id), "_creationTime": 1.0}
+            tx.import_document(tx.table("t"), internal_id, document | {"n": at % 2})
+
+    lab.system(bring)
+    lab.committer.settle_all()
+    tx = lab.committer.begin(writable=False)
+    for order in (("n", "asc"), ("n", "desc"), "desc", None):
+        for result in (pages, lambda query: query.take(3), list):
+            question = (lambda q: q.n >= 0, order, result, None)
+            by_rows = labs.run(question, tx, NO_INDEXES)
+            assert labs.run(question, tx, lab.keeper) == by_rows
 
 
 # -- as users write it --------------------------------------------------------------------

@@ -11,7 +11,7 @@ judge, order and aggregate documents everywhere, over the stored documents.
 from __future__ import annotations
 
 import sys
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -152,12 +152,30 @@ class Source:
         """(order, text) of what the SQL lets through, sorted."""
         way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
         # No order, and refused as one.
-        names = [column for column in columns if column != NOWHERE]
-        order = ", ".join(f"{c} {way}" for c in (*names, "_creationTime", "_id"))
-        is_bound = self._where.rest is None and request.most is not None
-        bound = f" LIMIT {request.most}" if is_bound else ""
-        found = self._select("_id, _doc", f" ORDER BY {order}{bound}")
-        return ((key, text.encode()) for key, text in found)
+        keys = [*[c for c in columns if c != NOWHERE], "_creationTime"]
+        order = ", ".join(f"{key} {way}" for key in keys)
+        if self._where.rest is None and request.most is not None:
+            found = self._first_rows(keys, order, request.most)
+            if found is not None:
+                return found
+            order += f", _id {way} LIMIT {request.most}"
+        else:
+            order += f", _id {way}"
+        rows = self._select("_id, _doc", f" ORDER BY {order}")
+        return ((key, text.encode()) for key, text in rows)
+
+    def _first_rows(
+        self, keys: list[str], order: str, most: int
+    ) -> Iterator[tuple[Any, bytes]] | None:
+        """The first rows by what nearly always tells them apart; None: it did not.
+
+        N.B. ids would be read of every row to be compared in a few: a third of the time.
+        """
+        fields = ", ".join(["_id", "_doc", *keys])
+        rows = list(self._select(fields, f" ORDER BY {order} LIMIT {most + 1}"))
+        if any(one[2:] == other[2:] for one, other in pairwise(rows)):
+            return None
+        return ((key, text.encode()) for key, text, *_ in rows[:most])
 
     def _judged(self, rows: Iterator[tuple[Any, bytes]]) -> Iterator[tuple[Any, bytes]]:
         """Those that pass the rest of the filter."""
