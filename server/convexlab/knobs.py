@@ -270,8 +270,7 @@ IDLE_EXIT_SECONDS: Final = 30 * 60.0
 CALL_SECONDS: Final = 600.0
 # How long a live result is awaited where Python asks for its value.
 LIVE_SECONDS: Final = 10.0
-# The first statement in SQL waits for the mirror of all tables: 100,000 documents take
-# about 2 s.
+# The first statement in SQL waits for the mirror of all tables to be built.
 SQL_FIRST_SECONDS: Final = 60.0
 # What completion waits for names: longer, and it comes after the next keystroke. The
 # fields of a table without a schema are those of so many of its newest documents.
@@ -563,5 +562,5 @@ LOG_PAGE_BYTES: Final = 4 << 20
 LOG_POLL_SECONDS: Final = 60.0
 LOG_GATHER_SECONDS: Final = 0.05
 # How often memory and derived indexes are looked at while somebody watches them: often
-# enough for eyes, and 1 ms each time.
+# enough for eyes.
 VITALS_SECONDS: Final = 1.0
