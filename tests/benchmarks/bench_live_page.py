@@ -1,13 +1,15 @@
 """How quickly does a live view show, follow and scroll, on a real page?
 
 JupyterLab in Chromium, over Jupyter's relay, with a kernel of its own where one is
-needed. Four questions, each beside what the same browser does without us:
+needed. Five questions, each beside what the same browser does without us:
 
     from sending a mutation until its cell is painted      a page that paints what a
                                                            bare WebSocket server sends
     from running the first cell of a cold kernel until     the same rows as a frame of
     its live table is painted                              pandas
     frames while a table of 100,000 documents scrolls      an empty box that scrolls
+    from asking for a look at a million documents until    bare DuckDB's profile of as
+    it is painted: the first, the last, sorted, profiled   many rows
     frames while 50 widgets follow 20 commits a second     the same page at rest
 """
 
@@ -23,7 +25,7 @@ from tests.benchmarks.deployments import call
 from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.live_page import Desk, clock_ahead, desk
 from tests.benchmarks.wire import Connection
-from tests.browser.pages import APP, output_of
+from tests.browser.pages import APP, MIME, output_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ from convexlab import define_schema, define_table, v
 schema = define_schema({
     "items": define_table(v.any()).index("by_group", ["group", "place"]),
     "notes": define_table(v.any()),
-    "rows": define_table(v.any()),
+    "rows": define_table(v.any()).index("by_place", ["place"]),
 })
 """
 ITEMS = """
@@ -90,6 +92,7 @@ def run(options: Options) -> Iterator[Table]:
         yield _until_painted(page, options)
         yield _first_table(page, options)
         yield _scrolling(page, options)
+        yield _looks(page, options)
         yield _many_widgets(page, options)
 
 
@@ -234,13 +237,7 @@ def _cold(notebook: Notebook, cell: int, shows: str) -> float:
 def _scrolling(page: Desk, options: Options) -> Table:
     documents = options.count(100_000, 2_000)
     seconds = options.seconds(8)
-    page.served.insert(
-        "rows",
-        [
-            {"place": n, "name": f"row {n}", "share": n / 7, "kind": "abc"[n % 3]}
-            for n in range(documents)
-        ],
-    )
+    _insert(page, 0, documents)
     with page.notebook("scroll.ipynb", [_stored("rows")]) as notebook:
         live = notebook.live().wait_for()
         live.element.get_by_text(f"{documents:,} documents").wait_for(timeout=120_000)
@@ -300,6 +297,127 @@ def _empty_box(notebook: Notebook, seconds: float, height: float) -> dict[str, A
         {"seconds": seconds, "height": height},
     )
     return found
+
+
+# -- looks at a million ----------------------------------------------------------------
+
+
+def _looks(page: Desk, options: Options) -> Table:
+    """Each time in a view that was never shown before."""
+    documents = options.count(1_000_000, 2_000)
+    _insert(page, options.count(100_000, 2_000), documents)
+    spec = _stored("rows")[MIME]
+    with page.notebook("looks.ipynb", [_stored("rows")]) as notebook:
+        first = notebook.live().wait_for()
+        first.element.get_by_text(f"{documents:,} documents").wait_for(timeout=300_000)
+        said = [
+            notebook.page.evaluate(LOOKS, [spec, MIME, documents])
+            for _ in range(options.count(5, 1))
+        ]
+    bare, answer = _bare_profile(documents, options.count(5, 2))
+    facts = said[0]["facts"]
+    assert facts == answer, f"the profiles say {facts}, DuckDB {answer}"
+    base = percentile(bare, 50)
+
+    def row(what: str, name: str) -> Row:
+        took = [each[name] for each in said]
+        return Row(what, None, took, ratio=percentile(took, 50) / base)
+
+    return Table(
+        f"from asking for a look at {documents:,} documents until it is painted; "
+        "ratio of medians to bare DuckDB's profile of as many rows",
+        "look",
+        [
+            row("the first rows of a new view", "open"),
+            row("the profiles of all columns", "profile"),
+            row("the last rows", "jump"),
+            row("sorted by an indexed field", "sort"),
+            Row("DuckDB: the same profiles", None, bare, ratio=1.0),
+        ],
+        [
+            f"targets: first rows 500 ms, profiles 300 ms; {said[0]['elements']} row "
+            "elements; profiles as DuckDB has them",
+        ],
+    )
+
+
+# A view of its own, drawn by the page's renderer: what it takes until each look is there.
+LOOKS = """async ([spec, mime, documents]) => {
+    const { rendermime } = window.jupyterapp.shell.currentWidget.content;
+    const renderer = rendermime.createRenderer(mime);
+    const host = document.createElement('div');
+    host.style = 'position: fixed; inset: 60px; background: white; z-index: 9';
+    document.body.append(host);
+    host.append(renderer.node);
+    const root = () => host.querySelector('.convexlab-live')?.shadowRoot;
+    const all = what => [...(root()?.querySelectorAll(what) ?? [])];
+    const here = () => all('.row').length > 0 && all('.row.away').length === 0;
+    const place = () => {
+        const at = all('.heading .name').findIndex(name => name.textContent === 'place');
+        return [...root().querySelectorAll('.row')].sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+            .map(row => row.children[at]?.textContent.replaceAll(',', ''));
+    };
+    const press = name => all('button').find(each => each.textContent === name).click();
+    const model = rendermime.createModel({ data: { [mime]: spec }, trusted: true });
+    const whole = `${documents.toLocaleString('en')} documents`;
+    const open = await probe.until(() => renderer.renderModel(model), here);
+    await probe.until(() => {}, () => all('.summary')[0].textContent.startsWith(whole));
+    const drawn = () => all('.profile .facts').length > 3
+        && all('.profile').every(card => card.querySelector('.facts').textContent
+            && card.querySelector('.picture').childNodes.length);
+    const profile = await probe.until(() => press('profile'), drawn);
+    const facts = Object.fromEntries(all('.profile').map(
+        card => ['.name', '.facts'].map(part => card.querySelector(part).textContent)));
+    press('profile');
+    const jump = await probe.until(
+        () => { all('.scroller')[0].scrollTop = 1e9; }, () => here() && place().at(-1) === '0');
+    const elements = all('.row').length;
+    const head = all('.heading').find(each => each.textContent.startsWith('place'));
+    const sort = await probe.until(() => head.click(), () => here() && place()[0] === '0');
+    host.remove();
+    renderer.dispose();
+    const kept = ['place', 'name', 'share', 'kind'];
+    return { open, profile, jump, sort, elements,
+        facts: Object.fromEntries(kept.map(name => [name, facts[name]])) };
+}"""
+
+
+def _bare_profile(documents: int, times: int) -> tuple[list[float], dict[str, str]]:
+    """Bare DuckDB over the same rows: how long it takes, and what it says."""
+    import duckdb
+
+    names = ("place", "name", "share", "kind")
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE rows AS SELECT range AS place, 'row ' || range AS name, "
+        "range / 7 AS share, ['a', 'b', 'c'][range % 3 + 1] AS kind "
+        f"FROM range({documents})"
+    )
+    took, counts = [], {}
+    for _ in range(times):
+        began = time.perf_counter()
+        for name in names:
+            said = connection.execute(
+                f"SELECT count(*), count({name}), count(DISTINCT {name}) FROM rows"
+            ).fetchall()
+            counts[name] = f"{said[0][2]:,} different"
+            connection.execute(
+                f"SELECT {name}, count(*) AS n FROM rows GROUP BY 1 ORDER BY n DESC LIMIT 3"
+            ).fetchall()
+        took.append((time.perf_counter() - began) * 1e3)
+    connection.close()
+    return took, counts
+
+
+def _insert(page: Desk, start: int, end: int) -> None:
+    for at in range(start, end, 50_000):
+        page.served.insert(
+            "rows",
+            [
+                {"place": n, "name": f"row {n}", "share": n / 7, "kind": "abc"[n % 3]}
+                for n in range(at, min(end, at + 50_000))
+            ],
+        )
 
 
 # -- many widgets ----------------------------------------------------------------------

@@ -58,17 +58,14 @@ PROBE = """(() => {
         /** Does something; the milliseconds until `there` was true on the screen. */
         until(work, there) {
             return new Promise((told, fail) => {
-                setTimeout(() => fail(new Error('nothing came')), 60000);
                 const began = now();
                 const look = () => {
-                    if (!there()) return;
-                    looking.disconnect();
-                    after(at => told(at - began));
+                    if (there()) soon(at => told(at - began));
+                    else if (now() - began > 120000) fail(new Error('nothing came'));
+                    else frame(look);
                 };
-                const looking = new MutationObserver(look);
-                const what = { subtree: true, childList: true, attributes: true };
-                looking.observe(document.body, what);
                 work();
+                frame(look);
             });
         },
         /** The milliseconds of each frame until the time is over, and the tasks of over 50 ms. */
