@@ -112,13 +112,14 @@ class IndexKeeper:
         For people who look: how many documents one is behind is read from the log, and
         beyond `FOLLOWER_MOST_BEHIND` not to its end.
         """
-        with self._lock:
-            if not self._kept:
-                return []
-            if self._looking is None:
-                self._looking = self._open_store()
-            with self._looking.snapshot() as base:
-                return [_standing(base, each.following) for each in self._kept.values()]
+        kept = list(self._kept.values())
+        if kept and self._looking is None:
+            self._looking = self._open_store()
+        if self._looking is None:
+            return []
+        # N.B. without the lock: a follower that is being opened may take its time.
+        with self._looking.snapshot() as base:
+            return [_standing(base, each.following) for each in kept]
 
     def close(self) -> None:
         """Checkpoint and close all."""
