@@ -167,3 +167,13 @@ def test_an_unreasonably_long_filter_is_not_recorded(monkeypatch):
     lab = lab_with([{"a": 1, "b": 1}])
     lab.outcome("query", "m:collect", {"how": ALL, "n": 0})
     assert {read.where for read in lab.last_tx.reads()} == {None}
+
+
+def test_what_a_short_page_excludes_counts_also_where_its_filter_fails() -> None:
+    """One more row before the failing one, and the page ends before it."""
+    lab = lab_with([{"a": 0}, {"a": 0, "b": 0}])
+    how = {"source": "table", "order": "desc", "where": "failing"}
+    failed = lab.outcome("query", "m:short_page", {"how": how, "n": 0})
+    assert failed.error is not None
+    reads = lab.last_tx.reads()
+    assert written_by(lab, lambda tx: tx.insert("t", {"a": 0, "b": 0})).touches(reads)

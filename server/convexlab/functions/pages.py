@@ -78,6 +78,8 @@ class PageReader:
     def read(self) -> Result:
         """The page; its end goes to the journal."""
         execution = self._execution
+        if self._has_budget:  # P3, also where a filter fails on its way
+            execution.tx.read_set.count_all()
         cursor, end_cursor = self._opts.get("cursor"), self._opts.get("endCursor")
         if end_cursor is None and len(execution.outgoing) < len(execution.incoming):
             end_cursor = execution.incoming[len(execution.outgoing)]  # P2
@@ -187,7 +189,7 @@ class PageReader:
         return "SplitRecommended" if is_large else None
 
     def _result(self, end: bytes | None, status: Status) -> Result:
-        if status is not None or self._has_budget:  # P3
+        if status is not None:  # P3
             self._execution.tx.read_set.count_all()
         keys = self._matches if status is None else self._keys
         return {
