@@ -26,7 +26,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 from aiohttp import web
@@ -36,7 +36,6 @@ from convexlab import knobs
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from typing import Any
 
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(
@@ -60,7 +59,7 @@ class Begun(Protocol):
 
 
 # Begins a call, given its body; None for one that cannot be meant.
-Begin = Callable[[bytes], Begun | None]
+Begin: TypeAlias = Callable[[bytes], Begun | None]
 
 
 class _Head(msgspec.Struct, frozen=True):
