@@ -75,6 +75,10 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             "from convexlab import Doc, Id" in (folder / "convex/planes.py").read_text()
         )
         assert "(new: nothing)" in shown(notebook, "deploy --dry-run")
+    if path.stem == "06_search":
+        assert "DataFrame.rolling" in shown(notebook, "rolling window mea")
+        assert "statistics.median" in shown(notebook, 'package="python")')
+        assert "music.xylophone" in shown(notebook, "live.wait_for")
     if path.stem == "07_dashboards":
         rows = outputs(notebook, "LiveGrid(")[0].data[LIVE]["control"]["items"]
         assert [len(row["control"]["items"]) for row in rows] == [4, 2, 2]
