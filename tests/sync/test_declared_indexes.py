@@ -14,7 +14,6 @@ from convexlab import knobs
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
 from convexlab.errors import Unavailable
-from convexlab.sync.active_schema import ActiveSchema
 from convexlab.sync.declared_indexes import DeclaredIndexes, followers_for
 
 
@@ -79,13 +78,3 @@ async def test_what_a_push_declares_is_kept_from_then_on(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-async def test_a_schema_that_could_not_be_read_is_still_to_be_read():
-    gateway: Any = Gateway(Unavailable("not now"), with_text())
-    schema = ActiveSchema(gateway)
-    with pytest.raises(Unavailable):
-        await schema.read()
-    assert schema.is_changed
-    assert "searchIndexes" in await schema.read()
-    assert not schema.is_changed

@@ -8,7 +8,7 @@ import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 
 from convexlab import knobs
-from convexlab.followers.vector.building import build, is_due
+from convexlab.followers.vector.building import build
 from convexlab.followers.vector.lists import Lists
 from convexlab.followers.vector.selecting import select
 
@@ -93,17 +93,3 @@ def test_what_is_read_back_is_the_same(cut: Any):
     assert (again.homes == lists.homes).all()
     one, other = (each.nearest(vectors[5], 10, None) for each in (lists, again))
     assert (one[0] == other[0]).all()
-
-
-@pytest.mark.parametrize(
-    ("vectors", "built_with", "expected"),
-    [
-        (10_000, 0, False), (10_001, 0, True), (39_000, 10_001, False),
-        (41_000, 10_001, True), (10_001, 41_000, True), (500, 10_001, False),
-        (500, 41_000, True),
-    ],
-)  # fmt: skip
-def test_lists_are_cut_anew_after_much_growth_and_put_together_after_much_loss(
-    vectors: int, built_with: int, expected: bool
-):
-    assert is_due(vectors, built_with) is expected
