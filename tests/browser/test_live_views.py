@@ -332,29 +332,6 @@ def test_an_edit_over_another_s_is_told_first(
     assert tasks.run("query", "tasks:all")[1]["text"] == "theirs again"
 
 
-def test_a_whole_table_is_edited_in_place(
-    shown: Any, notebook: Notebook, tasks: State
-) -> None:
-    """Seen at once and then stored; what is refused comes back, with the reason."""
-    view = shown("stored").wait_for()
-    keys = notebook.page.keyboard
-    tasks.run("mutation", "tasks:create", text="to be edited", points=1)
-    expect(cell(view, 0, "text")).to_have_text("to be edited")
-    cell(view, 0, "points").dblclick()
-    view.element.get_by_label("new points").fill("101")
-    keys.press("Enter")
-    view.element.get_by_text("no task is worth more than 100").wait_for()
-    expect(cell(view, 0, "points")).to_have_text("1")
-    view.element.get_by_label("new points").fill("42")
-    keys.press("Enter")
-    expect(cell(view, 0, "points")).to_have_text("42")
-    view.element.locator(".rows:not([aria-busy])").wait_for()
-    stored = [t for t in tasks.run("query", "tasks:all") if t["text"] == "to be edited"]
-    assert stored[0]["points"] == 42
-    keys.press("Control+z")
-    expect(cell(view, 0, "points")).to_have_text("1")
-
-
 def test_a_paginated_query_is_read_as_far_as_one_scrolls(
     shown: Any, tasks: State
 ) -> None:
@@ -431,7 +408,7 @@ def test_a_button_calls_when_it_is_pressed(shown: Any, tasks: State) -> None:
     shown("button").element.get_by_role("button").click()
     shown("button").wait_for_text("done")
     grid = shown("grid").element
-    grid.get_by_role("button").click()
+    grid.get_by_role("button", name="tasks:create").click()
     grid.get_by_text("done").wait_for()
     texts = [task["text"] for task in tasks.run("query", "tasks:all")]
     assert texts.count("pressed") == 1
@@ -446,6 +423,29 @@ def test_a_file_is_stored_and_told_of(shown: Any, tasks: State) -> None:
     upload.get_by_text("done").wait_for()
     (task,) = [t for t in tasks.run("query", "tasks:all") if "file" in t]
     assert task["text"] == "notes.txt"
+
+
+def test_a_whole_table_is_edited_in_place(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """Seen at once and then stored; what is refused comes back, with the reason."""
+    view = shown("stored").wait_for()
+    keys = notebook.page.keyboard
+    tasks.run("mutation", "tasks:create", text="to be edited", points=1)
+    expect(cell(view, 0, "text")).to_have_text("to be edited")
+    cell(view, 0, "points").dblclick()
+    view.element.get_by_label("new points").fill("101")
+    keys.press("Enter")
+    view.element.get_by_text("no task is worth more than 100").wait_for()
+    expect(cell(view, 0, "points")).to_have_text("1")
+    view.element.get_by_label("new points").fill("42")
+    keys.press("Enter")
+    expect(cell(view, 0, "points")).to_have_text("42")
+    view.element.locator(".rows:not([aria-busy])").wait_for()
+    stored = [t for t in tasks.run("query", "tasks:all") if t["text"] == "to be edited"]
+    assert stored[0]["points"] == 42
+    keys.press("Control+z")
+    expect(cell(view, 0, "points")).to_have_text("1")
 
 
 def test_a_whole_table_is_read_as_one_looks(
@@ -533,7 +533,7 @@ def _accounted_for(view: Live, tasks: State, text: str) -> float:
     """The sum of what the view says of a change, to what it took as seen from outside."""
     counting = view.evaluate_handle(PAINTED)
     sent = tasks.run_at_once("tasks:create", text=text, points=1)
-    painted = counting.evaluate("async ({ done }) => await done")
+    painted: float = counting.evaluate("async ({ done }) => await done")
     view.element.page.wait_for_function(
         "([host, at]) => host.shadowRoot.querySelector('.reasons').dataset.painted > at - 30",
         arg=[view.element.element_handle(), painted],

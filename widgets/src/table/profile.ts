@@ -28,7 +28,7 @@ export class Profiles {
     title: "What is in each column, over all rows",
     "aria-expanded": "false",
   });
-  readonly element = el("div", { class: "profiles", hidden: true, role: "list" });
+  readonly element = el("div", { class: "profiles", hidden: true, role: "list", tabindex: 0 });
   readonly #select: Select;
   readonly #cards = new Map<string, Card>();
   /** What is asked for next while a round of columns is on its way. */
