@@ -246,6 +246,18 @@ def test_what_was_not_written_is_taken_from_the_log_again(
     again.close()
 
 
+def test_a_run_that_only_deletes_says_nothing_of_objects(
+    steps: Any, committer: Committer, following: Following, mirror: Mirror
+):
+    steps(insert({"n": 1, "at": {"x": 1}}))
+    following.advance()
+    tx = committer.begin(writable=False)
+    (document,) = tx.documents(committer.catalog.tables["t"].by_creation_time)
+    steps(lambda tx: tx.delete(document["_id"]))
+    following.advance()
+    assert rows(mirror, "n") == []
+
+
 def test_many_commits_are_written_unasked(
     steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ):

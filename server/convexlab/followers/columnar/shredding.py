@@ -209,7 +209,7 @@ def arrow_array(kind: Kind, values: Sequence[Any]) -> pa.Array:
                     for name, of in fields.items()
                 ],
                 names=list(fields),
-                mask=pa.array([value is None for value in objects]),
+                mask=pa.array([value is None for value in objects], pa.bool_()),
             )
 
 
