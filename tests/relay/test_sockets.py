@@ -8,11 +8,19 @@ import dataclasses
 
 import aiohttp
 import pytest
+from jupyter_server.auth.authorizer import Authorizer
 from tests.relay.conftest import SECRET
 from tests.web.raw import raw_socket
 from yarl import URL
 
 SYNC = "api/1.48.0/sync"
+
+
+class ReadersOnly(Authorizer):
+    """Lets everybody read, and nothing else."""
+
+    def is_authorized(self, handler, user, action, resource):
+        return (action, resource) == ("read", "convexlab")
 
 
 @pytest.fixture(params=["handed over", "relayed"], autouse=True)
@@ -37,6 +45,15 @@ async def test_sockets_follow_the_matrix(jupyter):
     assert await jupyter.socket_status(sync, headers=same) == 101
     assert await jupyter.socket_status(sync) == 101
     assert await jupyter.socket_status(sync, headers=other) == 403
+
+
+async def test_jupyters_authorizer_is_asked(jupyter, upstream, serverapp):
+    """Who may read and not run, as a hub can say, gets no socket."""
+    await jupyter.log_in()
+    serverapp.web_app.settings["authorizer"] = ReadersOnly(parent=serverapp)
+    assert await jupyter.socket_status(SYNC) == 403
+    assert await jupyter.status("GET", "api/query") == 200
+    assert upstream.handed == []
 
 
 async def test_x1_the_deployment_hears_of_no_credential(jupyter, upstream, is_handed):

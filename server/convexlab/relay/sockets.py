@@ -16,6 +16,7 @@ import tornado.web
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.utils import ensure_async
 from tornado.websocket import WebSocketHandler
 from yarl import URL
 
@@ -83,10 +84,14 @@ class OwnSocket(SocketRelay, WebSocketMixin, WebSocketHandler, JupyterHandler):
     # N.B. not `authenticated`, which would send a socket to the login page.
     @allow_unauthenticated
     async def get(self, path: str) -> None:  # type: ignore[mutable-override]
-        """Upgrade; 403 without a login."""
-        if not self.current_user:
+        """Upgrade; 403 without a login, and for whom Jupyter's authorizer refuses."""
+        if not self.current_user or not self.check_origin():
             raise tornado.web.HTTPError(403)
-        if not self.check_origin():
+        # N.B. as for a kernel's channels: functions are run over it.
+        may_run = self.authorizer.is_authorized(
+            self, self.current_user, "execute", self.auth_resource
+        )
+        if not await ensure_async(may_run):
             raise tornado.web.HTTPError(403)
         await self.serve(path)
 
