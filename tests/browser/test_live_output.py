@@ -312,18 +312,22 @@ def test_the_theme_is_followed_without_a_redraw(
 def test_a_lost_connection_keeps_the_rows_and_comes_back(
     open_notebook: Open, state: State, jupyter: Jupyter
 ) -> None:
-    """The server goes away and returns on the same address: no reload is needed."""
+    """Without Jupyter it goes on; everything comes back on the same address, and no
+    reload is needed."""
     state.put("lasting", [document(1)])
     notebook = open_notebook("lasting.ipynb", [live_output("lasting", TABLE)])
     live = notebook.live().wait_for()
     jupyter.kill()
+    state.put("lasting", [document(1), document(2)])
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+    state.kill()
     live.wait_for_link("reconnecting")
-    assert [row[1] for row in live.rows] == ["1"]
+    assert [row[1] for row in live.rows] == ["1", "2"]
     assert live.status.startswith("reconnecting")
     jupyter.start()
-    state.put("lasting", [document(1), document(2)])
     live.wait_for_link("live")
-    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+    state.put("lasting", [document(n) for n in (1, 2, 3)])
+    live.element.get_by_text("showing 3 of 3 rows").wait_for()
 
 
 def test_a_deployment_that_dies_is_found_again(

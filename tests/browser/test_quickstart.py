@@ -185,6 +185,7 @@ def test_the_table_follows_whatever_happens(journey: Notebook, other: Jupyter) -
     journey.save()
     journey.reload()
     table = journey.live().wait_for()
+    table.element.scroll_into_view_if_needed()  # what nobody sees is not drawn
     outside.add("reloaded")
     table.wait_for_text("reloaded")
 

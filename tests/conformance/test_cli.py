@@ -140,14 +140,14 @@ async def test_point_55_logs_show_what_was_printed(cli, running, name):
 
 async def test_point_55_logs_are_text_for_people(cli, running, name):
     await asyncio.to_thread(running.mutation, "points:inc", name=name)
-    await asyncio.to_thread(running.call, "query", "fail:query")
+    await asyncio.to_thread(running.call, "mutation", "fail:mutation")
     async with cli.running("logs", "--history", "2", "--success") as process:
         printed = await _line_of(process)
         done = await _line_of(process)
         failed = await _line_of(process)
     assert f"[CONVEX M(points:inc)] [LOG] 'inc' {name!r}" in printed
     assert "[CONVEX M(points:inc)] Function executed in" in done
-    assert "[CONVEX Q(fail:query)] Uncaught ValueError: boom" in failed
+    assert "[CONVEX M(fail:mutation)] Uncaught ValueError: boom" in failed
 
 
 async def test_point_55_logs_end_at_once_with_a_wrong_key(cli, running):

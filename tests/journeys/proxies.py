@@ -6,6 +6,7 @@ nginx's configuration is the one that the guide shows; only the addresses are pu
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import re
@@ -125,7 +126,8 @@ def _nginx() -> str:
 @contextmanager
 def nobody_takes_connections(folder: Path) -> Iterator[None]:
     """Jupyter relays frames meanwhile, as where there are no Unix sockets."""
-    place = folder / "gateway.sock"
+    address = json.loads((folder / "address.json").read_bytes())
+    place = Path(address["takes_connections_at"])
     away = place.with_suffix(".away")
     place.rename(away)
     try:
