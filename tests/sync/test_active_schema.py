@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.sync.schema_sayer import SchemaSayer
 
 from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.errors import Unavailable
 from convexlab.sync.active_schema import ActiveSchema
 
 
-class Gateway:
-    """Says texts, one after another, and raises errors."""
-
-    def __init__(self, *says: Any) -> None:
-        self.says = list(says)
-
-    async def query(self, *_: Any, **__: Any) -> Any:
-        said = self.says.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        value = json.dumps({"active": said, "inProgress": None}).encode()
-        return SimpleNamespace(value=value, error=None)
-
-
 async def test_what_could_not_be_read_is_still_to_be_read():
-    gateway: Any = Gateway(Unavailable("not now"), "text", None)
+    gateway: Any = SchemaSayer(Unavailable("not now"), "text", None)
     schema = ActiveSchema(gateway)
     with pytest.raises(Unavailable):
         await schema.read()
@@ -40,7 +26,7 @@ async def test_what_could_not_be_read_is_still_to_be_read():
 
 
 async def test_only_a_write_of_schemas_is_a_change():
-    gateway: Any = Gateway("one")
+    gateway: Any = SchemaSayer("one")
     schema = ActiveSchema(gateway)
     await schema.read()
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.sync.schema_sayer import SchemaSayer
 
 from convexlab import knobs
 from convexlab.documents.schema import define_schema, define_table
@@ -33,20 +34,6 @@ def with_vectors(**options: Any) -> str:
     return text_of(table().vector_index("n", vector_field="e", dimensions=2, **options))
 
 
-class Gateway:
-    """Says the schemas that it was given, one after another, and raises errors."""
-
-    def __init__(self, *says: Any) -> None:
-        self.says = list(says)
-
-    async def query(self, *_: Any, **__: Any) -> Any:
-        said = self.says.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        value = json.dumps({"active": said, "inProgress": None}).encode()
-        return SimpleNamespace(value=value, error=None)
-
-
 @pytest.mark.parametrize(
     ("schema", "names"),
     [
@@ -64,7 +51,7 @@ async def test_what_a_push_declares_is_kept_from_then_on(
     monkeypatch.setattr(knobs, "FOLLOWER_REST_SECONDS", 0.0)
     told: asyncio.Queue[frozenset[str]] = asyncio.Queue()
     keeping = SimpleNamespace(declare=told.put_nowait)
-    gateway: Any = Gateway("", Unavailable("not now"), with_text(), with_vectors())
+    gateway: Any = SchemaSayer("", Unavailable("not now"), with_text(), with_vectors())
     declared = DeclaredIndexes(gateway, keeping)
     task = asyncio.create_task(declared.run())
     async with asyncio.timeout(60):
