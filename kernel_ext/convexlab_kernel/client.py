@@ -25,26 +25,29 @@ import msgspec
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.moment import ts_of
 from convexlab.documents.value import normalize
-from convexlab.errors import InvalidArguments, NotAllowed, NotFound
+from convexlab.errors import ConvexlabError, InvalidArguments, NotAllowed, NotFound
 from convexlab.protocol.versions import encode_ts
 from convexlab_kernel import discovery, reads
 from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.failures import Envelope, failed
+from convexlab_kernel.functions import LIST as LIST_FUNCTIONS, Functions
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
 from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
 from convexlab_kernel.status import Status
-from convexlab_kernel.tables import Functions, Table, Tables
+from convexlab_kernel.tables import Table, Tables
 from convexlab_kernel.tracebacks import edge
 from convexlab_kernel.uploading import upload_file
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from convexlab_kernel.discovery import Address
+    from convexlab_kernel.functions import Function
     from convexlab_kernel.sql import SqlRows
 
 _encode = msgspec.json.Encoder().encode
@@ -178,7 +181,8 @@ class Database:
 
     def _note_run(self, path: str, arguments: bytes) -> None:
         """A live cell runs a function: it follows a query, and nothing else may it."""
-        kind = self.functions.get(path) if self._attachment.admin else None
+        found = self.functions.get(path) if self._attachment.admin else None
+        kind = found.kind if found is not None else None
         if kind is not None and kind.endswith("query"):
             reads.reading(self, path, arguments, path)
         else:
@@ -273,8 +277,10 @@ class Database:
     @property
     @edge
     def functions(self) -> Functions:
-        """The deployment's functions by path."""
-        return Functions(self.status())
+        """The deployment's functions by path, with what they take, give and say."""
+        status = self.status()  # needs the deployment's key, and says so
+        told = self._call("/api/query", LIST_FUNCTIONS, to_stored({}))
+        return Functions(told, status, self.run)
 
     @property
     def api(self) -> Reference:
@@ -422,6 +428,21 @@ class Reference:
     def path(self) -> str:
         """The function's path."""
         return path_of_parts(self._parts)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What the function takes: `db.tasks.create?` shows it."""
+        return self._function().signature
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]  # of this function, not of its class
+        return self._function().__doc__
+
+    def _function(self) -> Function:
+        try:
+            return self._database.functions[self.path]
+        except ConvexlabError as error:  # help is not refused: it has nothing to say
+            raise AttributeError(str(error)) from None
 
     def __repr__(self) -> str:
         return f"<{'.'.join(('db', *self._parts))}>"

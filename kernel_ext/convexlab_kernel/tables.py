@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.importing import Mode
     from convexlab_kernel.live import Live
-    from convexlab_kernel.status import ModuleStatus, Status, TableStatus
+    from convexlab_kernel.status import Status, TableStatus
 
 DATA = "_system/cli/tableData"
 
@@ -292,42 +292,6 @@ class Tables(Mapping[str, Table]):
 
     def __repr__(self) -> str:
         return display.table_text(self._rows(), what="tables")
-
-
-class Functions(Mapping[str, str]):
-    """A deployment's functions: path to kind."""
-
-    def __init__(self, status: Status) -> None:
-        self._kinds = {
-            f"{module.path}:{name}": (kind, module)
-            for module in status.modules
-            for kind, name in module.described()
-        }
-
-    def __getitem__(self, path: str) -> str:
-        return self._kinds[path][0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kinds)
-
-    def __len__(self) -> int:
-        return len(self._kinds)
-
-    def _rows(self) -> list[dict[str, Any]]:
-        return [
-            {"function": path, "kind": kind, "from": _origin(module)}
-            for path, (kind, module) in self._kinds.items()
-        ]
-
-    def _repr_html_(self) -> str:
-        return display.table_html(self._rows(), what="functions")
-
-    def __repr__(self) -> str:
-        return display.table_text(self._rows(), what="functions")
-
-
-def _origin(module: ModuleStatus) -> str:
-    return "" if module.origin is None else str(module.origin)
 
 
 def _index_name(index: Any) -> str:

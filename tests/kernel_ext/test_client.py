@@ -137,13 +137,10 @@ def test_the_key_opens_internal_functions(tasks):
     assert tasks.query("tasks:hidden") == "seen"
 
 
-def test_tables_and_functions_are_listed(tasks):
+def test_tables_are_listed(tasks):
     tasks.mutation("tasks:create", text="hi")
     assert "tasks" in tasks.tables
-    assert tasks.functions["tasks:create"] == "mutation"
-    assert tasks.functions["tasks:hidden"] == "internal query"
     assert "tasks" in repr(tasks.tables)
-    assert "tasks.py" in tasks.functions._repr_html_()
 
 
 # -- tables ----------------------------------------------------------------------
