@@ -8,6 +8,7 @@ import dataclasses
 import os
 import signal
 import socket
+import threading
 
 import pytest
 from tests.relay.conftest import SECRET, Upstream
@@ -43,6 +44,34 @@ async def test_a_page_finds_the_deployment_back(jupyter, upstream, tmp_path):
     assert await jupyter.status("GET", f"{own}/version") == 200
     assert await jupyter.socket_status(f"{own}/api/sync") == 101
     await fresh.stop()
+
+
+async def test_who_comes_for_a_connection_waits_for_the_deployment(jupyter, upstream):
+    """So does who asks for the owner's key; where it cannot be had, they are told so."""
+    back = threading.Event()
+
+    def find(*, start):
+        back.wait()
+        if wrong:
+            raise Unavailable("The deployment ended at once.")
+        return upstream.address
+
+    wrong = False
+    own = {"headers": jupyter.token_header()}
+    jupyter.keeper._find = find
+    jupyter.keeper.lost(jupyter.keeper.address)
+    waiting = [
+        asyncio.create_task(jupyter.keeper.there()),
+        asyncio.create_task(jupyter.socket_status("api/sync", **own)),
+        asyncio.create_task(jupyter.status("POST", "session", data="{}", **own)),
+    ]
+    await asyncio.sleep(0)
+    assert jupyter.keeper.address is None
+    back.set()
+    assert await asyncio.gather(*waiting) == [upstream.address, 101, 200]
+    wrong = True
+    jupyter.keeper.lost(jupyter.keeper.address)
+    assert await jupyter.socket_status("api/sync", **own) == 503
 
 
 async def test_a_busy_deployment_is_not_given_up(jupyter, monkeypatch):

@@ -252,7 +252,7 @@ class Session(APIHandler):
 
         Pages keep it in memory, never in a notebook, and ask again before it ends.
         """
-        address, seconds = self.keeper.here(), knobs.OWNER_SESSION_SECONDS
+        address, seconds = await self.keeper.there(), knobs.OWNER_SESSION_SECONDS
         key = address.admin_key
         if key is not None:
             key = session_key(key, time.time() + seconds)

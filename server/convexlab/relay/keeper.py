@@ -1,8 +1,9 @@
 """The keeper: where the deployment is, and that it comes back.
 
 The deployment is a process of its own, found or started in the background when
-Jupyter starts, and again when a request finds it gone: that request gets 503, and a
-page that reconnects finds it back.
+Jupyter starts, and again when a request finds it gone: that request gets 503. Who
+comes for a connection meanwhile waits for it, so that a page that reconnects has it back
+as soon as it is there.
 """
 
 from __future__ import annotations
@@ -82,6 +83,14 @@ class Keeper:
             self.start()
             raise Gone(self.trouble)
         return self.address
+
+    async def there(self) -> Address:
+        """Where it is, as soon as it is found or started; 503 where that fails."""
+        if self.address is None:
+            self.start()
+            if self._attaching is not None:
+                await asyncio.wait([self._attaching])
+        return self.here()
 
     def check_secret(self, secret: str) -> None:
         """Refuse a wrong secret with 404, as if nothing were there."""

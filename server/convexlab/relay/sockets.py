@@ -42,7 +42,7 @@ class SocketRelay(FrameRelay):
 
     async def serve(self, path: str) -> None:
         """Hand the connection over, or relay its frames."""
-        address = self.keeper.here()
+        address = await self.keeper.there()
         if not await self._hand_over(address, path):
             await self.relay(address, path, self._said(_TOLD))
 
