@@ -139,6 +139,8 @@ def test_processes_and_derived_indexes_stand_there_as_they_are(
     mirror = indexes.get_by_role("row", name="columnar mirror")
     expect(mirror).to_contain_text("3", timeout=STARTS_MS)
     expect(mirror.get_by_role("cell").last).to_have_text("no")
+    texts = indexes.get_by_role("row", name="tasks.by_text")
+    expect(texts.get_by_role("cell").nth(1)).to_have_text("3", timeout=STARTS_MS)
     row = roles.get_by_role("row", name="index keeper")
     pid = row.get_by_role("cell").nth(1).inner_text()
     end_process(int(pid))

@@ -9,6 +9,8 @@ import psutil
 import pytest
 from tests.deployments import deployment
 
+from convexlab.web.vitals import _seen
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,10 +56,29 @@ def test_who_waits_hears_of_what_comes_and_goes(running: Deployment) -> None:
     (mirror,) = told["followers"]
     assert (mirror["name"], mirror["failure"]) == ("columnar", None)
     assert mirror["lagSeconds"] >= 0
+    while told["followers"][0]["documentsBehind"] is None:  # it was not there yet
+        told = vitals(running, told["seen"])
+    assert told["followers"][0]["documentsBehind"] == 0
     keeper = next(e["pid"] for e in told["processes"] if e["role"] == "index_keeper")
     psutil.Process(keeper).kill()
     while any(each["pid"] == keeper for each in told["processes"]):
         told = vitals(running, told["seen"])
+
+
+def test_what_nobody_could_tell_apart_is_no_news() -> None:
+    """Of a derived index: what it holds, and how far it is behind; not its watermark."""
+    index = {"table": "tasks", "index": "by_text", "texts": 3, "bytes": 100}
+    told = {"name": "text", "lagSeconds": 0.01, "watermark": 7, "indexes": [index]}
+    before = _seen([], [told])
+    assert _seen([], [told | {"lagSeconds": 0.02, "watermark": 9}]) == before
+    others = [
+        told | {"documentsBehind": 4},
+        told | {"lagSeconds": 0.2},
+        told | {"wanted": 1},
+        told | {"problem": "no model"},
+        told | {"indexes": [index | {"texts": 4}]},
+    ]
+    assert before not in [_seen([], [other]) for other in others]
 
 
 def test_only_the_owner_is_told(running: Deployment) -> None:

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.supervisor import Supervisor
     from convexlab.web.server import Door
 
+# Of what derived indexes tell, what those who look on are shown.
+_OF_FOLLOWERS = (
+    *("name", "building", "failure", "problem"),
+    *("documents", "documentsBehind", "embedded", "wanted"),
+)
+_OF_PARTS = ("table", "index", "texts", "vectors", "isBuilding")
+
 
 class Vitals:
     """How one deployment's processes are.
@@ -75,22 +82,24 @@ class Vitals:
         return [each | {"memory": memory_of(each["pid"])} for each in every]
 
 
-def _seen(processes: list[dict[str, Any]], followers: list[dict[str, object]]) -> str:
+def _seen(processes: list[dict[str, Any]], followers: list[dict[str, Any]]) -> str:
     """The same for what nobody could tell apart: a megabyte, a tenth of a second."""
     told = [
         [(each["pid"], (each["memory"] or 0) >> 20) for each in processes],
-        [
-            (
-                each["name"],
-                round(float(str(each["lagSeconds"])), 1),
-                each.get("building"),
-                each.get("failure"),
-                each.get("documents"),
-            )
-            for each in followers
-        ],
+        [_seen_of(each) for each in followers],
     ]
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
+
+
+def _seen_of(follower: dict[str, Any]) -> list[Any]:
+    parts = [
+        [each.get(name) for name in _OF_PARTS] for each in follower.get("indexes", [])
+    ]
+    return [
+        *(follower.get(name) for name in _OF_FOLLOWERS),
+        round(follower["lagSeconds"], 1),
+        parts,
+    ]
 
 
 def memory_of(pid: int) -> int | None:

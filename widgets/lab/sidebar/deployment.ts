@@ -9,6 +9,7 @@ import type { Validator } from "../../src/inputs.ts";
 import { askAsOwner, type Identity, sendAsOwner } from "../../src/owner.ts";
 import { type Address, SocketSource } from "../../src/socket.ts";
 import type { Args } from "../../src/spec.ts";
+import type { DerivedIndex } from "./following.ts";
 import { Runs } from "./runs.tsx";
 import type { Shape } from "./schema.ts";
 
@@ -59,15 +60,6 @@ export interface Vitals {
   readonly followers: readonly DerivedIndex[];
   /** Another one whenever there is something to see. */
   readonly seen: string;
-}
-
-export interface DerivedIndex {
-  readonly name: string;
-  readonly lagSeconds: number;
-  readonly building: string | null;
-  readonly failure: string | null;
-  readonly documents?: number;
-  readonly bytes?: number;
 }
 
 export interface Module {

@@ -1,10 +1,10 @@
 /** Files: what is stored, with a look inside; more by choosing them, or by dropping them here. */
 import * as React from "react";
 import { timeText } from "../../src/value.ts";
+import { bytesText } from "./bytes.ts";
 import { type Deployment, FILES, type Page, type StoredFile } from "./deployment.ts";
 import { useFollowed, useWork } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
-import { bytesText } from "./status.tsx";
 
 const SHOWN = 100;
 /** Of a text, so much is shown. */

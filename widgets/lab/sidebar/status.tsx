@@ -2,14 +2,9 @@
 import * as React from "react";
 import { isPassing, type Link } from "../../src/source.ts";
 import { timeText } from "../../src/value.ts";
-import {
-  type DerivedIndex,
-  type Deployment,
-  type Process,
-  type Status,
-  TABLES,
-  type Vitals,
-} from "./deployment.ts";
+import { bytesText } from "./bytes.ts";
+import { type Deployment, type Process, type Status, TABLES, type Vitals } from "./deployment.ts";
+import { Followers } from "./followers.tsx";
 import { Shown, useFollowed } from "./hooks.ts";
 import { Trouble } from "./section.tsx";
 
@@ -19,14 +14,6 @@ const LINKS: Record<Link, string> = {
   connecting: "connecting…",
   live: "live",
   reconnecting: "reconnecting…",
-};
-
-/** What people call the derived indexes. */
-const FOLLOWERS: Readonly<Record<string, string>> = {
-  columnar: "columnar mirror",
-  text: "text indexes",
-  vector: "vector indexes",
-  embeddings: "embeddings",
 };
 
 export function StatusView({ deployment }: { deployment: Deployment }) {
@@ -148,58 +135,4 @@ function Processes({ processes }: { processes: readonly Process[] }) {
       </tfoot>
     </table>
   );
-}
-
-function Followers({ followers }: { followers: readonly DerivedIndex[] }) {
-  return (
-    <table className="convexlab-numbers" aria-label="Derived indexes">
-      <thead>
-        <tr>
-          <th scope="col">Derived index</th>
-          <th scope="col">documents</th>
-          <th scope="col">behind</th>
-        </tr>
-      </thead>
-      <tbody>
-        {followers.map((each) => (
-          <Follower key={each.name} follower={each} />
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function Follower({ follower }: { follower: DerivedIndex }) {
-  const { name, documents, building, failure, lagSeconds } = follower;
-  const size = follower.bytes === undefined ? "" : bytesText(follower.bytes);
-  return (
-    <>
-      <tr>
-        <td title={size}>{FOLLOWERS[name] ?? name}</td>
-        <td>{documents === undefined ? "–" : documents.toLocaleString("en")}</td>
-        <td>{building === null ? lagText(lagSeconds) : `builds ${building}`}</td>
-      </tr>
-      {failure === null ? null : (
-        <tr>
-          <td colSpan={3}>
-            <Trouble text={failure} />
-          </td>
-        </tr>
-      )}
-    </>
-  );
-}
-
-/** What is shorter than a look is nothing. */
-function lagText(seconds: number): string {
-  return seconds < 0.1 ? "no" : `${seconds.toFixed(1)} s`;
-}
-
-const UNITS = ["bytes", "KB", "MB", "GB", "TB"];
-
-/** As people say it: `12.3 MB`. */
-export function bytesText(bytes: number): string {
-  let [size, unit] = [bytes, 0];
-  while (size >= 1000 && unit < UNITS.length - 1) [size, unit] = [size / 1000, unit + 1];
-  return `${unit > 0 && size < 100 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`;
 }
