@@ -12,7 +12,8 @@ from convexlab.documents.predicate import predicate
 from convexlab.documents.shape import document_fits
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.narrowing import shape_of
-from convexlab.followers.columnar.shredding import Fields, observed
+from convexlab.followers.columnar.shredding import observed
+from convexlab.followers.columnar.values import Fields
 
 SHAPE = {
     "s": "string",

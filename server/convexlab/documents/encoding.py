@@ -46,6 +46,7 @@ _INT: Final = struct.Struct("<q")
 encode_json: Final = msgspec.json.Encoder().encode
 """JSON's text, as short as can be."""
 
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -66,6 +67,12 @@ def to_wire(value: Value) -> bytes:
 def to_clean_json(value: Value) -> bytes:
     """The lossy format `json`: no tags, what JSON lacks as strings."""
     return encode_json(_tagged(value, _CLEAN))
+
+
+def to_clean_json_each(values: Sequence[Value]) -> list[bytes]:
+    """The same of each of several values, encoded in one go."""
+    # N.B. a line's end is always escaped inside of JSON.
+    return _encode_lines(_tagged(list(values), _CLEAN)).splitlines()
 
 
 def to_export_json(value: Value) -> bytes:

@@ -34,6 +34,11 @@ def by_id_index(table: int) -> int:
     return table << INDEX_SLOT_BITS
 
 
+def by_creation_index(table: int) -> int:
+    """The id of a table's `by_creation_time` index."""
+    return table << INDEX_SLOT_BITS | BY_CREATION_TIME
+
+
 def table_of_index(index_id: int) -> int:
     """The number of the table that an index belongs to."""
     return index_id >> INDEX_SLOT_BITS

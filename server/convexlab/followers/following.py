@@ -30,7 +30,7 @@ from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
-from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
+from convexlab.engine.write_set import BY_CREATION_TIME, by_creation_index
 from convexlab.errors import FollowerBehind, OutOfRetention
 from convexlab.followers.follower import Change, Folds
 
@@ -183,11 +183,12 @@ class Following:
             self._walking = ""
 
     def _slices(self, table: TableInfo, at: Timestamp) -> Iterator[list[Revision]]:
-        by_id, limit = by_id_index(table.number), knobs.FOLLOWER_RUN_DOCUMENTS
+        # N.B. as they were created they stand side by side in the store.
+        index, limit = by_creation_index(table.number), knobs.FOLLOWER_RUN_DOCUMENTS
         rest = EVERYTHING
         while True:
             with self._store.snapshot() as base:
-                rows = list(islice(snapshot_at(base, at).rows(by_id, rest), limit))
+                rows = list(islice(snapshot_at(base, at).rows(index, rest), limit))
             if rows:
                 yield [revision for _, revision in rows]
             if len(rows) < limit:
@@ -238,6 +239,7 @@ def _next_entries(base: PersistenceSnapshot, since: Timestamp) -> list[LogEntry]
             break
         documents += sum(len(entry.writes) for entry in entries)
         since = entries[-1].ts
+        limit *= 2
     return found
 
 

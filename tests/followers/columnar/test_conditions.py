@@ -8,7 +8,8 @@ import pytest
 
 from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.followers.columnar.conditions import Split, cell, split
-from convexlab.followers.columnar.shredding import Columns, Fields, observed
+from convexlab.followers.columnar.shredding import Columns, observed
+from convexlab.followers.columnar.values import Fields
 
 DOCUMENTS = [
     {"n": 1, "s": "a", "any": "a", "at": {"city": "Rome", "x": 1.5}, "odd": -0.0},

@@ -17,9 +17,9 @@ from convexlab.followers.columnar.kinds import (
     Scalar,
     duckdb_type,
     join,
-    kind_of,
     quoted,
 )
+from convexlab.followers.columnar.values import kind_of
 
 scalars = st.sampled_from([1, 1.5, Int64(1), True, "x", b"x", None])
 values = st.recursive(

@@ -284,7 +284,7 @@ def test_a_mirror_that_could_not_write_is_begun_anew(
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MirrorTable, "apply", fail)
+        patch.setattr(MirrorTable, "write", fail)
         with pytest.raises(OSError, match="no space"):
             rows(mirror, "n")
     with pytest.raises(OSError, match="no space"):  # what is in it may be half

@@ -18,14 +18,12 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
-from convexlab.documents.value import UNDEFINED, Int64, Undefined
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 # An object with more fields than this is a record: JSON.
 MOST_FIELDS: Final = 64
@@ -69,17 +67,6 @@ NUMBER: Final = Scalar("number")
 WHOLE: Final = Scalar("whole")
 STRING: Final = Scalar("string")
 
-_SCALARS: Final[dict[type, Kind]] = {
-    int: WHOLE,
-    float: NUMBER,
-    Int64: Scalar("int64"),
-    bool: Scalar("boolean"),
-    str: STRING,
-    bytes: Scalar("bytes"),
-    type(None): NOTHING,
-    Undefined: NOTHING,
-}
-
 _DUCKDB: Final[dict[ScalarName, str]] = {
     "number": "DOUBLE",
     "whole": "BIGINT",
@@ -90,30 +77,7 @@ _DUCKDB: Final[dict[ScalarName, str]] = {
 }
 
 
-def kind_of(values: Sequence[Any]) -> Kind:
-    """The narrowest kind that holds all of these values."""
-    found: Kind = NOTHING
-    for kind in set(map(type, values)):
-        scalar = _SCALARS.get(kind)
-        if scalar is not None:
-            found = join(found, scalar)
-        elif kind is list:
-            lists = [value for value in values if type(value) is list]
-            found = join(found, Array(kind_of([item for of in lists for item in of])))
-        else:
-            objects = [value for value in values if type(value) is dict]
-            found = join(found, _kind_of_objects(objects))
-    return found
-
-
-def _kind_of_objects(objects: Sequence[dict[str, Any]]) -> Kind:
-    names = dict.fromkeys(name for value in objects for name in value)
-    return _object(
-        {name: kind_of([o.get(name, UNDEFINED) for o in objects]) for name in names}
-    )
-
-
-def _object(fields: dict[str, Kind]) -> Kind:
+def object_of(fields: dict[str, Kind]) -> Kind:
     """Objects with these fields, unless DuckDB could not tell the names apart."""
     if len({name.lower() for name in fields}) < len(fields):
         return ANYTHING
@@ -133,7 +97,7 @@ def join(a: Kind, b: Kind) -> Kind:
             return Array(join(x, y))
         case Object(x), Object(y):
             names: Iterable[str] = dict.fromkeys([*x, *y])
-            return _object(
+            return object_of(
                 {
                     name: join(x.get(name, NOTHING), y.get(name, NOTHING))
                     for name in names

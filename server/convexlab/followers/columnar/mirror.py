@@ -34,10 +34,12 @@ import msgspec
 from convexlab import knobs
 from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
+from convexlab.followers.columnar.building import Building
 from convexlab.followers.columnar.folded import Folded
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.shredding import Column
 from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable
+from convexlab.followers.columnar.writes import TableWrite, applying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -149,6 +151,7 @@ class Mirror:
         self._written: Timestamp = BEGINNING
         self._writing: threading.Thread | None = None
         self._failure: Exception | None = None  # of writing: it is begun anew
+        self._building: Building | None = None  # the table that is being taken in
         self._trim_due = 0
         self._lock = threading.Lock()  # of the file's state and what is known of it
         self._noting = threading.Lock()  # of what is pending; taken after the other
@@ -176,6 +179,9 @@ class Mirror:
         connection.execute("SET enable_external_access = false")
         # The documents of the first rows in an order are fetched for these rows alone.
         connection.execute("SET late_materialization_max_rows = 40000")
+        # What is written in small parts is written again with each checkpoint.
+        size = knobs.MIRROR_CHECKPOINT_BYTES
+        connection.execute(f"SET checkpoint_threshold = '{size} B'")
         connection.execute("SET lock_configuration = true")
         return connection
 
@@ -249,11 +255,15 @@ class Mirror:
 
     def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
         """See `Follower.take`."""
-        with self._changing() as connection:
-            self._tables[table.number].append(connection, revisions)
+        if self._building is None:
+            self._building = Building(self._connection, self._tables[table.number])
+        self._building.take(revisions)
 
     def took(self, table: TableInfo) -> None:
         """See `Follower.took`."""
+        building, self._building = self._building, None
+        if building is not None:
+            building.finish()
         with self._changing():
             built = self._tables[table.number]
             built.began_at(self.watermark)
@@ -276,26 +286,41 @@ class Mirror:
             self._pending += changes
             self.watermark = to
             waiting = len(self._pending)
-        if self._written == BEGINNING or waiting > knobs.MIRROR_MOST_PENDING_DOCUMENTS:
+        if self._written == BEGINNING:
             with self._lock:
                 self._write()
         elif waiting > knobs.MIRROR_PENDING_DOCUMENTS:
-            self._write_aside()
+            self._write_aside(is_patient=waiting > knobs.MIRROR_MOST_PENDING_DOCUMENTS)
 
-    def _write_aside(self) -> None:
-        """Write on a thread of its own: what is folded does not wait for it."""
-        if self._writing is None or not self._writing.is_alive():
+    def _write_aside(self, *, is_patient: bool) -> None:
+        """Let DuckDB write on a thread of its own.
+
+        Meanwhile what is folded is answered, and the next commits are read.
+
+        Args:
+            is_patient: whether to wait for who holds the file; otherwise another time.
+        """
+        if not self._lock.acquire(blocking=is_patient):
+            return
+        writes = None
+        try:
+            writes = self._shredded()
+        finally:
+            if writes is None:
+                self._lock.release()
+        if writes is not None:  # the thread has the lock now
             self._writing = threading.Thread(
-                target=self._try_to_write, name="columnar writing", daemon=True
+                target=self._put_aside, args=writes, name="columnar writing"
             )
             self._writing.start()
 
-    def _try_to_write(self) -> None:
+    def _put_aside(self, to: Timestamp, writes: dict[int, TableWrite]) -> None:
         try:
-            with self._lock:
-                self._write()
+            self._put(to, writes)
         except Exception:  # noqa: BLE001 - whoever comes next is told
             traceback.print_exc()
+        finally:
+            self._lock.release()
 
     def _write(self) -> None:
         """Write what is pending; the lock is held.
@@ -303,25 +328,43 @@ class Mirror:
         Raises:
             Exception: it could not be written, now or before.
         """
+        writes = self._shredded()
+        if writes is not None:
+            self._put(*writes)
+
+    def _shredded(self) -> tuple[Timestamp, dict[int, TableWrite]] | None:
+        """What is to be written up to when; None: nothing is pending."""
         if self._failure is not None:
             raise self._failure
         with self._noting:
             changes, self._pending = self._pending, []
             to = self.watermark
         if to == self._written:
-            return
+            return None
         by_table: dict[int, list[Change]] = {}
         for change in changes:
             if change.table in self._tables:
                 by_table.setdefault(change.table, []).append(change)
+        with self._failing():
+            return to, {
+                number: applying(self._tables[number], of)
+                for number, of in by_table.items()
+            }
+
+    def _put(self, to: Timestamp, writes: dict[int, TableWrite]) -> None:
+        with self._failing(), self._transaction() as connection:
+            for number, write in writes.items():
+                self._tables[number].write(connection, write)
+            self._trim(connection, to)
+            self._written = to
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What fails here is told to all who come: what is known may be half."""
         try:
-            with self._transaction() as connection:
-                for number, of in by_table.items():
-                    self._tables[number].apply(connection, of)
-                self._trim(connection, to)
-                self._written = to
+            yield
         except Exception as error:
-            self._failure = error  # what is known of the tables may be half
+            self._failure = error
             raise
 
     def _trim(self, connection: duckdb.DuckDBPyConnection, to: Timestamp) -> None:
@@ -359,6 +402,7 @@ class Mirror:
         """See `Follower.forget`."""
         with self._lock:
             self._folded.forget()
+            self._abandon()
             self._connection.close()
             self._connection = self._make_anew()
 
@@ -376,7 +420,13 @@ class Mirror:
             try:
                 self._write()
             finally:
+                self._abandon()
                 self._connection.close()
+
+    def _abandon(self) -> None:
+        if self._building is not None:
+            self._building.abandon()
+            self._building = None
 
     def status(self) -> dict[str, object]:
         """See `Follower.status`."""

@@ -8,32 +8,18 @@ likewise negative zeros and NaN, which DuckDB orders otherwise than documents ar
 
 from __future__ import annotations
 
-import math
-from itertools import chain
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from convexlab.documents.encoding import to_clean_json
-from convexlab.documents.value import UNDEFINED, Undefined
-from convexlab.followers.columnar.kinds import (
-    NOTHING,
-    NUMBER,
-    Anything,
-    Array,
-    Kind,
-    Nothing,
-    Object,
-    Scalar,
-    join,
-    kind_of,
-)
+from convexlab.followers.columnar.kinds import NOTHING, Kind, Scalar, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pyarrow as pa
+
+    from convexlab.followers.columnar.values import Fields
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -78,42 +64,6 @@ class Column(msgspec.Struct, frozen=True):
 Columns = dict[str, Column]  # by the field's name, in the order of the slots
 
 
-class Fields:
-    """A batch of documents by their fields.
-
-    N.B. each field is gathered once, and without a look at what is not there where all
-    documents have it: that took half of the time of shredding.
-
-    Args:
-        documents: decoded, system fields included.
-    """
-
-    def __init__(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        self._documents = documents
-        self._shapes = [*dict.fromkeys(map(tuple, documents))]
-        self._values: dict[str, list[Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self._documents)
-
-    @property
-    def names(self) -> list[str]:
-        """Every field that a document has."""
-        return [*dict.fromkeys(chain.from_iterable(self._shapes))]
-
-    def values(self, name: str) -> list[Any]:
-        """A field of each document; UNDEFINED where it is missing."""
-        values = self._values.get(name)
-        if values is None:
-            values = self._values[name] = self._gathered(name)
-        return values
-
-    def _gathered(self, name: str) -> list[Any]:
-        if all(name in shape for shape in self._shapes):
-            return list(map(itemgetter(name), self._documents))
-        return [document.get(name, UNDEFINED) for document in self._documents]
-
-
 def observed(
     columns: Mapping[str, Column], fields: Fields, *, has_rows: bool
 ) -> Columns:
@@ -125,113 +75,36 @@ def observed(
         has_rows: whether there are documents already, which lack what is new.
     """
     widened = dict(columns)
-    for name in (*columns, *fields.names):
+    for name in dict.fromkeys([*columns, *fields.names]):
         if name.startswith("_"):
             continue
         before = widened.get(name) or Column(name, len(widened), has_missing=has_rows)
-        widened[name] = before.widened(_column(before, fields.values(name)))
+        widened[name] = before.widened(_column(before, fields))
     return widened
 
 
-def _column(before: Column, values: Sequence[Any]) -> Column:
-    kind = kind_of(values)
-    types = set(map(type, values))
+def are_same(some: Columns, others: Columns) -> bool:
+    """Whether the columns have the same kinds, whatever else is known of them."""
+    return {name: column.kind for name, column in some.items()} == {
+        name: column.kind for name, column in others.items()
+    }
+
+
+def _column(before: Column, fields: Fields) -> Column:
+    values, missing = fields[before.name], fields.missing(before.name)
     return Column(
         before.name,
         before.slot,
-        kind=kind,
-        has_null=type(None) in types,
-        has_missing=Undefined in types,
-        has_odd=kind == NUMBER and _has_odd(values),
-    )
-
-
-def _has_odd(values: Sequence[Any]) -> bool:
-    types = set(map(type, values))
-    floats = (
-        values
-        if types == {float}
-        else [value for value in values if type(value) is float]
-    )
-    # N.B. any NaN makes the sum one: one look for all where there is none, nor a zero.
-    if 0.0 not in floats and not math.isnan(sum(floats)):
-        return False
-    return any(
-        math.isnan(value) or (value == 0.0 and math.copysign(1.0, value) < 0)
-        for value in floats
+        kind=values.kind,
+        has_null=values.nones > missing,
+        has_missing=missing > 0,
+        has_odd=values.has_odd,
     )
 
 
 def arrow_columns(columns: Mapping[str, Column], fields: Fields) -> dict[str, pa.Array]:
     """The documents' fields as arrays, by the names `c0`, `c1` and so on."""
     return {
-        f"c{column.slot}": arrow_array(column.kind, fields.values(name))
+        f"c{column.slot}": fields[name].array(column.kind)
         for name, column in columns.items()
     }
-
-
-def arrow_array(kind: Kind, values: Sequence[Any]) -> pa.Array:
-    """Values of a kind as an array; null and what is missing are nulls."""
-    import pyarrow as pa
-
-    match kind:
-        case Nothing() | Anything():
-            return pa.array([_json(value) for value in values], pa.string())
-        case Scalar():
-            if UNDEFINED in values:
-                values = [None if value is UNDEFINED else value for value in values]
-            return pa.array(values, arrow_type(kind))
-        case Array(items):
-            lists = [value if type(value) is list else None for value in values]
-            flat = [item for of in lists if of is not None for item in of]
-            offsets: list[int | None] = []
-            end = 0
-            for of in lists:
-                offsets.append(None if of is None else end)
-                end += 0 if of is None else len(of)
-            offsets.append(end)
-            return pa.ListArray.from_arrays(
-                pa.array(offsets, pa.int32()), arrow_array(items, flat)
-            )
-        case Object(fields) if not fields:
-            return arrow_array(Anything(), values)
-        case Object(fields):
-            objects = [value if type(value) is dict else None for value in values]
-            return pa.StructArray.from_arrays(
-                [
-                    arrow_array(
-                        of,
-                        [
-                            UNDEFINED if o is None else o.get(name, UNDEFINED)
-                            for o in objects
-                        ],
-                    )
-                    for name, of in fields.items()
-                ],
-                names=list(fields),
-                mask=pa.array([value is None for value in objects], pa.bool_()),
-            )
-
-
-def arrow_type(kind: Scalar) -> pa.DataType:
-    """The type of an array of scalars."""
-    import pyarrow as pa
-
-    match kind.name:
-        case "number":
-            return pa.float64()
-        case "whole" | "int64":
-            return pa.int64()
-        case "boolean":
-            return pa.bool_()
-        case "string":
-            return pa.string()
-        case "bytes":
-            return pa.binary()
-
-
-def _json(value: Any) -> str | None:
-    """JSON in which every value is told from every other that people would tell."""
-    if value is None or value is UNDEFINED:
-        return None
-    return to_clean_json(value).decode()

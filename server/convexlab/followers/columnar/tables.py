@@ -15,30 +15,22 @@ their creation, so that DuckDB skips the row groups where they cannot be.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from convexlab.documents.encoding import from_stored_each
-from convexlab.documents.ids import encode_id
-from convexlab.documents.ordering import decode_key
 from convexlab.followers.columnar.kinds import Nothing, duckdb_type, quoted
-from convexlab.followers.columnar.shredding import (
-    Column,
-    Columns,
-    Fields,
-    arrow_columns,
-    observed,
-)
+from convexlab.followers.columnar.shredding import Column, Columns, arrow_columns
+from convexlab.followers.columnar.values import Fields
+from convexlab.followers.columnar.writes import int64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import duckdb
     import pyarrow as pa
 
-    from convexlab.engine.write_set import Revision
-    from convexlab.followers.follower import Change
+    from convexlab.followers.columnar.writes import TableWrite
 
-ID_BYTES: Final = 16
 # The columns of a table that the mirror does not have.
 NO_ROWS: Final = (
     "NULL::VARCHAR AS _id, NULL::DOUBLE AS _creationTime, NULL::VARCHAR AS _doc, "
@@ -46,33 +38,6 @@ NO_ROWS: Final = (
 )
 # The names of a batch while it is being taken in.
 _BATCH: Final = "batch"
-
-
-@dataclass(slots=True)
-class Step:
-    """One revision and when it was current.
-
-    Attributes:
-        id: the internal id.
-        from_ts: the commit that made it so.
-        revision: None: the document was not there.
-        place: the document's key by creation time.
-        to_ts: when the next one came; None: it is the last of its run.
-        replaces: whether it ends what was there before the run.
-    """
-
-    id: bytes
-    from_ts: int
-    revision: Revision | None
-    place: bytes
-    to_ts: int | None = None
-    replaces: bool = False
-
-    @property
-    def created(self) -> float:
-        """The document's creation time, in ms since 1970."""
-        created: float = decode_key(self.place[:-ID_BYTES])[0]
-        return created
 
 
 @dataclass(slots=True)
@@ -128,47 +93,17 @@ class MirrorTable:
         connection.execute(f"DROP TABLE IF EXISTS {self.current}")
         connection.execute(f"DROP TABLE IF EXISTS {self.past}")
 
-    def append(
-        self, connection: duckdb.DuckDBPyConnection, revisions: Sequence[Revision]
-    ) -> None:
-        """Take in current documents that were not there."""
-        fields = Fields(from_stored_each([revision.body for revision in revisions]))
-        self._widen(connection, fields)
-        self._insert(connection, self.current, self._batch(revisions, fields))
-        self.rows += len(revisions)
-
-    def apply(
-        self, connection: duckdb.DuckDBPyConnection, changes: Sequence[Change]
-    ) -> None:
-        """Take in what commits did to this table's documents, in order."""
-        inserted = _inserted(changes)
-        if inserted is not None:
-            self.append(connection, inserted)
-        else:
-            self._step(connection, steps_of(changes))
-        self.changed_ts = changes[-1].ts
-
-    def _step(
-        self, connection: duckdb.DuckDBPyConnection, steps: Sequence[Step]
-    ) -> None:
-        ended = [step for step in steps if step.replaces]
-        if ended:
-            self._end(connection, ended)
-        shown = [(step, step.revision) for step in steps if step.revision is not None]
-        revisions = [revision for _, revision in shown]
-        fields = Fields(from_stored_each([revision.body for revision in revisions]))
-        self._widen(connection, fields)
-        batch = self._batch(revisions, fields)
-        now = [at for at, (step, _) in enumerate(shown) if step.to_ts is None]
-        then = [at for at, (step, _) in enumerate(shown) if step.to_ts is not None]
-        self._insert(
-            connection, self.current, batch.take(_int64(now)) if then else batch
-        )
-        if then:
-            ends = _int64([shown[at][0].to_ts for at in then])
-            passed = batch.take(_int64(then)).append_column("_to", ends)
-            self._insert(connection, self.past, passed)
-        self.rows += len(now) - len(ended)
+    def write(self, connection: duckdb.DuckDBPyConnection, write: TableWrite) -> None:
+        """Take in what was made of commits, or of documents that were there before."""
+        if write.ended is not None:
+            self._end(connection, write.ended)
+            self.rows -= write.ended.num_rows
+        self.widen(connection, write.columns)
+        self.insert(connection, self.current, write.begun)
+        self.rows += write.begun.num_rows
+        if write.passed is not None:
+            self.insert(connection, self.past, write.passed)
+        self.changed_ts = max(self.changed_ts, write.ts)
 
     def trim(self, connection: duckdb.DuckDBPyConnection, before: int) -> None:
         """Forget what was superseded at or before a timestamp."""
@@ -177,22 +112,11 @@ class MirrorTable:
 
     # -- how -----------------------------------------------------------------------
 
-    def _end(
-        self, connection: duckdb.DuckDBPyConnection, ended: Sequence[Step]
-    ) -> None:
-        """Move the current rows of these documents to the past."""
-        import pyarrow as pa
-
-        batch = pa.table(
-            {
-                "_id": [encode_id(self.id_number, step.id) for step in ended],
-                "_creationTime": [step.created for step in ended],
-                "_to": _int64([step.from_ts for step in ended]),
-            }
-        )
+    def _end(self, connection: duckdb.DuckDBPyConnection, ended: pa.Table) -> None:
+        """Move current rows to the past."""
         names = self.names()
         shown = ", ".join(f"t.{name}" for name in names)
-        connection.register(_BATCH, batch)
+        connection.register(_BATCH, ended)
         connection.execute(
             f"INSERT INTO {self.past} ({', '.join(names)}, _to) SELECT {shown}, b._to FROM {self.current} t"
             f" JOIN {_BATCH} b ON t._creationTime = b._creationTime AND t._id = b._id"
@@ -203,9 +127,10 @@ class MirrorTable:
         )
         connection.unregister(_BATCH)
 
-    def _insert(
+    def insert(
         self, connection: duckdb.DuckDBPyConnection, table: str, batch: pa.Table
     ) -> None:
+        """Append rows to one of both tables."""
         if batch.num_rows:
             names = ", ".join(batch.column_names)
             connection.register(_BATCH, batch)
@@ -214,46 +139,33 @@ class MirrorTable:
             )
             connection.unregister(_BATCH)
 
-    def _batch(self, revisions: Sequence[Revision], fields: Fields) -> pa.Table:
-        import pyarrow as pa
-
-        return pa.table(
-            {
-                "_id": pa.array(fields.values("_id"), pa.string()),
-                "_creationTime": pa.array(fields.values("_creationTime"), pa.float64()),
-                **arrow_columns(self.columns, fields),
-                # N.B. stored text is UTF-8, as Arrow has its strings.
-                "_doc": pa.array([r.body for r in revisions], pa.binary()).cast(
-                    pa.string()
-                ),
-                "_from": _int64([r.ts for r in revisions]),
-            }
-        )
-
-    def _widen(self, connection: duckdb.DuckDBPyConnection, fields: Fields) -> None:
-        """See that the columns hold these documents too."""
-        before = self.columns
-        self.columns = observed(before, fields, has_rows=self._has_rows())
-        changed = [
-            column
-            for name, column in self.columns.items()
-            if name not in before or column.kind != before[name].kind
-        ]
-        known = [column for column in changed if column.name in before]
-        for column in changed:
-            if column.name not in before:
+    def widen(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
+        """Let the columns be these, which hold all that it has and more."""
+        known, before = self._changed(columns), self.columns
+        self.columns = columns
+        for name, column in columns.items():
+            if name not in before:
                 for table in (self.current, self.past):
                     connection.execute(
                         f"ALTER TABLE {table} ADD COLUMN {_definition(column)}"
                     )
-        # N.B. a column without a value has nothing to convert.
-        refill = [c for c in known if not isinstance(before[c.name].kind, Nothing)]
         for column in known:
             self._retype(connection, column)
+        # N.B. a column without a value has nothing to convert.
+        refill = [c for c in known if not isinstance(before[c.name].kind, Nothing)]
         if refill:
             self._refill(connection, refill)
 
-    def _has_rows(self) -> bool:
+    def _changed(self, columns: Columns) -> list[Column]:
+        """Those of its columns whose kind is another."""
+        return [
+            columns[name]
+            for name, column in self.columns.items()
+            if columns[name].kind != column.kind
+        ]
+
+    @property
+    def has_rows(self) -> bool:
         """Whether there are documents, or were: what comes new is missing in them."""
         return self.rows > 0 or self.changed_ts > self.exact_from
 
@@ -275,7 +187,7 @@ class MirrorTable:
             parts = []
             while rows := reader.fetchmany(10_000):
                 fields = Fields(from_stored_each([text.encode() for _, text in rows]))
-                row_ids = _int64([row for row, _ in rows])
+                row_ids = int64([row for row, _ in rows])
                 parts.append(
                     pa.table({"row": row_ids, **arrow_columns(wanted, fields)})
                 )
@@ -304,34 +216,6 @@ class MirrorTable:
         return ", ".join(parts)
 
 
-def _inserted(changes: Sequence[Change]) -> list[Revision] | None:
-    """The documents, if all that a run did was to insert them: most of what is long."""
-    found = [
-        change.revision
-        for change in changes
-        if change.revision is not None and not change.previous_ts
-    ]
-    if len(found) < len(changes) or len({each.id for each in changes}) < len(found):
-        return None
-    return found
-
-
-def steps_of(changes: Iterable[Change]) -> list[Step]:
-    """What a run does to a table's documents."""
-    last: dict[bytes, Step] = {}
-    steps = []
-    for change in changes:
-        step = Step(change.id, change.ts, change.revision, change.place)
-        before = last.get(change.id)
-        if before is not None:
-            before.to_ts = change.ts
-        else:
-            step.replaces = change.previous_ts != 0
-        last[change.id] = step
-        steps.append(step)
-    return steps
-
-
 def _definition(column: Column) -> str:
     return f"c{column.slot} {duckdb_type(column.kind)}"
 
@@ -342,9 +226,3 @@ def _fresh(name: str, shown: dict[str, str]) -> str:
     while fresh.lower() in shown:
         fresh, number = f"{name}_{number}", number + 1
     return fresh
-
-
-def _int64(values: Sequence[Any]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(values, pa.int64())

@@ -1,0 +1,225 @@
+"""Values side by side: the kind that holds them all, and they as an array of Arrow's.
+
+A field of a batch of documents is looked at as a whole: its types first, in one go at
+the speed of C, and its single values only where these are of several types. Null and
+what is missing are None alike; how many documents lack a field is known from their
+shapes, of which there are few.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from itertools import accumulate, chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from convexlab.documents.encoding import to_clean_json_each
+from convexlab.documents.value import Int64
+from convexlab.followers.columnar.kinds import (
+    NOTHING,
+    NUMBER,
+    WHOLE,
+    Anything,
+    Array,
+    Kind,
+    Nothing,
+    Object,
+    Scalar,
+    join,
+    object_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+_SCALARS: Final[dict[type, Kind]] = {
+    int: WHOLE,
+    float: NUMBER,
+    Int64: Scalar("int64"),
+    bool: Scalar("boolean"),
+    str: Scalar("string"),
+    bytes: Scalar("bytes"),
+    type(None): NOTHING,
+}
+_NO_FIELDS: Final[dict[str, Any]] = {}
+
+
+def kind_of(values: Sequence[Any]) -> Kind:
+    """The narrowest kind that holds all of these values."""
+    return Values(values).kind
+
+
+class Values:
+    """Some values.
+
+    Args:
+        values: None where there is none.
+    """
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._values = values
+        self._types = set(map(type, values))
+        self._array: tuple[Kind, pa.Array] | None = None  # the last that was made
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def nones(self) -> int:
+        """How many are none."""
+        return self._values.count(None) if type(None) in self._types else 0
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The narrowest that holds them all."""
+        found: Kind = NOTHING
+        for of in self._types:
+            if of is list:
+                found = join(found, Array(self._items.kind))
+            elif of is dict:
+                found = join(found, self._fields.kind)
+            else:
+                found = join(found, _SCALARS[of])
+        return found
+
+    @cached_property
+    def _items(self) -> Values:
+        """What is in the arrays."""
+        return Values([*chain.from_iterable(self._of(list))])
+
+    @cached_property
+    def _fields(self) -> Fields:
+        """What is in the objects; what is none has no fields."""
+        if self._types == {dict}:
+            return Fields(self._values)
+        return Fields([v if type(v) is dict else _NO_FIELDS for v in self._values])
+
+    def _of(self, kind: type) -> Iterable[Any]:
+        if self._types == {kind}:
+            return self._values
+        return [value for value in self._values if type(value) is kind]
+
+    # -- as Arrow has them --------------------------------------------------------
+
+    def array(self, kind: Kind) -> pa.Array:
+        """Them as an array of a kind that holds them."""
+        if self._array is None or self._array[0] != kind:
+            self._array = kind, self._made(kind)
+        return self._array[1]
+
+    def _made(self, kind: Kind) -> pa.Array:
+        import pyarrow as pa
+
+        match kind:
+            case Scalar():
+                return pa.array(self._values, arrow_type(kind))
+            case Array(items):
+                offsets = pa.array(self._offsets(), pa.int32())
+                return pa.ListArray.from_arrays(offsets, self._items.array(items))
+            case Object(fields) if fields:
+                return pa.StructArray.from_arrays(
+                    [self._fields[name].array(of) for name, of in fields.items()],
+                    names=list(fields),
+                    mask=pa.array(
+                        [value is None for value in self._values], pa.bool_()
+                    ),
+                )
+            case Nothing() | Object() | Anything():
+                return pa.array(self._json(), pa.binary()).cast(pa.string())
+
+    def _offsets(self) -> list[int | None]:
+        """Where each array begins among all items, and where the last one ends."""
+        sizes = [0 if value is None else len(value) for value in self._values]
+        begins: list[int | None] = [*accumulate(sizes, initial=0)]
+        if type(None) in self._types:
+            for at, value in enumerate(self._values):
+                if value is None:
+                    begins[at] = None
+        return begins
+
+    def _json(self) -> list[bytes | None]:
+        """JSON in which every value is told from every other that people would tell."""
+        if self._types == {type(None)}:
+            return [None] * len(self._values)
+        texts = to_clean_json_each(self._values)
+        if type(None) not in self._types:
+            return [*texts]
+        return [
+            None if value is None else text
+            for value, text in zip(self._values, texts, strict=True)
+        ]
+
+    @property
+    def has_odd(self) -> bool:
+        """Whether there are NaN or negative zeros among numbers, if it is numbers."""
+        if self.kind != NUMBER:
+            return False
+        import numpy as np
+
+        floats = np.frombuffer(self.array(NUMBER).buffers()[1], np.float64)
+        # N.B. the negative zero is the only number of these bits.
+        is_negative_zero = floats.view(np.int64) == np.iinfo(np.int64).min
+        return bool(is_negative_zero.any() or np.isnan(floats).any())
+
+
+class Fields:
+    """A batch of documents, or of objects inside of them, by their fields.
+
+    Args:
+        documents: decoded; of documents with their system fields.
+    """
+
+    def __init__(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        self._documents = documents
+        self._shapes = Counter(map(tuple, documents))
+        self._values: dict[str, Values] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @property
+    def names(self) -> list[str]:
+        """Every field that one of them has."""
+        return [*dict.fromkeys(chain.from_iterable(self._shapes))]
+
+    @property
+    def kind(self) -> Kind:
+        """The narrowest that holds them all, as objects."""
+        return object_of({name: self[name].kind for name in self.names})
+
+    def missing(self, name: str) -> int:
+        """How many do not have a field."""
+        return sum(count for shape, count in self._shapes.items() if name not in shape)
+
+    def __getitem__(self, name: str) -> Values:
+        """A field of each."""
+        values = self._values.get(name)
+        if values is None:
+            values = self._values[name] = Values(self._gathered(name))
+        return values
+
+    def _gathered(self, name: str) -> list[Any]:
+        # N.B. without a look at what is not there where all have it.
+        if all(name in shape for shape in self._shapes):
+            return list(map(itemgetter(name), self._documents))
+        return [document.get(name) for document in self._documents]
+
+
+def arrow_type(kind: Scalar) -> pa.DataType:
+    """The type of an array of scalars."""
+    import pyarrow as pa
+
+    match kind.name:
+        case "number":
+            return pa.float64()
+        case "whole" | "int64":
+            return pa.int64()
+        case "boolean":
+            return pa.bool_()
+        case "string":
+            return pa.string()
+        case "bytes":
+            return pa.binary()
