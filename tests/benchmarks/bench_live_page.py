@@ -27,6 +27,8 @@ from tests.benchmarks.live_page import Desk, clock_ahead, desk
 from tests.benchmarks.wire import Connection
 from tests.browser.pages import APP, MIME, output_of
 
+from convexlab import knobs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -310,13 +312,14 @@ def _looks(page: Desk, options: Options) -> Table:
     with page.notebook("looks.ipynb", [_stored("rows")]) as notebook:
         first = notebook.live().wait_for()
         first.element.get_by_text(f"{documents:,} documents").wait_for(timeout=300_000)
-        said = [
-            notebook.page.evaluate(LOOKS, [spec, MIME, documents])
-            for _ in range(options.count(5, 1))
-        ]
+        said = []
+        for _ in range(options.count(5, 1)):
+            _forget_profiles(page)
+            said.append(notebook.page.evaluate(LOOKS, [spec, MIME, documents]))
     bare, answer = _bare_profile(documents, options.count(5, 2))
     facts = said[0]["facts"]
     assert facts == answer, f"the profiles say {facts}, DuckDB {answer}"
+    again = _profiles_again(page, documents, options.count(5, 2))
     base = percentile(bare, 50)
 
     def row(what: str, name: str) -> Row:
@@ -330,6 +333,12 @@ def _looks(page: Desk, options: Options) -> Table:
         [
             row("the first rows of a new view", "open"),
             row("the profiles of all columns", "profile"),
+            Row(
+                "the profiles, asked again after 20 more documents",
+                None,
+                again,
+                ratio=percentile(again, 50) / base,
+            ),
             row("the last rows", "jump"),
             row("sorted by an indexed field", "sort"),
             Row("DuckDB: the same profiles", None, bare, ratio=1.0),
@@ -380,6 +389,32 @@ LOOKS = """async ([spec, mime, documents]) => {
     return { open, profile, jump, sort, elements,
         facts: Object.fromEntries(kept.map(name => [name, facts[name]])) };
 }"""
+
+
+def _forget_profiles(page: Desk) -> None:
+    """Ask for so many others that none is kept: the next one counts all documents."""
+    import convexlab
+
+    with convexlab.connect(page.served.url, admin_key=page.served.admin_key) as db:
+        for n in range(knobs.KEPT_PROFILES):
+            db.sql("SUMMARIZE SELECT _id FROM rows WHERE place < ?", params=[n])
+
+
+def _profiles_again(page: Desk, documents: int, times: int) -> list[float]:
+    """What it takes until SQL says the profiles, each time after a commit of 20 documents."""
+    import convexlab
+
+    asked = "SUMMARIZE SELECT _id, place, name, share, kind, _creationTime FROM rows"
+    with convexlab.connect(page.served.url, admin_key=page.served.admin_key) as db:
+        db.sql(asked)
+        took = []
+        for start in range(documents, documents + 20 * times, 20):
+            _insert(page, start, start + 20)
+            began = time.perf_counter()
+            told = {row["name"]: row["different"] for row in db.sql(asked)}
+            took.append((time.perf_counter() - began) * 1e3)
+            assert told["place"] == told["name"] == start + 20, told
+    return took
 
 
 def _bare_profile(documents: int, times: int) -> tuple[list[float], dict[str, str]]:

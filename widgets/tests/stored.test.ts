@@ -5,8 +5,8 @@ import { tsOf } from "../src/socket.ts";
 import { CallError, isPassing } from "../src/source.ts";
 import { columnsOf } from "../src/table/columns.ts";
 import { argumentsOf, edited } from "../src/table/edits.ts";
-import { countsOf, factsText } from "../src/table/profile.ts";
-import { countOf, histogramOf, rowsFromTo, type Stored } from "../src/table/statements.ts";
+import { factsText } from "../src/table/profile.ts";
+import { countOf, profileOf, rowsFromTo, type Stored } from "../src/table/statements.ts";
 import { merged } from "../src/table/stored.ts";
 import { BLOCK, blocksOf, WindowRows } from "../src/table/window.ts";
 import { placed, thinned } from "../src/views/sparkline.ts";
@@ -32,11 +32,10 @@ test("a table is read newest first, in blocks", () => {
 test("count, rows and profiles are of the same request", () => {
   const filters = [{ column: "n", operator: ">", text: "3" } as const];
   const asked = stored({ request: { filters, search: "" } });
-  const column = columns.find(({ name }) => name === "n");
-  assert.ok(column);
   assert.deepEqual(countOf(asked).params, [3]);
   assert.deepEqual(rowsFromTo(asked, 0, 1).params, [3]);
-  assert.deepEqual(histogramOf(asked, column, 0, 10).params, [0, 10, 3]);
+  assert.deepEqual(profileOf(asked, columns).params, [3]);
+  assert.match(profileOf(asked, columns).sql, /^SUMMARIZE SELECT "_id", "n", "name" FROM .* WHERE/);
 });
 
 test("only the blocks in sight are asked for", () => {
@@ -79,13 +78,7 @@ test("an edit is the mutation's arguments, and the result as it will be", () => 
   assert.deepEqual(edited({ page, isDone: true }, { id: "z", column: "n", value: 2 }), { page, isDone: true });
 });
 
-test("a profile counts empty bins and says what is missing", () => {
-  const counts = countsOf([
-    { bin: 0, n: 3 },
-    { bin: 19, n: 1 },
-  ]);
-  assert.equal(counts.length, 20);
-  assert.deepEqual([counts[0], counts[1], counts[19]], [3, 0, 1]);
+test("a profile says what is missing", () => {
   assert.equal(
     factsText({ n: 9_000, there: 745, different: 527 }),
     "8,255 missing · 527 different",

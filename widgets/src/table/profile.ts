@@ -1,22 +1,23 @@
 /**
  * Profiles: what is in each column, over all rows that are asked for.
  *
- * Computed by the deployment, column after column, when somebody wants to see them,
- * and again when the table has changed; the last ones stay until then.
+ * Computed by the deployment, all columns in one answer, when somebody wants to see
+ * them, and again when the table has changed; the last ones stay until then.
  */
 import { el, setText } from "../dom.ts";
 import { timeText } from "../value.ts";
 import type { Column } from "./columns.ts";
 import type { Row } from "./rows.ts";
-import {
-  BINS,
-  histogramOf,
-  isMeasured,
-  profileOf,
-  type Statement,
-  type Stored,
-  topOf,
-} from "./statements.ts";
+import { profileOf, type Statement, type Stored } from "./statements.ts";
+
+/** Where a column's numbers lie: bins side by side, the first from `from` on. */
+interface Scale {
+  readonly low: number;
+  readonly high: number;
+  readonly from: number;
+  readonly width: number;
+  readonly bins: readonly number[];
+}
 
 type Select = (statement: Statement) => Promise<Row[]>;
 
@@ -31,7 +32,7 @@ export class Profiles {
   readonly element = el("div", { class: "profiles", hidden: true, role: "list", tabindex: 0 });
   readonly #select: Select;
   readonly #cards = new Map<string, Card>();
-  /** What is asked for next while a round of columns is on its way. */
+  /** What is asked for next while an answer is on its way. */
   #next: { stored: Stored; columns: readonly Column[] } | null = null;
   #busy = false;
 
@@ -56,12 +57,17 @@ export class Profiles {
       const { stored, columns } = this.#next;
       this.#next = null;
       this.#lay(columns);
-      for (const column of columns) {
-        if (this.#next || this.element.hidden) break;
-        await this.#cards.get(column.name)?.fill(stored, column, this.#select);
-      }
+      await this.#fill(profileOf(stored, columns));
     }
     this.#busy = false;
+  }
+
+  async #fill(statement: Statement): Promise<void> {
+    try {
+      for (const row of await this.#select(statement)) this.#cards.get(String(row.name))?.draw(row);
+    } catch (error) {
+      for (const card of this.#cards.values()) card.say((error as Error).message);
+    }
   }
 
   #lay(columns: readonly Column[]): void {
@@ -83,25 +89,22 @@ class Card {
     this.element.append(el("div", { class: "name", text: name }), this.#picture, this.#facts);
   }
 
-  async fill(stored: Stored, column: Column, select: Select): Promise<void> {
-    try {
-      const [facts] = await select(profileOf(stored, column));
-      if (!facts) return;
-      setText(this.#facts, factsText(facts));
-      const [low, high] = [Number(facts.low), Number(facts.high)];
-      if (isMeasured(column) && low < high) {
-        const bins = await select(histogramOf(stored, column, low, high));
-        const text = column.name === "_creationTime" ? timeText : numberText;
-        this.#picture.replaceChildren(histogram(countsOf(bins), low, high, text));
-      } else if (facts.different === facts.there) {
-        this.#picture.replaceChildren("all different");
-      } else {
-        const top = await select(topOf(stored, column));
-        this.#picture.replaceChildren(...top.map((row) => bar(row, Number(facts.there))));
-      }
-    } catch (error) {
-      setText(this.#facts, (error as Error).message);
+  draw(row: Row): void {
+    this.say(factsText(row));
+    const { name, there, different, bins, top } = row;
+    if (bins) {
+      this.#picture.replaceChildren(
+        histogram(row, name === "_creationTime" ? timeText : numberText),
+      );
+    } else if (different === there) {
+      this.#picture.replaceChildren("all different");
+    } else {
+      this.#picture.replaceChildren(...(top as Row[]).map((each) => bar(each, Number(there))));
     }
+  }
+
+  say(text: string): void {
+    setText(this.#facts, text);
   }
 }
 
@@ -114,28 +117,16 @@ export function factsText(facts: Row): string {
   return parts.join(" · ");
 }
 
-/** A number for each bin, also for those in which nothing lies. */
-export function countsOf(bins: readonly Row[]): number[] {
-  const counts = new Array<number>(BINS).fill(0);
-  for (const row of bins) counts[Number(row.bin)] = Number(row.n);
-  return counts;
-}
-
 function numberText(n: number): string {
   return String(Number(n.toPrecision(4)));
 }
 
-function histogram(
-  counts: readonly number[],
-  low: number,
-  high: number,
-  text: (n: number) => string,
-): HTMLElement {
-  const most = Math.max(...counts, 1);
-  const width = (high - low) / BINS;
-  const bars = counts.map((n, at) => {
-    const [from, to] = [low + at * width, low + (at + 1) * width].map(text);
-    const title = `${from} to ${to}: ${n.toLocaleString("en")}`;
+function histogram(row: Row, text: (n: number) => string): HTMLElement {
+  const { low, high, from, width, bins } = row as unknown as Scale;
+  const most = Math.max(...bins);
+  const bars = bins.map((n, at) => {
+    const begin = from + at * width;
+    const title = `${text(begin)} to ${text(begin + width)}: ${n.toLocaleString("en")}`;
     // A bin with something in it is seen, however little.
     const height = n === 0 ? 0 : Math.max(4, (100 * n) / most);
     return el("span", { title, style: `height:${height}%` });

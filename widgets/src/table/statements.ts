@@ -15,9 +15,6 @@ export interface Stored {
   readonly columns: readonly Column[];
 }
 
-export const BINS = 20;
-export const TOP = 3;
-
 export function countOf(stored: Stored): Statement {
   const where = whereOf(stored.request, stored.columns);
   return {
@@ -60,41 +57,12 @@ function orderOf({ sorting }: Stored): string {
   return `${quoted(sorting.column)} ${direction}, ${own}`;
 }
 
-/** Whether a column's values lie on a scale. */
-export function isMeasured(column: Column): boolean {
-  return column.numeric || column.name === "_creationTime";
-}
-
-/** How many have a value, how many different ones, and between which they lie. */
-export function profileOf(stored: Stored, column: Column): Statement {
+/** What is in each of these columns. */
+export function profileOf(stored: Stored, columns: readonly Column[]): Statement {
   const where = whereOf(stored.request, stored.columns);
-  const name = quoted(column.name);
-  const ends = isMeasured(column) ? `, min(${name}) AS low, max(${name}) AS high` : "";
+  const names = columns.map(({ name }) => quoted(name)).join(", ");
   return {
-    sql: `SELECT count(*) AS n, count(${name}) AS there, count(DISTINCT ${name}) AS different${ends} FROM ${quoted(stored.table)} ${where.sql}`,
-    params: where.params,
-  };
-}
-
-/** How many lie in each of BINS equal parts between two numbers. */
-export function histogramOf(stored: Stored, column: Column, low: number, high: number): Statement {
-  const where = whereOf(stored.request, stored.columns);
-  const name = quoted(column.name);
-  const bin = `least(${BINS - 1}, floor((${name} - ?) / ? * ${BINS}))`;
-  const and = where.sql === "" ? "WHERE" : `${where.sql} AND`;
-  return {
-    sql: `SELECT CAST(${bin} AS INTEGER) AS bin, count(*) AS n FROM ${quoted(stored.table)} ${and} ${name} IS NOT NULL GROUP BY 1 ORDER BY 1`,
-    params: [low, high - low, ...where.params],
-  };
-}
-
-/** The commonest values. */
-export function topOf(stored: Stored, column: Column): Statement {
-  const where = whereOf(stored.request, stored.columns);
-  const name = quoted(column.name);
-  const and = where.sql === "" ? "WHERE" : `${where.sql} AND`;
-  return {
-    sql: `SELECT CAST(${name} AS VARCHAR) AS value, count(*) AS n FROM ${quoted(stored.table)} ${and} ${name} IS NOT NULL GROUP BY 1 ORDER BY n DESC, value LIMIT ${TOP}`,
+    sql: `SUMMARIZE SELECT ${names} FROM ${quoted(stored.table)} ${where.sql}`,
     params: where.params,
   };
 }

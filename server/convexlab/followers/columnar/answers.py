@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from convexlab.followers.columnar.profiles import Profiles
 from convexlab.followers.columnar.scans import answer_documents, answer_groups
 from convexlab.followers.columnar.sql import answer_sql
 
@@ -17,3 +19,8 @@ ANSWERS: Final[dict[str, Callable[[Reading, bytes], bytes]]] = {
     "documents": answer_documents,
     "groups": answer_groups,
 }
+
+
+def answers() -> dict[str, Callable[[Reading, bytes], bytes]]:
+    """The same for one mirror, with what keeps something of its answers."""
+    return {**ANSWERS, "sql": partial(answer_sql, profiles=Profiles())}

@@ -18,10 +18,12 @@ from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.mirror import view
 from convexlab.followers.columnar.narrowing import narrowed
+from convexlab.followers.columnar.profiles import Profiles, summarized
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
     from convexlab.followers.columnar.mirror import Reading
 
@@ -65,8 +67,15 @@ class SqlAnswer(msgspec.Struct, array_like=True):
     filters: dict[str, list[bytes]] = {}
 
 
-def answer_sql(reading: Reading, body: bytes) -> bytes:
+def answer_sql(
+    reading: Reading, body: bytes, profiles: Profiles | None = None
+) -> bytes:
     """Answer a SqlRequest with a SqlAnswer.
+
+    Args:
+        reading: of the mirror.
+        body: the request.
+        profiles: what is kept of them; None: nothing.
 
     Raises:
         InvalidQuery: it is no statement that may be run, whatever the tables hold.
@@ -76,16 +85,19 @@ def answer_sql(reading: Reading, body: bytes) -> bytes:
     request = msgspec.msgpack.decode(body, type=SqlRequest)
     if request.tables is not None:
         reading.named(request.tables)
-    statement = read_statement(reading.connection, request.text, reading.tables)
+    inner = summarized(request.text)
+    statement = read_statement(
+        reading.connection, inner or request.text, reading.tables
+    )
     answer = SqlAnswer(list(statement.tables))
+    params: Any = from_stored(request.params.encode())
     try:
-        found = _run(reading, statement, request)
-        answer.rows = (
-            _arrow_stream(found)
-            if request.arrow
-            else to_stored(_values(found, documents=request.documents))
-        )
-        params: Any = from_stored(request.params.encode())
+        if inner is None:
+            answer.rows = _rows(reading, statement, params, request)
+        else:
+            answer.rows = _profiled(
+                profiles or Profiles(), reading, statement, params, arrow=request.arrow
+            )
         answer.filters = narrowed(statement.tree, reading.tables, params)
     except InvalidQuery as error:
         answer.refused = str(error)
@@ -105,19 +117,47 @@ def answer_of(told: bytes) -> SqlAnswer:
     return answer
 
 
+def _rows(
+    reading: Reading, statement: Statement, params: Any, request: SqlRequest
+) -> bytes:
+    documents = request.documents
+    found = _run(reading, statement, params, documents=documents)
+    if request.arrow:
+        return _arrow_stream(found)
+    return to_stored(_values(found, documents=documents))
+
+
 def _run(
-    reading: Reading, statement: Statement, request: SqlRequest
+    reading: Reading, statement: Statement, params: Any, *, documents: bool
 ) -> duckdb.DuckDBPyRelation:
     import duckdb
 
-    params = from_stored(request.params.encode())
     try:
         for name in statement.tables:
-            made = view(reading, name, documents=request.documents)
+            made = view(reading, name, documents=documents)
             reading.connection.execute(made).fetchall()
         return reading.connection.sql(statement.text, params=params)
     except duckdb.Error as error:
         raise InvalidQuery(f"SQL: {error}") from None
+
+
+def _profiled(
+    profiles: Profiles,
+    reading: Reading,
+    statement: Statement,
+    params: Any,
+    *,
+    arrow: bool,
+) -> bytes:
+    """What is in the columns: as values, or as Arrow with nested ones as their JSON."""
+    import duckdb
+
+    try:
+        rows = profiles.rows(reading, statement, params)
+    except duckdb.Error as error:
+        raise InvalidQuery(f"SQL: {error}") from None
+    values: list[Any] = [_value(row, "", "") for row in rows]
+    return _profile_stream(values) if arrow else to_stored(values)
 
 
 # -- results ----------------------------------------------------------------------
@@ -192,8 +232,34 @@ def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
         field.with_metadata(MIXED) if kind == "JSON" else field
         for field, kind in zip(table.schema, kinds, strict=True)
     ]
+    return _stream(table.cast(pa.schema(fields)))
+
+
+def _profile_stream(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+
+    nested = ("top", "bins")
+    columns = {
+        name: [row.get(name) for row in rows]
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if name not in nested
+    }
+    texts = {
+        name: [to_stored(row[name]).decode() if name in row else None for row in rows]
+        for name in nested
+    }
+    fields = [pa.field(name, pa.string(), metadata=MIXED) for name in texts]
+    table = pa.table(columns)
+    for field in fields:
+        table = table.append_column(field, pa.array(texts[field.name], pa.string()))
+    return _stream(table)
+
+
+def _stream(table: pa.Table) -> bytes:
+    import pyarrow as pa
+
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, pa.schema(fields)) as writer:
-        writer.write_table(table.cast(pa.schema(fields)))
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
     stream: bytes = sink.getvalue().to_pybytes()
     return stream

@@ -25,7 +25,7 @@ from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
 from convexlab.followers import embeddings
-from convexlab.followers.columnar.answers import ANSWERS
+from convexlab.followers.columnar.answers import answers
 from convexlab.followers.columnar.mirror import FILE, Mirror
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.followers.text import request as text_request
@@ -64,7 +64,7 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
         folder: the deployment's; None: its indexes are in memory.
     """
     return {
-        "columnar": lambda: Mirror(folder and folder / FILE, ANSWERS),
+        "columnar": lambda: Mirror(folder and folder / FILE, answers()),
         request.NAME: lambda: _vectors(folder),
         text_request.NAME: lambda: _texts(folder),
         embeddings.NAME: lambda: embeddings.Embeddings(folder),
