@@ -3,6 +3,9 @@
 Searches let go of Python's own lock while FAISS works, so they run side by side; a
 change to the lists must not come between. A writer that waits goes before readers
 that come later.
+
+N.B. searches of a tenth of a millisecond take it: reading makes no objects, and wakes
+nobody unless a writer waits.
 """
 
 from __future__ import annotations
@@ -12,37 +15,28 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class SharedLock:
     """See the module; a thread that holds it does not take it again."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._readers = 0
         self._waiting_writers = 0
         self._is_written = False
+        self._reading = _Reading(self._begin_reading, self._end_reading)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> _Reading:
         """Among readers."""
-        with self._changed:
-            while self._is_written or self._waiting_writers:
-                self._changed.wait()
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                if not self._readers:
-                    self._changed.notify_all()
+        return self._reading
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Alone."""
-        with self._changed:
+        with self._mutex:
             self._waiting_writers += 1
             while self._is_written or self._readers:
                 self._changed.wait()
@@ -51,6 +45,32 @@ class SharedLock:
         try:
             yield
         finally:
-            with self._changed:
+            with self._mutex:
                 self._is_written = False
                 self._changed.notify_all()
+
+    def _begin_reading(self) -> None:
+        with self._mutex:
+            while self._is_written or self._waiting_writers:
+                self._changed.wait()
+            self._readers += 1
+
+    def _end_reading(self) -> None:
+        with self._mutex:
+            self._readers -= 1
+            if self._waiting_writers and not self._readers:
+                self._changed.notify_all()
+
+
+class _Reading:
+    """The context of any reader; it has nothing of its own."""
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(self, *_: object) -> None:
+        self._end()

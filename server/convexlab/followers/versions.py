@@ -145,7 +145,8 @@ class Versions:
 
     def joined_ids(self, slots: Sequence[int]) -> bytes:
         """The documents of some slots, one after another."""
-        joined: bytes = self._ids[slots].tobytes() if slots else b""
+        # N.B. `take` costs a quarter of what indexing by a list does.
+        joined: bytes = self._ids.take(slots, axis=0).tobytes() if slots else b""
         return joined
 
     def id(self, slot: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np  # noqa: TID253 - as slots are given
 import pytest
 
+from convexlab import knobs
 from convexlab.followers.text.bm25 import idf
 from convexlab.followers.text.postings import Postings
 
@@ -58,3 +59,27 @@ def test_words_are_read_back_as_they_were():
     view = committed("a b b", "c").view
     assert view.words_at([0, 5]) == {0: ["a", "b", "b"]}
     assert dict(view.completions("", 9)) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_slots_come_back_as_they_were_given():
+    postings = Postings(None, 0)
+    slots = [0, 15, 16, 1_000_003, (1 << 32) - 1]
+    for slot in slots:
+        postings.add(slot, ["a"], [])
+    view = postings.view = postings.commit()
+    assert view.all_slots().tolist() == slots
+    assert list(view.words_at([1_000_003])) == [1_000_003]
+    postings.delete(np.array([15, (1 << 32) - 1]))
+    assert sorted(postings.commit().all_slots().tolist()) == [0, 16, 1_000_003]
+
+
+def test_completions_are_kept_for_their_view_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(knobs, "TEXT_KEPT_BEGINNINGS", 2)
+    postings = committed("pen penguin", "pen", "open")
+    view = postings.view
+    assert view.completions("pen", 9) == [("pen", 2), ("penguin", 1)]
+    assert view.completions("pen", 1) == [("pen", 2)]
+    assert view.completions("o", 9) == [("open", 1)]
+    assert view.completions("pen", 9) == [("pen", 2), ("penguin", 1)]
+    postings.add(3, ["penguin"], [])
+    assert dict(postings.commit().completions("pen", 9)) == {"pen": 2, "penguin": 2}

@@ -267,12 +267,10 @@ class TextIndex:
 
     def by_age(self, slots: list[int]) -> list[int]:
         """Slots by their documents: the newest first, then by id."""
-        if len(slots) <= _MANY:
-            # N.B. most often there are two or three, of other moments.
-            created = self.versions.own[0].item
-            by_created = {-created(slot): slot for slot in slots}
-            if len(by_created) == len(slots):
-                return [by_created[each] for each in sorted(by_created)]
+        created = self.versions.own[0].item
+        # N.B. most often there are two or three, of other moments.
+        if len(slots) <= _MANY and len(set(map(created, slots))) == len(slots):
+            return sorted(slots, key=created, reverse=True)
         numbers = np.array(slots, np.int64)
         first, second = self.versions.id_numbers(numbers)
         order = np.lexsort((second, first, -self.versions.own[0][numbers]))

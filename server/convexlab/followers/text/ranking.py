@@ -14,7 +14,7 @@ good as what it left out, it is asked for more.
 from __future__ import annotations
 
 from itertools import compress
-from operator import itemgetter
+from operator import ge, itemgetter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,11 +32,17 @@ from convexlab.followers.text.postings import NO_HITS
 from convexlab.followers.text.request import TextAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import (
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+        Set as AbstractSet,
+    )
 
     from convexlab.followers.text.index import TextIndex
     from convexlab.followers.text.postings import Hits
-    from convexlab.followers.text.request import TextRequest
+    from convexlab.followers.text.request import TextRequest, Unsettled
 
     # A score, and a slot, or below zero the number of what is laid over: -1 is the first.
     Entry = tuple[float, int]
@@ -66,12 +72,15 @@ class Ranking:
         self._view = index.postings.view
         self._asked = asked
         self._at = at
-        self._hidden = {each.id for each in asked.unsettled}
-        self._added = [
-            (each, words)
-            for each in asked.unsettled
-            if each.text is not None and (words := words_of(each.text))
-        ]
+        self._hidden: AbstractSet[bytes] = frozenset()
+        self._added: Sequence[tuple[Unsettled, list[str]]] = ()
+        if asked.unsettled:
+            self._hidden = {each.id for each in asked.unsettled}
+            self._added = [
+                (each, words)
+                for each in asked.unsettled
+                if each.text is not None and (words := words_of(each.text))
+            ]
 
     def best(self) -> TextAnswer:
         """The documents that match best, best first."""
@@ -204,20 +213,24 @@ class Ranking:
             numbers: whose they are, likewise.
             floor: others that there may be have no more than this; 0: there are none.
         """
-        limit, start, end = self._asked.limit, 0, len(scores)
-        while start < end and start < limit:
-            score = scores[start]
-            least = score * SAME
-            if least <= floor:
+        limit, end = self._asked.limit, len(scores)
+        least = [score * SAME for score in scores]
+        # Whether the next one is as good: looked for in bytes, as most are not.
+        ties = bytes(map(ge, scores[1:], least))
+        last = limit - 1  # the first of those that are as good as the last one wanted
+        start = ties.find(1, 0, limit)
+        while start >= 0:
+            if least[start] <= floor:
                 return None
-            stop = start + 1
-            while stop < end and scores[stop] >= least:
+            stop = start + 2
+            while stop < end and scores[stop] >= least[start]:
                 stop += 1
-            if stop > start + 1:
-                scores[start:stop] = [score] * (stop - start)
-                numbers[start:stop] = self._by_age(numbers[start:stop])
-            start = stop
-        if start < limit and floor:
+            scores[start:stop] = [scores[start]] * (stop - start)
+            numbers[start:stop] = self._by_age(numbers[start:stop])
+            if stop > last:
+                last = start
+            start = ties.find(1, stop, limit)
+        if floor and (end < limit or least[last] <= floor):
             return None
         return TextAnswer(self._ids(numbers[:limit]), scores[:limit])
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from convexlab.followers.schema_indexes import Key
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _STATE: Final = "state.json"
 
 
