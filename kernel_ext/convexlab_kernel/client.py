@@ -13,7 +13,6 @@ the deployment but its address and, once something is watched, one WebSocket.
 from __future__ import annotations
 
 import base64
-import difflib
 import sys
 import textwrap
 from pathlib import Path
@@ -33,6 +32,7 @@ from convexlab_kernel.failures import Envelope, failed
 from convexlab_kernel.functions import LIST as LIST_FUNCTIONS, Functions
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live, LiveResult
+from convexlab_kernel.meant import kind_instead, near_path
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
 from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
@@ -117,10 +117,7 @@ class Database:
         path, arguments = path_of(ref), arguments_of(args, kwargs)
         if not path.startswith("_system/"):
             reads.reading(self, path, arguments, path)
-        try:
-            return self._call("/api/query", path, arguments)
-        except NotFound as error:
-            raise self._pointed(path, error) from None
+        return self._call("/api/query", path, arguments)
 
     @edge
     def mutation(
@@ -174,9 +171,10 @@ class Database:
         for line in answer.log_lines:
             print(f"{path} {line}")  # noqa: T201 - a function's log belongs to its caller
         if answer.status != "success":
-            raise failed(
+            error = failed(
                 answer.error_message, data=answer.error_data, code=answer.error_code
             )
+            raise self._pointed(path, error)
         return presented(from_stored(bytes(answer.value)))
 
     def _note_run(self, path: str, arguments: bytes) -> None:
@@ -232,18 +230,26 @@ class Database:
             self._attachment.refresh, identity=identity, admin=scheme == "Convex"
         )
 
-    def _pointed(self, path: str, error: NotFound) -> NotFound:
-        """What is wrong with a query's name: a table's, or one letter."""
-        if not self._attachment.admin:
-            return error
+    def _pointed(self, path: str, error: Exception) -> Exception:
+        """With what to write, where the function's name or kind is at fault."""
+        text = str(error)
+        if kind := kind_instead(path, text):
+            error.add_note(f"It is run by db.{kind}({path!r}, …).")
+        elif text.startswith(f"Could not find function for '{path}") and (
+            self._attachment.admin
+        ):
+            return self._named(path, error)
+        return error
+
+    def _named(self, path: str, error: Exception) -> Exception:
+        """With the name that is meant, which may be a table's."""
         status = self.status()
         if ":" not in path and any(table.name == path for table in status.tables):
             return NotFound(
-                f"`{path}` is a table, not a query: db.table({path!r}) reads its documents."
+                f"`{path}` is a table, not a function: db.table({path!r}) reads its documents."
             )
-        near = difflib.get_close_matches(path, status.function_paths(), 1)
-        if near:
-            error.add_note(f"Is `{near[0]}` meant?")
+        if near := near_path(path, status.function_paths()):
+            error.add_note(f"Is `{near}` meant?")
         return error
 
     # -- what is there -----------------------------------------------------------

@@ -7,7 +7,6 @@ db.tasks.create?                     IPython's help, as of any Python function
 
 from __future__ import annotations
 
-import difflib
 import html
 import inspect
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from convexlab import knobs
 from convexlab.errors import NotAllowed, NotFound
 from convexlab_kernel import display
+from convexlab_kernel.meant import near_path
 from convexlab_kernel.spelling import signature_of, spelled
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ class Functions(Mapping[str, Function]):
     def __getitem__(self, path: str) -> Function:
         found = self._functions.get(path) or self._functions.get(f"{path}:default")
         if found is None:
-            near = difflib.get_close_matches(str(path), self._functions, 1)
-            hint = f" Is `{near[0]}` meant?" if near else ""
+            near = near_path(str(path), self._functions)
+            hint = f" Is `{near}` meant?" if near else ""
             raise UnknownFunction(f"There is no function `{path}`.{hint}")
         return found
 

@@ -6,10 +6,10 @@ as Convex writes them.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from convexlab.errors import InvalidArguments, NotFound
+from convexlab_kernel.meant import near_path
 
 if TYPE_CHECKING:
     from convexlab_kernel.client import Database
@@ -53,8 +53,8 @@ def _fields(database: Database, path: str, *, kind: str, pages: str) -> Fields:
     functions = {_path_of(item): item for item in database.query(SPEC)}
     found = functions.get(path)
     if found is None:
-        near = difflib.get_close_matches(path, functions, 1)
-        hint = f" Is `{near[0]}` meant?" if near else ""
+        near = near_path(path, functions)
+        hint = f" Is `{near}` meant?" if near else ""
         raise NotFound(f"There is no function `{path}`.{hint}")
     if found["functionType"] != kind or found["visibility"]["kind"] != "public":
         is_a = f"{_article(found)} {found['functionType'].lower()}"

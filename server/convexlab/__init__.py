@@ -18,6 +18,7 @@ Each package uses those above it and none below.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -200,7 +201,8 @@ _HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'convexlab' has no attribute {name!r}")
+        text = f"module 'convexlab' has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

@@ -154,12 +154,19 @@ async def test_a1_a_call_without_its_await_fails_the_function() -> None:
         async def raised(ctx):
             ctx.run_mutation("notes:add")
             raise ValueError("the first trouble")
+
+        @action
+        async def used(ctx):
+            return len(ctx.run_query("notes:list"))
     """)
     forgot = await here.error("forgot")
     assert "`ctx.run_mutation(…)` (convex/m.py, line 7)" in forgot.message
     assert "write `await ctx.run_mutation(…)`" in forgot.message
     assert "without `await`" in (await here.error("returned")).message
     assert "the first trouble" in (await here.error("raised")).message
+    used = await here.error("used")
+    assert "`ctx.run_query(…)` (convex/m.py, line 21)" in used.message
+    assert "(TypeError: object of type 'Call' has no len())" in used.message
     assert here.asked == []
 
 

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import pytest
-
 from convexlab.errors import ConvexError
 from convexlab.functions.tracebacks import (
     describe,
     format_error,
-    hint_for,
     user_frames,
     user_line,
 )
@@ -61,19 +58,6 @@ def test_a_syntax_error_shows_the_place() -> None:
     error = raised("x = (")
     assert "SyntaxError" in describe(error)
     assert user_line(error, "convex/a/b.py") == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "has_hint"),
-    [
-        ("missing", True),
-        ("def f():\n    print(x)\n    x = 1\nf()", False),
-        ("1 / 0", False),
-        ("[].nope", False),
-    ],
-)
-def test_a_name_that_is_not_there_gets_a_hint(text, has_hint) -> None:
-    assert bool(hint_for(raised(text))) == has_hint
 
 
 def test_a_cause_is_shown_unless_it_is_suppressed() -> None:

@@ -10,6 +10,7 @@ from tests.kernel_ext.conftest import deploy
 
 from convexlab.documents.value import Int64
 from convexlab.errors import (
+    CallerError,
     ConvexError,
     FunctionFailed,
     InvalidArguments,
@@ -119,13 +120,20 @@ def test_failures_are_typed(tasks):
 
 def test_a_wrong_name_gets_the_right_one(tasks):
     tasks.mutation("tasks:create", text="hi")
-    with pytest.raises(NotFound) as missing:
-        tasks.query("tasks:lst")
-    assert missing.value.__notes__ == ["Is `tasks:list` meant?"]
-    with pytest.raises(
-        NotFound, match=r"`tasks` is a table, not a query: db.table\('tasks'\)"
-    ):
-        tasks.query("tasks")
+    for call in (tasks.query, tasks.mutation, tasks.action, tasks.run):
+        for name in ("tasks:lst", "tasks.list", "list"):
+            with pytest.raises(NotFound, match="Could not find function") as missing:
+                call(name)
+            assert missing.value.__notes__ == ["Is `tasks:list` meant?"]
+        table = r"`tasks` is a table, not a function: db.table\('tasks'\)"
+        with pytest.raises(NotFound, match=table):
+            call("tasks")
+
+
+def test_a_function_of_another_kind_says_what_runs_it(tasks):
+    with pytest.raises(CallerError, match="is defined as Query") as wrong:
+        tasks.mutation("tasks:list")
+    assert wrong.value.__notes__ == ["It is run by db.query('tasks:list', …)."]
 
 
 def test_log_lines_are_printed_where_the_call_is(tasks, capsys):

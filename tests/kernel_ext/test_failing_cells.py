@@ -84,7 +84,7 @@ PushFailed: the package `nothing_there` is not installed where the deployment ru
       3
 ----> 4 schema = define_schema({'tasks': v.strings()})
 
-PushFailed: AttributeError: 'Builders' object has no attribute 'strings'""",
+PushFailed: AttributeError: 'Builders' object has no attribute 'strings'. Is `string` meant?""",
     ),
     (
         "a = 1\ndb.query('tasks:ratio', by=0)",

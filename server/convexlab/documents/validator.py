@@ -12,6 +12,7 @@ Invariants
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -194,10 +195,21 @@ def compile(  # noqa: A001  # read as validators.compile
 def check_validator(part: object, place: str) -> None:
     """Refuses what is no validator where one belongs."""
     if not isinstance(part, Validator):
+        shown, way_out = _mistaken(part)
         raise SchemaViolation(
-            f"The {place} has {part!r} where a validator belongs, such as v.string(). "
-            "When it is None, a circular import is often the reason"
+            f"The {place} has {shown} where a validator belongs{way_out}"
         )
+
+
+def _mistaken(part: object) -> tuple[str, str]:
+    """What stands for a validator, as its author wrote it, and what to write."""
+    if inspect.ismethod(part) and part.__module__ == f"{__package__}.v":
+        return f"v.{part.__name__}", f": call it, v.{part.__name__}()"
+    if isinstance(part, type):
+        return f"the type {part.__name__}", f": write v.of({part.__name__})"
+    if part is None:
+        return "None", ", such as v.string(). Is there a circular import?"
+    return repr(part), ", such as v.string()"
 
 
 def check_part(part: object, place: str) -> None:

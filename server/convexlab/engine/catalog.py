@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from convexlab.documents.document import get_path
 from convexlab.documents.ids import FIRST_USER_TABLE, TableNumber
+from convexlab.documents.indexes import BUILT_IN_INDEXES
 from convexlab.documents.ordering import encode_key, encode_number
 from convexlab.documents.schema import Schema
 from convexlab.documents.validator import NumbersOfTables
@@ -227,7 +228,10 @@ class TableInfo:
                 return (
                     f"{where} is currently backfilling and not available to query yet."
                 )
-        return f"{where} not found."
+        there = ", ".join(
+            sorted(self.indexes, key=lambda each: each in BUILT_IN_INDEXES)
+        )
+        return f"{where} not found. Indexes of {self.name}: {there}."
 
     def take_keys(
         self, revision: Revision, old: Revision, changed: Iterable[str]

@@ -103,7 +103,7 @@ class _Context:
                 "`ctx.db` in an action: an action has no transaction. Read with "
                 "`ctx.run_query(…)`, write with `ctx.run_mutation(…)`."
             )
-        raise AttributeError(f"`ctx` has no `{name}`")
+        raise AttributeError(f"`ctx` has no `{name}`", name=name, obj=self)
 
 
 class ActionCtx(_Context):

@@ -159,7 +159,9 @@ async def run_async(prepared: Prepared, ask: AsyncAsk) -> Outcome:
     except BaseException as error:
         if is_signal(error):
             raise
-        outcome.error = why_cancelled(error) or failed(error, prepared.world.modules)
+        outcome.error = why_cancelled(error) or failed(
+            calls.explained(error), prepared.world.modules
+        )
     await calls.end_tasks()  # A2
     return outcome
 

@@ -7,13 +7,14 @@ rather than lose one in silence; tasks that it leaves behind are ended.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from convexlab import knobs
-from convexlab.errors import NotAllowed
+from convexlab.errors import InvalidValue, NotAllowed
 from convexlab.functions.determinism import USER_FILES
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from convexlab.functions.run_log import LogLines
 
 T = TypeVar("T")
+# What is raised by using a call as if it were its result.
+_OF_CALLS: Final = (TypeError, AttributeError, InvalidValue)
 
 # (kind, path, body) to the body of the answer; raises what the answer says.
 AsyncAsk: TypeAlias = Callable[[str, str, bytes], Awaitable[bytes]]
@@ -68,6 +71,15 @@ class Call(Coroutine[Any, Any, T]):
         if self._coroutine is not None:
             self._coroutine.close()
 
+    @property
+    def not_made(self) -> str:
+        """What to tell whoever left out the `await`."""
+        where = f" ({self.place})" if self.place else ""
+        return (
+            f"`{self.shown}(…)`{where} was called without `await`, so it was not "
+            f"made: write `await {self.shown}(…)`. In a plain `def` it needs none."
+        )
+
     def _made(self) -> Coroutine[Any, Any, T]:
         if self._coroutine is None:
             self._calls.unmade.pop(self, None)
@@ -100,11 +112,18 @@ class AsyncCalls:
             NotAllowed: names the first.
         """
         for call in self.unmade:
-            where = f" ({call.place})" if call.place else ""
-            raise NotAllowed(
-                f"`{call.shown}(…)`{where} was called without `await`, so it was not "
-                f"made: write `await {call.shown}(…)`. In a plain `def` it needs none."
-            )
+            raise NotAllowed(call.not_made)
+
+    def explained(self, error: BaseException) -> BaseException:
+        """An error of the run; where it comes from a missing `await`, one that says so.
+
+        `len(ctx.run_query(…))` fails in Python's words before the run has returned.
+        """
+        of_call = isinstance(error, _OF_CALLS) and re.search(r"\bCall\b", str(error))
+        if not of_call or not self.unmade:
+            return error
+        said = f"{next(iter(self.unmade)).not_made} ({type(error).__name__}: {error})"
+        return NotAllowed(said).with_traceback(error.__traceback__)
 
     async def end_tasks(self) -> None:
         """Cancel what the function started and did not wait for."""

@@ -179,7 +179,7 @@ class QueryCtx:
         raise (
             NotAllowed(_missing(type(self).__name__, name))
             if name in _ELSEWHERE
-            else AttributeError(f"`ctx` has no `{name}`")
+            else AttributeError(f"`ctx` has no `{name}`", name=name, obj=self)
         )
 
 

@@ -217,7 +217,7 @@ class DatabaseReader(_Reader):
             )
         if name == "vars":
             raise NotAllowed("`ctx.db.vars`: queries do not commit, only mutations do.")
-        raise AttributeError(f"`ctx.db` has no `{name}`")
+        raise AttributeError(f"`ctx.db` has no `{name}`", name=name, obj=self)
 
 
 class Vars:

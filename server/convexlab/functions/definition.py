@@ -10,6 +10,7 @@ A reference says which function is meant: the definition itself, `api.tasks.crea
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import re
@@ -149,6 +150,24 @@ class FunctionDefinition(Generic[P, R]):
             f"`{shown}` is a {self.kind.replace('_', ' ')}, which is not called directly. "
             f"`{shown}.handler(ctx, …)` runs its body in this transaction, arguments unchecked; "
             f"`ctx.run_{self.kind}({shown}, …)` is a call of its own, arguments checked."
+            f"{self._hides(shown)}"
+        )
+
+    def __getitem__(self, item: object) -> NoReturn:
+        """Raises: `list[str]` in a module whose function is called `list`."""
+        shown = getattr(self.handler, "__name__", "it")
+        raise NotAllowed(
+            f"`{shown}[…]`: `{shown}` is a {self.kind.replace('_', ' ')} of this module."
+            f"{self._hides(shown)}"
+        )
+
+    def _hides(self, name: str) -> str:
+        """What to do where a function is called as one of Python's own."""
+        if not hasattr(builtins, name):
+            return ""
+        return (
+            f" It hides Python's `{name}` in its module: call it `{name}_`, and clients "
+            f"will go on to know it as `{name}`."
         )
 
     def __repr__(self) -> str:

@@ -175,7 +175,9 @@ async def serve_async(
     except BaseException as error:
         if is_signal(error):
             raise
-        outcome.error = why_cancelled(error) or _failed(error, prepared)
+        outcome.error = why_cancelled(error) or _failed(
+            calls.explained(error), prepared
+        )
     await calls.end_tasks()
     return outcome
 

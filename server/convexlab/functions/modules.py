@@ -15,6 +15,7 @@ run, with M1 and M2, is `loaded`; what a push asks of a set is `analysis`.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import types
@@ -25,6 +26,7 @@ from convexlab.functions import determinism, replacements
 from convexlab.functions.auth_config import AUTH_CONFIG
 from convexlab.functions.definition import FunctionDefinition, making, split_path
 from convexlab.functions.environment import Variables, not_set
+from convexlab.functions.hints import OF_THE_FOLDER, circular, meant
 from convexlab.functions.http import HttpRouter
 from convexlab.functions.loaded import LoadedModule
 from convexlab.functions.module_sources import Imports, import_target, parsed_modules
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from convexlab.functions.module_sources import ModuleSource
 
 _HTTP: Final = "http"
+_NO_NAME: Final = re.compile(
+    rf"cannot import name '(\w+)' from '{determinism.USER_PACKAGE}\.([\w.]+)'"
+)
 
 
 class ModuleSet:
@@ -227,6 +232,8 @@ class ModuleSet:
         frames = user_frames(error, self)
         if isinstance(error, ModuleNotFoundError) and error.name:
             said = self._missing_package(error.name, str(error))
+        elif said := self._not_there(parsed, error):
+            pass
         elif self._missed(error):
             said = not_set(error.args)
         else:
@@ -249,12 +256,25 @@ class ModuleSet:
         package = name.partition(".")[0]
         if not package:  # a neighbour: `_import` has said it
             return said
+        if package == "convex":
+            return OF_THE_FOLDER
         if name.replace(".", "/") in self._parsed or package in self._parsed:
             return f"`{name}` is a module of this deployment: write `from .{name} import …`, or `from . import {name}`."
         return (
             f"the package `{package}` is not installed where the deployment runs: install it there "
             f"(`pip install {package}`), then push again."
         )
+
+    def _not_there(self, parsed: ParsedModule, error: BaseException) -> str:
+        """What a neighbour does not have, or not yet; nothing of other errors."""
+        found = _NO_NAME.match(str(error))
+        if found is None or not isinstance(error, ImportError):
+            return ""
+        name, target = found[1], found[2].replace(".", "/")
+        if parsed.path in self._imports.of(target):
+            return circular(parsed.path, target, name)
+        there = [each for each in vars(self.load(target).namespace) if each[0] != "_"]
+        return f"there is no `{name}` in the module `{target}`{meant(name, there)}"
 
     def _import(
         self, importer: str, name: str, names: tuple[str, ...], level: int

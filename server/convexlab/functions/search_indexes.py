@@ -72,7 +72,10 @@ def find_index(
                 )
             assert info is not None, "it has an index"
             return info, index
-    raise NotFound(f"{kind.capitalize()} index {table}.{name} not found.")
+    there = ", ".join(index.name for index in indexes) or "none"
+    raise NotFound(
+        f"{kind.capitalize()} index {table}.{name} not found. Those of {table}: {there}."
+    )
 
 
 def check_filter_field(index: AnySearchIndex, field: str, what: str, kind: str) -> None:

@@ -54,7 +54,7 @@ class StorageReader:
         raise (
             NotAllowed(_ELSEWHERE[name])
             if name in _ELSEWHERE
-            else AttributeError(f"`ctx.storage` has no `{name}`")
+            else AttributeError(f"`ctx.storage` has no `{name}`", name=name, obj=self)
         )
 
 

@@ -13,16 +13,15 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from convexlab import knobs
 from convexlab.errors import CallerError, ConvexError, FunctionFailed
 from convexlab.functions.determinism import USER_FILES
+from convexlab.functions.hints import hint_for
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _MAX_FRAMES = 40
 _FRAMES = re.compile(rf'^  File "{USER_FILES}', re.MULTILINE)
-_AWAITED = "can't be used in 'await' expression"
 
 
 class SourceLines(Protocol):
@@ -67,33 +66,21 @@ def describe(error: BaseException) -> str:
     """`ValueError: text`, with a hint where one helps."""
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).strip()
-    name = type(error).__name__
+    name = _public_name(type(error))
     text = str(error.data if isinstance(error, ConvexError) else error)
     hint = hint_for(error)
     said = f"{name}: {text}" if text else name
     return f"{said}{hint}"
 
 
-def hint_for(error: BaseException) -> str:
-    """What to do about errors that come from how functions run here; else nothing."""
-    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
-        name = error.name or "the name"
-        return (
-            f". `{name}` is not defined in this module: a cell with %%convex sees no variable of the "
-            f"notebook's kernel. Pass the value as an argument (`def f(ctx, {name})`), or define or import it here."
-        )
-    if isinstance(error, MemoryError):
-        most = knobs.FUNCTION_MEMORY_BYTES / (1 << 30)
-        return f". A function's process may take {most:g} GiB of memory."
-    if isinstance(error, TypeError) and _AWAITED in str(error):
-        return (
-            ". Calls on `ctx` in queries and mutations are plain: remove the `await`."
-        )
-    if isinstance(error, TypeError) and re.search(
-        r"unexpected keyword argument '\w+'", str(error)
-    ):
-        return ""
-    return ""
+def _public_name(kind: type[BaseException]) -> str:
+    """A class's name; of ours that are private, that of the public one behind it."""
+    names = (
+        each.__name__
+        for each in kind.__mro__
+        if each.__name__[0] != "_" or not each.__module__.startswith("convexlab.")
+    )
+    return next(names)
 
 
 def split_error(message: str) -> tuple[str, str]:

@@ -393,10 +393,10 @@ class Api:
             case "action":
                 return await self._action(call)
             case None:
-                # The official CLI looks for these words.
+                # The official CLI looks for the first words.
                 text = (
                     f"Could not find function for '{call.path}'. "
-                    "Did you forget to run `npx convex dev`?"
+                    "Did you forget to push its module?"
                 )
                 run = ActionRun(error=RunError(text, code=NotFound.code))
                 return call.envelope(run, call.request_id)
