@@ -195,8 +195,11 @@ class SchemaIndexes(ABC, Generic[I]):
     # -- at rest ----------------------------------------------------------------------
 
     def checkpoint(self) -> None:
-        """See `Follower.checkpoint`; written when it is worth the while."""
-        if self.watermark not in (BEGINNING, self._saved_ts) and (
+        """See `Follower.checkpoint`; written when it is worth the while.
+
+        N.B. an index may be another at the watermark of its files: one cut anew.
+        """
+        if self.watermark != BEGINNING and (
             self._is_other
             or self._is_old()
             or any(map(_has_changed, self.indexes.values()))
@@ -207,9 +210,10 @@ class SchemaIndexes(ABC, Generic[I]):
         """Write the files."""
         if self._folder is None:
             return
+        saved = [(index, index.changes) for index in self.indexes.values()]
         self.save(self._folder)
-        for index in self.indexes.values():
-            index.changes = 0
+        for index, changes in saved:
+            index.changes -= changes  # N.B. it may have been cut anew meanwhile
         self._saved_ts, self._is_other = self.watermark, False
 
     def _is_old(self) -> bool:

@@ -23,9 +23,10 @@ from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import FollowerBehind, InvalidArguments, OutOfRetention
+from convexlab.followers.vector.follower import Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from convexlab.engine.persistence.contract import Persistence
@@ -332,6 +333,25 @@ def test_what_was_not_put_to_rest_is_read_from_the_log(searched: Searched):
     assert searched.vectors.watermark == saved < searched.now
     searched.following.advance()
     assert len(searched.ask([0, 0, 1], 200)) == 101
+
+
+@pytest.mark.usefixtures("many")
+def test_lists_that_were_cut_since_are_put_to_rest_without_a_commit(
+    searched: Searched,
+):
+    insert(searched, *[{"e": [1, n, -n]} for n in range(300)])
+    works: list[Callable[[], None]] = []
+    searched.vectors._start = works.append
+    searched.following.advance()
+    searched.vectors.checkpoint()  # before the lists are there
+    searched.follow()  # a keeper that was killed: it cuts them when it opens
+    (index,) = searched.vectors.indexes.values()
+    assert index.lists.count > 1
+    searched.vectors.close()
+    searched.vectors = Vectors(searched.folder, start=works.append)
+    (index,) = searched.vectors.indexes.values()
+    assert index.lists.count > 1
+    assert len(works) == 1, "it had nothing to cut again"
 
 
 @pytest.mark.parametrize("spoil", ["state.json", "*.faiss", "*.columns"])

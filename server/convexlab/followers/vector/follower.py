@@ -1,7 +1,8 @@
 """The follower `vector`: all vector indexes of a deployment's schema.
 
-How they follow is `SchemaIndexes`; here is how they are asked, and kept fit. New lists are cut on a thread of their own, since that takes from seconds to minutes;
-until they are there the old ones answer.
+How they follow is `SchemaIndexes`; here is how they are asked, and kept fit. New lists
+are cut on a thread of their own, since that takes from seconds to minutes; until they are
+there the old ones answer.
 """
 
 from __future__ import annotations
@@ -80,13 +81,19 @@ class Vectors(SchemaIndexes[VectorIndex]):
     def tend(self, index: VectorIndex) -> None:
         """Forget what is past, and cut lists where they no longer suit."""
         index.trim(self.watermark - int(knobs.VECTOR_PAST_SECONDS * 1e9))
+        self._fit(index)
+
+    def _fit(self, index: VectorIndex) -> None:
         if index.wants_building:
             slots, vectors = index.begin_building()
             self._start(_building(index, slots, vectors))
 
     def load(self, folder: Path) -> tuple[int, dict[Key, VectorIndex]]:
-        """See `SchemaIndexes`."""
-        return resting.load(folder)
+        """See `SchemaIndexes`; lists that no longer suit are cut anew."""
+        watermark, indexes = resting.load(folder)
+        for index in indexes.values():
+            self._fit(index)
+        return watermark, indexes
 
     def save(self, folder: Path) -> None:
         """See `SchemaIndexes`."""

@@ -203,6 +203,7 @@ class VectorIndex:
                 self.lists = made
                 self.selections.forget()
                 self.built_with = len(slots) if made.count > 1 else 0
+                self.changes += len(slots)  # its files are worth writing anew
         finally:
             self.is_building = False
             self._meanwhile = {}

@@ -1,8 +1,8 @@
 """The files of the vector indexes: written beside the old ones, named by the last.
 
     vectors/state.json            which indexes, as of which watermark, in which files
-    vectors/<watermark>-<n>.faiss       an index's lists, in FAISS's format
-    vectors/<watermark>-<n>.columns     whose vectors they are
+    vectors/<watermark>.<turn>-<n>.faiss       an index's lists, in FAISS's format
+    vectors/<watermark>.<turn>-<n>.columns     whose vectors they are
 
 `state.json` is replaced whole once all that it names is on the disk; so a crash leaves
 the state of before or of after. What it names is checked against its sums: a file that
@@ -11,6 +11,7 @@ is missing, torn or spoilt makes the whole state count as nothing.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -59,13 +60,20 @@ class _Columns(msgspec.Struct, frozen=True, array_like=True):
 def save(folder: Path, watermark: int, indexes: Mapping[Key, VectorIndex]) -> None:
     """Put all indexes to rest, as of a watermark that all of them have."""
     folder.mkdir(exist_ok=True)
+    turn = _next_turn(folder, watermark)
     described = [
-        _save_index(folder, f"{watermark}-{number}", key, index)
+        _save_index(folder, f"{watermark}.{turn}-{number}", key, index)
         for number, (key, index) in enumerate(sorted(indexes.items()))
     ]
     state = msgspec.json.encode(_State(FORMAT, watermark, described))
     files.replace(folder / _STATE, state)
     _sweep(folder, {file.name for each in described for file in _files_of(each)})
+
+
+def _next_turn(folder: Path, watermark: int) -> int:
+    """N.B. lists may be cut anew with no commit: what was left is not written over."""
+    taken = {path.name.partition("-")[0] for path in folder.iterdir()}
+    return next(turn for turn in count() if f"{watermark}.{turn}" not in taken)
 
 
 def _save_index(folder: Path, stem: str, key: Key, index: VectorIndex) -> _Index:
