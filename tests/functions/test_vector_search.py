@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -339,3 +340,16 @@ def test_a_filter_may_be_left_out_but_not_be_empty_by_mistake():
         ("a", 1),
         ("b", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [[3.0, -4.0], [3e-42, -4e-42], [3e300, -4e300], [5e-324, 0.0], [0.0, 0.0]],
+)
+def test_a_vector_of_any_length_is_sent_with_its_direction(vector: list[float]):
+    numbers = struct.unpack("<2f", vector_search._packed(vector))
+    largest = max(map(abs, numbers))
+    assert 1e-30 < largest < 1e30 or largest == 0.0 == max(map(abs, vector))
+    if largest:
+        wanted = [number / max(map(abs, vector)) for number in vector]
+        assert [n / largest for n in numbers] == pytest.approx(wanted)

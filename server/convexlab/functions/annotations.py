@@ -111,6 +111,13 @@ def _to_float(value: Any, path: str) -> float:  # noqa: ARG001 - a Convert
     return float(value)
 
 
+def _to_floats(value: Any, path: str) -> list[float]:  # noqa: ARG001 - a Convert
+    """N.B. the numbers of an embedding are floats already, and hundreds."""
+    if type(value) is list and _FLOAT_ONLY.issuperset(map(type, value)):
+        return value
+    return [float(item) for item in value]
+
+
 def _to_int(value: Any, path: str) -> int:
     if type(value) is int:
         return value
@@ -125,6 +132,7 @@ def _any_object() -> Validator:
     return v.record(v.string(), v.any())
 
 
+_FLOAT_ONLY: Final = frozenset({float})
 _SIMPLE: Final[dict[Any, Reading]] = {
     str: Reading(v.string()),
     bool: Reading(v.boolean()),
@@ -246,6 +254,8 @@ def _read_array(element: Reading, kind: type) -> Reading:
     inner = element.convert
     if inner is None and kind is list:
         return Reading(v.array(element.validator))
+    if inner is _to_float and kind is list:
+        return Reading(v.array(element.validator), _to_floats)
 
     def convert(value: Any, path: str) -> Any:
         if inner is None:

@@ -59,6 +59,9 @@ ASK: Final = "vector_search"
 QUERY: Final = "_system/search:vector"
 
 _NUMBERS: Final = frozenset({int, float})
+_FLOAT_ONLY: Final = frozenset({float})
+# Between these float32 neither overflows nor vanishes.
+_LEAST, _MOST = 1e-30, 1e30
 
 
 # -- what users write ---------------------------------------------------------------
@@ -262,6 +265,8 @@ def vector_search(
 
 
 def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
+    if _is_plainly_one(vector, index.dimensions):
+        return vector.copy()  # type: ignore[no-any-return]  # a list of floats
     numbers = normalize(vector, "the vector")
     if type(numbers) is not list or not all(
         type(number) in _NUMBERS and math.isfinite(number)  # type: ignore[arg-type]  # a number
@@ -278,6 +283,16 @@ def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
             kind="VectorDimensionsMismatch",
         )
     return [float(number) for number in numbers]  # type: ignore[arg-type]  # numbers
+
+
+def _is_plainly_one(vector: Any, dimensions: int) -> bool:
+    """Whether it needs no longer look, of hundreds of numbers; False may be wrong."""
+    return (
+        type(vector) is list
+        and len(vector) == dimensions
+        and _FLOAT_ONLY.issuperset(map(type, vector))
+        and math.isfinite(sum(vector))
+    )
 
 
 def _briefly(value: Any) -> str:
@@ -327,7 +342,10 @@ def _passes(document: dict[str, Any], search: VectorSearch) -> bool:
 
 def _packed(vector: list[float]) -> bytes:
     """As float32, brought to where that neither overflows nor vanishes."""
-    largest = max(map(abs, vector)) or 1.0
+    most, least = max(vector), min(vector)
+    largest = max(most, -least) or 1.0
+    if _LEAST < largest < _MOST:
+        return struct.pack(f"<{len(vector)}f", *vector)
     return struct.pack(f"<{len(vector)}f", *(number / largest for number in vector))
 
 
