@@ -285,6 +285,31 @@ async def test_an_import_that_cannot_be_says_why(http, owner, content, wanted, w
     assert why in state["error_message"]
 
 
+async def test_what_is_appended_in_part_is_told(http, owner, own):
+    """A row that the schema refuses is found before any is there; else it is said what stays."""
+    wanted = {"format": "jsonLines", "tableName": "points", "mode": "append"}
+    before = documents(own, "points")
+    rows = [{"name": "many", "n": float(n)} for n in range(2_500)]
+    rows[2_399] = {"name": 5, "n": 1.0}
+    state = await imported(http, owner, lines_of(rows), **wanted)
+    assert "points, row 2400: " in state["error_message"]
+    assert documents(own, "points") == before
+    fill(own)
+    there = documents(own, "loose")
+    rows = [{"tag": f"{n}"} for n in range(2_500)]
+    rows[2_399]["_id"] = there[0]["_id"]
+    wanted["tableName"] = "loose"
+    state = await imported(http, owner, lines_of(rows), **wanted)
+    found, stays = state["error_message"].splitlines()
+    assert found.startswith("loose, row 2400: ")
+    assert stays.startswith("The 2,000 rows before that are there, and stay")
+    assert len(documents(own, "loose")) == len(there) + 2_000
+
+
+def lines_of(rows):
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

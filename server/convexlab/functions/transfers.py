@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _UNDER_WAY: Final = frozenset({"requested", "in_progress"})
 _WAITING: Final = frozenset({"uploaded", "waiting_for_confirmation", "in_progress"})
 _ENDED: Final = "The deployment ended meanwhile."
+_STAYS: Final = " What had been appended to tables by then is there, and stays."
 
 
 # -- exports ----------------------------------------------------------------------
@@ -122,7 +123,8 @@ def interrupt(tx: Transaction) -> list[str]:
         if found["state"]["state"] in _WAITING:
             if "targets" in found:
                 begun.append(found["_id"])
-            failed = {"state": "failed", "error_message": _ENDED}
+            stays = _STAYS if found.get("mode") == "append" else ""
+            failed = {"state": "failed", "error_message": _ENDED + stays}
             say(tx, found["_id"], {"state": failed})
     return begun
 

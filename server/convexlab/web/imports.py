@@ -82,12 +82,14 @@ class _Import:
         wanted: what is to become of it.
         scanned: what it holds; *set by* the look at it.
         work: what is being done.
+        appended: how many rows were added to tables in sight; *grows with* each step.
     """
 
     path: Path
     wanted: Wanted
     scanned: Scanned | None = None
     work: asyncio.Task[None] | None = None
+    appended: int = 0
 
 
 class Imports:
@@ -274,36 +276,49 @@ class Imports:
         )
         async with carriage(self._log) as carrier:
             await carrier.ask(errand)
-            rows = await self._insert_all(import_id, carrier)
+            rows = await self._insert_all(import_id, known, carrier)
         done = {"state": "completed", "num_rows_written": Int64(rows)}
         finish = {"id": import_id, "files": scanned.files, "state": done}
         await self._system.do(transfer_mutations.FINISH_IMPORT, finish)
         self._forget(import_id)
 
-    async def _insert_all(self, import_id: str, carrier: Carriage) -> int:
+    async def _insert_all(
+        self, import_id: str, known: _Import, carrier: Carriage
+    ) -> int:
         """Insert every step; while one is committed the next one is read."""
         rows = 0
-        under_way: asyncio.Future[Any] | None = None
+        under_way: asyncio.Task[None] | None = None
         try:
             while isinstance(step := await carrier.ask(NextStep()), Step):
                 if under_way is not None:
-                    await under_way
-                under_way = asyncio.ensure_future(
-                    self._system.do(transfer_mutations.INSERT_ROWS, step.arguments)
-                )
+                    await asyncio.shield(under_way)
+                under_way = asyncio.create_task(self._insert(known, step))
                 rows += step.rows
                 if rows % knobs.IMPORT_TELL_ROWS < step.rows:
                     told = f"Importing ({rows:,} documents)"
                     await self._say(import_id, "in_progress", progress_message=told)
             if under_way is not None:
-                await under_way
+                await asyncio.shield(under_way)
         except BaseException:
             if under_way is not None:
+                # N.B. the writer has it: whether it is there is told with the end.
                 await asyncio.gather(under_way, return_exceptions=True)
             raise
         return rows
 
+    async def _insert(self, known: _Import, step: Step) -> None:
+        await self._system.do(transfer_mutations.INSERT_ROWS, step.arguments)
+        assert known.scanned is not None, "it is looked at first"
+        if step.table in known.scanned.appended:
+            known.appended += step.rows
+
     async def _fail(self, import_id: str, why: str) -> None:
+        known = self._known.get(import_id)
+        if known is not None and known.appended:
+            why += (
+                f"\nThe {known.appended:,} rows before that are there, and stay: what "
+                "is appended to a table is not taken away."
+            )
         failed = {"state": "failed", "error_message": why}
         self._forget(import_id)
         abort = {"id": import_id, "state": failed}

@@ -15,7 +15,12 @@ from convexlab.documents.encoding import from_stored
 from convexlab.documents.ids import encode_id
 from convexlab.engine.catalog import STORAGE
 from convexlab.engine.files import LocalFiles
-from convexlab.errors import ImportConflict, InvalidArguments, InvalidValue
+from convexlab.errors import (
+    ImportConflict,
+    InvalidArguments,
+    InvalidValue,
+    SchemaViolation,
+)
 from convexlab.functions.processes.unpacking import Upload, change_summary, steps
 
 NOTE = {"_id": encode_id(10_007, b"n" * 16), "n": 5}
@@ -136,6 +141,21 @@ def test_a_row_that_cannot_be_read_is_named(zipped):
     upload = zipped({"notes/documents.jsonl": '{"n": 1}\n{\n'})
     with pytest.raises(InvalidValue, match="notes, row 2: not valid JSON"):
         upload.scan()
+
+
+def test_a_row_that_fails_a_check_is_named(zipped):
+    """Of its table, and not of others."""
+
+    def check(document):
+        if document["n"] == 6:
+            raise SchemaViolation("not six")
+
+    upload = zipped({"notes/documents.jsonl": lines(NOTE, {"n": 6})})
+    upload.scan({"others": check})
+    (part,) = upload.parts
+    part.rows = 0
+    with pytest.raises(SchemaViolation, match="notes, row 2: not six"):
+        upload.scan({"notes": check})
 
 
 def test_people_are_told_what_will_happen(zipped):

@@ -4,8 +4,8 @@
  *   sent ──▶ looked at ──▶ brought in ──▶ so many documents
  *                └─────────────┴──▶ why not
  *
- * The deployment tells how far it is; until it is there it can be given up, and leaves
- * nothing behind.
+ * The deployment tells how far it is; until it is there it can be given up, and says what
+ * it leaves behind.
  */
 import type { Value } from "convex/values";
 import * as React from "react";

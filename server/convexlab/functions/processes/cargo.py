@@ -138,6 +138,7 @@ class Scanned(Cargo, frozen=True):
         deletes: whether anything that is there will go.
         left_out: what is in it and is not imported.
         files: the ids of the files in it.
+        appended: the tables whose rows are there one step after the other.
     """
 
     tables: dict[str, int | None]
@@ -145,11 +146,13 @@ class Scanned(Cargo, frozen=True):
     deletes: bool
     left_out: list[str]
     files: list[str]
+    appended: list[str]
 
 
 class Step(Cargo, frozen=True):
     """Rows of one table: the arguments of the mutation that inserts them."""
 
+    table: str
     arguments: bytes
     rows: int
 

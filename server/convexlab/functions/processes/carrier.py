@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from convexlab.engine.catalog import load_catalog
+from convexlab.engine.catalog import Catalog, load_catalog, table_check
 from convexlab.engine.files import open_files
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convexlab.engine.persistence.contract import PersistenceSnapshot
+    from convexlab.functions.processes.unpacking import Check
 
 
 def main() -> None:
@@ -115,8 +116,10 @@ def _write(message: WriteArchive) -> Archived:
 def _scan(message: ScanUpload) -> Scanned:
     upload = Upload(Path(message.path), message.form, message.table)
     upload.open()
-    upload.scan()
-    there = _there(message.folder)
+    catalog, there = _there(message.folder)
+    tables = [part.table for part in upload.parts if part.table in catalog.tables]
+    appended = tables if message.mode == "append" else []
+    upload.scan(_checks(catalog, appended))
     going = there if message.mode == "replaceAll" else [p.table for p in upload.parts]
     deletes = message.mode in ("replace", "replaceAll")
     return Scanned(
@@ -125,7 +128,15 @@ def _scan(message: ScanUpload) -> Scanned:
         deletes=deletes and any(there.get(table) for table in going),
         left_out=upload.left_out,
         files=list(upload.files),
+        appended=appended,
     )
+
+
+def _checks(catalog: Catalog, appended: list[str]) -> dict[str, Check]:
+    """What the schema asks of rows that are not all there at once, asked before any is."""
+    numbers = catalog.table_numbers
+    checks = {name: table_check(catalog.schema, name, numbers) for name in appended}
+    return {name: check for name, check in checks.items() if check is not None}
 
 
 @contextmanager
@@ -151,14 +162,15 @@ def _stream(folder: str, wanted: Wanted) -> Iterator[Stream]:
         yield Stream(base, selection, wanted.form)
 
 
-def _there(folder: str) -> dict[str, int]:
-    """How many documents each table has."""
+def _there(folder: str) -> tuple[Catalog, dict[str, int]]:
+    """What tables there are, and how many documents each has."""
     with _snapshot(folder) as base:
         snapshot = newest_snapshot(base)
         catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
         tables = [*catalog.user_tables(), catalog.tables["_storage"]]
         counts = {t.name: base.count(t.by_creation_time.id) for t in tables}
-    return {name: count for name, count in counts.items() if count or name[0] != "_"}
+    told = {name: count for name, count in counts.items() if count or name[0] != "_"}
+    return catalog, told
 
 
 def _steps(message: ReadUpload) -> Iterator[Step]:
@@ -172,7 +184,7 @@ def _steps(message: ReadUpload) -> Iterator[Step]:
             "rows": b"\n".join(rows).decode(),
             "first": first,
         }
-        yield Step(msgspec.json.encode(arguments), len(rows))
+        yield Step(table, msgspec.json.encode(arguments), len(rows))
 
 
 if __name__ == "__main__":

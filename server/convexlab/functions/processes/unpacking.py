@@ -16,6 +16,7 @@ import zipfile
 from base64 import b64decode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -35,10 +36,13 @@ from convexlab.functions.processes.archive import UNIFORM
 from convexlab.functions.processes.parquet import parquet_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     from convexlab.engine.files import Files
+
+    Check: TypeAlias = Callable[[Any], None]
 
 FORMS: Final = ("csv", "jsonLines", "jsonArray", "parquet", "zip")
 _DOCUMENTS: Final = re.compile(r"(?P<folder>.*/)?(?P<table>[^/]+)/documents\.jsonl")
@@ -109,17 +113,24 @@ class Upload:
             with self._zip() as archive:
                 self._open_zip(archive)
 
-    def scan(self) -> None:
+    def scan(self, checks: Mapping[str, Check] = MappingProxyType({})) -> None:
         """Read every row once: count them, and see whose ids they have.
+
+        Args:
+            checks: what is asked of a table's rows, before any of them is there.
 
         Raises:
             InvalidValue: a row cannot be read; names it.
+            SchemaViolation: one does not pass its table's check; likewise.
         """
         for part in self.parts:
+            check = checks.get(part.table)
             for row in self.rows(part):
                 if part.rows == 0 and part.id_number is None:
                     part.id_number = _id_number(row)
                 part.rows += 1
+                if check is not None:
+                    _check_row(check, part, row)
 
     def rows(self, part: Part) -> Iterator[bytes]:
         """A table's rows, as stored texts.
@@ -267,6 +278,16 @@ def change_summary(parts: list[Part], there: dict[str, int], mode: str) -> str:
     ]
     whole = ["Import change summary:", told[0], "-" * len(told[0]), *told[1:]]
     return "\n".join(line.rstrip() for line in whole)
+
+
+def _check_row(check: Check, part: Part, row: bytes) -> None:
+    document: Any = from_stored(row)
+    if type(document) is not dict:
+        raise InvalidValue(f"{part.table}, row {part.rows}: an object was expected")
+    try:
+        check(document)
+    except CallerError as error:
+        raise type(error)(f"{part.table}, row {part.rows}: {error}") from None
 
 
 def _id_number(row: bytes) -> int | None:
