@@ -5,7 +5,8 @@ No notebook is open, and no kernel runs, but where a cell is inserted.
 
 from __future__ import annotations
 
-from base64 import b64decode
+import json
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +14,22 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 from tests.browser.files import WIDGETS
+from tests.browser.jupyter import Jupyter
 from tests.browser.pages import MIME, PAGE_MS, write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
+from tests.deployments import deployment
 
 from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import BrowserContext, Locator, Route, WebSocket
-    from tests.browser.jupyter import Jupyter
     from tests.browser.sidebar import Theme
+    from tests.deployments import Deployment
 
 AXE = WIDGETS / "node_modules" / "axe-core" / "axe.min.js"
 SCHEMA = """
@@ -412,29 +416,55 @@ def test_each_type_has_its_input(sidebar: Sidebar, tasks: State) -> None:
     sidebar.picture("types")
 
 
-def test_in_production_one_is_asked_first(sidebar: Sidebar, tasks: State) -> None:
-    """Before a mutation; a query changes nothing."""
+def test_in_production_one_is_asked_first(
+    context: BrowserContext, browser_files: None, tmp_path: Path
+) -> None:
+    """A deployment that `convexlab serve` serves: before a mutation, also one that is
+    repeated; a query changes nothing."""
+    with deployment(tmp_path / "served", {"schema": SCHEMA, "tasks": TASKS}) as served:
+        at = {"CONVEXLAB_URL": served.url, "CONVEXLAB_ADMIN_KEY": served.admin_key}
+        jupyter = Jupyter(tmp_path / "jupyter", at)
+        jupyter.start()
+        page = context.new_page()
+        try:
+            other = Sidebar(page, jupyter).open()
+            expect(other.section("status")).to_contain_text("production")
+            _ask_first(other, served)
+        finally:
+            page.close()
+            jupyter.stop()
+
+
+def _ask_first(sidebar: Sidebar, served: Deployment) -> None:
     page = sidebar.page
-    page.route("**/api/convexlab/status*", in_production)
     sidebar.do("convexlab:open-function", path="tasks:create")
     form = page.locator(".convexlab-runner:visible")
     form.get_by_label("text").fill("in production")
     form.get_by_label("points").fill("1")
     run = form.get_by_role("button", name="Run", exact=True)
-    for answer, expected in (("Cancel", 0), ("Call it", 1)):
-        run.click()
-        dialog = page.get_by_role("dialog")
+    again = form.get_by_role("button", name="Repeat tasks:create").first
+    dialog = page.get_by_role("dialog")
+    for button, answer, expected in (
+        (run, "Cancel", 0),
+        (run, "Call it", 1),
+        (again, "Cancel", 1),
+        (again, "Call it", 2),
+    ):
+        button.click()
         expect(dialog).to_contain_text("Call tasks:create in production?")
+        expect(dialog).to_contain_text(served.url)
+        if answer == "Cancel":
+            sidebar.picture("production")
         dialog.get_by_role("button", name=answer).click()
-        expect(form.locator("[role=status]").first).not_to_have_text("…")
-        assert len(found(tasks, "in production")) == expected
-    page.unroute("**/api/convexlab/status*")
-
-
-def in_production(route: Route) -> None:
-    """The deployment's answer, as `convexlab serve` would give it."""
-    answer = route.fetch()
-    route.fulfill(response=answer, json={**answer.json(), "production": True})
+        said = "Not called." if answer == "Cancel" else "done"
+        expect(form.get_by_text(said).first).to_be_visible()
+        assert len(served.query("tasks:above", points=0)) == expected
+    sidebar.do("convexlab:open-function", path="tasks:above")
+    form = page.locator(".convexlab-runner:visible")
+    form.get_by_role("textbox", name="points").fill("0")
+    form.get_by_role("button", name="Run", exact=True).click()
+    form.get_by_text("in production").first.wait_for()
+    expect(dialog).to_have_count(0)
 
 
 def test_mutations_say_what_they_gave_or_why_not(
@@ -604,6 +634,24 @@ def test_sql_is_completed_and_followed(sidebar: Sidebar, tasks: State) -> None:
     expect(result.get_by_role("alert")).to_contain_text("nothing")
 
 
+def parquet_of(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+DROPPED = [{"text": "dropped", "points": 1.0}, {"text": "dropped", "points": 2.0}]
+ROWS = {
+    "more.csv": b"text,points\ndropped,1\ndropped,2\n",
+    "more.json": json.dumps(DROPPED).encode(),
+    "more.jsonl": "\n".join(map(json.dumps, DROPPED)).encode(),
+    "more.parquet": parquet_of(DROPPED),
+}
+
+
 def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
     sidebar: Sidebar, context: BrowserContext, tasks: State
 ) -> None:
@@ -612,16 +660,33 @@ def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
     sidebar.only("Tables")
     entry = sidebar.entry("tables", "tasks")
     before = int(entry.locator(".convexlab-count").inner_text())
-    drop(entry, "more.csv", "text,points\ndropped,1\ndropped,2\n")
-    expect(entry).to_contain_text("2 documents imported.", timeout=STARTS_MS)
-    expect(entry.locator(".convexlab-count")).to_have_text(str(before + 2))
-    entry.get_by_role("button", name="Close").click()
-    drop(entry, "more.jsonl", '{"text": "good", "points": 1}\n{"text": 5}\n')
-    expect(entry.get_by_role("alert")).to_contain_text("text", timeout=STARTS_MS)
-    expect(entry.locator(".convexlab-count")).to_have_text(str(before + 2))
+    for number, (name, content) in enumerate(ROWS.items(), 1):
+        drop(entry, name, content)
+        expect(entry).to_contain_text("2 documents imported.", timeout=STARTS_MS)
+        count = str(before + 2 * number)
+        expect(entry.locator(".convexlab-count")).to_have_text(count)
+        entry.get_by_role("button", name="Close").click()
+    drop(entry, "more.jsonl", b'{"text": "good", "points": 1}\n{"text": 5}\n')
+    alert = entry.get_by_role("alert")
+    expect(alert).to_contain_text("tasks, row 2: ", timeout=STARTS_MS)
     sidebar.picture("import")
     entry.get_by_role("button", name="Close").click()
-    drop(entry, "more.xls", "")
+    # Given up while it goes on: here, just before its rows would come.
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/perform_import*", hold)
+    with page.expect_request("**/api/perform_import*", timeout=STARTS_MS):
+        drop(entry, "more.jsonl", b'{"text": "given up", "points": 1}')
+    entry.get_by_role("button", name="Cancel the import").click()
+    expect(alert).to_contain_text("Import canceled")
+    held[0].abort()
+    page.unroute("**/api/perform_import*")
+    expect(entry.locator(".convexlab-count")).to_have_text(count)
+    entry.get_by_role("button", name="Close").click()
+    drop(entry, "more.xls", b"")
     expect(entry.get_by_role("alert")).to_contain_text("rows come as .csv, .json")
     entry.get_by_role("button", name="Close").click()
     context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -642,16 +707,17 @@ def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
     ]
 
 
-def drop(entry: Locator, name: str, content: str) -> None:
+def drop(entry: Locator, name: str, content: bytes) -> None:
     """Drop a file on a line."""
     script = """(line, [name, content]) => {
         const dataTransfer = new DataTransfer();
-        dataTransfer.items.add(new File([content], name));
+        const bytes = Uint8Array.from(atob(content), each => each.charCodeAt(0));
+        dataTransfer.items.add(new File([bytes], name));
         const event = { dataTransfer, bubbles: true, cancelable: true };
         line.dispatchEvent(new DragEvent("dragover", event));
         line.dispatchEvent(new DragEvent("drop", event));
     }"""
-    entry.evaluate(script, [name, content])
+    entry.evaluate(script, [name, b64encode(content).decode()])
 
 
 def test_a_module_opens_the_cell_that_it_came_from(
