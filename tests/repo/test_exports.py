@@ -72,3 +72,11 @@ def test_a_cells_definitions_change_nothing_of_pythons() -> None:
     """Only processes that run functions replace time and chance."""
     program = "import time; before = time.time\nfrom convexlab import query\n@query\ndef f(ctx): ...\nprint(time.time is before)"
     assert fresh(program) == "True"
+
+
+def test_the_magics_load_nothing_heavy() -> None:
+    """What `%load_ext convexlab` imports; what it then does is a request or two."""
+    heavy = (*HEAVY, "polars", "pyarrow", "ipywidgets", "anywidget")
+    program = "from IPython import InteractiveShell\nfrom convexlab import load_ipython_extension\n"
+    program += f"import sys; print([n for n in {heavy!r} if n in sys.modules])"
+    assert fresh(program) == "[]"
