@@ -43,8 +43,23 @@ const common = {
   target: "es2022",
   legalComments: "none",
   loader: { ".css": "text", ".svg": "text" },
-  plugins: [{ name: "minified-styles", setup: minifyStyles }],
+  plugins: [
+    { name: "minified-styles", setup: minifyStyles },
+    { name: "stand-ins", setup: standIn },
+  ],
 };
+
+/** Parts of the official client that no view needs, and what stands in for them. */
+const STAND_INS = {
+  "tokens.ts": /^\.\.?\/.*(authentication_manager|jwt-decode\/index)\.js$/,
+  "quiet.ts": /^\.\.?\/logging\.js$/,
+};
+
+function standIn(build) {
+  for (const [name, filter] of Object.entries(STAND_INS)) {
+    build.onResolve({ filter }, () => ({ path: join(HERE, "src", name) }));
+  }
+}
 
 function minifyStyles(build) {
   build.onLoad({ filter: /\.css$/ }, async ({ path }) => {

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from convexlab_kernel.state import Update
 
 MIME = "application/vnd.convexlab.live.v1+json"
-# What a view asks for beside the query that it follows.
+# What a view asks for beside the query that it follows: the document that an id names.
+DOCUMENT = "_system/frontend/getDocument:default"
 QUERIES_OF = {"stored": ("_system/cli/tableData:default",)}
 
 
@@ -381,7 +382,9 @@ class Live:
         edit = self.view.get("edit")
         mutations = frozenset({edit["path"]}) if edit else frozenset()
         allowed = Allowed(
-            queries=frozenset({self.path, *QUERIES_OF.get(self.view["kind"], ())}),
+            queries=frozenset(
+                {self.path, DOCUMENT, *QUERIES_OF.get(self.view["kind"], ())}
+            ),
             mutations=mutations,
             tables=self.view["kind"] == "stored",
         )

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.chromium import launched
 from tests.browser.files import build_browser_files
 from tests.browser.jupyter import Jupyter
-from tests.browser.pages import App, Notebook, write_notebook
+from tests.browser.pages import PAGE_MS, App, Notebook, write_notebook
 from tests.browser.state import State, end_deployment
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
+# What is waited for comes, or the test fails: how soon is for the benchmarks.
+expect.set_options(timeout=PAGE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 from tests.browser.files import WIDGETS
-from tests.browser.pages import Notebook, output_of, write_notebook
+from tests.browser.pages import PAGE_MS, Notebook, output_of, write_notebook
 from tests.browser.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Locator
+    from playwright.sync_api import BrowserContext, Locator, Route
     from tests.browser.jupyter import Jupyter
     from tests.browser.pages import Live
 
@@ -68,6 +69,14 @@ def update(ctx, taskId: Id.tasks, text: str | None = None, points: float | None 
         raise ConvexError("no task is worth more than 100")
     given = {"text": text, "points": points}
     ctx.db.patch(taskId, {k: v for k, v in given.items() if v is not None})
+
+@mutation
+def link(ctx, taskId: Id.tasks):
+    ctx.db.insert("tasks", {"text": "links", "points": 0, "owner": "ann", "about": taskId})
+
+@mutation
+def remove(ctx, taskId: Id.tasks):
+    ctx.db.delete(taskId)
 
 @mutation
 def nothing(ctx):
@@ -124,6 +133,7 @@ BARS = {
     },
 }
 FILL = 1_200
+PAST_SECONDS = 60
 
 
 def live(path: str, **view: Any) -> dict[str, Any]:
@@ -179,6 +189,23 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "search": control(
         "search", "tasks:starting", argument="text", label="find a task", args={}
     ),
+    "compared": {
+        "path": "tasks:starting",
+        "args": {"text": "compared"},
+        "view": {"kind": "table", "back": PAST_SECONDS},
+    },
+    "charts": {
+        "control": {
+            "kind": "grid",
+            "columns": 2,
+            "items": [
+                live(
+                    "tasks:by_owner", kind="chart", chart={**BARS, "width": "container"}
+                )
+            ]
+            * 2,
+        }
+    },
     "forbidden": live("_system/cli/exports:list", kind="tree"),
 }
 
@@ -202,7 +229,10 @@ def notebook(
     )
     jupyter.trust("views.ipynb")
     page = context.new_page()
-    yield Notebook(page, jupyter, "views.ipynb").open()
+    notebook = Notebook(page, jupyter, "views.ipynb").open()
+    # What is drawn late moves what stands below it.
+    page.locator(".vega svg").nth(2).wait_for(state="attached", timeout=PAGE_MS)
+    yield notebook
     page.close()
     jupyter.end_kernels()
 
@@ -217,6 +247,8 @@ def shown(notebook: Notebook) -> Any:
         cell = notebook.page.locator(".jp-Cell").nth(number)
         found = notebook.live_in(cell)
         found.element.wait_for()
+        # What stands above it may have been drawn, and have grown, meanwhile.
+        found.element.scroll_into_view_if_needed()
         return found
 
     return find
@@ -382,6 +414,40 @@ def test_a_chart_is_drawn_and_drawn_on(
     assert host.get_attribute("data-mine") == "yes"
 
 
+def test_charts_side_by_side_are_as_wide_as_their_places(
+    shown: Any, notebook: Notebook
+) -> None:
+    """`"width": "container"`: at first, and when the page has another size."""
+    view = shown("charts")
+    bars = view.element.locator("path[aria-roledescription='bar']")
+    bars.nth(3).wait_for()
+    page = notebook.page
+    width = page.viewport_size or {"width": 0, "height": 0}
+    for narrower in (0, 200):
+        page.set_viewport_size({**width, "width": width["width"] - narrower})
+        page.wait_for_function(
+            AS_WIDE_AS_THEIR_PLACES, arg=view.element.element_handle()
+        )
+        places = view.element.locator(".vega svg").evaluate_all(
+            "all => all.map(svg => svg.getBoundingClientRect().width)"
+        )
+        assert len(places) == 2
+        assert min(places) > 250
+        view.element.screenshot(path=notebook.picture(f"view-charts-{narrower}"))
+    page.set_viewport_size(width)
+
+
+AS_WIDE_AS_THEIR_PLACES = """host => {
+    const places = [...host.shadowRoot.querySelectorAll('.in-grid')]
+        .map(cell => cell.shadowRoot.querySelector('.chart'));
+    return places.every(place => {
+        const room = place.clientWidth - 24;
+        const svg = place.querySelector('svg')?.getBoundingClientRect().width ?? 0;
+        return Math.abs(room - svg) <= 2;
+    });
+}"""
+
+
 def test_a_form_calls_what_it_was_made_of(
     shown: Any, notebook: Notebook, tasks: State
 ) -> None:
@@ -477,6 +543,41 @@ def test_a_whole_table_is_read_as_one_looks(
     assert view.summary.startswith(f"{total + 1:,} documents")
 
 
+def test_what_takes_a_while_says_what_is_awaited(
+    shown: Any, notebook: Notebook
+) -> None:
+    """The rows before stay; what is asked for next takes the question before it back."""
+    view = shown("stored").wait_for()
+    sign = view.element.locator(".progress span")
+    held: list[Route] = []
+    asked = "**/api/convexlab/sql*"
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    notebook.page.route(asked, hold)
+    view.element.get_by_role("columnheader", name="owner").click()
+    expect(sign).to_have_text("sorting by owner…")
+    assert view.element.locator(".row:not(.away)").count() > 10
+    view.element.screenshot(path=notebook.picture("view-progress"))
+    with notebook.page.expect_event("requestfailed") as failing:
+        view.element.get_by_role("searchbox").fill("task 119")
+    assert "sql" in failing.value.url
+    expect(sign).to_have_text("searching for task 119…")
+    notebook.page.unroute(asked, hold)
+    notebook.page.unroute_all(behavior="ignoreErrors")
+    for route in held:
+        with suppress(Error):  # one was taken back
+            route.continue_()
+    expect(view.element.locator(".summary")).to_contain_text("11 of")
+    expect(sign).to_be_hidden()
+    view.element.get_by_role("searchbox").fill("")
+    expect(view.element.locator(".summary")).not_to_contain_text("match")
+    for _ in range(2):  # descending, and as it was
+        view.element.get_by_role("columnheader", name="owner").click()
+    expect(view.element.locator(".summary")).not_to_contain_text("sorted by")
+
+
 def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None:
     """Counts are of all rows: a histogram of numbers, the commonest of the rest."""
     view = shown("stored").wait_for()
@@ -494,6 +595,86 @@ def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None
     missing = len(all_) - 1
     file = view.element.locator(".profile", has_text="file")
     file.get_by_text(f"{missing:,} missing").wait_for()
+
+
+def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) -> None:
+    """What was added, removed and changed since, cell by cell; and it goes on."""
+    for name in ("stays", "goes", "changes"):
+        tasks.run("mutation", "tasks:create", text=f"compared {name}", points=1)
+    view = shown("compared").wait_for()
+    expect(view.element.locator(".summary")).to_contain_text("showing 3 of 3 rows")
+    # A moment at which the three were there: one step of the slider back from now.
+    moment = view.evaluate("() => Date.now()")
+    step = PAST_SECONDS * 2
+    notebook.page.wait_for_function("at => Date.now() > at", arg=moment + step)
+    # By index, the rows are in the order of their texts.
+    changes, goes, _ = (
+        row["_id"] for row in tasks.run("query", "tasks:starting", text="compared")
+    )
+    tasks.run("mutation", "tasks:update", taskId=changes, points=42)
+    tasks.run("mutation", "tasks:remove", taskId=goes)
+    tasks.run("mutation", "tasks:create", text="compared later", points=7)
+    expect(view.element.locator(".summary")).to_contain_text("showing 3 of 3 rows")
+    slider = view.element.get_by_role("slider")
+    slider.evaluate(
+        """(node, { moment, back }) => {
+            node.value = Math.ceil(1000 * (1 - (Date.now() - moment) / back));
+            node.dispatchEvent(new Event('input'));
+        }""",
+        {"moment": moment, "back": PAST_SECONDS * 1_000},
+    )
+    compare = view.element.get_by_role("button", name="compare with now")
+    compare.click()
+    assert view.view == "comparison"
+    summary = view.element.locator(".summary")
+    expect(summary).to_have_text("1 added · 1 removed · 1 changed · 1 the same")
+    marks = {row[0]: row[2:4] for row in view.rows}
+    assert marks == {
+        "added": ["compared later", "7"],
+        "removed": ["compared goes", "1"],
+        "changed": ["compared changes", "1 → 42"],
+    }
+    changed = view.element.locator(".cell[data-mark=changed]")
+    assert changed.all_inner_texts() == ["changed", "1 → 42"]
+    assert "→ now" in (slider.get_attribute("aria-valuetext") or "")
+    for theme in ("dark", "light"):
+        notebook.set_theme(theme)
+        view.element.screenshot(path=notebook.picture(f"view-compared-{theme}"))
+        assert view.evaluate(FAINT) == []
+    # What is now goes on.
+    tasks.run("mutation", "tasks:update", taskId=changes, points=1)
+    expect(summary).to_have_text("1 added · 1 removed · 2 the same")
+    view.element.get_by_role("button", name="stop comparing").click()
+    expect(summary).to_contain_text("showing 3 of 3 rows")
+    assert view.view == "table"
+
+
+def test_an_id_opens_its_document(shown: Any, notebook: Notebook, tasks: State) -> None:
+    """By a click or the space bar, below what one reads: live, and on from there."""
+    task = tasks.run("mutation", "tasks:create", text="linked to", points=1)
+    tasks.run("mutation", "tasks:link", taskId=task)
+    view = shown("stored").wait_for()
+    document = view.element.locator(".document")
+    expect(cell(view, 0, "text")).to_have_text("links")
+    cell(view, 0, "about").click()
+    expect(document).to_contain_text("linked to")
+    tasks.run("mutation", "tasks:update", taskId=task, points=77)
+    document.get_by_text("77", exact=True).wait_for()
+    keys = notebook.page.keyboard
+    keys.press("Escape")
+    expect(document).to_be_hidden()
+    cell(view, 0, "text").click()
+    keys.press("Home")
+    keys.press("Space")
+    expect(document).to_contain_text("links")
+    document.get_by_role("button", name=task).click()
+    expect(document).to_contain_text("linked to")
+    view.element.screenshot(path=notebook.picture("view-document"))
+    document.get_by_role("button", name="The document before").click()
+    expect(document).to_contain_text("links")
+    keys.press("Escape")
+    expect(document).to_be_hidden()
+    assert view.evaluate("root => root.activeElement.className") == "scroller"
 
 
 def test_rows_of_sql_stay_current(shown: Any, tasks: State) -> None:
@@ -580,7 +761,7 @@ def test_a_search_finds_as_one_types(shown: Any, tasks: State) -> None:
     """Each text is another query, which is followed; the box keeps what is typed."""
     view = shown("search")
     box = view.element.get_by_role("searchbox", name="find a task")
-    found = view.element.locator(".convexlab-found")
+    found = view.element.locator(".convexlab-found:not([hidden])")
     box.press_sequentially("task 119")
     expect(found.locator(".summary")).to_contain_text("showing 11 of 11 rows")
     tasks.run("mutation", "tasks:create", text="task 119, again", points=1)

@@ -44,6 +44,14 @@ export function afterPaint(isInFrame: boolean, then: (at: number) => void): void
   else requestAnimationFrame(post);
 }
 
+/** What an id is for. */
+export const OPENS = "Open this document";
+
+/** Says something of ours to whoever holds the node: `convexlab:summary`. */
+export function tell(node: Element, what: string, detail: unknown = null, composed = false): void {
+  node.dispatchEvent(new CustomEvent(`convexlab:${what}`, { detail, bubbles: true, composed }));
+}
+
 const FLASH_MS = 1_400;
 
 /** A short glow that says: this has just changed. */

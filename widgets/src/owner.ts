@@ -16,8 +16,12 @@ import type { Row } from "./table/rows.ts";
 /** The rows of a SELECT, for as long as one follows them. */
 export const SQL_ROWS = "_system/sql/rows:default";
 
+/** One document of any table, by its id. */
+export const DOCUMENT = "_system/frontend/getDocument:default";
+
 /** The system's queries that views follow. */
 export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
+  DOCUMENT,
   "_system/cli/tableData:default",
   "_system/cli/queryTable:default",
   SQL_ROWS,
@@ -72,12 +76,11 @@ export async function selectRows(
   address: Address,
   sql: string,
   params: readonly Parameter[],
+  until?: AbortSignal,
 ): Promise<Row[]> {
-  const answer = await sendAsOwner(
-    address,
-    "api/convexlab/sql",
-    JSON.stringify({ sql, params, format: "json", documents: true }),
-  );
+  const body = JSON.stringify({ sql, params, format: "json", documents: true });
+  const path = "api/convexlab/sql";
+  const answer = await sendAsOwner(address, path, body, undefined, null, until);
   return rowsFrom((await answer.json()) as JSONValue[]);
 }
 
@@ -106,10 +109,12 @@ export async function sendAsOwner(
   body: BodyInit,
   type = "application/json",
   actingAs: Identity | null = null,
+  until: AbortSignal | null = null,
 ): Promise<Response> {
   const { key } = await sessionOf(address);
   const as = actingAs ? `:${base64(JSON.stringify(actingAs))}` : "";
-  return send(address, path, body, { Authorization: `Convex ${key}${as}`, "Content-Type": type });
+  const headers = { Authorization: `Convex ${key}${as}`, "Content-Type": type };
+  return send(address, path, body, headers, until);
 }
 
 function base64(text: string): string {
@@ -139,12 +144,14 @@ export async function send(
   path: string,
   body: BodyInit,
   headers: Record<string, string> = {},
+  signal: AbortSignal | null = null,
 ): Promise<Response> {
   const begin = path.includes("?") ? "&" : "?";
   const token = address.token ? `${begin}token=${encodeURIComponent(address.token)}` : "";
   const answer = await fetch(`${address.url}/${path}${token}`, {
     method: "POST",
     body,
+    signal,
     headers: {
       "Content-Type": "application/json",
       "X-XSRFToken": xsrf(document.cookie),

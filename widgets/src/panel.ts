@@ -9,7 +9,8 @@
  */
 import type { Value } from "convex/values";
 import { readControl, showControl } from "./controls/control.ts";
-import { el, setText } from "./dom.ts";
+import { OpenDocument } from "./document.ts";
+import { el, setText, tell } from "./dom.ts";
 import { inFrame, watchSight } from "./frames.ts";
 import { guardKeys } from "./keys.ts";
 import { SQL_ROWS } from "./owner.ts";
@@ -25,9 +26,10 @@ import { cardView } from "./views/card.ts";
 import { ChartView } from "./views/chart.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
 import { LogView } from "./views/log.ts";
+import { Comparison } from "./views/comparison.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
-import type { View } from "./views/view.ts";
+import type { Standing, View } from "./views/view.ts";
 import { Why } from "./why.ts";
 
 const LINK_TEXTS: Record<Link, string> = {
@@ -73,6 +75,12 @@ class LivePanel {
   readonly #summary = el("span", { class: "summary" });
   readonly #time = el("span", { class: "time" });
   #view: { kind: ViewKind; view: View } | null = null;
+  /** What differs between two moments: made when somebody first compares. */
+  #comparison: Comparison | null = null;
+  /** What an id in it names, opened. */
+  readonly #document: OpenDocument;
+  /** What stands on the stage: the view, or the comparison. */
+  #standing: Standing | null = null;
   /** The newest value not yet drawn: set by the source, cleared by the frame. */
   #next: { value: Value } | null = null;
   /** The newest value, drawn or not. */
@@ -95,6 +103,7 @@ class LivePanel {
     this.#signal = signal;
     this.#bar = this.#title();
     this.#past = spec.back === null ? null : this.#slider(spec.back);
+    this.#document = new OpenDocument(source, signal);
     this.#why = source.why ? new Why(spec, source.why.bind(source)) : null;
     const why = this.#why ? [this.#why.button] : [];
     const foot = el("div", { class: "foot" }, this.#summary, this.#time, ...why, ...more);
@@ -106,17 +115,28 @@ class LivePanel {
       ...past,
       this.#problem,
       this.#stage,
+      this.#document.element,
       ...(this.#why ? [this.#why.element] : []),
       foot,
     );
     styled(host).replaceChildren(frame);
     frame.addEventListener("convexlab:summary", () => this.#resummed());
+    frame.addEventListener("convexlab:document", (event) =>
+      this.#document.open((event as CustomEvent<string>).detail),
+    );
+    frame.addEventListener("keydown", (event) => this.#escape(event), { capture: true });
     host.dataset.state = "waiting";
     guardKeys(host, signal);
     this.#link("connecting");
     this.#pages = new Pages(source, spec, this.#follower(), signal);
     signal.addEventListener("abort", () => clearTimeout(this.#trouble));
     watchSight(host, signal, (isInSight) => this.#sighted(isInSight));
+  }
+
+  /** The document goes first; what one types in goes before it. */
+  #escape(event: KeyboardEvent): void {
+    if (event.key !== "Escape" || isTyping(event.target)) return;
+    if (this.#document.close()) event.stopPropagation();
   }
 
   #title(): HTMLElement {
@@ -148,9 +168,7 @@ class LivePanel {
   }
 
   #drawPast(value: Value): void {
-    this.#viewFor(value).draw(value);
-    this.#problem.hidden = true;
-    this.#drawSummary();
+    this.#show(value);
     this.#host.dataset.moment = "past";
   }
 
@@ -182,27 +200,39 @@ class LivePanel {
     const next = this.#next;
     this.#next = null;
     if (!next || this.#signal.aborted) return;
-    this.#viewFor(next.value).draw(next.value);
-    this.#problem.hidden = true;
-    this.#drawSummary();
+    this.#show(next.value);
     setText(this.#time, `updated ${timeText(Date.now()).slice(11)}`);
     this.#updates += 1;
     this.#host.dataset.updates = String(this.#updates);
     this.#host.dataset.state = "value";
     this.#why?.drawn(isInFrame);
-    this.#host.dispatchEvent(new CustomEvent("convexlab:draw", { bubbles: true }));
+    tell(this.#host, "draw");
   }
 
-  #viewFor(value: Value): View {
-    const kind = chooseView(this.#spec.view, value);
-    if (this.#view?.kind !== kind) {
-      this.#view = { kind, view: this.#make(kind) };
-      this.#stage.replaceChildren(this.#view.view.element);
-      this.#bar.querySelector(".tools")?.remove();
-      if (this.#view.view.tools) this.#bar.append(this.#view.view.tools);
-      this.#host.dataset.view = kind;
+  /** In its view; or what differs between it and the moment that somebody keeps. */
+  #show(value: Value): void {
+    const pair = this.#past?.pairWith(value);
+    if (pair) {
+      this.#comparison ??= new Comparison(this.#signal);
+      this.#stand(this.#comparison, "comparison");
+      this.#comparison.draw(...pair);
+    } else {
+      const kind = chooseView(this.#spec.view, value);
+      if (this.#view?.kind !== kind) this.#view = { kind, view: this.#make(kind) };
+      this.#stand(this.#view.view, kind);
+      this.#view.view.draw(value);
     }
-    return this.#view.view;
+    this.#problem.hidden = true;
+    this.#drawSummary();
+  }
+
+  #stand(standing: Standing, name: string): void {
+    if (this.#standing === standing) return;
+    this.#standing = standing;
+    this.#stage.replaceChildren(standing.element);
+    this.#bar.querySelector(".tools")?.remove();
+    if (standing.tools) this.#bar.append(standing.tools);
+    this.#host.dataset.view = name;
   }
 
   #make(kind: ViewKind): View {
@@ -240,7 +270,7 @@ class LivePanel {
   }
 
   #drawSummary(): void {
-    setText(this.#summary, this.#view?.view.summary() ?? "");
+    setText(this.#summary, this.#standing?.summary() ?? "");
   }
 
   #fail(failure: QueryFailure): void {
@@ -279,6 +309,10 @@ export function titleOf({ path, args, view }: LiveSpec): { name: string; text: s
   if (path === SQL_ROWS) return { name: "SQL", text: preview(args.sql) };
   const texts = Object.entries(args).map(([name, value]) => `${name}: ${preview(value)}`);
   return { name: path, text: texts.join(", ") };
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof Element && target.matches("input, select, textarea");
 }
 
 export function failureBox(title: string, message: string): HTMLElement {

@@ -123,8 +123,8 @@ export class SocketSource implements Source {
     return jsonToConvex(said.value);
   }
 
-  rows(sql: string, params: readonly Parameter[]) {
-    return selectRows(this.address, sql, params);
+  rows(sql: string, params: readonly Parameter[], until?: AbortSignal) {
+    return selectRows(this.address, sql, params, until);
   }
 
   upload(file: File) {

@@ -4,6 +4,7 @@ import { ConvexError } from "convex/values";
 import { addressOf, pageAddress } from "../src/page.ts";
 import { pauseBefore, withToken } from "../src/patience.ts";
 import { failureOf } from "../src/socket.ts";
+import { AuthenticationManager } from "../src/tokens.ts";
 
 test("attempts to connect never lie two seconds apart", () => {
   for (let attempt = 0; attempt < 2000; attempt++) {
@@ -50,4 +51,24 @@ test("a failure is what the function said, without the client's wrapping", () =>
   assert.equal(failureOf(wrapped).message, "Uncaught X");
   assert.equal(failureOf(wrapped).data, undefined);
   assert.deepEqual(failureOf(new ConvexError({ code: 7 })).data, { code: 7 });
+});
+
+test("a key that was taken lets its requests go, one that was refused is shown no more", () => {
+  const said: string[] = [];
+  const keeper = new AuthenticationManager({
+    isCurrentOrNewerAuthVersion: (version) => version >= 2,
+    markAuthCompletion: () => said.push("taken"),
+    hasAuth: () => true,
+    clearAuth: () => said.push("cleared"),
+  });
+  const turn = (from: number, to: number) =>
+    keeper.onTransition({ startVersion: { identity: from }, endVersion: { identity: to } });
+  turn(1, 1);
+  turn(0, 1); // of the key before
+  assert.deepEqual(said, []);
+  turn(1, 2);
+  keeper.onAuthError({ baseVersion: 0 });
+  assert.deepEqual(said, ["taken"]);
+  keeper.onAuthError({ baseVersion: 1 });
+  assert.deepEqual(said, ["taken", "cleared"]);
 });

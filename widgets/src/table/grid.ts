@@ -8,13 +8,13 @@
  * are changed by the user only. Where rows come from, and in which order, is for
  * whoever shows them here.
  */
-import { el } from "../dom.ts";
-import { full } from "../value.ts";
+import { el, tell } from "../dom.ts";
+import { full, kindOf } from "../value.ts";
 import { type Column, tabbed } from "./columns.ts";
 import { Detail } from "./detail.ts";
 import { Editor, type Save } from "./editor.ts";
 import { Head } from "./head.ts";
-import { RowElement } from "./row.ts";
+import { type MarkAt, RowElement } from "./row.ts";
 import { type Row, type RowKey, type RowSet, Rows, type Sorting } from "./rows.ts";
 import { areaOf, HEAD, kept, motionOf, moved, type Selection, type Spot } from "./selection.ts";
 import { anchored, drawn, ROW_PX, revealing, type Span } from "./viewport.ts";
@@ -37,6 +37,7 @@ export interface Shown {
   readonly rows: RowSet;
   readonly columns: readonly Column[];
   readonly sorting: Sorting | null;
+  readonly markAt?: MarkAt;
 }
 
 export class Grid {
@@ -52,6 +53,7 @@ export class Grid {
   readonly #detail = new Detail(() => this.#scroller.focus());
   #rows: RowSet = Rows.none;
   #columns: readonly Column[] = [];
+  #markAt: MarkAt | undefined;
   #selection: Selection | null = null;
   /** The row elements in the document, by row. */
   readonly #drawn = new Map<RowKey, RowElement>();
@@ -104,9 +106,10 @@ export class Grid {
     return drawn(this.#scrollTop, this.#height, this.#rows.count);
   }
 
-  #take({ rows, columns, sorting }: Shown): void {
+  #take({ rows, columns, sorting, markAt }: Shown): void {
     this.#rows = rows;
     this.#columns = columns;
+    this.#markAt = markAt;
     this.#head.draw(columns, sorting);
     this.#selection = kept(this.#selection, rows);
     this.#resize();
@@ -164,7 +167,7 @@ export class Grid {
       this.#drawn.set(key, row);
       if (!row.element.parentNode) this.#body.append(row.element);
     }
-    row.draw(place, record, this.#columns);
+    row.draw(place, record, this.#columns, this.#markAt);
     if (before && record) row.flashChanges(before.get(key), record, this.#columns);
   }
 
@@ -187,6 +190,7 @@ export class Grid {
     scroller.addEventListener("keydown", (event) => this.#key(event));
     scroller.addEventListener("mousedown", (event) => this.#press(event));
     scroller.addEventListener("mouseover", (event) => this.#hover(event));
+    scroller.addEventListener("click", (event) => this.#follow(event));
     scroller.addEventListener("dblclick", () => this.#open());
     scroller.addEventListener("copy", (event) => this.#copy(event as ClipboardEvent));
     scroller.addEventListener("focus", () => this.#focused());
@@ -230,6 +234,8 @@ export class Grid {
     } else if (event.key === "Enter" && active) {
       if (active.row === HEAD) this.#events.sort(active.column);
       else this.#open();
+    } else if (event.key === " " && active && active.row !== HEAD) {
+      this.#look(active);
     } else if (event.key === "a" && far) {
       this.#selectAll();
     } else if (event.key === "z" && far && this.#events.undo) {
@@ -314,7 +320,22 @@ export class Grid {
     const cell = this.#drawn.get(spot.row)?.cellOf(this.#names.indexOf(spot.column));
     const row = this.#rows.get(spot.row);
     if (save && cell && row) this.#editor.open(spot, row[spot.column], cell, save);
+    else this.#look(spot);
+  }
+
+  /** The whole of a cell: what is in it, or the document that it names. */
+  #look(spot: Spot): void {
+    const value = this.#rows.get(spot.row)?.[spot.column];
+    if (kindOf(value) === "id") tell(this.element, "document", value);
     else this.#detail.open(spot, this.#rows);
+  }
+
+  /** A press on an id; not the end of a selection that was drawn over it. */
+  #follow(event: MouseEvent): void {
+    const spot = this.#spotAt(event);
+    const { active, anchor } = this.#selection ?? {};
+    const isAlone = active === anchor && spot?.row === active?.row && spot?.column === active?.column;
+    if (spot && isAlone && (event.target as Element).matches(".cell.id")) this.#look(spot);
   }
 
   #copy(event: ClipboardEvent): void {

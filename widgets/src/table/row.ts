@@ -8,6 +8,9 @@ import { ROW_PX } from "./viewport.ts";
 
 let made = 0;
 
+/** What became of a cell, where that is to be seen. */
+export type MarkAt = (key: RowKey, column: string) => string | undefined;
+
 export class RowElement {
   readonly element = el("div", { class: "row", role: "row" });
   readonly #id = `convexlab-row-${++made}`;
@@ -24,7 +27,7 @@ export class RowElement {
   }
 
   /** A row that is not here yet is drawn as such. */
-  draw(place: number, row: Row | undefined, columns: readonly Column[]): void {
+  draw(place: number, row: Row | undefined, columns: readonly Column[], markAt?: MarkAt): void {
     this.element.classList.toggle("away", row === undefined);
     if (this.#place !== place) {
       this.#place = place;
@@ -33,8 +36,11 @@ export class RowElement {
       this.element.classList.toggle("odd", place % 2 === 1);
     }
     while (this.#cells.length > columns.length) this.#cells.pop()?.remove();
-    for (const [at, column] of columns.entries())
-      drawCell(this.#cell(at), row?.[column.name], column);
+    for (const [at, column] of columns.entries()) {
+      const cell = this.#cell(at);
+      drawCell(cell, row?.[column.name], column);
+      if (markAt) cell.dataset.mark = markAt(this.#key, column.name) ?? "";
+    }
   }
 
   flashChanges(before: Row | undefined, now: Row, columns: readonly Column[]): void {

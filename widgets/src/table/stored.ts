@@ -12,9 +12,11 @@
  * Invariants
  *     S1  Rows in sight are of the newest request and the newest version, or drawn
  *         over by them as soon as they are here.
- *     S2  One request at a time; of those that wait only the last is made.
+ *     S2  One request at a time; of those that wait only the last is made. Rows of
+ *         another request are not waited for: their question is taken back.
  */
 import type { Value } from "convex/values";
+import { tell } from "../dom.ts";
 import { CallError, isPassing, type Source } from "../source.ts";
 import type { EditSpec } from "../spec.ts";
 import { count } from "../views/tree.ts";
@@ -25,6 +27,7 @@ import { type Change, Edits } from "./edits.ts";
 import { EVERYTHING, type Request } from "./filters.ts";
 import { Grid } from "./grid.ts";
 import { Profiles } from "./profile.ts";
+import { Progress } from "./progress.ts";
 import { nextSorting, type Row, type Sorting } from "./rows.ts";
 import { countOf, rowsFromTo, type Statement, type Stored } from "./statements.ts";
 import { Tools } from "./tools.ts";
@@ -49,6 +52,7 @@ export class StoredTable implements View {
   readonly #grid: Grid;
   readonly #tools: Tools;
   readonly #profiles: Profiles;
+  readonly #progress = new Progress();
   #rows = new WindowRows(0);
   /** Every column seen so far: one that only old documents have stays. */
   #all: readonly Column[] = [];
@@ -63,6 +67,8 @@ export class StoredTable implements View {
   /** The work in hand, and whether there is more by now: S2. */
   #busy = false;
   #again: "rows" | "top" | null = null;
+  /** Takes back the question in hand. */
+  #asking = new AbortController();
   #wanted: Span = { start: 0, end: 0 };
   /** Where one scrolls to: down (1), up (-1), nowhere. */
   #heading = 0;
@@ -93,7 +99,8 @@ export class StoredTable implements View {
     this.tools = this.#tools.buttons;
     this.element = this.#grid.element;
     this.element.classList.add("stored");
-    this.element.prepend(this.#tools.drawer, this.#profiles.element);
+    const { element: sign } = this.#progress;
+    this.element.prepend(this.#tools.drawer, this.#profiles.element, sign);
   }
 
   /** The value is the table's version: whatever it is, the table is another one. */
@@ -133,19 +140,28 @@ export class StoredTable implements View {
     return { table: this.#table, request, sorting, columns: this.#all };
   }
 
-  #select({ sql, params }: Statement): Promise<Row[]> {
-    return this.#source.rows(sql, params);
+  #select({ sql, params }: Statement, until?: AbortSignal): Promise<Row[]> {
+    return this.#source.rows(sql, params, until);
   }
 
   // -- what is asked for -----------------------------------------------------------
 
   #sort(column: string): void {
     this.#sorting = nextSorting(this.#sorting, column);
-    this.#renew("top");
+    this.#turn(this.#sorting ? `sorting by ${column}` : "back to the newest first");
   }
 
   #ask(request: Request): void {
+    const search = request.search.trim();
+    const isSearch = search !== this.#request.search.trim();
     this.#request = request;
+    this.#turn(!isSearch ? "filtering" : search ? `searching for ${search}` : "reading all rows");
+  }
+
+  /** To other rows, from the top; the ones before stay in sight until those are here. */
+  #turn(what: string): void {
+    this.#progress.begin(what);
+    this.#asking.abort();
     this.#renew("top");
   }
 
@@ -153,8 +169,7 @@ export class StoredTable implements View {
   #tell(): void {
     const isWhole = isEverything(this.#request) && !this.#sorting && this.#hidden.size === 0;
     const detail: Asked | null = isWhole ? null : [this.#stored, this.#columns];
-    const asked = { detail, bubbles: true, composed: true };
-    this.element.dispatchEvent(new CustomEvent("convexlab:asked", asked));
+    tell(this.element, "asked", detail, true);
   }
 
   #hide(columns: ReadonlySet<string>): void {
@@ -201,8 +216,13 @@ export class StoredTable implements View {
       while (!this.#signal.aborted && (this.#again || this.#missing().length > 0)) {
         const how = this.#again;
         this.#again = null;
-        if (how) await this.#fetch(how);
-        else await this.#fill();
+        const asking = new AbortController();
+        this.#asking = asking;
+        try {
+          await (how ? this.#fetch(how, asking.signal) : this.#fill(asking.signal));
+        } catch (error) {
+          if (!asking.signal.aborted) throw error;
+        }
       }
     } catch (error) {
       this.#failed(error);
@@ -211,28 +231,30 @@ export class StoredTable implements View {
     }
   }
 
-  async #fetch(how: "rows" | "top"): Promise<void> {
+  async #fetch(how: "rows" | "top", until: AbortSignal): Promise<void> {
     this.#heading = 0;
     const stored = this.#stored;
     const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
-    const [found] = await this.#select(countOf(stored));
+    const [found] = await this.#select(countOf(stored), until);
     const rows = new WindowRows(Number(found?.n ?? 0));
     const blocks = blocksOf(span.end > 0 ? span : { start: 0, end: BLOCK }, rows.count);
-    for (const block of blocks) rows.put(block, await this.#block(stored, block));
+    for (const block of blocks) rows.put(block, await this.#block(stored, block, until));
     if (this.#again === "top") return;
+    this.#progress.end();
     this.#total = isEverything(stored.request) ? rows.count : Math.max(this.#total, rows.count);
     this.#answered = true;
     this.#show(rows, how);
     this.#profiles.draw(stored, this.#columns);
   }
 
-  async #fill(): Promise<void> {
+  async #fill(until: AbortSignal): Promise<void> {
     const rows = this.#rows;
     const [block] = this.#missing();
     if (block === undefined) return;
     // To find where they begin costs the deployment more than to read some more of them.
     const first = this.#heading < 0 ? Math.max(0, block - AT_ONCE + 1) : block;
-    const found = await this.#select(rowsFromTo(this.#stored, first * BLOCK, AT_ONCE * BLOCK));
+    const statement = rowsFromTo(this.#stored, first * BLOCK, AT_ONCE * BLOCK);
+    const found = await this.#select(statement, until);
     for (let at = 0; at < AT_ONCE; at++) {
       rows.put(first + at, found.slice(at * BLOCK, (at + 1) * BLOCK));
     }
@@ -241,8 +263,8 @@ export class StoredTable implements View {
     this.#grid.refresh();
   }
 
-  #block(stored: Stored, block: number): Promise<Row[]> {
-    return this.#select(rowsFromTo(stored, block * BLOCK, BLOCK));
+  #block(stored: Stored, block: number, until: AbortSignal): Promise<Row[]> {
+    return this.#select(rowsFromTo(stored, block * BLOCK, BLOCK), until);
   }
 
   #show(rows: WindowRows, how: "rows" | "top"): void {
@@ -281,6 +303,7 @@ export class StoredTable implements View {
 
   /** What passes is tried again. */
   #failed(error: unknown): void {
+    this.#progress.end();
     const building = error instanceof CallError && error.code === "FollowerBehind";
     if (!building) this.#say((error as Error).message);
     if (!isPassing(error)) return;
@@ -308,7 +331,7 @@ export class StoredTable implements View {
 
   #say(note: string): void {
     this.#note = note;
-    this.element.dispatchEvent(new CustomEvent("convexlab:summary", { bubbles: true }));
+    tell(this.element, "summary");
   }
 
   /** All rows that are asked for, in parts: the table may be longer than a page can hold. */

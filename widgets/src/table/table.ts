@@ -4,6 +4,7 @@
  *   value ─▶ rows ─▶ filtered ─▶ sorted ─▶ grid
  */
 import type { Value } from "convex/values";
+import { tell } from "../dom.ts";
 import type { Pages } from "../pages.ts";
 import type { Source } from "../source.ts";
 import type { EditSpec, LiveSpec } from "../spec.ts";
@@ -153,6 +154,6 @@ export class TableView implements View {
   }
 
   #summarize(): void {
-    this.element.dispatchEvent(new CustomEvent("convexlab:summary", { bubbles: true }));
+    tell(this.element, "summary");
   }
 }

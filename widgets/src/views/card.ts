@@ -1,6 +1,6 @@
 /** The card: one document, a line for each of its fields. */
 import type { Value } from "convex/values";
-import { el, flash } from "../dom.ts";
+import { el, flash, OPENS, tell } from "../dom.ts";
 import { isObject } from "../spec.ts";
 import { full, kindOf, preview, sameValue } from "../value.ts";
 import { count, treeView } from "./tree.ts";
@@ -79,6 +79,11 @@ function makeLine(name: string, value: Value): Line {
     return { name: term, value: el("dd", {}, nested.element), nested, last: value };
   }
   const kind = kindOf(value, name);
+  if (kind === "id") {
+    const link = el("button", { type: "button", class: "link", text: full(value), title: OPENS });
+    link.addEventListener("click", () => tell(link, "document", value));
+    return { name: term, value: el("dd", { class: kind }, link), nested: null, last: value };
+  }
   const text = kind === "string" ? full(value) : preview(value, kind);
   const field = el("dd", { class: kind, text, title: full(value) });
   return { name: term, value: field, nested: null, last: value };

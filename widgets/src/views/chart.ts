@@ -61,7 +61,8 @@ export class ChartView implements View {
 
   async #mount(): Promise<Mounted> {
     const charts = await this.#source.charts();
-    const host = el("div", { class: "vega" });
+    const [wide, high] = [this.#chart.width, this.#chart.height].map((size) => size === "container");
+    const host = el("div", { class: "vega", "data-wide": wide, "data-high": high });
     this.element.replaceChildren(host);
     const mounted = await charts.mount(host, this.#chart, this.#rows);
     this.element.dataset.drawn = "true";

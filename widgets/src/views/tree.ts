@@ -5,7 +5,7 @@
  * under it. Branches are built when opened, a hundred children at a time.
  */
 import type { Value } from "convex/values";
-import { calm, el, flash, setText } from "../dom.ts";
+import { calm, el, flash, OPENS, setText, tell } from "../dom.ts";
 import { isObject } from "../spec.ts";
 import { full, kindOf, preview, sameValue } from "../value.ts";
 import type { View } from "./view.ts";
@@ -82,8 +82,10 @@ class Branch {
     if (this.#children) this.#drawChildren(true);
   }
 
+  /** An id has nothing inside, but names a document. */
   toggle(): void {
-    if (this.#children) this.#close();
+    if (kindOf(this.#value) === "id") tell(this.element, "document", this.#value);
+    else if (this.#children) this.#close();
     else if (entriesOf(this.#value).length > 0) this.#open();
     this.#paint();
   }
@@ -149,7 +151,7 @@ class Branch {
     const kind = kindOf(this.#value);
     this.#text.className = `leaf ${kind}`;
     setText(this.#text, open ? opened(this.#value) : leafText(this.#value));
-    this.#text.title = kind === "string" || kind === "id" ? full(this.#value) : "";
+    this.#text.title = kind === "id" ? OPENS : kind === "string" ? full(this.#value) : "";
     if (branches) this.#twig.setAttribute("aria-expanded", String(open));
     else this.#twig.removeAttribute("aria-expanded");
     if (!branches) calm(this.#text);
