@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
@@ -175,7 +176,9 @@ class Database:
                 answer.error_message, data=answer.error_data, code=answer.error_code
             )
             raise self._pointed(path, error)
-        return presented(from_stored(bytes(answer.value)))
+        # N.B. what is answered now is of now, to within the answer's own way.
+        as_of = time.time() * 1e3 if ts is None else ts / 1e6
+        return presented(from_stored(bytes(answer.value)), as_of=as_of)
 
     def _note_run(self, path: str, arguments: bytes) -> None:
         """A live cell runs a function: it follows a query, and nothing else may it."""

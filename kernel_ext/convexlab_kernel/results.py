@@ -22,6 +22,13 @@ class Documents(list[Document]):
     """A list of documents."""
 
     what = "documents"
+    #: Of when they are, in milliseconds since 1970; None: they say it themselves.
+    as_of: float | None = None
+
+    @property
+    def note(self) -> str:
+        """Of when they are, as a static table says it."""
+        return "" if self.as_of is None else f"as of {display.moment(self.as_of)}"
 
     @overload
     def __getitem__(self, at: SupportsIndex) -> Document: ...
@@ -29,7 +36,9 @@ class Documents(list[Document]):
     def __getitem__(self, at: slice) -> Documents: ...
     def __getitem__(self, at: SupportsIndex | slice) -> Document | Documents:
         if isinstance(at, slice):
-            return type(self)(super().__getitem__(at))
+            part = type(self)(super().__getitem__(at))
+            part.as_of = self.as_of
+            return part
         return super().__getitem__(at)
 
     def df(self) -> pd.DataFrame:
@@ -45,16 +54,24 @@ class Documents(list[Document]):
         return to_polars(self)
 
     def _repr_html_(self) -> str:
-        return display.table_html(self, what=self.what)
+        return display.table_html(self, what=self.what, note=self.note)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text("[…]" if cycle else display.table_text(self, what=self.what))
+        text = display.table_text(self, what=self.what, note=self.note)
+        printer.text("[…]" if cycle else text)
 
 
-def presented(value: Any) -> Any:
-    """A function's result as the notebook gets it: documents as `Documents`."""
+def presented(value: Any, *, as_of: float | None = None) -> Any:
+    """A function's result as the notebook gets it: documents as `Documents`.
+
+    Args:
+        value: the result.
+        as_of: of when it is, in milliseconds since 1970.
+    """
     if isinstance(value, list) and (not value or display.is_table(value)):
-        return Documents(value)
+        documents = Documents(value)
+        documents.as_of = as_of
+        return documents
     return value
 
 

@@ -63,7 +63,8 @@ def run_sql(
     if ts is not None:
         body["ts"] = str(ts)
     stream = once_it_is_there(partial(attachment.post, PATH, msgspec.json.encode(body)))
-    return SqlRows(stream, watch and partial(watch, LIVE, arguments))
+    as_of = time.time() * 1e3 if ts is None else ts / 1e6
+    return SqlRows(stream, watch and partial(watch, LIVE, arguments), as_of=as_of)
 
 
 def once_it_is_there(ask: Callable[[], bytes]) -> bytes:
@@ -99,13 +100,21 @@ class SqlRows:
     Args:
         stream: as Arrow streams them.
         watch: follows the same statement; None: it is of a moment that is past.
+        as_of: of when they are, in milliseconds since 1970.
     """
 
     what = "rows"
 
-    def __init__(self, stream: bytes, watch: Callable[[], Live] | None = None) -> None:
+    def __init__(
+        self,
+        stream: bytes,
+        watch: Callable[[], Live] | None = None,
+        *,
+        as_of: float | None = None,
+    ) -> None:
         self._stream = stream
         self._watch = watch
+        self._as_of = as_of
 
     @cached_property
     def _table(self) -> pa.Table:
@@ -143,7 +152,9 @@ class SqlRows:
 
     @cached_property
     def _rows(self) -> Documents:
-        return Documents(self._table.to_pylist())
+        rows = Documents(self._table.to_pylist())
+        rows.as_of = self._as_of
+        return rows
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -155,10 +166,10 @@ class SqlRows:
         return self._rows[at]
 
     def __repr__(self) -> str:
-        return display.table_text(self._rows, what=self.what)
+        return display.table_text(self._rows, what=self.what, note=self._rows.note)
 
     def _repr_html_(self) -> str:
-        return display.table_html(self._rows, what=self.what)
+        return display.table_html(self._rows, what=self.what, note=self._rows.note)
 
 
 def mixed(table: pa.Table) -> list[str]:

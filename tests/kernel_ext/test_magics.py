@@ -186,7 +186,7 @@ def test_arguments_are_notebook_expressions_and_braces_stay(run):
     assert ran.error(5)[0] == "InvalidArguments"
     assert ran.error(6)[0] == "NotFound"
     assert "does not know `frob`" in ran.error(7)[1]
-    assert "(2 documents)" in ran.text(8)
+    assert "(2 documents · as of" in ran.text(8)
     assert "Is `tasks` meant?" in ran.error(9)[1]
     assert "module tasks: mutation create, query list" in ran.text(10)
     assert "table tasks: 4 documents" in ran.text(10)

@@ -28,7 +28,13 @@ def test_a_list_of_documents_is_a_list_that_shows_as_a_table():
     assert value == ROWS
     assert isinstance(value[:1], Documents)
     assert value[0] is ROWS[0]
-    assert "2 documents" in value._repr_html_()
+    assert "2 documents<" in value._repr_html_()
+
+
+def test_what_was_asked_for_says_of_when_it_is():
+    value = presented(ROWS, as_of=1_357_017_300_000.0)
+    assert "2 documents · as of 2013-01-01 05:15:00.000Z" in value._repr_html_()
+    assert "1 document · as of 2013-01-01" in value[:1]._repr_html_()
 
 
 @pytest.mark.parametrize("value", [1, "x", None, {"a": 1}, [1, 2], [{"a": 1}, 2]])
