@@ -62,6 +62,26 @@ def test_a_get_of_what_is_missing_is_recorded(steps: Any, committer: Committer):
     assert tx.read_set.touched_by([(by_id_index(table), internal_id)])
 
 
+def test_several_are_got_as_each_is_and_recorded_as_far_as_they_were_asked_for(
+    steps: Any, committer: Committer
+):
+    ids = [steps(lambda tx, n=n: tx.insert("t", {"n": n})) for n in range(4)]
+    places = [decode_id(each) for each in ids]
+    steps(lambda tx: tx.delete(ids[1]), settle=False)
+    tx = committer.begin()
+    found = tx.get_each(places[0][0], [internal_id for _, internal_id in places])
+    assert next(found)["n"] == 0
+    tx.patch(ids[2], {"n": 20})
+    assert next(found) is None
+    assert next(found)["n"] == 20
+    touched = [
+        tx.read_set.touched_by([(by_id_index(table), internal_id)])
+        for table, internal_id in places
+    ]
+    assert touched == [True, True, True, False]
+    assert list(tx.get_each(77, [b"x" * 16])) == [None]
+
+
 def test_k2_an_absent_table_is_recorded(steps: Any, committer: Committer):
     tx = committer.begin(writable=False)
     assert tx.table("t") is None

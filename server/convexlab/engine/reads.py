@@ -29,11 +29,11 @@ from convexlab.engine.write_set import INDEX_SLOT_BITS, by_id_index, table_of_in
 from convexlab.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convexlab.engine.overlay import Body, RangeReader
     from convexlab.engine.read_set import RangeRead, Read, ReadSet
-    from convexlab.engine.write_set import Document
+    from convexlab.engine.write_set import Document, Revision
 
 _TABLES_BY_ID: Final = by_id_index(TABLES)
 # What the system looks at on the user's behalf is no read of the user's.
@@ -73,8 +73,35 @@ class Reads(View):
             self.read_set.record(*index_presence(table.number, name))
         return table.index(name) if found is None else found
 
-    def get(self, id_number: int, internal_id: bytes) -> Document | None:
-        """A document by the two parts of its id, or None; looked at either way."""
+    def get_each(
+        self, id_number: int, internal_ids: Sequence[bytes]
+    ) -> Iterator[Document | None]:
+        """`get` of each, as it is asked for; what the store has of them is fetched at once.
+
+        Args:
+            id_number: the first part of their ids.
+            internal_ids: the second parts.
+        """
+        info = self.catalog.by_id_number.get(id_number)
+        below: Mapping[bytes, Revision] = {}
+        if info is not None:
+            below = self.snapshot.get_many_below(info.number, internal_ids)
+        for internal_id in internal_ids:
+            yield self.get(id_number, internal_id, below)
+
+    def get(
+        self,
+        id_number: int,
+        internal_id: bytes,
+        below: Mapping[bytes, Revision] | None = None,
+    ) -> Document | None:
+        """A document by the two parts of its id, or None; looked at either way.
+
+        Args:
+            id_number: the first part.
+            internal_id: the second.
+            below: what the snapshot has of it and of others, if that was fetched.
+        """
         info = self.catalog.by_id_number.get(id_number)
         read_set = self.read_set
         if info is None:  # N.B. a table may come whose ids have that number
@@ -88,7 +115,7 @@ class Reads(View):
                 return None
         if read_set.count > self._most_looks:
             self._recount_intervals()
-        revision = self.revision(info.number, internal_id)
+        revision = self.revision(info.number, internal_id, below)
         if revision is None:
             return None
         body = revision.body

@@ -37,6 +37,11 @@ class Base(Protocol):
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A document's revision."""
 
+    def get_many(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, Revision]:
+        """The revisions of documents by their ids; those that there are not are left out."""
+
     def range(
         self,
         index_id: int,
@@ -134,6 +139,20 @@ class Snapshot:
             if revision is not None:
                 cache.put(revision)
         return revision
+
+    def get_many_below(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, Revision]:
+        """`get_below` of several, by id: what is not at hand is fetched together."""
+        cache = self.cache
+        if cache is None:
+            return self.base.get_many(table, internal_ids)
+        at_hand = {each: cache.get(table, each) for each in internal_ids}
+        missing = [each for each, revision in at_hand.items() if revision is None]
+        fetched = self.base.get_many(table, missing)
+        for revision in fetched.values():
+            cache.put(revision)
+        return fetched | {id_: each for id_, each in at_hand.items() if each}
 
     def chunk(
         self,
@@ -256,6 +275,12 @@ class _AsOf:
 
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         return self._base.get_at(table, internal_id, self._ts)
+
+    def get_many(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, Revision]:
+        found = {each: self.get(table, each) for each in internal_ids}
+        return {each: revision for each, revision in found.items() if revision}
 
     def range(
         self,

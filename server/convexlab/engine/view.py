@@ -15,7 +15,7 @@ from convexlab.engine.overlay import AnyRow, Overlay, ReadChunk, read_chunk
 from convexlab.engine.write_set import INDEX_SLOT_BITS, Revision, by_id_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from convexlab.engine.interval import Interval
     from convexlab.engine.overlay import RangeReader, Row
@@ -58,13 +58,26 @@ class View:
         """Whether the catalog has changes of its own."""
         return self.catalog is not self._first_catalog
 
-    def revision(self, table: int, internal_id: bytes) -> Revision | None:
-        """The revision of a document, own writes included; nothing is recorded."""
+    def revision(
+        self,
+        table: int,
+        internal_id: bytes,
+        below: Mapping[bytes, Revision] | None = None,
+    ) -> Revision | None:
+        """The revision of a document, own writes included; nothing is recorded.
+
+        Args:
+            table: its number.
+            internal_id: the document's.
+            below: what the snapshot has of it and of others, if that was fetched.
+        """
         by_id = table << INDEX_SLOT_BITS
         for layer in reversed(self._layers):
             keys = layer.maps.get(by_id)
             if keys is not None and internal_id in keys.entries:
                 return keys.entries[internal_id]
+        if below is not None:
+            return below.get(internal_id)
         return self.snapshot.get_below(table, internal_id)
 
     def unsettled(self, table: TableInfo) -> dict[bytes, Revision | None]:

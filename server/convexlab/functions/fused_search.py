@@ -83,8 +83,9 @@ class FusedSearch:
             rankings.append(self.text.hits(tx, max(self.limit, knobs.FUSED_DEPTH)))
         if self.vector is not None:
             rankings.append(self.vector.hits(tx))
-        for internal_id, score in fused(rankings)[: self.limit]:
-            document = tx.get(self.table.id_number, internal_id)
+        hits = fused(rankings)[: self.limit]
+        found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
+        for (internal_id, score), document in zip(hits, found, strict=True):
             if document is not None:
                 document["_score"] = score
                 yield encode_key(-score) + internal_id, document

@@ -105,8 +105,9 @@ class Plan(msgspec.Struct, frozen=True):
         """
         index = self.index
         if self.ranked is not None:
-            rows = self.ranked.rows(tx, expect if within is EVERYTHING else None)
-            return (row for row in rows if within.contains(row[0]))
+            if within is EVERYTHING:
+                return self.ranked.rows(tx, expect)
+            return (row for row in self.ranked.rows(tx) if within.contains(row[0]))
         if index is None:
             return iter(())
         if self.sort is not None:

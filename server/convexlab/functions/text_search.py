@@ -121,13 +121,16 @@ class TextSearch:
         Raises:
             LimitExceeded: more were wanted than a search gives.
         """
-        for internal_id, score in self._hits_as_wanted(tx, expect):
-            document = tx.get(self.table.id_number, internal_id)
-            if document is not None:
-                place = encode_key(-score, -float(document["_creationTime"]))
-                yield place + internal_id, document
+        for hits in self._hits_as_wanted(tx, expect):
+            found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
+            for (internal_id, score), document in zip(hits, found, strict=True):
+                if document is not None:
+                    place = encode_key(-score, -float(document["_creationTime"]))
+                    yield place + internal_id, document
 
-    def _hits_as_wanted(self, tx: Transaction, expect: int | None) -> Iterator[Hit]:
+    def _hits_as_wanted(
+        self, tx: Transaction, expect: int | None
+    ) -> Iterator[list[Hit]]:
         """A few at first, then all there may be."""
         if not self.words:
             return
@@ -135,14 +138,14 @@ class TextSearch:
         all_ = knobs.MAX_SEARCH_RESULTS
         few = min(max(expect or knobs.SEARCH_FIRST_RESULTS, 1), all_)
         hits = self._asked(tx, unsettled, few)
-        yield from hits
+        yield hits
         if len(hits) < few:
             return
         if few < all_:
             # N.B. the index may count anew in between, and then ranks a little otherwise.
             seen = {internal_id for internal_id, _ in hits}
             hits = self._asked(tx, unsettled, all_)
-            yield from (hit for hit in hits if hit[0] not in seen)
+            yield [hit for hit in hits if hit[0] not in seen]
         if len(hits) == all_:
             raise LimitExceeded(
                 f"Search query scanned too many documents (fetched {all_}). Consider "

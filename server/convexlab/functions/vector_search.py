@@ -145,8 +145,9 @@ class VectorSearch:
     def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
         """The documents with their `_score`, nearest first, under keys in that order."""
         del expect  # it has a limit of its own
-        for internal_id, score in self.hits(tx):
-            document = tx.get(self.table.id_number, internal_id)
+        hits = self.hits(tx)
+        found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
+        for (internal_id, score), document in zip(hits, found, strict=True):
             if document is not None:
                 document["_score"] = score
                 yield encode_key(-score) + internal_id, document

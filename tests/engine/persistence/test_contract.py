@@ -101,6 +101,19 @@ def test_ranges_go_both_ways_and_stop_at_their_limit(persistence: Persistence):
         assert snapshot.count(BY_X, Interval(b"b", b"d"), most=3) == 2
 
 
+def test_many_are_found_as_each_is(persistence: Persistence):
+    documents = [Document(f"d{number}") for number in range(70)]
+    commit(persistence, *[each.to(b"x", 5) for each in documents[:40]], ts=5)
+    commit(persistence, *[each.to(b"y", 6) for each in documents[30:69]], ts=6)
+    ids = [each.id for each in documents]
+    with persistence.snapshot() as snapshot:
+        one_by_one = {id_: repr(snapshot.get(TABLE, id_)) for id_ in ids}
+        assert one_by_one.pop(ids[-1]) == "None"
+        many = snapshot.get_many(TABLE, ids)
+        assert {id_: repr(each) for id_, each in many.items()} == one_by_one
+        assert snapshot.get_many(TABLE, []) == {}
+
+
 def test_p1_a_group_is_unseen_until_it_is_flushed(persistence: Persistence):
     a, b = Document("a"), Document("b")
     writes = [a.to(b"x", 5)], [a.to(b"y", 6), b.to(b"z", 6)]

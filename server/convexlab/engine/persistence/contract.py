@@ -132,6 +132,11 @@ class PersistenceSnapshot(Protocol):
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A document's revision."""
 
+    def get_many(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, Revision]:
+        """The revisions of documents by their ids; those that there are not are left out."""
+
     def range(
         self,
         index_id: int,

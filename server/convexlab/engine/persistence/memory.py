@@ -243,6 +243,13 @@ class MemorySnapshot:
         """A document's revision."""
         return self.get_at(table, internal_id, self.meta.last_ts)
 
+    def get_many(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, Revision]:
+        """The revisions of documents by their ids."""
+        found = {each: self.get(table, each) for each in internal_ids}
+        return {each: revision for each, revision in found.items() if revision}
+
     def range(
         self,
         index_id: int,
