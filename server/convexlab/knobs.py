@@ -251,6 +251,8 @@ STOP_PROCESS_SECONDS: Final = 5.0
 # A push's modules are loaded in so long, with all that they import (torch: 20 s
 # from a slow disk); then they are taken for a loop without an end.
 LOAD_MODULES_SECONDS: Final = 30.0
+# How much longer it may take on a machine that keeps the process from working.
+LOAD_PATIENCE_SECONDS: Final = 30.0
 # What a function process may have of memory of its own: a read is 16 MiB at most,
 # so this is for libraries; the rest of the machine is for the other processes.
 FUNCTION_MEMORY_BYTES: Final = 4 << 30

@@ -4,6 +4,7 @@
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { anyApi } from "convex/server";
 import { ConvexError } from "convex/values";
+import { WebSocket } from "ws";
 
 const url = process.env.CONVEX_URL;
 const { counter, fail, log, messages, users, values, secret, slow } = anyApi;
@@ -45,6 +46,21 @@ const until = (client, query, args, enough, seen = []) =>
       failed,
     );
   });
+
+// A WebSocket for a client, and what resolves once the client knows that it is open.
+const openable = () => {
+  let tell;
+  const opened = new Promise((done) => {
+    tell = () => setTimeout(done);
+  });
+  class Openable extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      this.once("open", tell);
+    }
+  }
+  return { opened, webSocketConstructor: Openable };
+};
 
 const failure = async (promise) => {
   try {
@@ -369,8 +385,9 @@ const scenarios = {
 
   // Authenticated late, a client may never send its Connect.
   async lateAuth() {
-    const late = new ConvexClient(url, { expectAuth: true });
-    await new Promise((done) => setTimeout(done, 300));
+    const { opened, webSocketConstructor } = openable();
+    const late = new ConvexClient(url, { expectAuth: true, webSocketConstructor });
+    await opened;
     const shown = process.env.TOKEN ?? token({ sub: "ann" });
     const confirmed = new Promise((done) => late.setAuth(async () => shown, done));
     const result = {

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.compat.apps import APPS
 from tests.compat.backend import token
-from tests.deployments import until
+from tests.deployments import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +152,7 @@ def test_a_token_that_comes_after_its_user_left_signs_nobody_in(open_app, backen
 def test_next_sends_a_page_with_its_data(backend: Backend, sites: Sites):
     """`preloadQuery` has answered before the page is sent."""
     backend.begin("preloaded")
-    page = httpx.get(sites.url(APPS["nextjs"], backend))
+    page = httpx.get(sites.url(APPS["nextjs"], backend), timeout=PATIENCE_SECONDS)
     assert "<li>preloaded</li>" in page.text
 
 
@@ -160,7 +160,8 @@ def test_next_sends_a_page_with_its_data(backend: Backend, sites: Sites):
 def test_next_asks_in_the_name_of_a_token(backend: Backend, sites: Sites):
     """`fetchQuery` in a route handler, as anybody and as Ann."""
     url = f"{sites.url(APPS['nextjs'], backend)}/me"
-    assert httpx.get(url).json() is None
+    assert httpx.get(url, timeout=PATIENCE_SECONDS).json() is None
     signed = token(backend.addresses.sign_in, "Ann")
     headers = {"Authorization": f"Bearer {signed}"}
-    assert httpx.get(url, headers=headers).json() == "Ann"
+    said = httpx.get(url, headers=headers, timeout=PATIENCE_SECONDS)
+    assert said.json() == "Ann"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.deployments import deployment, until
+from tests.deployments import PATIENCE_SECONDS, deployment, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def test_every_kind_of_run_sees_what_is_set_at_once(running: Deployment) -> None
 def test_the_deployments_addresses_are_there(running: Deployment) -> None:
     assert running.action("m:read", name="CONVEX_CLOUD_URL") == running.url
     site = running.action("m:plain", name="CONVEX_SITE_URL")
-    assert httpx.get(f"{site}/async").text == "none"
+    assert httpx.get(f"{site}/async", timeout=PATIENCE_SECONDS).text == "none"
     moved = {"requestDestination": "convexSite", "url": "https://site.example"}
     running.ask("POST", "/api/v1/update_canonical_url", moved).raise_for_status()
     found = running.action("m:read", name="CONVEX_SITE_URL")

@@ -21,7 +21,7 @@ from tests.auth.issuer import AUDIENCE, data_uri, public, serving
 from tests.compat.clients import client, node, outcome, python
 from tests.compat.functions import MODULES
 from tests.conformance.aside import aside
-from tests.deployments import deployment
+from tests.deployments import PATIENCE_SECONDS, deployment
 from tests.journeys.proxies import (
     BASE_URL,
     TOKEN,
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from tests.auth.issuer import Issuer
     from tests.deployments import Deployment
     from tests.journeys.proxies import Jupyter, Nginx
+
+
+def web() -> httpx.AsyncClient:
+    """A client that waits for a process to start, also on a crowded machine."""
+    return httpx.AsyncClient(timeout=PATIENCE_SECONDS)
+
 
 FILES = """
 from convexlab import mutation, query
@@ -210,7 +216,7 @@ async def test_python_comes_by_the_host_alone(front, running, issuer):
 
 
 async def test_files_go_in_and_come_out(way, running):
-    async with httpx.AsyncClient() as http:
+    async with web() as http:
         said = await call(http, way, "mutation", "files:upload")
         assert said.startswith(f"{way.url}/api/storage/upload?token=")
         digest = f"sha-256={b64encode(sha256(CONTENT).digest()).decode()}"
@@ -229,7 +235,7 @@ async def test_files_go_in_and_come_out(way, running):
 
 async def test_actions_also_are_told_where_files_are(way, running):
     await asyncio.to_thread(running.push, {"more": ACTION}, mode="merge")
-    async with httpx.AsyncClient() as http:
+    async with web() as http:
         address = await call(http, way, "action", "more:keep")
         assert address.startswith(f"{way.url}/api/storage/")
         assert (await http.get(address)).content == b"kept"
@@ -253,7 +259,7 @@ async def call(http: httpx.AsyncClient, way: Way, kind: str, path: str, **args: 
 
 
 async def test_http_actions_are_called_with_what_clients_sent(way, issuer):
-    async with httpx.AsyncClient() as http:
+    async with web() as http:
         counted = await http.get(f"{way.url}/http/count")
         assert (counted.text, counted.headers["X-Seen"]) == ("0;1;2;", "1")
         said = await http.post(
@@ -270,7 +276,7 @@ async def test_http_actions_are_called_with_what_clients_sent(way, issuer):
 
 
 async def test_what_is_wrong_is_said_as_by_the_deployment(way):
-    async with httpx.AsyncClient() as http:
+    async with web() as http:
         bad = {"Authorization": "Bearer bad"}
         body = {"path": "counter:get", "args": {}}
         said = await http.post(f"{way.url}/api/query", json=body, headers=bad)
@@ -308,7 +314,7 @@ async def test_pages_come_in_over_tls(front, issuer, running):
 async def test_jupyters_token_opens_the_relay_and_not_the_deployment(relay, running):
     body = {"path": "counter:get", "args": {}}
     url = f"{relay}convex/api/query"
-    async with httpx.AsyncClient() as http:
+    async with web() as http:
         assert (await http.post(url, json=body)).status_code == 403
         token = {"Authorization": f"token {TOKEN}"}
         said = await http.post(url, json=body, headers=token)

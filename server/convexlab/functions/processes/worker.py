@@ -111,8 +111,15 @@ class Worker:
 
     def overdue(self) -> str | None:
         """Which limit the running call has passed, in words; None if none."""
-        worked = self._stopwatch.seconds(self.recorder.call)
+        worked = self.worked_seconds(self.recorder.call)
         return self.recorder.overdue(worked_seconds=worked)
+
+    def worked_seconds(self, call: int) -> float | None:
+        """The processor time it has had since it was first asked of this call's.
+
+        None where the system does not tell.
+        """
+        return self._stopwatch.seconds(call)
 
     async def kill(self, reason: str) -> None:
         """End a process that does not end by itself; its stack is kept.
