@@ -390,10 +390,13 @@ SCAN_PAYS_ROWS: Final = 2000
 SCAN_PATIENCE_SECONDS: Final = 0.05
 # Where nobody knows how many rows will be read, so many are before it is asked. It then
 # gives so many at first and at most, and no more once they have so many bytes.
-SCAN_PROBE_ROWS: Final = 512
-SCAN_BATCH_ROWS: Final = 64
+SCAN_PROBE_ROWS: Final = 256
+SCAN_BATCH_ROWS: Final = 512
 SCAN_MOST_BATCH_ROWS: Final = 4096
 SCAN_BATCH_BYTES: Final = 4 << 20
+# Of the first so many rows in an order DuckDB reads the order first, and the documents of
+# these alone; of more, and where few rows pass a filter, all in one go.
+SCAN_ORDERED_ROWS: Final = 1000
 # How often the mirror forgets what is past `HISTORY_RETENTION_SECONDS`.
 MIRROR_TRIM_SECONDS: Final = 60.0
 # Aggregates that the mirror keeps, to fold commits into them; each of so many groups.

@@ -77,10 +77,16 @@ class Mirrored:
         execution: whose snapshot it is.
         plan: one that `is_mirrored`.
         without: the internal ids of documents that are left out.
+        is_sparse: whether few of the rows are known to pass the filters.
     """
 
     def __init__(
-        self, execution: Execution, plan: Plan, without: Collection[bytes] = ()
+        self,
+        execution: Execution,
+        plan: Plan,
+        without: Collection[bytes] = (),
+        *,
+        is_sparse: bool = False,
     ) -> None:
         assert plan.table is not None, plan
         assert plan.index is not None, plan
@@ -90,6 +96,7 @@ class Mirrored:
         self._table: TableInfo = plan.table
         self._index: IndexInfo = plan.index
         self._without = list(without)
+        self._is_sparse = is_sparse
         self._fields = self._ordered_by()
         self._gets = [getter(path) for path in self._fields]
 
@@ -140,6 +147,7 @@ class Mirrored:
             is_reversed=plan.is_reversed,
             most=most,
             most_bytes=most_bytes,
+            is_sparse=self._is_sparse,
         )
         told = self._ask(b"documents\n" + msgspec.msgpack.encode(request))
         return msgspec.msgpack.decode(told, type=list[bytes])
@@ -195,10 +203,10 @@ def beyond(
     sign = "lt" if is_reversed else "gt"
     (path, *others), (value, *rest) = paths, values
     field, literal = ("field", *path), ("literal", value)
-    behind: Node = (sign, field, literal)
     if not others:
-        return behind
-    # N.B. the first of both is what lets DuckDB pass over whole blocks of rows.
+        return (sign, field, literal)
+    # N.B. the first of both is what lets DuckDB pass over whole blocks of rows, and the
+    # other asks for no order again, which would cost as much as all else.
     at_least: Node = (f"{sign}e", field, literal)
     further = beyond(others, rest, is_reversed=is_reversed)
-    return ("and", at_least, ("or", behind, further))
+    return ("and", at_least, ("or", ("neq", field, literal), further))

@@ -266,7 +266,7 @@ class _Overlaid:
             if found.is_all:
                 return
             after = found.rows[-1][0]
-            most = min(4 * most, knobs.SCAN_MOST_BATCH_ROWS)
+            most = min(8 * most, knobs.SCAN_MOST_BATCH_ROWS)
 
     def _decoded(
         self, found: Iterator[tuple[bytes, bytes]], within: Interval

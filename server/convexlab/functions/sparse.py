@@ -57,7 +57,7 @@ class SparseRows:
         self._patience_seconds = execution.patience_seconds
         self._is_reversed = plan.is_reversed
         self._judge = filters.predicate(filters.all_of(plan.where))
-        self._mirrored = Mirrored(execution, plan)
+        self._mirrored = Mirrored(execution, plan, is_sparse=True)
         self._wanted = wanted
         self._looked = self._kept = 0
         self._look_at = knobs.SCAN_PROBE_ROWS  # rows, after which the mirror is asked
@@ -195,7 +195,7 @@ class SparseRows:
         found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
         self._rows += found.rows
         self._is_all = found.is_all
-        self._batch = min(4 * self._batch, knobs.SCAN_MOST_BATCH_ROWS)
+        self._batch = min(8 * self._batch, knobs.SCAN_MOST_BATCH_ROWS)
 
     def _place(self, start: bytes, end: bytes | None) -> bytes | None:
         """The key behind which an interval begins; None: it begins with no document's."""

@@ -18,7 +18,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import OutOfRetention
-from convexlab.followers.columnar.mirror import FILE, FORMAT, Mirror
+from convexlab.followers.columnar.mirror import FILE, FORMAT, LATE, Mirror
 from convexlab.followers.columnar.tables import MirrorTable
 from convexlab.followers.following import Following
 
@@ -152,6 +152,19 @@ def test_a_column_is_exact_while_it_compares_as_documents_do(
     assert {name for name, column in columns.items() if column.is_exact} == {"a"}
     assert (columns["b"].has_null, columns["b"].has_missing) == (True, True)
     assert columns["c"].has_odd
+
+
+def test_who_reads_fetches_documents_of_the_first_rows_alone(
+    steps: Any, following: Following, mirror: Mirror
+):
+    """What is set of DuckDB holds for all connections."""
+    steps(insert({"n": 1}))
+    following.advance()
+    with mirror.reading(mirror.watermark) as reading:
+        setting = f"SELECT current_setting('{LATE}')"
+        assert reading.connection.execute(setting).fetchone() == (
+            knobs.SCAN_ORDERED_ROWS,
+        )
 
 
 # -- commits -------------------------------------------------------------------------

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 2
 FILE: Final = "columnar.duckdb"
+# Up to how many rows of an order DuckDB fetches the documents of these rows alone.
+LATE: Final = "late_materialization_max_rows"
 
 
 class _State(msgspec.Struct):
@@ -177,8 +179,9 @@ class Mirror:
 
         connection = duckdb.connect(str(self._path) if self._path else ":memory:")
         connection.execute("SET enable_external_access = false")
-        # The documents of the first rows in an order are fetched for these rows alone.
-        connection.execute("SET late_materialization_max_rows = 40000")
+        # N.B. of all connections: those that read are others.
+        connection.execute(f"SET GLOBAL {LATE} = {knobs.SCAN_ORDERED_ROWS}")
+        connection.execute(f"SET allowed_configs = ['{LATE}']")
         # What is written in small parts is written again with each checkpoint.
         size = knobs.MIRROR_CHECKPOINT_BYTES
         connection.execute(f"SET checkpoint_threshold = '{size} B'")

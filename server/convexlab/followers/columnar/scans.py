@@ -24,6 +24,7 @@ from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
 from convexlab.followers.columnar.conditions import NOWHERE, Split, cell, split
 from convexlab.followers.columnar.groups import grouped
+from convexlab.followers.columnar.mirror import LATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +60,7 @@ class DocumentsRequest(msgspec.Struct, frozen=True):
         is_reversed: from the end.
         most: how many; None: all.
         most_bytes: not more, once the texts have so many bytes.
+        is_sparse: whether few rows pass the filter, so that these are read whole.
     """
 
     scan: Scan
@@ -66,6 +68,7 @@ class DocumentsRequest(msgspec.Struct, frozen=True):
     is_reversed: bool = False
     most: int | None = None
     most_bytes: int = sys.maxsize
+    is_sparse: bool = False
 
 
 class GroupsRequest(msgspec.Struct, frozen=True):
@@ -154,6 +157,8 @@ class Source:
         # No order, and refused as one.
         keys = [*[c for c in columns if c != NOWHERE], "_creationTime"]
         order = ", ".join(f"{key} {way}" for key in keys)
+        if request.is_sparse:
+            self._reading.connection.execute(f"SET SESSION {LATE} = 0")
         if self._where.rest is None and request.most is not None:
             found = self._first_rows(keys, order, request.most)
             if found is not None:
