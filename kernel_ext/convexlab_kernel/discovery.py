@@ -16,26 +16,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from convexlab import knobs
 from convexlab.errors import CallerError, NotAllowed, NotFound, Unavailable
+from convexlab_kernel import starting
 from convexlab_kernel.endpoint import Endpoint
 from convexlab_kernel.keys import key_of
+from convexlab_kernel.starting import HOME, prepare
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HOME = ".convexlab"
 DEFAULT_NAME = "local"
 ROOT_MARKS = (".git", "pyproject.toml", "package.json")
 
@@ -257,78 +252,34 @@ def attach(folder: Path) -> Address:
     """Attach to the deployment of this folder, starting it where it does not run.
 
     Whoever comes first starts it; those who come meanwhile wait for that one.
+
+    Raises:
+        NotStarted: it does not come up; says why, and what to do.
     """
     address = running(folder)
     if address is not None:
         return address
     prepare(folder)
-    with _starting(folder):
+    with starting.alone(folder):
         return running(folder) or _start(folder)
 
 
-def prepare(folder: Path) -> None:
-    """Make a deployment's folder; its home ignores itself in git."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder.parent / ".gitignore"
-    if folder.parent.name == HOME and not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _starting(folder: Path) -> Iterator[None]:
-    """Hold the right to start the deployment of this folder."""
-    import fcntl
-
-    with (folder / "starting.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _start(folder: Path) -> Address:
-    log = folder / "deployment.log"
     before = read_address(folder)
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [
-                sys.executable,
-                "-m",
-                "convexlab",
-                "serve",
-                "--dir",
-                str(folder),
-                "--detached",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd=folder.parent,
-        )
+    start = starting.Start(folder)
     deadline = time.monotonic() + knobs.START_SECONDS
     while time.monotonic() < deadline:
         address = read_address(folder)
         if address is not None and address != before and answers(address):
             return address
-        if process.poll() is not None:
+        if start.has_ended:
             # N.B. another one may have won the folder meanwhile.
-            return running(folder) or _failed(folder, log, process.returncode)
+            won = running(folder)
+            if won is None:
+                raise start.failure()
+            return won
         time.sleep(0.02)
-    # N.B. a hung one would keep the folder's lock from whoever tries next.
-    process.kill()
-    return _failed(folder, log, None)
-
-
-def _failed(folder: Path, log: Path, status: int | None) -> Address:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-    what = (
-        f"did not answer within {knobs.START_SECONDS:.0f} s"
-        if status is None
-        else f"ended at once (status {status})"
-    )
-    message = f"The deployment in {folder} {what}. Its log, {log}, ends with:\n" + (
-        "\n".join(f"    {line}" for line in lines) or "    (nothing)"
-    )
-    raise Unavailable(message)
+    raise start.give_up()
 
 
 def stop(address: Address) -> None:

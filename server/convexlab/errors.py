@@ -30,7 +30,7 @@ ConvexlabError
 ├─ RetryError           the same request may succeed
 │  ├─ OutOfRetention    from a newer snapshot
 │  └─ Unavailable       later
-│     └─ FollowerBehind · Overloaded · ProcessDied · Closing · NotRunning
+│     └─ FollowerBehind · Overloaded · ProcessDied · Closing · NotRunning · NotStarted
 ├─ ProtocolError        the connection ends
 │  └─ LocalProtocolError (we broke it) · RemoteProtocolError (they did)
 └─ InternalError        an invariant fell: the deployment stops
@@ -386,6 +386,12 @@ class NotRunning(Unavailable):
     """Nobody listens at the deployment's address: the request was not received."""
 
     code = "NotRunning"
+
+
+class NotStarted(Unavailable):
+    """A local deployment did not come up; the sentence says why, and what to do."""
+
+    code = "NotStarted"
 
 
 class ProtocolError(ConvexlabError):

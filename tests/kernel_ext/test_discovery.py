@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from convexlab.errors import CallerError, NotAllowed
-from convexlab_kernel import discovery
+from convexlab_kernel import discovery, starting
 from convexlab_kernel.discovery import Address
 
 
@@ -91,7 +91,7 @@ def test_an_address_file_is_read_and_a_broken_one_is_not(tmp_path):
 
 
 def test_the_home_ignores_itself_in_git(tmp_path):
-    discovery.prepare(tmp_path / ".convexlab" / "local")
+    starting.prepare(tmp_path / ".convexlab" / "local")
     assert (tmp_path / ".convexlab" / ".gitignore").read_text() == "*\n"
 
 
