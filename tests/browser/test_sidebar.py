@@ -453,8 +453,9 @@ def _ask_first(sidebar: Sidebar, served: Deployment) -> None:
         button.click()
         expect(dialog).to_contain_text("Call tasks:create in production?")
         expect(dialog).to_contain_text(served.url)
-        if answer == "Cancel":
-            sidebar.picture("production")
+        # Enter alone calls nothing.
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        sidebar.picture("production")
         dialog.get_by_role("button", name=answer).click()
         said = "Not called." if answer == "Cancel" else "done"
         expect(form.get_by_text(said).first).to_be_visible()
@@ -560,6 +561,16 @@ def test_live_outputs_are_pinned_and_become_cells_again(
         assert described(db, active.inner_text()) == told[number]
     pins.first.get_by_role("button", name="Unpin").click()
     expect(pins).to_have_count(len(VIEWS) - 1)
+    # JupyterLab keeps its workspace a moment after it has changed.
+    with page.expect_response(lambda said: "/api/workspaces/" in said.url):
+        sidebar.only("Pinned", "Tables")
+    page.once("dialog", lambda dialog: dialog.accept())  # nothing there is saved
+    page.reload()
+    page.wait_for_selector("#convexlab-sidebar", state="attached", timeout=PAGE_MS)
+    sidebar.do("convexlab:open-sidebar")
+    sidebar.only("Pinned")
+    expect(pins).to_have_count(len(VIEWS) - 1, timeout=PAGE_MS)
+    expect(pins.first.locator(".convexlab-pinned")).to_contain_text("pinned")
     assert sidebar.errors == []
 
 

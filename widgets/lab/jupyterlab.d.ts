@@ -102,6 +102,8 @@ declare module "@jupyterlab/apputils" {
     title: string;
     body: string;
     buttons: readonly object[];
+    /** The place of the one that Enter presses; the last. */
+    defaultButton?: number;
   }): Promise<Chosen>;
   export const Notification: {
     error(text: string, options?: { autoClose?: number }): string;

@@ -143,8 +143,10 @@ async function isMeant(deployment: Deployment, path: string): Promise<boolean> {
   if (!production) return true;
   const said = await showDialog({
     title: `Call ${path} in production?`,
-    body: `${url} serves other people. What ${path} does there is done.`,
+    body: `${url} serves other people. What ${path} does there is not taken back.`,
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Call it" })],
+    // Whoever presses Enter without a look has not said that they mean it.
+    defaultButton: 0,
   });
   return said.button.accept;
 }
