@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from convexlab.engine.timestamp import Timestamp
 
 HEAD = struct.Struct("<I")
+_TIMEVAL = struct.Struct("@ll")
+# Nearly all questions and answers are shorter, and come with one look.
+_ONE_LOOK_BYTES = 16_384
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -61,6 +64,7 @@ class KeeperLink:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._socket: socket.socket | None = None
+        self._timeout = 0.0  # of the socket
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Told).decode
 
@@ -100,9 +104,15 @@ class KeeperLink:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.connect(str(keeper_address(self._folder)))
-        self._socket.settimeout(timeout)
-        send_frame(self._socket, question)
-        body = receive_frame(self._socket)
+            self._timeout = 0.0
+        if timeout != self._timeout:
+            _limit(self._socket, timeout)
+            self._timeout = timeout
+        try:
+            send_frame(self._socket, question)
+            body = receive_frame(self._socket)
+        except BlockingIOError:
+            raise TimeoutError from None
         if body is None:
             raise ConnectionResetError("it closed the connection")
         return body
@@ -119,17 +129,37 @@ def send_frame(sock: socket.socket, body: bytes) -> None:
 
 
 def receive_frame(sock: socket.socket) -> bytes | None:
-    """The next frame's bytes; None when the other end has closed."""
-    head = _receive(sock, HEAD.size)
-    return None if head is None else _receive(sock, HEAD.unpack(head)[0])
+    """The next frame's bytes; None when the other end has closed.
+
+    N.B. the other end sends nothing after a frame until it is answered.
+    """
+    begun = sock.recv(_ONE_LOOK_BYTES)
+    frame = _whole(sock, begun, HEAD.size)
+    if frame is not None:
+        frame = _whole(sock, frame, HEAD.size + HEAD.unpack_from(frame)[0])
+    return None if frame is None else frame[HEAD.size :]
 
 
-def _receive(sock: socket.socket, size: int) -> bytes | None:
+def _whole(sock: socket.socket, begun: bytes, size: int) -> bytes | None:
+    if len(begun) >= size:
+        return begun
     parts = bytearray(size)
-    view, have = memoryview(parts), 0
+    parts[: len(begun)] = begun
+    view, have = memoryview(parts), len(begun)
     while have < size:
         count = sock.recv_into(view[have:])
         if not count:
             return None
         have += count
     return bytes(parts)
+
+
+def _limit(sock: socket.socket, seconds: float) -> None:
+    """How long a call may wait.
+
+    N.B. Python's own timeouts poll before each call, and are set by one more.
+    """
+    whole = int(seconds)
+    value = _TIMEVAL.pack(whole, int((seconds - whole) * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        sock.setsockopt(socket.SOL_SOCKET, option, value)
