@@ -51,6 +51,27 @@ def test_a_filter_that_few_or_many_pass_finds_nearly_all(cut: Any, step: int):
     assert recall(lists, vectors, 10, np.arange(4000) % step == 0) > 0.93
 
 
+@pytest.mark.parametrize("shares", [(1.0, 0.0), (1.0, 0.05), (0.3, 0.0), (0.9, 0.3)])
+def test_a_filter_that_goes_with_the_clusters_finds_nearly_all(cut: Any, shares: Any):
+    """Half of the clusters pass more than the others; be some of the lists empty."""
+    lists, vectors = cut
+    kinds = np.argmax(vectors @ clustered(12, 5).T, axis=1)
+    inside, outside = shares
+    chance = np.random.default_rng(2).random(4000)
+    mask = chance < np.where(kinds < 6, inside, outside)
+    assert select(mask, lists, 0).unevenness > 2
+    assert recall(lists, vectors, 10, mask) > 0.95
+
+
+def test_what_passes_by_chance_is_known_from_what_goes_with_the_lists(cut: Any):
+    lists, _ = cut
+    for step in (2, 10, 100):
+        mask = np.arange(4000) % step == 0
+        assert select(mask, lists, 0).unevenness < 1.5
+    assert select(np.ones(4000, np.bool_), lists, 0).unevenness == 0.0
+    assert select(np.zeros(4000, np.bool_), lists, 0).unevenness == 0.0
+
+
 def test_a_filter_that_only_far_ones_pass_finds_them(cut: Any):
     lists, vectors = cut
     query = clustered(1, 9)[0]

@@ -25,6 +25,7 @@ class Kept:
         self.versions = Versions(2)
         self.selections = Selections()
         self.homes = np.arange(1000, dtype=np.int32) % LISTS
+        self.sizes = np.bincount(self.homes, minlength=LISTS)
         self.ts = 0
 
     def put(self, number: int, keys: tuple[bytes, bytes] | None) -> None:
@@ -89,6 +90,24 @@ def test_what_changed_is_all_that_is_looked_at(steps: list[Any], room: int):
             else:
                 kept.put(*step)
         kept.check()
+
+
+def test_what_has_grown_much_is_selected_anew():
+    """How it is spread over the lists may be another."""
+    kept = Kept()
+
+    def ask() -> Any:
+        return kept.selections.now(((0, b"a"),), kept.versions, kept)
+
+    first = ask()
+    for number in range(100):
+        kept.put(number, (b"a", b"x"))
+    assert ask() is first
+    assert first.unevenness == 0.0
+    for number in range(100, 250):
+        kept.put(number, (b"a", b"x"))
+    again = ask()
+    assert (again is not first, again.made_of) == (True, 250)
 
 
 def test_only_the_filters_used_lately_are_kept(monkeypatch: pytest.MonkeyPatch):

@@ -14,8 +14,8 @@ Invariants
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Homes = NDArray[np.int32]
     # The number of a filter field and the key of a value; None: anything passes.
     Filters = tuple[tuple[int, bytes], ...] | None
+
+# So many more or fewer make no other selection, of which all are compared anyway.
+_FEW: Final = 100
 
 
 class Journal:
@@ -88,12 +91,22 @@ class Selection:
         members: how many each list has.
         count: how many they are.
         seen: how much of the journal is in it.
+        unevenness: how unevenly they are spread over the lists, when it was made: the
+            variance of how many a list has, by what chance would give (1).
+        made_of: how many they were then.
     """
 
     bits: NDArray[np.uint8]
     members: NDArray[np.int64]
     count: int
     seen: int
+    unevenness: float
+    made_of: int
+
+    @property
+    def is_of_its_size(self) -> bool:
+        """Whether they are about as many as when it was made."""
+        return abs(self.count - self.made_of) <= self.made_of // 4 + _FEW
 
     def put(self, slots: Slots, inside: Mask, homes: Homes) -> None:
         """Let some slots, each once, be in or out."""
@@ -115,7 +128,7 @@ class Selection:
 
     def copy(self) -> Selection:
         """Another one with the same slots."""
-        return Selection(self.bits.copy(), self.members.copy(), self.count, self.seen)
+        return replace(self, bits=self.bits.copy(), members=self.members.copy())
 
 
 class Selections:
@@ -176,7 +189,7 @@ class Selections:
         inside = versions.current_of(changed) & _passing(versions, changed, filters)
         selection.put(changed, inside, lists.homes)
         selection.seen = self.journal.end
-        return True
+        return selection.is_of_its_size
 
 
 def select(mask: Mask, lists: Any, seen: int) -> Selection:
@@ -184,7 +197,17 @@ def select(mask: Mask, lists: Any, seen: int) -> Selection:
     slots = np.flatnonzero(mask)
     members = np.bincount(lists.homes[slots], minlength=lists.count)
     bits = np.packbits(mask, bitorder="little")
-    return Selection(bits, members, len(slots), seen)
+    unevenness = _unevenness(members, lists.sizes)
+    return Selection(bits, members, len(slots), seen, unevenness, len(slots))
+
+
+def _unevenness(members: NDArray[np.int64], sizes: NDArray[np.int64]) -> float:
+    """See `Selection`."""
+    share = members.sum() / max(1, sizes.sum())
+    by_chance = share * (1 - share) * sizes.sum()
+    if by_chance <= 0.0:  # all of them, or none
+        return 0.0
+    return float(((members - share * sizes) ** 2).sum() / by_chance)
 
 
 def _passing(versions: Versions, slots: Slots, filters: Filters) -> Mask:
