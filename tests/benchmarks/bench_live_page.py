@@ -1,7 +1,7 @@
 """How quickly does a live view show, follow and scroll, on a real page?
 
 JupyterLab in Chromium, over Jupyter's relay, with a kernel of its own where one is
-needed. Five questions, each beside what the same browser does without us:
+needed. Six questions, each beside what the same browser does without us:
 
     from sending a mutation until its cell is painted      a page that paints what a
                                                            bare WebSocket server sends
@@ -11,6 +11,8 @@ needed. Five questions, each beside what the same browser does without us:
     from asking for a look at a million documents until    bare DuckDB's profile of as
     it is painted: the first, the last, sorted, profiled   many rows
     frames while 50 widgets follow 20 commits a second     the same page at rest
+    frames while one types in a table that 20 commits a    the same page at rest
+    second change above and in the row in hand
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.live_page import Desk, clock_ahead, desk
 from tests.benchmarks.wire import Connection
 from tests.browser.pages import APP, MIME, output_of
+from tests.browser.standing import settle_in, standing
 
 from convexlab import knobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
     from tests.browser.pages import Notebook
@@ -45,7 +48,7 @@ schema = define_schema({
 })
 """
 ITEMS = """
-from convexlab import query, mutation
+from convexlab import Id, query, mutation
 
 
 def first_of(ctx, group):
@@ -67,6 +70,21 @@ def seed(ctx, groups: int, size: int):
 @mutation
 def touch(ctx, group: int, stamp: str):
     ctx.db.patch(first_of(ctx, group)["_id"], {"stamp": stamp})
+
+
+@mutation
+def rename(ctx, itemId: Id.items, name: str):
+    ctx.db.patch(itemId, {"name": name})
+
+
+@mutation
+def put_above(ctx, group: int, place: int):
+    ctx.db.insert("items", {"group": group, "place": place, "stamp": "", "name": f"item {place}"})
+
+
+@mutation
+def stamp(ctx, itemId: Id.items, stamp: str):
+    ctx.db.patch(itemId, {"stamp": stamp})
 
 
 @mutation
@@ -96,6 +114,7 @@ def run(options: Options) -> Iterator[Table]:
         yield _scrolling(page, options)
         yield _looks(page, options)
         yield _many_widgets(page, options)
+        yield _standing_still(page, options)
 
 
 # -- a mutation, until it is painted ---------------------------------------------------
@@ -309,9 +328,13 @@ def _looks(page: Desk, options: Options) -> Table:
     documents = options.count(1_000_000, 2_000)
     _insert(page, options.count(100_000, 2_000), documents)
     spec = _stored("rows")[MIME]
+    with page.notebook("none.ipynb", ["1"]) as notebook:
+        empty = _heap(notebook.page)
     with page.notebook("looks.ipynb", [_stored("rows")]) as notebook:
         first = notebook.live().wait_for()
         first.element.get_by_text(f"{documents:,} documents").wait_for(timeout=300_000)
+        _scrolled(notebook, options.seconds(4), documents * 28 / 240)
+        heap = _heap(notebook.page)
         said = []
         for _ in range(options.count(5, 1)):
             _forget_profiles(page)
@@ -346,8 +369,19 @@ def _looks(page: Desk, options: Options) -> Table:
         [
             f"targets: first rows 500 ms, profiles 300 ms; {said[0]['elements']} row "
             "elements; profiles as DuckDB has them",
+            f"the page's memory, scrolled through: {heap:.0f} MB, and {empty:.0f} MB of "
+            "JupyterLab with no table (JavaScript's heap; target: below 150 MB)",
         ],
     )
+
+
+def _heap(page: Page) -> float:
+    """What the page's scripts hold, in MB, once what nobody needs is gone."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    said = session.send("Runtime.getHeapUsage")
+    session.detach()
+    return float(said["usedSize"]) / 1e6
 
 
 # A view of its own, drawn by the page's renderer: what it takes until each look is there.
@@ -535,6 +569,85 @@ def _commit(url: str, bodies: list[bytes], over: threading.Event) -> None:
         number += 1
         due += 1 / UPDATES_A_SECOND
     sending.close()
+
+
+# -- standing still ---------------------------------------------------------------------
+
+
+def _standing_still(page: Desk, options: Options) -> Table:
+    """One types in a row far down, while rows come above it and it changes itself."""
+    group, rows = WIDGETS + 1, options.count(400, 150)
+    seconds = options.seconds(30)
+    for place in range(rows):
+        page.served.run("mutation", "items:put_above", group=group, place=place)
+    with page.notebook("standing.ipynb", [_edited(group)]) as notebook:
+        live = notebook.live().wait_for()
+        rest = notebook.page.evaluate("s => probe.frames(s * 1e3)", seconds)
+        key = settle_in(live, "name", "new name", place=rows // 2)
+        before = standing(live, key)
+        bodies = [
+            call("items:stamp", itemId=key, stamp=f"at {n}")
+            if n % 2
+            else call("items:put_above", group=group, place=-n)
+            for n in range(997)
+        ]
+        typed = _typing(notebook, seconds)
+        said = _frames_under(notebook, page.served.url, bodies, seconds)
+        lost = typed(live.element.get_by_label("new name").input_value())
+        moved = [name for name, at in standing(live, key).items() if at != before[name]]
+        drawn = live.element.get_attribute("data-updates")
+    base = _rate(rest)
+    return Table(
+        f"frames while one types in a table of {rows:,} rows that {UPDATES_A_SECOND} "
+        "commits a second change; ratio of frames a second to the page at rest",
+        "frame",
+        [_frames("while it changes", said, base), _frames("at rest", rest, base)],
+        [
+            f"over {seconds:g} s: {lost} lost; moved: {', '.join(moved) or 'nothing'} "
+            f"(row, selection, widths, editor, focus); {drawn} results drawn",
+        ],
+    )
+
+
+def _typing(notebook: Notebook, seconds: float) -> Callable[[str], str]:
+    """Types a letter ten times a second from now on; says how many a text lacks.
+
+    The page itself does it, as its own loop goes on while we wait for the frames.
+    """
+    notebook.page.evaluate(
+        """seconds => {
+            window.typed = '';
+            const end = performance.now() + seconds * 1e3;
+            const type = () => {
+                if (performance.now() > end) return;
+                const letter = 'abcdefghij'[typed.length % 10];
+                window.typed += letter;
+                document.execCommand('insertText', false, letter);
+                setTimeout(type, 100);
+            };
+            type();
+        }""",
+        seconds - 0.2,
+    )
+
+    def missing(text: str) -> str:
+        typed: str = notebook.page.evaluate("window.typed")
+        lost = 0 if text == typed else max(1, len(typed) - len(text))
+        return f"{lost} of {len(typed)} keystrokes"
+
+    return missing
+
+
+def _edited(group: int) -> dict[str, Any]:
+    text = {"fieldType": {"type": "string"}, "optional": False}
+    edit = {"path": "items:rename", "id": "itemId", "fields": {"name": text}}
+    return output_of(
+        {
+            "path": "items:of",
+            "args": {"group": float(group)},
+            "view": {"kind": "table", "edit": edit},
+        }
+    )
 
 
 # -- outputs and figures ---------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Error, expect
 from tests.browser.files import WIDGETS
 from tests.browser.pages import PAGE_MS, Notebook, output_of, write_notebook
+from tests.browser.standing import settle_in, standing
 from tests.browser.state import State
 
 if TYPE_CHECKING:
@@ -595,6 +596,32 @@ def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None
     missing = len(all_) - 1
     file = view.element.locator(".profile", has_text="file")
     file.get_by_text(f"{missing:,} missing").wait_for()
+
+
+def test_updates_move_nothing(shown: Any, notebook: Notebook, tasks: State) -> None:
+    """Rows come above, the row in hand changes: all stays, and no key is lost."""
+    view = shown("table").wait_for()
+    created = view.element.get_by_role("columnheader", name="_creationTime")
+    for _ in range(2):  # the newest first
+        created.click()
+    key = settle_in(view, "text", "new text", place=100)
+    before = standing(view, key)
+    assert before["focused"]
+    letters = "what is typed meanwhile"
+    for n, letter in enumerate(letters):
+        if n % 2:
+            tasks.run("mutation", "tasks:update", taskId=key, points=n)
+        else:
+            tasks.run("mutation", "tasks:create", text=f"pushed {n}", points=1)
+        notebook.page.keyboard.type(letter)
+    total = len(tasks.run("query", "tasks:all"))
+    expect(view.element.locator(".summary")).to_contain_text(f"of {total:,} rows")
+    points = view.element.locator(f".row[data-key='{key}'] > *").nth(2)
+    expect(points).to_have_text(str(len(letters) - 2))
+    assert standing(view, key) == before
+    assert view.element.get_by_label("new text").input_value() == letters
+    notebook.page.keyboard.press("Escape")
+    created.click()
 
 
 def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) -> None:
