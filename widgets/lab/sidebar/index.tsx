@@ -51,13 +51,15 @@ const RANK = 350;
 /** How a notebook and the tabs below it share the page. */
 const DOWN_SHARES = [3, 2];
 
+/** Where tabs open. */
+type Area = "main" | "down" | "right";
+
 interface Application {
   /** `JupyterLab` or `Jupyter Notebook`. */
   readonly name: string;
   readonly shell: {
-    add(widget: Widget, area: "left" | "main" | "down", options?: { rank: number }): void;
+    add(widget: Widget, area: "left" | Area, options?: { rank: number }): void;
     activateById(id: string): void;
-    widgets(area: "main" | "down"): Iterable<Widget>;
   };
   readonly commands: {
     addCommand(id: string, options: CommandOptions): unknown;
@@ -147,14 +149,13 @@ function deskOf(
   notebooks: NotebookTracker | null,
   labIcon: LabIcon,
 ): Desk {
-  // Notebook 7 has one document a page, and room for tabs below it.
-  const area = app.name === "JupyterLab" ? "main" : "down";
+  const tabs = new Map<string, Widget>();
   const open = (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
-    const known = [...app.shell.widgets(area)].find((widget) => widget.id === id);
-    if (!known) {
+    const known = tabs.get(id);
+    if (!known || known.isDisposed) {
       const tab = tabOf(id, label, labIcon, body(desk));
-      app.shell.add(tab, area);
-      if (area === "down") makeRoom(tab);
+      tabs.set(id, tab);
+      if (placed(app, tab) === "down") makeRoom(tab);
     }
     app.shell.activateById(id);
   };
@@ -176,6 +177,19 @@ function deskOf(
     insert: (code) => void insertCell(notebooks, code, (id) => app.shell.activateById(id)),
   };
   return desk;
+}
+
+/**
+ * Notebook 7 has one document a page, and room for tabs below it; an older one, beside it.
+ * N.B. a shell that has no such area takes nothing there, and says so to the console alone.
+ */
+function placed({ name, shell }: Application, tab: Widget): Area | null {
+  const areas: Area[] = name === "JupyterLab" ? ["main"] : ["down", "right"];
+  for (const area of areas) {
+    shell.add(tab, area);
+    if (tab.parent) return area;
+  }
+  return null;
 }
 
 /** The place below a notebook is as high as its tabs' titles, until somebody makes it higher. */
