@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import httpx
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PATIENCE_SECONDS = 60.0
@@ -133,6 +135,19 @@ class State:
         process = psutil.Process(self._address()["pid"])
         process.kill()
         process.wait(PATIENCE_SECONDS)
+
+    @contextlib.contextmanager
+    def written_by_tomorrow(self) -> Iterator[None]:
+        """Let the store be of a version that is yet to come: what starts ends at once."""
+        with contextlib.closing(
+            sqlite3.connect(self.folder / "store.sqlite3")
+        ) as store:
+            ((format_,),) = store.execute("SELECT format FROM meta")
+            store.execute("UPDATE meta SET format = 99")
+            store.commit()
+            yield
+            store.execute("UPDATE meta SET format = ?", [format_])
+            store.commit()
 
     def _put(self, name: str, said: dict[str, Any]) -> None:
         self.run("mutation", "state:put", name=name, text=json.dumps(said))

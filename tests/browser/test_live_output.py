@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from playwright.sync_api import expect
 from tests.browser.pages import MIME, live_output
 
 if TYPE_CHECKING:
@@ -333,13 +334,25 @@ def test_a_lost_connection_keeps_the_rows_and_comes_back(
 def test_a_deployment_that_dies_is_found_again(
     open_notebook: Open, state: State
 ) -> None:
-    """It is started again behind the page, which keeps its rows and goes on."""
+    """It is started again behind the page, which keeps its rows and goes on.
+
+    What keeps it from starting is said in the view, until it is there again.
+    """
     state.put("dying", [document(1)])
-    live = open_notebook("dying.ipynb", [live_output("dying", TABLE)]).live().wait_for()
-    state.kill()
-    live.wait_for_link("reconnecting")
-    assert [row[1] for row in live.rows] == ["1"]
+    notebook = open_notebook("dying.ipynb", [live_output("dying", TABLE)])
+    live = notebook.live().wait_for()
+    with state.written_by_tomorrow():
+        state.kill()
+        live.wait_for_link("reconnecting")
+        live.element.get_by_text("The store has format 99").wait_for()
+        assert (
+            "The deployment does not answer"
+            in live.element.locator(".failure").inner_text()
+        )
+        live.element.screenshot(path=notebook.picture("view-not-started"))
+        assert [row[1] for row in live.rows] == ["1"]
     live.wait_for_link("live")
+    expect(live.element.locator(".failure")).to_be_hidden()
     state.put("dying", [document(1), document(2)])
     live.element.get_by_text("showing 2 of 2 rows").wait_for()
 

@@ -275,7 +275,7 @@ class LivePanel {
 
   #fail(failure: QueryFailure): void {
     this.#next = null;
-    const box = failureBox(`${titleOf(this.#spec).name} failed`, failure.message);
+    const box = failureBox(failure.title ?? `${titleOf(this.#spec).name} failed`, failure.message);
     if (failure.data !== undefined) {
       const data = treeView();
       data.draw(failure.data);

@@ -5,7 +5,7 @@
  * other bundles on the page; closed some seconds after the last view has gone, so
  * that a forgotten tab does not keep a deployment awake.
  */
-import type { OptimisticUpdate } from "convex/browser";
+import type { ConnectionState, OptimisticUpdate } from "convex/browser";
 import type { FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { loadCharts } from "./chart/load.ts";
@@ -49,6 +49,8 @@ interface Shared {
 }
 
 const LINGER_MS = 5_000;
+/** Longer than a deployment that died takes to be there again. */
+const AWAY_MS = 4_000;
 const REGISTRY = Symbol.for("convexlab.clients.v3");
 
 export class SocketSource implements Source {
@@ -71,15 +73,23 @@ export class SocketSource implements Source {
     if (signal.aborted) return;
     const shared = this.#join(query.path);
     const { client } = shared;
-    const unlink = client.subscribeToConnectionState((state) => follower.link(linkOf(state)));
-    follower.link(linkOf(client.connectionState()));
+    const away = new Away(this.address, follower, signal);
+    const linked = (state: ConnectionState) => {
+      follower.link(linkOf(state));
+      away.link(linkOf(state));
+    };
+    const unlink = client.subscribeToConnectionState(linked);
+    linked(client.connectionState());
     let unfollow = () => {};
     const start = () => {
       if (signal.aborted) return;
       unfollow = client.follow(
         query.path,
         query.args,
-        (value) => follower.value(value),
+        (value) => {
+          away.last = value;
+          follower.value(value);
+        },
         (error) => follower.failed(failureOf(error)),
       );
     };
@@ -147,6 +157,45 @@ export class SocketSource implements Source {
   #send(path: string, at: string, body: string): Promise<Response> {
     if (!this.#asOwner(path)) return send(this.address, at, body);
     return sendAsOwner(this.address, at, body, undefined, this.#actingAs);
+  }
+}
+
+/** While the deployment does not answer: why it does not, as Jupyter tells who asks for its key. */
+class Away {
+  last: Value | undefined;
+  readonly #address: Address;
+  readonly #follower: Follower;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isAway = false;
+  #told = "";
+
+  constructor(address: Address, follower: Follower, signal: AbortSignal) {
+    this.#address = address;
+    this.#follower = follower;
+    signal.addEventListener("abort", () => {
+      this.#isAway = false;
+      clearTimeout(this.#timer);
+    });
+  }
+
+  link(link: Link): void {
+    if (this.#isAway === (link !== "live")) return;
+    this.#isAway = !this.#isAway;
+    clearTimeout(this.#timer);
+    if (this.#isAway) this.#timer = setTimeout(() => void this.#ask(), AWAY_MS);
+    else if (this.#told && this.last !== undefined) this.#follower.value(this.last);
+    this.#told = "";
+  }
+
+  async #ask(): Promise<void> {
+    const said = await send(this.#address, "session", "{}").catch((error: Error) => error);
+    if (!this.#isAway) return;
+    if (said instanceof CallError && said.message !== this.#told) {
+      this.#told = said.message;
+      const { message } = said;
+      this.#follower.failed({ title: "The deployment does not answer", message, data: undefined });
+    }
+    this.#timer = setTimeout(() => void this.#ask(), AWAY_MS);
   }
 }
 

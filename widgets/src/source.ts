@@ -20,6 +20,8 @@ import type { Story } from "./why.ts";
 export type Link = "connecting" | "live" | "reconnecting";
 
 export interface QueryFailure {
+  /** What it is called, where it is not the query that failed. */
+  readonly title?: string;
   readonly message: string;
   /** What a ConvexError carries; undefined for every other error. */
   readonly data: Value | undefined;
