@@ -22,6 +22,7 @@ TABLE = '<table class="convexlab" style="border-collapse:collapse;font-size:13px
 HEAD = '<th style="text-align:left;padding:3px 10px;border-bottom:1px solid #8886">'
 CELL = '<td style="text-align:left;padding:2px 10px;border-bottom:1px solid #8882">'
 NOTE = '<div style="font-size:12px;opacity:.75;margin:3px 0">'
+CARD_LINES = 64
 
 
 # -- what a value is -----------------------------------------------------------
@@ -210,8 +211,19 @@ def value_html(value: object, *, note: str = "") -> str:
         return f"{big}{html.escape(plain(value))}</div>{foot}"
     if value == []:
         return table_html([], note=note)
+    tree, cut = _tree(value)
+    said = " · ".join(part for part in (cut, note) if part)
+    foot = f"{NOTE}{html.escape(said)}</div>" if said else ""
+    return f'<pre class="convexlab">{html.escape(tree)}</pre>{foot}'
+
+
+def _tree(value: object) -> tuple[str, str]:
+    """A value as JSON, as much of it as a notebook is to keep; and how much that is."""
     tree = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)
-    return f'<pre class="convexlab">{html.escape(tree[: knobs.STATIC_BYTES // 8])}</pre>{foot}'
+    most = knobs.STATIC_BYTES // 8
+    if len(tree) <= most:
+        return tree, ""
+    return tree[:most], f"the first {most:,} of {len(tree):,} characters"
 
 
 def card_html(fields: Iterable[tuple[str, object]]) -> str:
@@ -220,7 +232,10 @@ def card_html(fields: Iterable[tuple[str, object]]) -> str:
         f"<tr>{HEAD}{html.escape(name)}</th>{CELL}{html.escape(field(name, value))}</td></tr>"
         for name, value in fields
     ]
-    return f"{TABLE}<tbody>{''.join(lines[:64])}</tbody></table>"
+    card = f"{TABLE}<tbody>{''.join(lines[:CARD_LINES])}</tbody></table>"
+    if len(lines) <= CARD_LINES:
+        return card
+    return f"{card}{NOTE}{shown(CARD_LINES, len(lines), 'lines')}</div>"
 
 
 def value_text(value: object, *, note: str = "") -> str:
@@ -228,5 +243,6 @@ def value_text(value: object, *, note: str = "") -> str:
     if is_table(value):
         assert isinstance(value, list)
         return table_text(value, note=note)
-    text = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)
-    return f"{text}\n({note})" if note else text
+    tree, cut = _tree(value)
+    said = " · ".join(part for part in (cut, note) if part)
+    return f"{tree}\n({said})" if said else tree

@@ -64,3 +64,14 @@ def test_the_same_value_gives_the_same_bytes():
 def test_a_value_shows_itself_by_what_it_holds(value, part):
     assert part in display.value_html(value)
     assert display.value_text(value)
+
+
+def test_what_is_left_out_of_a_value_is_said():
+    """Every static form says how much of the whole it shows."""
+    long = ["x" * 100] * 1_000
+    for made in (display.value_html(long, note="now"), display.value_text(long)):
+        assert "the first 8,192 of 106,002 characters" in made
+        assert len(made) < 12_000
+    wide = {f"f{n}": n for n in range(100)}
+    assert "showing 64 of 100 lines" in display.value_html(wide)
+    assert "characters" not in display.value_text([1])
