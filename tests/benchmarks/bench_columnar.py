@@ -87,6 +87,22 @@ QUESTIONS: dict[str, tuple[Ask, str]] = {
         ),
         "SELECT * FROM plain WHERE n >= -{turn} ORDER BY amount DESC LIMIT 100",
     ),
+    "first 100 by several kinds of value": (
+        lambda query, turn: (
+            query.filter(lambda d: d.n >= -turn).order_by("mixed", "desc").take(100)
+        ),
+        "SELECT * FROM plain WHERE n >= -{turn} ORDER BY mixed DESC LIMIT 100",
+    ),
+    "first 100 by null, missing and numbers": (
+        lambda query, turn: (
+            query.filter(lambda d: d.n >= -turn).order_by("sparse", "desc").take(100)
+        ),
+        "SELECT * FROM plain WHERE n >= -{turn} ORDER BY sparse DESC LIMIT 100",
+    ),
+    "sum of null, missing and numbers": (
+        lambda query, turn: query.filter(lambda d: d.n >= -turn).sum("sparse"),
+        "SELECT sum(sparse) FROM plain WHERE n >= -{turn}",
+    ),
     "count of several kinds of value": (
         lambda query, turn: query.filter(lambda d: d.mixed == f"text {turn}").count(),
         "SELECT count(*) FROM plain WHERE mixed = '\"text {turn}\"'",

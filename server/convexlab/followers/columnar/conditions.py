@@ -136,6 +136,14 @@ def loose_cell(columns: Columns, path: FieldPath) -> Cell | None:
     return _cell_of_kind(f"c{column.slot}", column.kind, nulls, has_odd=column.has_odd)
 
 
+def measured_cell(columns: Columns, path: FieldPath) -> Cell | None:
+    """The column of a field, if its values are the documents' where there are any."""
+    found = loose_cell(columns, path)
+    if found is None or found.kind == "json" or found.has_odd:
+        return None
+    return found
+
+
 def _inside(column: Column, path: Sequence[str]) -> Cell | None:
     """What is known of objects' fields is their kinds."""
     sql, kind = f"c{column.slot}", column.kind
@@ -144,7 +152,7 @@ def _inside(column: Column, path: Sequence[str]) -> Cell | None:
             case Object(fields) if fields:
                 if name not in fields:
                     return Cell(NOWHERE, "")
-                sql, kind = f"struct_extract({sql}, {_text_of(name)})", fields[name]
+                sql, kind = f"struct_extract({sql}, {quoted_text(name)})", fields[name]
             case Object() | Anything():
                 return None
             case _:
@@ -166,7 +174,8 @@ def _cell_of_kind(
             return None
 
 
-def _text_of(name: str) -> str:
+def quoted_text(name: str) -> str:
+    """A text as SQL takes it, whatever is in it."""
     escaped = name.replace("'", "''")
     return f"'{escaped}'"
 

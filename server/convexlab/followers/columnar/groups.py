@@ -24,7 +24,7 @@ from convexlab.documents.aggregates import (
 )
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import Int64
-from convexlab.followers.columnar.conditions import NOWHERE, Cell, cell
+from convexlab.followers.columnar.conditions import NOWHERE, Cell, cell, measured_cell
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,7 +76,8 @@ def grouped(
     """The groups of what `source` selects; None: a column is not exact."""
     by = [cell(columns, path) for path in aggregation.by]
     of = [
-        cell(columns, m.path) if m.path else Cell(NOWHERE, "")
+        # N.B. null and what is missing take no part, so they need not be told apart.
+        measured_cell(columns, m.path) if m.path else Cell(NOWHERE, "")
         for m in aggregation.measures
     ]
     keys = [each for each in by if each is not None]

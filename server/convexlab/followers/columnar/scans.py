@@ -22,9 +22,10 @@ from convexlab.documents.encoding import from_stored_each
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
-from convexlab.followers.columnar.conditions import NOWHERE, Split, cell, split
+from convexlab.followers.columnar.conditions import Split, split
 from convexlab.followers.columnar.groups import grouped
 from convexlab.followers.columnar.mirror import LATE
+from convexlab.followers.columnar.orders import sorted_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -140,22 +141,31 @@ class Source:
 
     def documents(self, request: DocumentsRequest) -> list[bytes]:
         """Texts in the request's order."""
-        cells = [cell(self._table.columns, path) for path in request.sort]
-        exact = [of for of in cells if of is not None]
+        order = self._order(request)
         rows = (
-            self._rows([of.sql for of in exact], request)
-            if len(exact) == len(cells)
-            else self._sorted_here(request)
+            self._sorted_here(request) if order is None else self._rows(order, request)
         )
         return list(_first(self._judged(rows), request.most, request.most_bytes))
+
+    def _order(self, request: DocumentsRequest) -> list[str] | None:
+        """What DuckDB sorts by; None: it cannot."""
+        source, params = self._from()
+        order: list[str] = []
+        for path in request.sort:
+            by = sorted_by(
+                self._reading.connection, self._table.columns, path, source, params
+            )
+            if by is None:
+                return None
+            order += by
+        return order
 
     def _rows(
         self, columns: list[str], request: DocumentsRequest
     ) -> Iterator[tuple[Any, bytes]]:
         """(order, text) of what the SQL lets through, sorted."""
         way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
-        # No order, and refused as one.
-        keys = [*[c for c in columns if c != NOWHERE], "_creationTime"]
+        keys = [*columns, "_creationTime"]
         order = ", ".join(f"{key} {way}" for key in keys)
         if request.is_sparse:
             self._reading.connection.execute(f"SET SESSION {LATE} = 0")
@@ -207,7 +217,11 @@ class Source:
                 (row_key(gets, document), text)
                 for document, text in zip(from_stored_each(texts), texts, strict=True)
             ]
-        rows.sort(reverse=request.is_reversed)
+            rows.sort(reverse=request.is_reversed)
+            if self._where.rest is None and request.most is not None:
+                del rows[
+                    request.most :
+                ]  # N.B. so that few are held, however many there are
         return iter(rows)
 
     # -- aggregates --------------------------------------------------------------------
