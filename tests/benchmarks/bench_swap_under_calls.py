@@ -46,7 +46,7 @@ CALLS_A_SECOND = 50
 
 
 def run(options: Options) -> Iterator[Table]:
-    swaps = options.count(20, 2)
+    swaps = options.count(20, 1)
     pause = options.count(1, 0)
     numbers = itertools.count(1)
     with deployment(options.folder / "swap", {"tasks": _module(0)}) as served:

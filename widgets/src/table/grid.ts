@@ -29,6 +29,8 @@ export interface GridEvents {
   looked?(span: Span): unknown;
   /** What takes an edited cell; null if nobody does. */
   saver?(spot: Spot): Save | null;
+  /** Fewer rows were copied than are selected: the others are not here. */
+  copied?(rows: number, selected: number): unknown;
   /** The last edit is to be taken back. */
   undo?(): unknown;
 }
@@ -346,6 +348,8 @@ export class Grid {
     const lines = this.#between(area.top, area.bottom).map((row) => tabbed(row, columns));
     event.clipboardData?.setData("text/plain", lines.join("\n"));
     event.preventDefault();
+    const selected = area.bottom - area.top + 1;
+    if (lines.length < selected) this.#events.copied?.(lines.length, selected);
   }
 
   /** The rows from one place to another, without those that are not here. */

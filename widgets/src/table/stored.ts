@@ -19,7 +19,7 @@ import type { Value } from "convex/values";
 import { tell } from "../dom.ts";
 import { CallError, isPassing, type Source } from "../source.ts";
 import type { EditSpec } from "../spec.ts";
-import { count } from "../views/tree.ts";
+import { count, counted } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
 import { FileOfRows, type Format } from "./download.ts";
@@ -56,6 +56,8 @@ export class StoredTable implements View {
   #rows = new WindowRows(0);
   /** Every column seen so far: one that only old documents have stays. */
   #all: readonly Column[] = [];
+  /** How many there are beside those: more than a page can hold. */
+  #left = 0;
   #hidden: ReadonlySet<string> = new Set();
   #request: Request = EVERYTHING;
   #sorting: Sorting | null = null;
@@ -83,6 +85,8 @@ export class StoredTable implements View {
         sort: (column) => this.#sort(column),
         looked: (span) => this.#look(span),
         saver: (spot) => edits?.saver(this.#rows.get(spot.row), spot.column) ?? null,
+        copied: (rows, selected) =>
+          this.#say(`copied ${counted(rows, selected, "row")}: the others are in ↓ csv`),
         undo: () =>
           edits?.undo(this.#rows).catch((error) => this.#say(`not undone: ${error.message}`)),
       },
@@ -115,12 +119,12 @@ export class StoredTable implements View {
     const { count: rows } = this.#rows;
     const parts = [
       rows < this.#total
-        ? `${rows.toLocaleString("en")} of ${count(this.#total, "document")} match`
+        ? `${counted(rows, this.#total, "document")} match`
         : count(rows, "document"),
     ];
     const columns = this.#columns.length;
-    if (columns < this.#all.length)
-      parts.push(`${columns} of ${count(this.#all.length, "column")}`);
+    const existing = this.#all.length + this.#left;
+    if (columns < existing) parts.push(counted(columns, existing, "column"));
     else if (columns > 0) parts.push(count(columns, "column"));
     if (this.#sorting) parts.push(`sorted by ${this.#sorting.column}`);
     if (this.#note) parts.push(this.#note);
@@ -277,7 +281,9 @@ export class StoredTable implements View {
 
   /** Columns keep their places: rows that come may lack some, and have new ones. */
   #learn(rows: readonly Row[]): void {
-    this.#all = merged(this.#all, columnsOf(rows, null)).slice(0, MAX_COLUMNS);
+    const all = merged(this.#all, columnsOf(rows, null));
+    this.#all = all.slice(0, MAX_COLUMNS);
+    this.#left = Math.max(this.#left, all.length - this.#all.length);
     this.#tools.draw(this.#all);
   }
 

@@ -8,7 +8,7 @@ import { tell } from "../dom.ts";
 import type { Pages } from "../pages.ts";
 import type { Source } from "../source.ts";
 import type { EditSpec, LiveSpec } from "../spec.ts";
-import { count } from "../views/tree.ts";
+import { count, counted } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
 import { FileOfRows, type Format } from "./download.ts";
@@ -93,11 +93,11 @@ export class TableView implements View {
 
   summary(): string {
     const { count: rows } = this.#rows;
-    const parts = [`showing ${rows.toLocaleString("en")} of ${count(this.#given.count, "row")}`];
+    const parts = [`showing ${counted(rows, this.#given.count, "row")}`];
     if (this.#more) parts[0] = `showing ${count(rows, "row")}, there are more`;
     const columns = this.#columns.length;
     const existing = this.#all.length + this.#left;
-    if (columns < existing) parts.push(`${columns} of ${count(existing, "column")}`);
+    if (columns < existing) parts.push(counted(columns, existing, "column"));
     else if (columns > 0) parts.push(count(columns, "column"));
     if (this.#sorting) parts.push(`sorted here by ${this.#sorting.column}`);
     if (this.#note) parts.push(this.#note);

@@ -42,6 +42,11 @@ export function count(n: number, thing: string): string {
   return `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
 }
 
+/** `3 of 1,200 rows`. */
+export function counted(n: number, of: number, thing: string): string {
+  return `${n.toLocaleString("en")} of ${count(of, thing)}`;
+}
+
 class Branch {
   readonly element = el("div", { class: "branch" });
   readonly #twig: HTMLElement;
