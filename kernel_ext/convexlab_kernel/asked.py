@@ -19,6 +19,7 @@ from convexlab_kernel.sql import PATH as SQL
 if TYPE_CHECKING:
     from convexlab_kernel.client import Database
 
+WHY = "/api/convexlab/why"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -74,6 +75,10 @@ class Backend:
                 self._check(path in allowed.queries, path)
                 then = self._database.at(int(moment * 1_000) * 1_000)
                 return self._value(then.query(path, _args(args)))
+            case {"what": "why", "path": path, "args": args}:
+                self._check(path in allowed.queries, path)
+                asked = {"path": path, "args": args}
+                return self._database.attachment.post(WHY, _encode(asked))
             case {"what": "sql", "sql": sql, "params": params}:
                 self._check(allowed.tables, "SQL")
                 asked = {

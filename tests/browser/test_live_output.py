@@ -427,6 +427,17 @@ display(data, metadata=metadata, raw=True)
 """
 
 
+FAR = f"""
+import convexlab
+from IPython.display import display
+
+live = convexlab.connect().watch("state:get", name="far")
+data, metadata = live._repr_mimebundle_()
+del data[{MIME!r}]
+display(data, metadata=metadata, raw=True)
+"""
+
+
 def test_the_widget_is_fed_over_the_comm(open_notebook: Open) -> None:
     """Where the page may not follow by itself, the kernel's results reach the same view."""
     notebook = open_notebook(
@@ -439,6 +450,24 @@ def test_the_widget_is_fed_over_the_comm(open_notebook: Open) -> None:
     notebook.run_cell(1)
     live.element.get_by_text("showing 2 of 2 rows").wait_for()
     assert live.rows == [["1"], ["7"]]
+
+
+def test_a_front_end_that_is_not_jupyters_is_fed_by_its_kernel(
+    open_notebook: Open, state: State
+) -> None:
+    """As in VS Code and Colab: no renderer of ours, and the page does not say where its
+    server is. All that the view asks goes through the kernel, its reasons too."""
+    state.put("far", [document(1)])
+    notebook = open_notebook("far.ipynb", [FAR])
+    notebook.page.evaluate("document.getElementById('jupyter-config-data').remove()")
+    notebook.run_cell(0)
+    live = notebook.live().wait_for()
+    assert live.element.get_attribute("data-source") == "comm"
+    assert live.rows[0][1] == "1"
+    state.put("far", [document(1), document(2)])
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+    live.element.get_by_role("button", name="why?").click()
+    live.element.get_by_text("changed by state:put · 1 document read in").wait_for()
 
 
 def test_the_widget_takes_the_socket_where_it_may(

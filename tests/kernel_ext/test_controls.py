@@ -266,6 +266,10 @@ def test_a_search_may_ask_its_query_and_no_other(notes):
     notes.mutation("notes:create", text="hello")
     asked = {"what": "query", "path": "notes:starting", "args": {"text": "he"}}
     assert b"hello" in backend.answer(asked, b"")
+    why = {**asked, "what": "why"}
+    assert backend.answer(why, b"") == b"null"  # nobody follows it
+    with pytest.raises(NotAllowed, match="may not ask for notes:all"):
+        backend.answer({**why, "path": "notes:all"}, b"")
     with pytest.raises(NotAllowed):
         backend.answer({**asked, "path": "notes:all", "args": {}}, b"")
 

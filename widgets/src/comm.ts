@@ -17,6 +17,7 @@ import { rowsFrom } from "./owner.ts";
 import { CallError, type Follower, type Link, type Query, type Source } from "./source.ts";
 import { type Args, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
+import type { Story } from "./why.ts";
 
 /** What we use of anywidget's model. */
 export interface Model {
@@ -36,7 +37,7 @@ type Reply =
   | { type: "refused"; id: string; message: string; code: string };
 
 type Question =
-  | { what: "query" | "mutation"; path: string; args: JSONValue }
+  | { what: "query" | "mutation" | "why"; path: string; args: JSONValue }
   | { what: "at"; path: string; args: JSONValue; moment: number }
   | { what: "sql"; sql: string; params: readonly Parameter[] }
   | { what: "upload"; name: string; contentType: string }
@@ -86,6 +87,10 @@ export class CommSource implements Source {
   async rows(sql: string, params: readonly Parameter[]) {
     const body = await this.#ask({ what: "sql", sql, params });
     return rowsFrom(JSON.parse(text(body)) as JSONValue[]);
+  }
+
+  async why({ path, args }: Query): Promise<Story | null> {
+    return JSON.parse(text(await this.#ask({ what: "why", path, args: convexToJson(args) })));
   }
 
   async upload(file: File): Promise<string> {
