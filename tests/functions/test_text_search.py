@@ -86,6 +86,49 @@ def within(ctx):
         ctx.db.delete(d["_id"])
     return [first, second, third, bodies("blue"), bodies("red")]
 
+@mutation
+def moves(ctx):
+    blue = [d["_id"] for d in said(ctx, "blue")]
+    def owned(owner):
+        return sorted(d["body"] for d in said(ctx, "blue", owner=owner))
+    ctx.db.patch(blue[0], {"owner": "ann"})
+    seen = [owned("ann"), owned(UNDEFINED)]
+    ctx.db.patch(blue[0], {"owner": "bob"})
+    ctx.db.replace(blue[1], {"body": "blue again", "owner": "ann"})
+    return [*seen, owned("ann"), owned("bob"), owned(UNDEFINED)]
+
+@mutation
+def spoils(ctx, fail: bool):
+    kept, gone = said(ctx, "blue").take(2)
+    ctx.db.patch(kept["_id"], {"body": "blue spoilt"})
+    ctx.db.delete(gone["_id"])
+    ctx.db.insert("docs", {"body": "blue inner"})
+    assert len(said(ctx, "blue").collect()) == 3
+    if fail:
+        raise ValueError
+
+@mutation
+def spoilt(ctx):
+    def bodies():
+        return sorted(d["body"] for d in said(ctx, "blue"))
+    ctx.db.insert("docs", {"body": "a long and blue outer"})
+    found = [bodies()]
+    for fail in (True, False):
+        try:
+            ctx.run_mutation(spoils, fail=fail)
+        except ValueError:
+            pass
+        found.append(bodies())
+    return found
+
+@mutation
+def change(ctx, text: str, to: str | None = None):
+    (one,) = [d for d in said(ctx, text) if d["body"] == text]
+    if to is None:
+        ctx.db.delete(one["_id"])
+    else:
+        ctx.db.patch(one["_id"], {"body": to})
+
 @query
 def taken(ctx, text: str, n: int):
     return len(said(ctx, text).take(n))
@@ -145,6 +188,42 @@ def test_a_mutation_sees_what_it_wrote(t: Any):
         ["blue", "blue sky"],
         ["blue sky"],
         ["red"],
+    ]
+
+
+def test_what_moves_out_of_a_filter_is_not_found_by_it(t: Any):
+    expected = [["blue"], ["blue sky"], ["blue again"], ["blue"], []]
+    assert t.mutation("m:moves") == expected
+    assert t.query("m:find", text="blue", owner="ann") == ["blue again"]
+    assert t.query("m:ownerless", text="blue") == []
+
+
+def test_what_a_failed_inner_mutation_wrote_is_not_found(t: Any):
+    before = ["a long and blue outer", "blue", "blue sky"]
+    after = ["a long and blue outer", "blue inner", "blue spoilt"]
+    assert t.mutation("m:spoilt") == [before, before, after]
+    assert sorted(t.query("m:find", text="blue")) == after
+
+
+def test_pages_go_on_while_documents_come_change_and_go(t: Any):
+    others = ["other"] * 60  # or the few that change would be counted anew
+    t.mutation("m:add", bodies=[*others, *(f"green{' grass' * n}" for n in range(6))])
+    first = t.query("m:page", text="green", cursor=None, n=2)
+    assert [d["body"] for d in first["page"]] == ["green", "green grass"]
+    t.mutation("m:change", text="green")  # was on the first page
+    t.mutation("m:change", text="green grass grass grass")  # would come
+    t.mutation("m:change", text="green grass", to="green green")  # seen, better now
+    t.mutation("m:add", bodies=["green and so on and on and on and on"])  # the last one
+    found, cursor, is_done = [], first["continueCursor"], False
+    while not is_done:
+        page = t.query("m:page", text="green", cursor=cursor, n=2)
+        found += [d["body"] for d in page["page"]]
+        cursor, is_done = page["continueCursor"], page["isDone"]
+    assert found == [
+        "green grass grass",
+        "green grass grass grass grass",
+        "green grass grass grass grass grass",
+        "green and so on and on and on and on",
     ]
 
 
