@@ -188,16 +188,36 @@ class Searchers:
 
     # -- what it cost -------------------------------------------------------------------
 
-    def cpu_of(self, texts: Sequence[str]) -> str:
-        """The CPU time that each process has for one search, of these."""
-        roles, before = self._served.roles(), self._served.cpu_seconds()
-        for text in texts:
-            self.one(text)
-        after = self._served.cpu_seconds()
-        costs = [
-            (1e6 * (after[pid] - before.get(pid, 0.0)) / len(texts), roles[pid])
-            for pid in after
-        ]
+    def costs(self) -> Costs:
+        """The CPU time that is taken while this context is entered."""
+        return Costs(self._served)
+
+
+class Costs:
+    """The CPU time that each process of a deployment takes, and its caller.
+
+    Args:
+        served: the deployment.
+    """
+
+    def __init__(self, served: Deployment) -> None:
+        self._served = served
+        self._took: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._before, self._own = self._served.cpu_seconds(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        roles = self._served.roles()
+        self._took = {"the caller": time.process_time() - self._own}
+        for pid, seconds in self._served.cpu_seconds().items():
+            taken = self._took.get(roles[pid], 0.0) + seconds - self._before.get(pid, 0)
+            self._took[roles[pid]] = taken
+
+    def of_each(self, count: int) -> str:
+        """What each of so many searches took, for people."""
+        costs = [(role, 1e6 * seconds / count) for role, seconds in self._took.items()]
         return "CPU time of each search: " + ", ".join(
-            f"{role} {cost:.0f} µs" for cost, role in costs if cost >= 1
+            f"{role} {cost:.0f} µs" for role, cost in costs if cost >= 1
         )
