@@ -24,6 +24,7 @@ from convexlab.documents.encoding import to_stored
 from convexlab.documents.rows import FORMS, lines_of
 from convexlab.documents.value import normalize
 from convexlab.errors import ConvexlabError, InvalidValue
+from convexlab_kernel import display
 from convexlab_kernel.columns import Frame, is_frame
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _line(number: int, row: Any) -> bytes:
     document = normalize(row, f"row {number}")
     if not isinstance(document, dict):
         message = (
-            f"Row {number} is a {type(row).__name__}; a document is a dict: "
+            f"Row {number} is {display.article(type(row).__name__)}; a document is a dict: "
             '{"field": value, …}.'
         )
         raise InvalidValue(message)

@@ -11,6 +11,7 @@ import ast
 import builtins
 import symtable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # What every module has without saying so.
 _OWN: Final = {"__name__", "__file__", "__doc__", "__spec__", "__package__"}
+_CLIENT: Final = "convexlab_kernel.client"
 _GIVEN: Final = frozenset(dir(builtins)) | _OWN
 
 
@@ -56,19 +58,26 @@ def bound(source: str) -> set[str]:
     return set(_bound(table, top=True))
 
 
-def explained(name: str) -> str:
-    """What to do about a variable of the notebook in a module."""
-    return (
-        f"`{name}` is a variable of this notebook, and a module does not see it: pass it "
-        "as an argument, or define it in the module's cell."
-    )
+def explained(name: str, value: object) -> str:
+    """What to do about a variable of the notebook in a module.
+
+    Args:
+        name: the variable's.
+        value: what it is in the notebook.
+    """
+    unseen = f"`{name}` is a variable of this notebook, and a module does not see it: "
+    if type(value).__module__ == _CLIENT:
+        return f"{unseen}inside of a function the database is `ctx.db`."
+    if callable(value) or isinstance(value, ModuleType):
+        return f"{unseen}import it, or define it, in the module's cell."
+    return f"{unseen}pass it as an argument, or define it in the module's cell."
 
 
 def explained_error(message: str, namespace: Mapping[str, object]) -> str | None:
     """What to add to a function's failure whose name the notebook has and it has not."""
     _, found, rest = message.partition("NameError: name '")
     name = rest.partition("'")[0]
-    return explained(name) if found and name in namespace else None
+    return explained(name, namespace[name]) if found and name in namespace else None
 
 
 def _used(table: symtable.SymbolTable) -> Iterator[str]:

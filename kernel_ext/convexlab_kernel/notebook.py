@@ -226,7 +226,8 @@ class Notebook:
         for one in names.unbound(cells.module_source(parts)):
             place = cells.part_at(parts, one.line)
             if one.name in self.variables and place is not None:
-                yield f"line {place[1]}: {names.explained(one.name)}"
+                value = self.variables[one.name]
+                yield f"line {place[1]}: {names.explained(one.name, value)}"
 
     # -- what tracebacks ask -----------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from convexlab.errors import NotFound
 
+if TYPE_CHECKING:
     from convexlab_kernel.attachment import Attachment
 
 _UNKNOWN = "application/octet-stream"
@@ -28,9 +29,12 @@ def upload_file(attachment: Attachment, path: Path, content_type: str | None) ->
         content_type: with which it is served; None: by the file's name.
 
     Raises:
-        OSError: the file cannot be read.
+        NotFound: there is no such file.
+        OSError: it cannot be read.
         Unavailable: the deployment has no room for it.
     """
+    if not path.is_file():
+        raise NotFound(f"There is no file {path} (in {Path.cwd()}).")
     kind = content_type or mimetypes.guess_type(path.name)[0] or _UNKNOWN
     with path.open("rb") as file:
         answer = attachment.post("/api/convexlab/upload", file, kind=kind)

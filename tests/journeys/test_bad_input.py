@@ -162,7 +162,7 @@ schema = define_schema({
 
 MODULES = {"good": GOOD, "bad": BAD, "schema": SCHEMA}
 # So that the test of a push that hangs need not wait half a minute.
-LOAD_SECONDS = 3
+LOAD_SECONDS = 1
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_what_is_no_row_is_refused(data):
 def test_a_bad_row_is_named_by_its_number():
     with pytest.raises(InvalidValue, match=r"`row 2\.b`"):
         list(importing.batches_of([{"a": 1}, {"b": {1, 2}}])[1])
-    with pytest.raises(InvalidValue, match="Row 2 is a int"):
+    with pytest.raises(InvalidValue, match="Row 2 is an int"):
         list(importing.batches_of([{"a": 1}, 5])[1])
 
 

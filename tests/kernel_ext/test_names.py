@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convexlab_kernel.client import Database
 from convexlab_kernel.names import bound, explained_error, unbound
 
 MODULE = """from __future__ import annotations
@@ -52,6 +53,9 @@ def test_what_a_module_binds_is_what_others_may_import():
 
 def test_a_name_that_the_notebook_has_is_explained():
     message = "NameError: name 'limit' is not defined"
-    assert "is a variable of this notebook" in explained_error(message, {"limit": 1})
+    assert "pass it as an argument" in explained_error(message, {"limit": 1})
+    assert "import it, or define it," in explained_error(message, {"limit": len})
+    database = Database.__new__(Database)
+    assert "the database is `ctx.db`" in explained_error(message, {"limit": database})
     assert explained_error(message, {}) is None
     assert explained_error("ValueError: name 'limit'", {"limit": 1}) is None

@@ -143,7 +143,7 @@ def test_a_file_is_uploaded_with_its_type(db, tmp_path):
     )["page"]
     assert found["_id"] == storage_id
     assert (found["contentType"], found["size"]) == ("image/png", 2_000_000)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NotFound, match="There is no file"):
         db.upload(tmp_path / "nothing")
 
 
