@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from convexlab.errors import InvalidArguments, NotFound
-from convexlab_kernel import cells, discovery, env_line, guess, shipping
+from convexlab_kernel import cells, discovery, display, env_line, guess, shipping
 from convexlab_kernel.card import Card, addresses
 from convexlab_kernel.environment import Environment
 from convexlab_kernel.line import Line, Text
@@ -105,6 +105,8 @@ def import_(line: Line) -> Any:
         raise InvalidArguments("--append, --replace or --replace-all: say one.")
     database = line.notebook.database(options.value("deployment"))
     mode = cast("Mode", modes[0] if modes else "requireEmpty")
+    if not modes and source.table is not None:
+        _check_empty(database, source.table)
     count = import_file(database, source, mode=mode)
     return Text(f"{path.name} → {source.table or database.name}: {count:,} documents")
 
@@ -164,7 +166,10 @@ def use(line: Line) -> Any:
     target = options.one("a deployment's name or URL")
     database = line.notebook.database(target)
     line.notebook.target = target
-    return Text(f"Using {database.name} at {database.address.url}")
+    said = f"Using {database.name} at {database.address.url}"
+    if database.address.folder is None and not discovery.answers(database.address):
+        said += "\nNobody answers there just now."
+    return Text(said)
 
 
 def url(line: Line) -> Any:
@@ -309,29 +314,44 @@ def _known_table(database: Database, name: str) -> None:
         raise NotFound(f"There is no table `{name}`.{meant} There are: {listed}.")
 
 
+def _check_empty(database: Database, name: str) -> None:
+    """What the deployment refuses, too, but in words of its own."""
+    table = next((t for t in database.status().tables if t.name == name), None)
+    if table is not None and table.count:
+        raise InvalidArguments(
+            f"`{name}` has {display.counted(table.count, 'documents')}: --append adds to "
+            "them, --replace puts these rows in their place."
+        )
+
+
 # -- words ---------------------------------------------------------------------
 
 
 def help_text(word: str = "") -> str:
     """What the commands take, or one of them."""
     if word in COMMANDS:
-        return inspect.getdoc(COMMANDS[word]) or ""
-    lines = [
-        (inspect.getdoc(command) or "").splitlines() for command in COMMANDS.values()
-    ]
+        usage, about = _help_of(word)
+        return f"{usage}\n\n{about}"
+    lines = map(_help_of, COMMANDS)
     return "\n".join(
         [
             "%%convex MODULE [--add] [--dry-run] [--deployment NAME]",
             "    The cell is a module; # %%convex MODULE is the same, as a comment.",
             "%convex",
             "    The status: address, tables, modules and where they came from.",
-            *(f"{doc[0].rstrip('.')}\n    {doc[2]}" for doc in lines),
+            *(f"{usage}\n    {about}" for usage, about in lines),
         ]
     )
 
 
+def _help_of(word: str) -> tuple[str, str]:
+    """How a command is written, and what it does: its docstring's two parts."""
+    usage, _, about = (inspect.getdoc(COMMANDS[word]) or "").partition("\n\n")
+    return usage.rstrip("."), about
+
+
 def _unknown(word: str) -> str:
-    near = difflib.get_close_matches(word, [*COMMANDS, "help"], 1, 0.5)
+    near = difflib.get_close_matches(word, [*COMMANDS, "help"], 1)
     meant = f" Is `{near[0]}` meant?" if near else ""
     return (
         f"%convex does not know `{word}`.{meant} It knows: {', '.join(COMMANDS)}, help."

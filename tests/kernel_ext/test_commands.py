@@ -16,4 +16,13 @@ def test_unknown_words_get_the_nearest_one():
 def test_help_tells_what_each_takes():
     text = repr(commands.run_line(None, "help", {}))
     assert all(f"%convex {word}" in text for word in commands.COMMANDS)
-    assert "--limit N" in repr(commands.run_line(None, "data -h", {}))
+    assert repr(commands.run_line(None, "data -h", {})).splitlines() == [
+        "%convex data [TABLE] [--limit N] [--order asc|desc] [--deployment NAME]",
+        "",
+        "The tables, or a table's newest documents.",
+    ]
+
+
+def test_a_word_like_none_gets_no_guess():
+    with pytest.raises(NotFound, match=r"does not know `frobnicate`. It knows: run"):
+        commands.run_line(None, "frobnicate", {})

@@ -229,7 +229,7 @@ def test_an_import_reads_a_file(run, project):
         "import convexlab; convexlab.connect().table('people').df()[['name', 'age']].values.tolist()",
     )
     assert ran.text(2) == "people.csv → people: 2 documents"
-    assert "already" in ran.error(3)[1] or "exist" in ran.error(3)[1]
+    assert "`people` has 2 documents: --append adds to them" in ran.error(3)[1]
     assert ran.text(4) == "people.csv → people: 2 documents"
     assert ran.error(5)[0] == "NotFound"
     assert ran.text(6) == "[['ann', 3.0], ['bob', 4.0], ['ann', 3.0], ['bob', 4.0]]"
