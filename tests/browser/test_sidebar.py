@@ -101,6 +101,9 @@ crons.daily("nightly", hour_utc=HOUR, function=api.tasks.create, args=args)
 """
 
 
+STAGED = 'define_table({"n": v.number()}).index("by_n", ["n"], staged=True)'
+
+
 @pytest.fixture(scope="module")
 def tasks(jupyter: Jupyter) -> State:
     state = State(jupyter.deployment)
@@ -157,25 +160,36 @@ def test_tables_are_counted_as_they_change(sidebar: Sidebar, tasks: State) -> No
     entry = sidebar.entry("tables", "tasks")
     count = entry.locator(".convexlab-count")
     expect(count).to_have_text("3")
+    # A process that starts just now has a line of its own.
+    sidebar.only("Tables", "Functions")
     sidebar.page.evaluate(WATCH_SHIFTS)
-    tasks.run("mutation", "tasks:create", text="one more", points=7)
+    made = tasks.run("mutation", "tasks:create", text="one more", points=7)
     expect(count).to_have_text("4")
     # Nothing has moved for it.
     assert sidebar.page.evaluate("window.shifts") == []
+    sidebar.only("Deployment", "Tables", "Functions")
     entry.get_by_role("button", name="tasks", exact=True).click()
+    newest = entry.get_by_role("list", name="Newest of tasks").locator("li")
+    expect(newest).to_have_count(4)
+    expect(newest.first).to_have_text('{text: "one more", points: 7}')
+    tasks.run("mutation", "tasks:rename", id=made, text="one more thing")
+    expect(newest.first).to_contain_text("one more thing")
     fields = entry.locator(".convexlab-fields")
     expect(fields).to_contain_text("ownerstring, optional")
     by_points, by_text = entry.locator(".convexlab-index").all()
     expect(by_points).to_have_text("by_points (points)enabled")
     expect(by_text).to_have_text("by_text (text)search, enabled")
     loose = SCHEMA.replace('})\n"""', "")
-    more = loose.replace(
-        '    "tasks"', '    "more": define_table({"n": v.number()}),\n    "tasks"'
-    )
+    more = loose.replace('    "tasks"', f'    "more": {STAGED},\n    "tasks"')
     tasks.open(schema=more, tasks=TASKS)
-    expect(sidebar.entry("tables", "more").locator(".convexlab-count")).to_have_text(
-        "0"
-    )
+    entry = sidebar.entry("tables", "more")
+    expect(entry.locator(".convexlab-count")).to_have_text("0")
+    entry.get_by_role("button", name="more", exact=True).click()
+    expect(entry.locator(".convexlab-index")).to_have_text("by_n (n)staged")
+    enabled = more.replace(", staged=True", "")
+    tasks.open(schema=enabled, tasks=TASKS)
+    expect(entry.locator(".convexlab-index")).to_have_text("by_n (n)enabled")
+    entry.get_by_role("button", name="more", exact=True).click()
 
 
 def test_functions_say_what_they_take_and_are(sidebar: Sidebar, tasks: State) -> None:

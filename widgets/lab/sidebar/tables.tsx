@@ -7,6 +7,7 @@ import { type Deployment, type Index, type Table, TABLE_SIZE, TABLES } from "./d
 import type { Desk } from "./desk.ts";
 import { useFollowed } from "./hooks.ts";
 import { type Importing, Progress, sendFile } from "./importing.tsx";
+import { Newest } from "./newest.tsx";
 import { schemaCode } from "./schema.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
@@ -73,6 +74,7 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
     >
       <Fields table={table} />
       <Indexes indexes={table.indexes} />
+      <Newest deployment={deployment} table={table.name} />
       <div className="convexlab-line convexlab-below">
         <Action
           text="Copy as schema"
