@@ -7,6 +7,7 @@ it is measured, on some of the vectors themselves, against the exact answer.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 import faiss
@@ -101,13 +102,14 @@ def _measured(lists: Lists, vectors: Vectors) -> tuple[int, int]:
 
 
 def _fewest_probes(lists: Lists, queries: Vectors, truth: Slots) -> int:
-    for probes in _growing(lists.count):
+    def are_enough(probes: int) -> bool:
         parameters = faiss.SearchParametersIVF(nprobe=probes)
         limit = truth.shape[1]
         _, found = lists.index.search(queries, limit, params=parameters)
-        if _recall(found, truth) >= knobs.VECTOR_RECALL:
-            return probes
-    return lists.count
+        return _recall(found, truth) >= knobs.VECTOR_RECALL
+
+    steps = [*_growing(lists.count), lists.count]
+    return steps[bisect_left(steps[:-1], True, key=are_enough)]
 
 
 def _growing(most: int) -> Iterator[int]:
