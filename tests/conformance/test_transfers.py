@@ -172,11 +172,26 @@ async def test_point_56_an_export_is_restored_as_it_was(cli, own, tmp_path):
     assert after[-1]["_id"][:3] == before[0]["_id"][:3], "ids go on as they were"
 
 
+ROWS = [("one", 1), ("two", 2)]
+
+
+@pytest.mark.node
+async def test_point_56_a_table_that_is_there_is_added_to_when_said(cli, own, tmp_path):
+    (tmp_path / "a.csv").write_text("text,n\none,1\ntwo,2\n")
+    command = ("--table", "a_csv", str(tmp_path / "a.csv"))
+    await cli.out("import", *command)
+    again = await cli("import", *command)
+    assert again.status == 1
+    assert "Table a_csv already exists" in again.err
+    await cli.out("import", "--append", *command)
+    found = await asyncio.to_thread(documents, own, "a_csv")
+    assert [(one["text"], one["n"]) for one in found] == ROWS * 2
+
+
 @pytest.mark.node
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", "text,n\none,1\ntwo,2\n"),
         ("a.jsonl", '{"text":"one","n":1}\n{"text":"two","n":2}\n'),
         ("a.json", '[{"text":"one","n":1},{"text":"two","n":2}]'),
     ],
@@ -185,12 +200,8 @@ async def test_point_56_a_file_becomes_a_table(cli, own, tmp_path, name, content
     table = name.replace(".", "_")
     (tmp_path / name).write_text(content)
     await cli.out("import", "--table", table, str(tmp_path / name))
-    again = await cli("import", "--table", table, str(tmp_path / name))
-    assert again.status == 1
-    assert f"Table {table} already exists" in again.err
-    await cli.out("import", "--append", "--table", table, str(tmp_path / name))
     found = await asyncio.to_thread(documents, own, table)
-    assert [(one["text"], one["n"]) for one in found] == [("one", 1), ("two", 2)] * 2
+    assert [(one["text"], one["n"]) for one in found] == ROWS
 
 
 async def test_point_56_there_is_one_export_at_a_time(http, owner):

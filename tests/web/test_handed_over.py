@@ -151,8 +151,11 @@ async def test_all_ends_with_the_server(gated):
     async with hung_up(writer):
         await reader.readuntil(b"\r\n\r\n")
         gated.gateway.close(1012, "")
-        await gated.runner.cleanup()
-        assert list(parse(await reader.read())) == [(1, 8, (1012).to_bytes(2))]
+        ending = asyncio.create_task(gated.runner.cleanup())
+        assert list(parse(await reader.readexactly(4))) == [(1, 8, (1012).to_bytes(2))]
+        writer.close()  # as an answer; else the server waits for one
+        await ending
+        assert await reader.read() == b""
     with pytest.raises(ConnectionRefusedError):
         async with giving(gated):
             pass
