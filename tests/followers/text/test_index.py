@@ -1,0 +1,85 @@
+"""One index: slots come and go with texts, and equal ones are in the order of age."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from convexlab.documents.encoding import to_stored
+from convexlab.documents.ids import encode_id
+from convexlab.engine.write_set import Revision
+from convexlab.errors import OutOfRetention
+from convexlab.followers.text.index import TextIndex
+from convexlab.followers.text.postings import Postings
+from convexlab.followers.text.request import Definition
+
+if TYPE_CHECKING:
+    from convexlab.followers.schema_indexes import Step
+
+TABLE = 10_001
+KEPT, CHANGED, GONE = (name.encode() * 16 for name in "kcg")
+
+
+@pytest.fixture
+def index() -> TextIndex:
+    return TextIndex(Definition("body", ("owner",)), Postings(None, 1))
+
+
+def step(id_: bytes, ts: int, body: Any = None, **fields: Any) -> Step:
+    """What a document became; None: it went."""
+    if body is None:
+        return id_, ts, None
+    document = {
+        "_id": encode_id(TABLE, id_),
+        "_creationTime": fields.pop("created", 1.0),
+        "body": body,
+        **fields,
+    }
+    return id_, ts, Revision(TABLE, id_, ts, to_stored(document))
+
+
+def test_a_document_has_a_slot_while_it_has_words(index: TextIndex):
+    index.apply([step(KEPT, 1, "a b"), step(CHANGED, 1, "!"), step(GONE, 1, 7)])
+    assert index.live == 1
+    index.apply([step(CHANGED, 2, "a"), step(KEPT, 2, "?"), step(GONE, 2)])
+    assert list(index.versions.slot_of) == [CHANGED]
+    index.check()
+
+
+def test_what_leaves_words_and_filters_alone_changes_nothing(index: TextIndex):
+    index.apply([step(KEPT, 1, "a b", owner="x", other=1)])
+    before = (index.changes, index.changed_ts)
+    index.apply([step(KEPT, 2, "A, b!", owner="x", other=2)])
+    assert (index.changes, index.changed_ts) == before
+    index.apply([step(KEPT, 3, "a b", owner="y")])
+    assert (index.changes, index.changed_ts) == (before[0] + 1, 3)
+
+
+def test_what_went_is_forgotten_with_the_moments_that_knew_it(index: TextIndex):
+    index.apply([step(KEPT, 1, "a"), step(CHANGED, 1, "a b"), step(GONE, 1, "a c")])
+    index.settle()
+    index.apply([step(CHANGED, 5, "b"), step(GONE, 6)])
+    assert index.gone == {"a": 2, "b": 1, "c": 1}
+    index.check_at(4)
+    index.trim(7)
+    index.check()
+    assert not index.gone
+    with pytest.raises(OutOfRetention, match="no state as of"):
+        index.check_at(4)
+    index.check_at(6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 100])
+def test_the_newest_come_first_and_of_one_moment_the_least_id(
+    index: TextIndex, count: int
+):
+    moments = [number // 2 for number in range(count)]
+    slots = [
+        index.versions.begin(number.to_bytes(16, "big"), 1, 0, [b""], (float(moment),))
+        for number, moment in enumerate(moments)
+    ]
+    expected = sorted(slots, key=lambda slot: (-moments[slot], slot))
+    assert index.by_age(slots[::-1]) == index.by_age(slots) == expected
+    apart = slots[::2]
+    assert index.by_age(apart) == apart[::-1]
