@@ -81,11 +81,14 @@ class Backend:
                 return self._database.attachment.post(WHY, _encode(asked))
             case {"what": "sql", "sql": sql, "params": params}:
                 self._check(allowed.tables, "SQL")
+                moment = question.get("moment")
+                ts = {} if moment is None else {"ts": str(int(moment * 1_000) * 1_000)}
                 asked = {
                     "sql": sql,
                     "params": params,
                     "format": "json",
                     "documents": True,
+                    **ts,
                 }
                 return self._database.attachment.post(SQL, _encode(asked))
             case {"what": "upload", "contentType": kind}:

@@ -325,12 +325,7 @@ class Live:
         Args:
             back: how far the slider reaches: a timedelta, or seconds.
         """
-        seconds = back if isinstance(back, (int, float)) else back.total_seconds()
-        if seconds <= 0:
-            raise InvalidArguments(
-                f"The slider reaches back, so not {seconds} seconds."
-            )
-        return self._with({**(self._view or {}), "back": seconds})
+        return self._with({**(self._view or {}), "back": seconds_back(back)})
 
     def card(self) -> Live:
         """Shown as one document's fields."""
@@ -494,6 +489,14 @@ class _Caller:
             self._call(value)
         except Exception:  # noqa: BLE001 - a user's function, on our thread: shown
             traceback.print_exc(file=sys.stderr)
+
+
+def seconds_back(back: timedelta | float) -> float:
+    """How far a slider reaches, in seconds."""
+    seconds = back if isinstance(back, (int, float)) else back.total_seconds()
+    if seconds <= 0:
+        raise InvalidArguments(f"The slider reaches back, so not {seconds} seconds.")
+    return seconds
 
 
 def kind_of_view(value: object) -> str:

@@ -14,12 +14,15 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab_kernel import display, importing, reads
+from convexlab_kernel.live import seconds_back
 from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
 from convexlab_kernel.signatures import edit_of
 from convexlab_kernel.sql import SqlRows, run_sql
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -106,14 +109,21 @@ class Table(Rows):
         database: whose table.
         name: its name.
         edit: how its cells are edited on the page; None: they are not.
+        back: how many seconds back its slider reaches; None: there is none.
     """
 
     def __init__(
-        self, database: Database, name: str, *, edit: dict[str, Any] | None = None
+        self,
+        database: Database,
+        name: str,
+        *,
+        edit: dict[str, Any] | None = None,
+        back: float | None = None,
     ) -> None:
         super().__init__(database, name)
         self._database = database
         self._edit = edit
+        self._back = back
 
     @edge
     def edit(self, mutation: str) -> Table:
@@ -128,7 +138,17 @@ class Table(Rows):
             InvalidArguments: it cannot edit cells.
         """
         shape = edit_of(self._database, mutation)
-        return Table(self._database, self.name, edit=shape)
+        return Table(self._database, self.name, edit=shape, back=self._back)
+
+    @edge
+    def history(self, back: timedelta | float = 3600.0) -> Table:
+        """The same table, with a slider through its past on the page.
+
+        Args:
+            back: how far the slider reaches: a timedelta, or seconds.
+        """
+        seconds = seconds_back(back)
+        return Table(self._database, self.name, edit=self._edit, back=seconds)
 
     # -- reading -----------------------------------------------------------------
 
@@ -247,6 +267,8 @@ class Table(Rows):
         view = self._database._whole_table(  # noqa: SLF001 - its own other half
             self.name, self._edit
         )
+        if self._back is not None:
+            view = view.history(self._back)
         view.wait_to_show()
         rows, total = self.take(knobs.STATIC_ROWS), self.count()
         note = f"{self.name} {view.note()}"

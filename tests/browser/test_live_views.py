@@ -161,7 +161,12 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "stored": {
         "path": "_system/cli/queryTable:default",
         "args": {"tableName": "tasks"},
-        "view": {"kind": "stored", "table": "tasks", "edit": EDIT},
+        "view": {
+            "kind": "stored",
+            "table": "tasks",
+            "edit": EDIT,
+            "back": PAST_SECONDS,
+        },
     },
     "grid": {
         "control": {
@@ -598,6 +603,46 @@ def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None
     file.get_by_text(f"{missing:,} missing").wait_for()
 
 
+def moment_of(notebook: Notebook) -> float:
+    """Now; it returns when the slider has a step between that and what comes."""
+    moment: float = notebook.page.evaluate("Date.now()")
+    step = PAST_SECONDS * 2
+    notebook.page.wait_for_function("at => Date.now() > at", arg=moment + step)
+    return moment
+
+
+def look_back(view: Live, moment: float) -> None:
+    """Move the slider to the step after a moment."""
+    view.element.get_by_role("slider").evaluate(
+        """(node, { moment, back }) => {
+            node.value = Math.ceil(1000 * (1 - (Date.now() - moment) / back));
+            node.dispatchEvent(new Event('input'));
+        }""",
+        {"moment": moment, "back": PAST_SECONDS * 1_000},
+    )
+
+
+def test_a_whole_table_has_a_past(shown: Any, notebook: Notebook, tasks: State) -> None:
+    """The deployment reads its rows of each moment; they are not to be edited."""
+    view = shown("stored").wait_for()
+    tasks.run("mutation", "tasks:create", text="of then", points=1)
+    expect(cell(view, 0, "text")).to_have_text("of then")
+    before = view.summary
+    moment = moment_of(notebook)
+    tasks.run("mutation", "tasks:create", text="of now", points=1)
+    expect(cell(view, 0, "text")).to_have_text("of now")
+    look_back(view, moment)
+    expect(cell(view, 0, "text")).to_have_text("of then")
+    assert view.summary == before
+    assert view.element.get_by_role("button", name="compare with now").count() == 0
+    cell(view, 0, "text").dblclick()
+    view.element.locator(".table .detail").wait_for()
+    # What comes meanwhile is of now.
+    tasks.run("mutation", "tasks:create", text="still later", points=1)
+    view.element.get_by_role("button", name="back to now").click()
+    expect(cell(view, 0, "text")).to_have_text("still later")
+
+
 def test_updates_move_nothing(shown: Any, notebook: Notebook, tasks: State) -> None:
     """Rows come above, the row in hand changes: all stays, and no key is lost."""
     view = shown("table").wait_for()
@@ -630,10 +675,7 @@ def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) 
         tasks.run("mutation", "tasks:create", text=f"compared {name}", points=1)
     view = shown("compared").wait_for()
     expect(view.element.locator(".summary")).to_contain_text("showing 3 of 3 rows")
-    # A moment at which the three were there: one step of the slider back from now.
-    moment = view.evaluate("() => Date.now()")
-    step = PAST_SECONDS * 2
-    notebook.page.wait_for_function("at => Date.now() > at", arg=moment + step)
+    moment = moment_of(notebook)
     # By index, the rows are in the order of their texts.
     changes, goes, _ = (
         row["_id"] for row in tasks.run("query", "tasks:starting", text="compared")
@@ -642,13 +684,7 @@ def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) 
     tasks.run("mutation", "tasks:remove", taskId=goes)
     tasks.run("mutation", "tasks:create", text="compared later", points=7)
     expect(view.element.locator(".summary")).to_contain_text("showing 3 of 3 rows")
-    slider = view.element.get_by_role("slider")
-    to_that_moment = """(node, { moment, back }) => {
-        node.value = Math.ceil(1000 * (1 - (Date.now() - moment) / back));
-        node.dispatchEvent(new Event('input'));
-    }"""
-    at = {"moment": moment, "back": PAST_SECONDS * 1_000}
-    slider.evaluate(to_that_moment, at)
+    look_back(view, moment)
     compare = view.element.get_by_role("button", name="compare with now")
     compare.click()
     assert view.view == "comparison"
@@ -662,6 +698,7 @@ def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) 
     }
     changed = view.element.locator(".cell[data-mark=changed]")
     assert changed.all_inner_texts() == ["changed", "1 → 42"]
+    slider = view.element.get_by_role("slider")
     assert "→ now" in (slider.get_attribute("aria-valuetext") or "")
     # What is now goes on.
     tasks.run("mutation", "tasks:update", taskId=changes, points=1)
@@ -671,7 +708,7 @@ def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) 
     assert view.view == "table"
     # To be looked at in both themes.
     tasks.run("mutation", "tasks:update", taskId=changes, points=42)
-    slider.evaluate(to_that_moment, at)
+    look_back(view, moment)
     compare.click()
     assert view.view == "comparison"
 

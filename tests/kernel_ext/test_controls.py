@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.kernel_ext.conftest import deploy
 
@@ -229,6 +231,9 @@ def test_a_view_asks_the_kernel_for_what_its_cell_showed(notes):
     assert b'"text":"a"' in ask({"what": "query", "path": "notes:all", "args": {}}, b"")
     rows = ask({"what": "sql", "sql": "select text from notes", "params": []}, b"")
     assert rows == b'[{"text":"a"}]'
+    # A moment between the last commit and now is as that commit left it.
+    then = {"what": "sql", "sql": "select text from notes", "params": []}
+    assert ask({**then, "moment": time.time() * 1e3}, b"") == rows
     with pytest.raises(NotAllowed, match="notes:update"):
         ask({"what": "mutation", "path": "notes:update", "args": {}}, b"")
     with pytest.raises(NotAllowed, match="uploads"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound, SchemaViolation
+from convexlab_kernel.live import MIME
 from convexlab_kernel.notebook import push
 
 MODULE = """
@@ -52,6 +55,15 @@ def birds(db):
     push(db, [], mode="replace_all")
     for name in {"birds", "renamed", "nests"} & set(db.tables):
         db.table(name).drop()
+
+
+def test_a_table_with_a_past_says_how_far_back(birds):
+    """Kept where cells are edited; backwards only."""
+    data, _ = birds.history(timedelta(minutes=1))._repr_mimebundle_()
+    view = data[MIME]["view"]
+    assert (view["kind"], view["table"], view["back"]) == ("stored", "birds", 60.0)
+    with pytest.raises(InvalidArguments, match="reaches back"):
+        birds.history(-1)
 
 
 def test_an_emptied_table_is_empty_for_everybody_at_once(db, birds):

@@ -39,7 +39,7 @@ type Reply =
 type Question =
   | { what: "query" | "mutation" | "why"; path: string; args: JSONValue }
   | { what: "at"; path: string; args: JSONValue; moment: number }
-  | { what: "sql"; sql: string; params: readonly Parameter[] }
+  | { what: "sql"; sql: string; params: readonly Parameter[]; moment: number | null }
   | { what: "upload"; name: string; contentType: string }
   | { what: "charts" };
 
@@ -84,8 +84,8 @@ export class CommSource implements Source {
     return decoded(await this.#ask({ what: "at", path, args: convexToJson(args), moment }));
   }
 
-  async rows(sql: string, params: readonly Parameter[]) {
-    const body = await this.#ask({ what: "sql", sql, params });
+  async rows(sql: string, params: readonly Parameter[], moment: number | null = null) {
+    const body = await this.#ask({ what: "sql", sql, params, moment });
     return rowsFrom(JSON.parse(text(body)) as JSONValue[]);
   }
 

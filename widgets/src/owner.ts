@@ -72,13 +72,20 @@ export function sessionFrom(said: unknown, now: number): Session {
   throw new CallError("Jupyter does not say the deployment's key.");
 }
 
+/** A moment as the deployment counts time, to the microsecond. */
+export function nanoseconds(milliseconds: number): bigint {
+  return BigInt(Math.round(milliseconds * 1_000)) * 1_000n;
+}
+
 export async function selectRows(
   address: Address,
   sql: string,
   params: readonly Parameter[],
+  moment: number | null,
   until?: AbortSignal,
 ): Promise<Row[]> {
-  const body = JSON.stringify({ sql, params, format: "json", documents: true });
+  const ts = moment === null ? {} : { ts: String(nanoseconds(moment)) };
+  const body = JSON.stringify({ sql, params, format: "json", documents: true, ...ts });
   const path = "api/convexlab/sql";
   const answer = await sendAsOwner(address, path, body, undefined, null, until);
   return rowsFrom((await answer.json()) as JSONValue[]);

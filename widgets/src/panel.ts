@@ -159,12 +159,19 @@ class LivePanel {
   }
 
   #slider(seconds: number): Past {
-    return new Past(seconds, {
-      ask: (moment) => this.#source.at(this.#spec, moment),
+    const ownRows = this.#spec.view.kind === "stored";
+    return new Past(seconds, !ownRows, {
+      ask: (moment) => (ownRows ? this.#turn(moment) : this.#source.at(this.#spec, moment)),
       show: (value) => this.#drawPast(value),
       failed: (error) => this.#fail({ message: error.message, data: undefined }),
       live: () => this.#drawLive(),
     });
+  }
+
+  /** A view that reads its own rows reads those of the moment. */
+  async #turn(moment: number | null): Promise<Value> {
+    this.#view?.view.at?.(moment);
+    return moment;
   }
 
   #drawPast(value: Value): void {
@@ -175,6 +182,7 @@ class LivePanel {
   /** What has come while one looked back. */
   #drawLive(): void {
     delete this.#host.dataset.moment;
+    void this.#turn(null);
     if (this.#next === null && this.#newest) this.#next = this.#newest;
     this.#draw();
   }

@@ -32,6 +32,7 @@ export class Past {
   readonly element: HTMLElement;
   readonly #events: PastEvents;
   readonly #back: number;
+  readonly #compares: boolean;
   readonly #slider = el("input", {
     type: "range",
     min: 0,
@@ -52,9 +53,11 @@ export class Past {
   /** What others are compared with. */
   #kept: Then | null = null;
 
-  constructor(seconds: number, events: PastEvents) {
+  /** `compares`: whether a moment can be kept; not where a view reads its own rows. */
+  constructor(seconds: number, compares: boolean, events: PastEvents) {
     this.#back = seconds * 1_000;
     this.#events = events;
+    this.#compares = compares;
     this.#return.addEventListener("click", () => this.#toNow());
     this.#compare.addEventListener("click", () => (this.#kept ? this.#letGo() : this.#keep()));
     this.#slider.addEventListener("input", () => this.#moved());
@@ -117,7 +120,7 @@ export class Past {
     setText(this.#label, text);
     this.#slider.setAttribute("aria-valuetext", text);
     this.#return.hidden = this.isLive;
-    this.#compare.hidden = this.isLive && !this.#kept;
+    this.#compare.hidden = !this.#compares || (this.isLive && !this.#kept);
     this.#compare.disabled = !this.#kept && !this.#seen;
     setText(this.#compare, this.#kept ? "stop comparing" : "compare with now");
   }

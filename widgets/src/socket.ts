@@ -12,6 +12,7 @@ import { loadCharts } from "./chart/load.ts";
 import { Client } from "./client.ts";
 import {
   type Identity,
+  nanoseconds,
   OWNERS_QUERIES,
   selectRows,
   send,
@@ -133,8 +134,13 @@ export class SocketSource implements Source {
     return jsonToConvex(said.value);
   }
 
-  rows(sql: string, params: readonly Parameter[], until?: AbortSignal) {
-    return selectRows(this.address, sql, params, until);
+  rows(
+    sql: string,
+    params: readonly Parameter[],
+    moment: number | null = null,
+    until?: AbortSignal,
+  ) {
+    return selectRows(this.address, sql, params, moment, until);
   }
 
   upload(file: File) {
@@ -208,7 +214,7 @@ function isOwners(path: string): boolean {
 /** A moment as the protocol writes timestamps: nanoseconds, 8 bytes from the lowest, in base64. */
 export function tsOf(milliseconds: number): string {
   const bytes = new DataView(new ArrayBuffer(8));
-  bytes.setBigUint64(0, BigInt(Math.round(milliseconds * 1000)) * 1000n, true);
+  bytes.setBigUint64(0, nanoseconds(milliseconds), true);
   return btoa(String.fromCharCode(...new Uint8Array(bytes.buffer)));
 }
 

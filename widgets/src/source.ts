@@ -72,8 +72,16 @@ export interface Source {
   call(kind: "query" | "mutation", path: string, args: Args, foreseen?: Foreseen): Promise<Value>;
   /** A query's result as of a moment, in milliseconds since 1970. */
   at(query: Query, moment: number): Promise<Value>;
-  /** The rows of a SELECT over the deployment's tables; nobody waits for them after the signal. */
-  rows(sql: string, params: readonly Parameter[], until?: AbortSignal): Promise<Row[]>;
+  /**
+   * The rows of a SELECT over the deployment's tables, as of a moment (in milliseconds
+   * since 1970) or now; nobody waits for them after the signal.
+   */
+  rows(
+    sql: string,
+    params: readonly Parameter[],
+    moment?: number | null,
+    until?: AbortSignal,
+  ): Promise<Row[]>;
   /** Stores a file; its storage id. */
   upload(file: File): Promise<string>;
   charts(): Promise<Charts>;

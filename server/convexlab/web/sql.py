@@ -8,6 +8,7 @@ answer names with the tables that it read. Rows cross as Arrow made them.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -123,6 +124,7 @@ class Sql:
         newest = self._supervisor.ts
         if not ts.isdecimal():
             raise InvalidArguments(f"`ts` is a timestamp in digits, not {ts!r}.")
-        if int(ts) > newest:
+        if int(ts) > max(newest, time.time_ns()):
             raise OutOfRetention(f"{ts} has not come yet: the newest is {newest}.")
-        return int(ts)
+        # Between the newest commit and this moment it is as that commit left it.
+        return min(int(ts), newest)

@@ -19,6 +19,7 @@ import type { Value } from "convex/values";
 import { tell } from "../dom.ts";
 import { CallError, isPassing, type Source } from "../source.ts";
 import type { EditSpec } from "../spec.ts";
+import { timeText } from "../value.ts";
 import { count, counted } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
 import { type Column, columnsOf, MAX_COLUMNS } from "./columns.ts";
@@ -62,6 +63,8 @@ export class StoredTable implements View {
   #request: Request = EVERYTHING;
   #sorting: Sorting | null = null;
   #total = 0;
+  /** Of when the rows are, in milliseconds since 1970; null: now. */
+  #moment: number | null = null;
   /** What holds while rows are not what was asked for: "being prepared", a refusal. */
   #note = "";
   #answered = false;
@@ -84,7 +87,8 @@ export class StoredTable implements View {
       {
         sort: (column) => this.#sort(column),
         looked: (span) => this.#look(span),
-        saver: (spot) => edits?.saver(this.#rows.get(spot.row), spot.column) ?? null,
+        saver: ({ row, column }) =>
+          (this.#moment === null && edits?.saver(this.#rows.get(row), column)) || null,
         copied: (rows, selected) =>
           this.#say(`copied ${counted(rows, selected, "row")}: the others are in ↓ csv`),
         undo: () =>
@@ -111,7 +115,12 @@ export class StoredTable implements View {
   draw(_version: Value): void {
     if (!this.#begun) void this.#newest();
     this.#begun = true;
-    this.#renew("rows");
+    if (this.#moment === null) this.#renew("rows");
+  }
+
+  at(moment: number | null): void {
+    this.#moment = moment;
+    this.#turn(moment === null ? "back to now" : `as of ${timeText(moment)}`);
   }
 
   summary(): string {
@@ -145,7 +154,7 @@ export class StoredTable implements View {
   }
 
   #select({ sql, params }: Statement, until?: AbortSignal): Promise<Row[]> {
-    return this.#source.rows(sql, params, until);
+    return this.#source.rows(sql, params, this.#moment, until);
   }
 
   // -- what is asked for -----------------------------------------------------------
@@ -271,12 +280,12 @@ export class StoredTable implements View {
     return this.#select(rowsFromTo(stored, block * BLOCK, BLOCK), until);
   }
 
-  #show(rows: WindowRows, how: "rows" | "top"): void {
+  #show(rows: WindowRows, how: "rows" | "top", note = ""): void {
     this.#rows = rows;
     this.#learn(rows.here());
     if (how === "top") this.#grid.replace(this.#shown);
     else this.#grid.update(this.#shown);
-    this.#say("");
+    this.#say(note);
   }
 
   /** Columns keep their places: rows that come may lack some, and have new ones. */
@@ -312,6 +321,11 @@ export class StoredTable implements View {
     this.#progress.end();
     const building = error instanceof CallError && error.code === "FollowerBehind";
     if (!building) this.#say((error as Error).message);
+    if (this.#moment !== null && !building) {
+      // Rows of another moment are not these.
+      this.#show(new WindowRows(0), "top", this.#note);
+      return;
+    }
     if (!isPassing(error)) return;
     const how = this.#answered ? "rows" : "top";
     setTimeout(() => this.#signal.aborted || this.#renew(how), AGAIN_MS);

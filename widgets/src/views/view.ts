@@ -13,4 +13,6 @@ export interface Standing {
 export interface View extends Standing {
   /** Draws a value over the last one, moving nothing that need not move. */
   draw(value: Value): void;
+  /** Turns to a moment (in milliseconds since 1970), or to now: where it reads its own rows. */
+  at?(moment: number | null): void;
 }
