@@ -62,6 +62,13 @@ def test_odd_numbers_are_seen_among_the_others():
     assert not Values([-0.0, "x"]).has_odd  # nothing compares these as numbers
 
 
+def test_plain_values_are_those_that_json_says_without_tags():
+    assert Values([1, 1.5, None, "$", True, 0.0]).is_plain
+    for odd in (Int64(1), b"", [], {}, -0.0, math.nan, math.inf):
+        assert not Values([1, 1.5, odd]).is_plain
+        assert not Values(["x", odd]).is_plain
+
+
 def test_what_is_missing_is_told_from_null():
     fields = Fields([{"a": 1, "b": None}, {"a": None}, {"b": 2}, {}])
     assert fields.names == ["a", "b"]

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 FILE: Final = "columnar.duckdb"
 # Up to how many rows of an order DuckDB fetches the documents of these rows alone.
 LATE: Final = "late_materialization_max_rows"

@@ -4,23 +4,19 @@
 
 A column whose values are of one kind says it, but for its NULLs when some of them are
 null and some are missing: the document's text tells these apart. A column of several
-kinds has JSON, in which a string, an Int64 and bytes look alike. But where no document
-has a tag (`"$`), there are only numbers, booleans and strings, unless there are arrays
-and objects, which are not sorted here.
+kinds has JSON, in which a string, an Int64 and bytes look alike. But where all values
+were plain ones, there are only numbers, booleans and strings, which their first letter
+tells apart.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from convexlab.followers.columnar.conditions import NOWHERE, cell, quoted_text
 from convexlab.followers.columnar.kinds import Anything, Nothing, Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import duckdb
-
     from convexlab.documents.expression import FieldPath
     from convexlab.followers.columnar.shredding import Column, Columns
 
@@ -32,21 +28,12 @@ _RANK: Final = (
 )
 
 
-def sorted_by(
-    connection: duckdb.DuckDBPyConnection,
-    columns: Columns,
-    path: FieldPath,
-    source: str,
-    params: Sequence[Any],
-) -> list[str] | None:
+def sorted_by(columns: Columns, path: FieldPath) -> list[str] | None:
     """Expressions that order rows as documents are by a field; None: there are none.
 
     Args:
-        connection: within the reading.
         columns: of the table.
         path: the field's.
-        source: what follows FROM.
-        params: its parameters.
     """
     exact = cell(columns, path)
     if exact is not None:
@@ -61,7 +48,7 @@ def sorted_by(
             return [*_nulls(column), name]
         case Nothing():
             return _nulls(column)
-        case Anything() if _is_plain(connection, name, source, params):
+        case Anything() if not column.has_tagged:
             text = f"{name}::VARCHAR"
             rank = f"CASE WHEN {name} IS NOT NULL THEN {_RANK.format(text=text)} END"
             return [
@@ -81,18 +68,3 @@ def _nulls(column: Column) -> list[str]:
     pointer = "/" + column.name.replace("~", "~0").replace("/", "~1")
     there = f"json_exists(_doc, {quoted_text(pointer)})"
     return [f"CASE WHEN c{column.slot} IS NULL THEN {there}::TINYINT ELSE 2 END"]
-
-
-def _is_plain(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    source: str,
-    params: Sequence[Any],
-) -> bool:
-    """Whether a column of JSON has numbers, booleans and strings, and nothing else."""
-    rows = connection.execute(
-        f"SELECT 1 FROM (SELECT _doc, {name} AS value FROM {source})"
-        " WHERE left(value::VARCHAR, 1) IN ('[', '{') OR contains(_doc, '\"$') LIMIT 1",
-        [*params],
-    ).fetchall()
-    return not rows

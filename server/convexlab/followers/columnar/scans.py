@@ -149,12 +149,9 @@ class Source:
 
     def _order(self, request: DocumentsRequest) -> list[str] | None:
         """What DuckDB sorts by; None: it cannot."""
-        source, params = self._from()
         order: list[str] = []
         for path in request.sort:
-            by = sorted_by(
-                self._reading.connection, self._table.columns, path, source, params
-            )
+            by = sorted_by(self._table.columns, path)
             if by is None:
                 return None
             order += by

@@ -32,6 +32,8 @@ class Column(msgspec.Struct, frozen=True):
         has_null: some document has null in it.
         has_missing: some document does not have it.
         has_odd: some document has NaN or a negative zero in it.
+        has_tagged: some document has in it what JSON does not say plainly: Int64, bytes,
+            infinity, what is odd; or an array, or an object.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Column(msgspec.Struct, frozen=True):
     has_null: bool = False
     has_missing: bool = False
     has_odd: bool = False
+    has_tagged: bool = False
 
     @property
     def is_exact(self) -> bool:
@@ -58,6 +61,7 @@ class Column(msgspec.Struct, frozen=True):
             has_null=self.has_null or other.has_null,
             has_missing=self.has_missing or other.has_missing,
             has_odd=self.has_odd or other.has_odd,
+            has_tagged=self.has_tagged or other.has_tagged,
         )
 
 
@@ -99,6 +103,7 @@ def _column(before: Column, fields: Fields) -> Column:
         has_null=values.nones > missing,
         has_missing=missing > 0,
         has_odd=values.has_odd,
+        has_tagged=not values.is_plain,
     )
 
 

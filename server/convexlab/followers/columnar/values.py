@@ -33,6 +33,8 @@ from convexlab.followers.columnar.kinds import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 _SCALARS: Final[dict[type, Kind]] = {
@@ -44,6 +46,7 @@ _SCALARS: Final[dict[type, Kind]] = {
     bytes: Scalar("bytes"),
     type(None): NOTHING,
 }
+_PLAIN: Final = frozenset({type(None), bool, int, float, str})
 _NO_FIELDS: Final[dict[str, Any]] = {}
 
 
@@ -152,6 +155,8 @@ class Values:
             for value, text in zip(self._values, texts, strict=True)
         ]
 
+    # -- what is unusual in them --------------------------------------------------
+
     @property
     def has_odd(self) -> bool:
         """Whether there are NaN or negative zeros among numbers, if it is numbers."""
@@ -159,10 +164,35 @@ class Values:
             return False
         import numpy as np
 
-        floats = np.frombuffer(self.array(NUMBER).buffers()[1], np.float64)
-        # N.B. the negative zero is the only number of these bits.
-        is_negative_zero = floats.view(np.int64) == np.iinfo(np.int64).min
-        return bool(is_negative_zero.any() or np.isnan(floats).any())
+        floats = self._floats()
+        return bool(_has_negative_zero(floats) or np.isnan(floats).any())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether they are nulls, booleans, strings, and numbers that JSON can say."""
+        if not self._types <= _PLAIN:
+            return False
+        if float not in self._types:
+            return True
+        import numpy as np
+
+        floats = self._floats()
+        return bool(np.isfinite(floats).all() and not _has_negative_zero(floats))
+
+    def _floats(self) -> npt.NDArray[np.float64]:
+        """The floats among them, and whole numbers where there is nothing else."""
+        import numpy as np
+
+        if self.kind == NUMBER:
+            return np.frombuffer(self.array(NUMBER).buffers()[1], np.float64)
+        return np.array([*self._of(float)], np.float64)
+
+
+def _has_negative_zero(floats: npt.NDArray[np.float64]) -> bool:
+    import numpy as np
+
+    # N.B. it is the only number of these bits.
+    return bool((floats.view(np.int64) == np.iinfo(np.int64).min).any())
 
 
 class Fields:
