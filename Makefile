@@ -66,8 +66,9 @@ types:
 	@if [ -x widgets/node_modules/.bin/tsc ]; then cd widgets && npm run --silent check; fi
 
 # Half of a test's time is waiting. A file stays in one process: its deployment is shared.
+# In their own order: by the number of tests, the longest journeys, of one, come last.
 unit:
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # -- figures -------------------------------------------------------------------------
 
