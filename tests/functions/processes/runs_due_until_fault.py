@@ -27,7 +27,8 @@ def main(folder: Path, point: str, times: int) -> None:
         for entry in (mutation, action):
             print("asks", entry, flush=True)
             reply = writing.ask(due(writing, entry, call_id=f"g-{entry}"))
-            print("told", entry, reply.ts, verdict(reply).path, flush=True)
+            # N.B. one text: a line that is printed in parts may be cut short by the end.
+            print(f"told {entry} {reply.ts} {verdict(reply).path}", flush=True)
 
 
 if __name__ == "__main__":
