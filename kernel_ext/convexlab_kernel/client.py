@@ -251,7 +251,9 @@ class Database:
             return NotFound(
                 f"`{path}` is a table, not a function: db.table({path!r}) reads its documents."
             )
-        if near := near_path(path, status.function_paths()):
+        near = near_path(path, status.function_paths())
+        # What is there by that name now was not there then.
+        if near and near != path:
             error.add_note(f"Is `{near}` meant?")
         return error
 
