@@ -85,6 +85,9 @@ class PastTable(Rows):
         super().__init__(moment, name)
         self._moment = moment
 
+    def _as_of(self) -> float:
+        return self._moment.ts / 1e6
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         rows = self.take(knobs.STATIC_ROWS)
         note = f"the newest of {self.name} as of {shown(self._moment.ts)}"

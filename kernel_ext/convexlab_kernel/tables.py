@@ -6,6 +6,7 @@ documents in few requests, checked by the schema, past the limits of a mutation.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,12 +58,12 @@ class Rows:
     @edge
     def take(self, limit: int, *, order: str = "desc") -> Documents:
         """The newest (or oldest) documents."""
-        return Documents(self._read(limit, order))
+        return self._documents(limit, order)
 
     @edge
     def collect(self) -> Documents:
         """All documents, oldest first."""
-        return Documents(self._read(None, "asc"))
+        return self._documents(None, "asc")
 
     def df(self) -> pd.DataFrame:
         """All documents as a pandas frame."""
@@ -81,6 +82,15 @@ class Rows:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self._read(None, "asc")
+
+    def _documents(self, limit: int | None, order: str) -> Documents:
+        found = Documents(self._read(limit, order))
+        found.as_of = self._as_of()
+        return found
+
+    def _as_of(self) -> float:
+        """Of when its documents are, in milliseconds since 1970."""
+        return time.time() * 1e3
 
     def _read(self, limit: int | None, order: str) -> Iterator[dict[str, Any]]:
         cursor: str | None = None
