@@ -21,7 +21,7 @@ from convexlab_kernel.status import described
 from convexlab_kernel.tracebacks import CellLine, cell_number, present
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -160,7 +160,10 @@ class Notebook:
         answer = self._send(database, header, parts)
         if not header.dry_run:
             self._pushed[header.module] = parts
-        warnings = [*self._replaced(header, before), *answer.warnings]
+        warnings = [
+            *self._replaced(header, before),
+            *concerning(header.module, answer.warnings),
+        ]
         for warning in [*warnings, *self._unseen(parts)]:
             print(f"Warning: {warning}")  # noqa: T201 - the cell's output
         return _said(header, database.name, answer, before)
@@ -319,6 +322,16 @@ def _told(namespace: dict[str, Any]) -> str:
 
 
 # -- words ---------------------------------------------------------------------
+
+
+def concerning(module: str, warnings: Iterable[str]) -> list[str]:
+    """The warnings of a push that are about one module: of its lines, or of its functions.
+
+    A push tells of every reference that leads nowhere, wherever it is. Those of other
+    modules were told when these were pushed, unless it is this push that broke them.
+    """
+    about = (f"{module}.py:", f"there is no `{module}:")
+    return [each for each in warnings if each.startswith(about[0]) or about[1] in each]
 
 
 def _said(
