@@ -201,6 +201,9 @@ def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
             _timed(way, asked[start : start + TIMES]) / TIMES
             for start in range(0, len(asked), TIMES)
         ]
+    with searchers.costs() as costs:
+        for one in asked:
+            searchers.one(one)
     engine, *ours = (percentile(times, 50) for times in took.values())
     return _table(
         f"through ctx, one caller: the best {LIMIT} documents of {len(bare.vectors):,}; "
@@ -211,22 +214,27 @@ def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
             f"{name}: {mine - engine:.2f} ms more than the engine (p50)"
             for name, mine in zip(itertools.islice(took, 1, None), ours, strict=True)
         ]
-        + [searchers.cpu_of(asked)],
+        + [costs.of_each(len(asked))],
     )
 
 
 def from_many(bare: Bare, searchers: Nearest, asked: Any, seconds: float) -> Table:
     engine = bare.rate(asked, callers=CALLERS)
-    rows = [Row(f"bare FAISS, {CALLERS} threads", engine, ratio=1.0)]
+    rows, notes = [Row(f"bare FAISS, {CALLERS} threads", engine, ratio=1.0)], []
     for name, each in (
         ("a query over HTTP", 1),
         (f"with_vector_index, {TIMES} in a run", TIMES),
     ):
-        took = searchers.crowd(asked, each=each, seconds=seconds)
+        with searchers.costs() as costs:
+            took = searchers.crowd(asked, each=each, seconds=seconds)
+        notes.append(f"{name}: {costs.of_each(each * max(1, len(took)))}")
         rate = each * len(took) / seconds
         rows.append(Row(name, rate, took, ratio=rate / engine))
     return Table(
-        f"through ctx, {CALLERS} callers; ratio to bare FAISS's rate", "search", rows
+        f"through ctx, {CALLERS} callers; ratio to bare FAISS's rate",
+        "search",
+        rows,
+        notes,
     )
 
 
