@@ -240,10 +240,10 @@ def test_the_best_of_many_are_exact_with_much_beside_tantivy():
     documents = now(searched)
     for asked in ("b1", "b1 c2", "a", "c2 b4 a3 b", "b1 b1 zzz", "a0 b7 c8 a9 b10 c"):
         for filters in (None, {"owner": 1}):
+            expected = searched.plain(documents, asked, 1024, filters)
             for limit in (1, 10, 1024):
-                expected = searched.plain(documents, asked, limit, filters)
                 got = searched.ask(asked, limit, filters=filters)
-                assert_same(got, expected)
+                assert_same(got, expected[:limit])
 
 
 def test_thousands_of_equals_are_in_order_of_age():
@@ -473,7 +473,7 @@ def test_answers_are_whole_while_texts_come_and_go(few: None):
                 assert {id_ for id_, _ in answer} == moments[at], at
 
     def change(chance: random.Random) -> None:
-        for n in range(60):
+        for n in range(40):
             ids = [document["_id"] for document in now(searched).values()]
             gone, changed = chance.sample(ids, 2)
             searched(lambda tx, n=n: tx.insert_many("t", [{"body": f"text n{n}"}] * 2))
