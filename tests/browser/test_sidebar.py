@@ -672,7 +672,6 @@ DROPPED = [{"text": "dropped", "points": 1.0}, {"text": "dropped", "points": 2.0
 ROWS = {
     "more.csv": b"text,points\ndropped,1\ndropped,2\n",
     "more.json": json.dumps(DROPPED).encode(),
-    "more.jsonl": "\n".join(map(json.dumps, DROPPED)).encode(),
     "more.parquet": parquet_of(DROPPED),
 }
 
