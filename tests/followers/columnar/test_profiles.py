@@ -12,7 +12,7 @@ from tests.followers.columnar.test_folded import Lab
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.answers import answers
-from convexlab.followers.columnar.profiles import _Asking
+from convexlab.followers.columnar.counting import Counting
 from convexlab.followers.columnar.sql import SqlRequest, answer_of, answer_sql
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _but_bins(rows):
 def test_a_few_changes_are_counted_by_themselves(lab, monkeypatch):
     lab.commit([("insert", 0, {"k": n % 7, "x": n}) for n in range(150)])
     lab.ask(ALL)
-    monkeypatch.delattr(_Asking, "whole")
+    monkeypatch.delattr(Counting, "whole")
     lab.commit([("insert", 0, {"k": 3, "x": 10_000}), ("replace", 5, {"k": 3, "x": 7})])
     told = lab.profile(ALL)
     assert told["x"]["high"] == 10_000
