@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from convexlab.documents.value import UNDEFINED
+from convexlab.engine.catalog import SCHEMAS_BY_STATE
+from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.write_set import by_id_index
 from convexlab.errors import CallerError
 from convexlab.followers.embeddings import Done, digest_of, sources_of, text_of
 
@@ -123,6 +126,9 @@ def _find(tx: Transaction, one: dict[str, Any]) -> tuple[Revision, Source] | Non
     table = tx.catalog.by_number.get(int(one["table"]))
     if table is None or table.state != "active":
         return None
+    # N.B. what nobody recorded would be answered from what is kept, also after a change.
+    tx.read_set.record_point(by_id_index(table.number), one["id"])
+    tx.read_set.record(SCHEMAS_BY_STATE, EVERYTHING)
     revision = tx.revision(table.number, one["id"])
     for source in sources_of(tx.catalog.schema, table.name):
         if source.field == one["field"] and revision is not None:
