@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from tests.deployments import deployment, until
+from tests.deployments import PATIENCE_SECONDS, deployment, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +127,14 @@ def test_every_text_gets_its_embedding_and_another_when_it_changes(lab: Deployme
     assert (told(lab)["wanted"], told(lab)["problem"]) == (0, None)
 
 
+def test_a_document_that_was_embedded_alone_is_embedded_again(lab: Deployment):
+    """The same question about it has another answer."""
+    (id_,) = lab.mutation("m:add", bodies=["ab"])
+    until(lambda: all_are_embedded(lab), lab.log)
+    lab.mutation("m:change", id=id_, body="cc")
+    until(lambda: all_are_embedded(lab), lab.log)
+
+
 def test_actions_embed_in_both_spellings_and_hear_what_is_wrong(lab: Deployment):
     assert lab.action("m:plain") == [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
     said = lab.call("action", "m:missing")
@@ -163,26 +173,59 @@ _MISSING = [
 ]
 
 
+LOOK = """
+from convexlab import action, query
+@query
+def nearest(ctx, e: list[float]):
+    (found,) = ctx.db.query("notes").with_vector_index("near", e, limit=1)
+    return found["body"]
+@action
+async def meaning(ctx, text: str): return await ctx.embed(text)
+@action
+async def like(ctx, text: str):
+    return await ctx.run_query("look:nearest", e=await ctx.embed(text))
+"""
+# PyPI's client blocks while it holds the interpreter: it has a process of its own.
+FOLLOW = """
+import json, sys
+from convex import ConvexClient
+url, e = sys.argv[1:]
+for body in ConvexClient(url).subscribe("look:nearest", {"e": json.loads(e)}):
+    print(body, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def followed(lab: Deployment, e: list[float]) -> Iterator[Iterator[str]]:
+    """What a live search for the nearest says, until it ends."""
+    command = [sys.executable, "-c", FOLLOW, lab.url, json.dumps(e)]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    end = threading.Timer(3 * PATIENCE_SECONDS, client.kill)
+    end.start()
+    assert client.stdout is not None
+    try:
+        yield (line.rstrip("\n") for line in client.stdout)
+    finally:
+        end.cancel()
+        client.kill()
+        client.communicate()
+
+
+@pytest.mark.timeout(900)  # the library is loaded twice, from a busy disk at worst
 @pytest.mark.skipif(bool(_MISSING), reason=f"not installed: {', '.join(_MISSING)}")
-def test_a_real_model_finds_what_means_the_same(tmp_path: Path):
+def test_a_real_model_finds_what_means_the_same_and_a_live_search_follows(
+    tmp_path: Path,
+):
     schema = SCHEMA.replace('model="abc"', 'model="all-MiniLM-L6-v2"').replace(
         "dimensions=3", "dimensions=384"
     )
-    look = """
-from convexlab import action, query
-@query
-def body(ctx, id): return ctx.db.get(id)["body"]
-@action
-async def like(ctx, text: str):
-    (hit,) = await ctx.vector_search("notes", "near", vector=await ctx.embed(text), limit=1)
-    return await ctx.run_query("look:body", id=hit["_id"])
-"""
     bodies = [
         "The cat sleeps on the sofa.",
         "Interest rates went up.",
         "Bake it for an hour.",
     ]
-    modules = {"schema": schema, "m": FUNCTIONS, "look": look}
+    nearer = "Kittens nap after they have eaten."
+    modules = {"schema": schema, "m": FUNCTIONS, "look": LOOK}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("PYTHONPATH", _PATH)  # without the stand-in
@@ -192,5 +235,14 @@ async def like(ctx, text: str):
         with deployment(tmp_path / "lab", modules) as lab:
             lab.mutation("m:add", bodies=bodies)
             until(lambda: all(e for _, e in lab.query("m:all")), lab.log)
-            assert lab.action("look:like", text="a kitten takes a nap") == bodies[0]
             assert lab.action("look:like", text="the central bank") == bodies[1]
+            e = lab.action("look:meaning", text="a kitten takes a nap")
+            with followed(lab, e) as live:
+                assert next(live) == bodies[0]
+                (id_,) = lab.mutation("m:add", bodies=[nearer])
+                assert next(live) == nearer, "once it has its embedding"
+                other = "Rates fell again."
+                lab.mutation("m:change", id=id_, body=other)
+                # It may be found by what it said until it is embedded anew.
+                while (body := next(live)) != bodies[0]:
+                    assert body == other
