@@ -160,7 +160,7 @@ class Transaction(Writes):
             yield
         except BaseException:
             self._drop(overlay)
-            self._catalog, self._catalog_is_stale = catalog, False
+            self.catalog = catalog
             self._writes_made += 1
             raise
         self._drop(overlay)

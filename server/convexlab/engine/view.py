@@ -7,6 +7,7 @@ giving one up is forgetting it.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
@@ -34,8 +35,7 @@ class View:
     def __init__(self, snapshot: Snapshot, catalog: Catalog, *, system: bool) -> None:
         self.snapshot = snapshot
         self.is_system = system
-        self._catalog = self._first_catalog = catalog
-        self._catalog_is_stale = False
+        self.catalog = self._first_catalog = catalog
         self._overlays: list[Overlay] = [Overlay()]
         self._layers: list[Overlay] = [*snapshot.layers, self._overlays[0]]
         self._writes_made = 0
@@ -45,13 +45,14 @@ class View:
         """The timestamp of the snapshot."""
         return self.snapshot.ts
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
-        """The catalog, own changes included."""
-        if self._catalog_is_stale:
-            self._catalog = load_catalog(self, ts=self._catalog.ts)
-            self._catalog_is_stale = False
-        return self._catalog
+        """The catalog, own changes included; loaded when one was made."""
+        return load_catalog(self, ts=self._first_catalog.ts)
+
+    def _forget_catalog(self) -> None:
+        """It has changed."""
+        self.__dict__.pop("catalog", None)
 
     @property
     def has_changed_catalog(self) -> bool:

@@ -242,7 +242,7 @@ class Writes(Reads):
         self._overlays[-1].move(old_keys, new_keys, revision)
         self._writes_made += 1
         if info.number in CATALOG_TABLES:
-            self._catalog_is_stale = True
+            self._forget_catalog()
 
     # -- who may write what ---------------------------------------------------
 

@@ -1,18 +1,19 @@
 """The flusher: makes groups durable on a thread of its own, and publishes them.
 
-    add ─▶ (gathering) ─▶ seal ─▶ flush ─▶ publish ─▶ (settled by the next seal)
-           main thread            flusher's thread
+    add ─▶ (gathering) ─▶ seal ─▶ flush ──────────▶ tell, settle
+           main thread            flusher's thread  main thread, between two calls
 
-Applying a group is many small statements, which two threads would only fight
-over; waiting for the disk is one call without the interpreter's lock. So the main
-thread applies and this one waits. Only when the main thread stays in one mutation
-for long does this one apply what had gathered before it: so nobody's finished
-mutation waits for somebody's long one.
+Waiting for the disk is one call without the interpreter's lock; all the rest is work
+with it, over which two threads would only fight: each change of hands costs what a
+mutation does, and with both cores taken much more. So the main thread does it, and
+this one does nothing but wait. Only when the main thread stays in one mutation for
+long, or waits itself, does this one tell what has come back, and apply what had
+gathered before: so nobody's finished mutation waits for somebody's long one.
 
 Invariants
     F1  One group at a time; the next gathers meanwhile.
-    F2  Published after its flush, before anything that came later (C2, W1, W2).
-    F3  A group that could go waits for the running mutation no longer than
+    F2  Told after its flush, before anything that came later (C2, W1, W2).
+    F3  A group that could go or be told waits for the running mutation no longer than
         `GROUP_HELD_SECONDS`. The mutation reads on as before: from the other
         connection, with the group in an overlay.
     F4  When a group finds no room on the disk, what it tells and what gathered on
@@ -24,6 +25,7 @@ from __future__ import annotations
 import os
 import threading
 import traceback
+from contextlib import contextmanager, suppress
 from time import monotonic  # N.B. itself: `time.…` asks each time for a run
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,7 +37,7 @@ from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.messages import Answer, Group, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from convexlab.engine.committer import CommitGroup, Committer
     from convexlab.engine.write_set import IndexKey, Versions
@@ -76,13 +78,18 @@ class Flusher:
         self._flushed_at = 0.0
         self._batches = self._batch_bytes = 0  # of imports among them
         self._held_until = 0.0  # *set by* hold, *cleared by* add, _seal
-        # Whether this thread looks after them; *set by* it, or by `seal`, which wakes
-        # it; *cleared by* _seal.
-        self._is_watched = False
+        # Whether its thread will look by itself; *cleared by* it when it has nothing to
+        # look after, *set by* whoever wakes it.
+        self._is_watching = True
         # *set by* seal, *cleared by* _settle once its flush has come back
         self._sealed: CommitGroup | None = None
         self._outgoing: list[Outgoing] = []
         self._is_flushed = False
+        self._is_told = True  # *cleared by* _seal, *set by* _tell, _fail
+        self._is_main_away = False  # it waits for something to come
+        self._is_handed_over = False  # *set by* seal, *cleared by* _flush
+        self._begun = threading.Lock()  # held, but for a moment when a flush begins
+        self._begun.acquire()
         self._is_open = True
         self._changed = threading.Condition(self.lock)
         self._hear, self._ring = os.pipe()
@@ -103,15 +110,19 @@ class Flusher:
         return bool(self._gathering)
 
     def fileno(self) -> int:
-        """Readable when a flush has come back."""
+        """Readable when a flush has come back while the main thread was away."""
         return self._hear
 
-    def hear(self) -> None:
-        """Take note of the flushes that came back."""
-        try:
+    @contextmanager
+    def main_is_away(self) -> Iterator[None]:
+        """The main thread waits: what comes back is told without it."""
+        with self.lock:
+            self._settle()
+            self._is_main_away = True
+        yield
+        self._is_main_away = False
+        with suppress(BlockingIOError):
             os.read(self._hear, 4096)
-        except BlockingIOError:
-            return
 
     def add(self, message: Outgoing) -> None:
         """To be sent when what it tells of is durable."""
@@ -154,11 +165,14 @@ class Flusher:
             self._settle()
             if not self._gathering or self.is_busy:
                 return
-            if not self._is_held() and (even_if_young or self._is_due()):
-                self._seal()
-            elif not self._is_watched:
-                self._is_watched = True
+            is_handed_over = False
+            if (even_if_young or self._is_due()) and not self._is_held():
+                is_handed_over = self._is_handed_over = self._seal()
+            elif not self._is_watching:
+                self._is_watching = True
                 self._changed.notify_all()
+        if is_handed_over:  # N.B. else it would wait its turn for the interpreter
+            self._begun.acquire()
 
     def settle(self) -> None:
         """See that nothing is in flight that has come back; under the lock."""
@@ -191,32 +205,46 @@ class Flusher:
     # -- both, under the lock ---------------------------------------------------------
 
     def _settle(self) -> None:
-        """A flush has come back: its overlay goes."""
+        """A flush has come back: it is told, its overlay goes."""
         if self._is_flushed:
             assert self._sealed is not None
+            self._tell(self._sealed)
             self._committer.durable(self._sealed)
             self._sealed = None
             self._is_flushed = False
 
-    def _seal(self) -> None:
-        """Apply what has gathered; F1."""
+    def _tell(self, group: CommitGroup) -> None:
+        """Publish it, once; F2."""
+        if self._is_told:
+            return
+        messages, self._outgoing, self._is_told = self._outgoing, [], True
+        touched, versions = group.written(self.shown)
+        self._publish(group.previous_ts, group.ts, touched, messages, versions)
+        self._fault("flusher.published")
+
+    def _seal(self) -> bool:
+        """Apply what has gathered; F1.
+
+        Returns:
+            Whether there is something to flush.
+        """
         messages, self._gathering = self._gathering, []
-        self._is_watched = False
         self._batches = self._batch_bytes = 0
         self._held_until = 0.0
         try:
             group = self._committer.apply()
         except Unavailable as error:
             self._give_up(error, messages)
-            return
+            return False
         if group is None:
             self._publish(
                 self._committer.durable_ts, self._committer.durable_ts, [], messages
             )
-            return
-        self._sealed, self._outgoing = group, messages
+            return False
+        self._sealed, self._outgoing, self._is_told = group, messages, False
         self._fault("flusher.sealed")
         self._changed.notify_all()
+        return True
 
     def _give_up(self, error: Unavailable, messages: list[Outgoing]) -> None:
         """F4. Failures that were told anyway stay what they are."""
@@ -249,46 +277,57 @@ class Flusher:
             os._exit(1)
 
     def _await_sealed(self) -> bool:
-        """Wait for a group; seal the one for which the main thread has no time: F3."""
+        """Wait for a group; do that for which the main thread has no time: F3."""
         with self.lock:
             while self._is_open and not self.is_busy:
-                if not self._gathering:
+                if self._is_told and not self._gathering:
+                    self._is_watching = False
                     self._changed.wait()
+                    self._is_watching = True
                 elif (seconds := self._patience_seconds()) > 0:
-                    self._is_watched = True
                     self._changed.wait(seconds)
                 else:
                     self._settle()
-                    self._seal()
+                    if self._gathering:
+                        self._seal()
             return self._is_open
 
     def _patience_seconds(self) -> float:
-        """How much longer a group that could go may be held."""
+        """How much longer what could go or be told may be held."""
+        if not self._is_told:
+            return self._flushed_at + knobs.GROUP_HELD_SECONDS - monotonic()
         could_go = max(self._since, self._flushed_at) + knobs.GROUP_HELD_SECONDS
         return max(could_go, self._held_until) - monotonic()
 
     def _flush(self) -> None:
-        group, messages = self._sealed, self._outgoing
+        group = self._sealed
         assert group is not None
-        touched, versions = group.written(self.shown)
+        if self._is_handed_over:
+            self._is_handed_over = False
+            self._begun.release()
         try:
             self._committer.flush(group)
         except Unavailable as error:
+            self._fail(error)
+        else:
+            self._fault("flusher.flushed")
             with self.lock:
-                gathered, self._gathering = self._gathering, []
-                self._sealed = None
-                self._give_up(error, [*messages, *gathered])
+                self._is_flushed = True
+                self._flushed_at = monotonic()
+                if self._is_main_away:
+                    self._tell(group)
                 self._changed.notify_all()
+        if self._is_main_away:
             os.write(self._ring, b"\0")
-            return
-        self._fault("flusher.flushed")
-        self._publish(group.previous_ts, group.ts, touched, messages, versions)  # F2
-        self._fault("flusher.published")
+
+    def _fail(self, error: Unavailable) -> None:
+        """F4."""
         with self.lock:
-            self._is_flushed = True
-            self._flushed_at = monotonic()
+            messages = [*self._outgoing, *self._gathering]
+            self._outgoing, self._gathering = [], []
+            self._sealed, self._is_told = None, True
+            self._give_up(error, messages)
             self._changed.notify_all()
-        os.write(self._ring, b"\0")
 
 
 def _refused(message: Outgoing, error: Unavailable) -> Outgoing:

@@ -6,10 +6,10 @@ group gathers. Callers hear of their mutation when its group is durable, in the
 same message that tells the gateway what was written.
 
     inbox ─▶ run ─▶ accept ─▶ (more, while there are any) ─▶ apply ─▶ flush ─▶ publish
-             main thread                                      main     flusher thread
+             main thread ─────────────────────────────────▶   main     flusher   main
 
 The flusher waits for the disk, so the main thread never does. When a mutation runs
-long, the flusher also applies what had gathered before it.
+long, the flusher also applies and publishes what had gathered before it.
 
 Invariants
     W1  A reply leaves after its group is durable, in the group's own message.
@@ -198,7 +198,8 @@ class Writer:
                 message = self.inbox.popleft()
                 self._flusher.seal(even_if_young=not self._may_gather_with(message))
                 self._run(message)
-            self._flusher.seal(even_if_young=not self.inbox)
+            if not self.inbox:
+                self._flusher.seal(even_if_young=True)
         self._flusher.finish()
 
     def _may_gather_with(self, message: ToProcess) -> bool:
@@ -215,10 +216,10 @@ class Writer:
     def _take(self, *, wait: bool) -> None:
         """Take in what has arrived; wait for something, or for a flush to end."""
         if wait:
-            pause = None if self._flusher.is_busy else knobs.CHORES_SECONDS
             ends: list[_Waitable] = [self._channel, self._flusher]
-            woken, _, _ = select.select(ends, [], [], pause)
-            self._flusher.hear()
+            with self._flusher.main_is_away():
+                pause = None if self._flusher.is_busy else knobs.CHORES_SECONDS
+                woken, _, _ = select.select(ends, [], [], pause)
             if self._channel not in woken:
                 return
         messages = self._channel.receive(wait=False)
