@@ -119,6 +119,12 @@ def project_root(start: Path) -> Path:
     return start
 
 
+def project_of(start: Path) -> Path:
+    """The folder whose `.convexlab/` is meant at `start`, whether it is there yet."""
+    home = nearest_home(start)
+    return home.parent if home else project_root(start)
+
+
 def _remote(url: str, *, name: str | None = None) -> Address:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convexlab.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -14,8 +15,8 @@ def modules_of(folder: Path) -> list[dict[str, Any]]:
     """The modules of a folder, as a push takes them."""
     if not folder.is_dir():
         message = (
-            f"There is no folder {folder}. Functions live in convex/: make it with a "
-            "file tasks.py in it, or name another folder."
+            f"There is no folder {folder}. Functions live in convex/: `convexlab init` "
+            "makes it, or name another folder."
         )
         raise NotFound(message)
     return [
@@ -24,9 +25,15 @@ def modules_of(folder: Path) -> list[dict[str, Any]]:
             "source": file.read_text(encoding="utf-8"),
             "origin": {"kind": "file", "name": str(file.resolve())},
         }
-        for file in sorted(folder.rglob("*.py"))
-        if is_module(file.relative_to(folder))
+        for file in module_files(folder)
     ]
+
+
+def module_files(folder: Path) -> Iterator[Path]:
+    """The files of a folder that are modules, in order; none where there is no folder."""
+    for file in sorted(folder.rglob("*.py")):
+        if is_module(file.relative_to(folder)):
+            yield file
 
 
 def is_module(file: Path) -> bool:

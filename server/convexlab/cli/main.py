@@ -12,6 +12,7 @@ from convexlab.errors import ConvexlabError
 # Each command's module and name there. Only the one that is asked for is loaded:
 # notebooks start `serve` and wait for it.
 COMMANDS: Final = {
+    "init": "init.init",
     "serve": "serve.serve",
     "dev": "dev.dev",
     "deploy": "deploy.deploy",
@@ -24,6 +25,7 @@ COMMANDS: Final = {
     "codegen": "codegen.codegen",
     "function-spec": "function_spec.function_spec",
     "admin-key": "admin_key.admin_key",
+    "dashboard": "dashboard.dashboard",
     "convert": "convert.convert",
 }
 
