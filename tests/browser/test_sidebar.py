@@ -20,6 +20,7 @@ from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
 from tests.deployments import deployment
 
+from convexlab.cli.jupyter_servers import Server, sidebar_of
 from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Locator, Route, WebSocket
+    from playwright.sync_api import BrowserContext, Locator, Page, Route, WebSocket
     from tests.browser.sidebar import Theme
     from tests.deployments import Deployment
 
@@ -917,6 +918,24 @@ def test_the_keyboard_is_enough(sidebar: Sidebar) -> None:
     expect(sidebar.section("tables")).to_be_hidden()
     page.keyboard.press("Control+Alt+d")
     expect(sidebar.section("tables")).to_be_visible()
+
+
+def test_the_dashboards_address_shows_it(page: Page, jupyter: Jupyter) -> None:
+    """Also where it was hidden when that workspace was left: JupyterLab keeps it so."""
+    server = Server(f"{jupyter.url}/", str(jupyter.root), 0, token="a-token-for-tests")
+    workspace = "lab/api/workspaces/convexlab"
+    hidden = {"left": {"collapsed": True, "widgets": []}, "relativeSizes": [0, 1, 0]}
+    left = {
+        "data": {"layout-restorer:data": hidden},
+        "metadata": {"id": "convexlab"},
+    }
+    server.ask("PUT", workspace, left)
+    address = sidebar_of(server)
+    assert address is not None
+    page.goto(address)
+    status = page.locator("#convexlab-status")
+    expect(status).to_be_visible(timeout=PAGE_MS)
+    expect(status).to_be_in_viewport()
 
 
 def test_it_stands_beside_a_notebook_in_notebook_7(
