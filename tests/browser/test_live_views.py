@@ -769,8 +769,8 @@ def test_a_view_says_what_changed_it_and_where_the_time_went(
     )
     assert names == ["commit", "run", "send", "paint"]
     view.element.locator(".reasons").screenshot(path=notebook.picture("view-why"))
-    # What is missing is the request's own way; once the machine may have had other work.
-    assert 0.9 < sorted(shares)[2] < 1.1, shares
+    # What is missing is the request's own way, and what other work the machine had then.
+    assert 0.9 < max(shares) < 1.1, shares
     view.element.get_by_role("button", name="why?").click()
 
 

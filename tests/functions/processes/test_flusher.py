@@ -127,11 +127,12 @@ def test_an_import_is_held_for_its_next_batch_but_nobody_else(
         groups = len(writing.groups)
         writing.ask_all(*(batch(writing, has_more=True) for _ in range(3)))
         writing.ask_all(batch(writing, has_more=True), batch(writing, has_more=False))
+        flusher, is_held = writing.writer._flusher, threading.Event()
+        hold = flusher.hold
+        monkeypatch.setattr(flusher, "hold", lambda size: (hold(size), is_held.set()))
         held = batch(writing, has_more=True)
         writing.gateway.send([held])
-        flusher = writing.writer._flusher
-        with flusher.lock:  # it has run; a call that came with it would go first
-            flusher._changed.wait_for(lambda: flusher.is_gathering)
+        assert is_held.wait(60)  # it has run; a call that came with it would go first
         call = writing.mutation("m:add", text="a")
         writing.gateway.send([call])
         writing.hear(held.number, call.number)
