@@ -241,9 +241,9 @@ QUICK_QUERY_SECONDS: Final = 0.005
 QUERIES_IN_A_READER: Final = 8
 MAX_WAITING_MUTATIONS: Final = 10_000
 # A group is sealed, once the disk is free, when the queue is empty, or at this many
-# mutations or this age. Not much more than half of what callers that wait for one
-# another keep on the way (64 connections): while one half is flushed the other runs.
-GROUP_MUTATIONS: Final = 24
+# mutations or this age. Half of what 64 callers that wait for their answers keep on the
+# way: while one half is flushed the other runs.
+GROUP_MUTATIONS: Final = 32
 GROUP_SECONDS: Final = 0.005
 # A finished mutation waits this long at most behind a running one.
 GROUP_HELD_SECONDS: Final = 0.010
