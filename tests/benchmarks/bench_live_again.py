@@ -58,7 +58,7 @@ def run(options: Options) -> Iterator[Table]:
             harms = _harms(notebook, first, state.folder)
             took = [
                 (what, [_again(notebook, state, harm) for _ in range(times)])
-                for what, harm in islice(harms.items(), options.count(len(harms), 3))
+                for what, harm in islice(harms.items(), options.count(len(harms), 2))
             ]
         starts = [_start(state) for _ in range(times)]
     finally:
