@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb  # noqa: TID253 - what is built in
 import pytest
 from tests.followers.columnar.test_writes import NUMBER_OF_TABLE, revision
 
@@ -12,15 +11,7 @@ from convexlab.followers.columnar.building import Building
 from convexlab.followers.columnar.tables import MirrorTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect()
-    connection.execute("CREATE SCHEMA store")
-    yield connection
-    connection.close()
+    import duckdb
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from convexlab.followers.columnar.tables import MirrorTable
 from convexlab.followers.columnar.writes import inserting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import duckdb
 
@@ -23,16 +23,6 @@ FIELD = 'a/b~"c'
 plain = st.sampled_from(
     [None, UNDEFINED, True, False, 0, 1, -2.5, 1e300, 10, "", "a", 'é"\n', "Z", "true"]
 )
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
-    connection = duckdb.connect()
-    connection.execute("CREATE SCHEMA store")
-    yield connection
-    connection.close()
 
 
 def ordered(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import duckdb  # noqa: TID253 - what it is written to
 import pytest
 from tests.followers.columnar.test_writes import NUMBER_OF_TABLE, change, revision
 
@@ -12,17 +11,9 @@ from convexlab.followers.columnar.tables import MirrorTable
 from convexlab.followers.columnar.writes import applying, inserting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import duckdb
 
     from convexlab.followers.follower import Change
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect()
-    connection.execute("CREATE SCHEMA store")
-    yield connection
-    connection.close()
 
 
 @pytest.fixture
