@@ -296,8 +296,8 @@ async def test_an_import_that_cannot_be_says_why(http, owner, content, wanted, w
     assert why in state["error_message"]
 
 
-async def test_what_is_appended_in_part_is_told(http, owner, own):
-    """A row that the schema refuses is found before any is there; else it is said what stays."""
+async def test_nothing_stays_of_what_could_not_be_appended_whole(http, owner, own):
+    """A row that the schema refuses is found before any is there; else all are taken back."""
     wanted = {"format": "jsonLines", "tableName": "points", "mode": "append"}
     before = documents(own, "points")
     rows = [{"name": "many", "n": float(n)} for n in range(2_500)]
@@ -311,10 +311,37 @@ async def test_what_is_appended_in_part_is_told(http, owner, own):
     rows[2_399]["_id"] = there[0]["_id"]
     wanted["tableName"] = "loose"
     state = await imported(http, owner, lines_of(rows), **wanted)
-    found, stays = state["error_message"].splitlines()
-    assert found.startswith("loose, row 2400: ")
-    assert stays.startswith("The 2,000 rows before that are there, and stay")
-    assert len(documents(own, "loose")) == len(there) + 2_000
+    assert state["error_message"].startswith("loose, row 2400: ")
+    assert documents(own, "loose") == there
+
+
+async def test_nothing_stays_of_an_append_that_is_cut_off(http, owner, own):
+    """By who gives it up, and by the server's death, after which it begins again."""
+    there = documents(own, "loose")
+    wanted = {"format": "jsonLines", "tableName": "loose", "mode": "append"}
+    content = lines_of([{"tag": f"{n}"} for n in range(20_000)])
+    size = owner.follow("_system/cli/tableSize:default", {"tableName": "loose"})
+    for cut_off in ("cancel", "kill"):
+        import_id = await uploaded(http, content, **wanted)
+        await told(owner, import_id, "waiting_for_confirmation")
+        which = {"importId": import_id}
+        async with http.post("/api/perform_import", json=which) as answer:
+            assert answer.status == 200
+        await owner.until(lambda: owner.results[size] > len(there))
+        if cut_off == "kill":
+            await asyncio.to_thread(own.kill)
+            await asyncio.to_thread(own.start)
+            break
+        async with http.post("/api/cancel_import", json=which) as answer:
+            assert answer.status == 200
+        state = await told(owner, import_id, "failed")
+        assert state["error_message"] == "Import canceled"
+        assert documents(own, "loose") == there
+    async with wire(own.url) as client:
+        client.authenticate(own.admin_key, tokenType="Admin")
+        state = await told(client, import_id, "failed")
+    assert state["error_message"] == "The deployment ended meanwhile."
+    assert documents(own, "loose") == there
 
 
 def lines_of(rows):

@@ -10,7 +10,7 @@ from tests.functions.lab import lab_of
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import TableNumber, decode_id, encode_id
 from convexlab.documents.schema import Schema
-from convexlab.engine import definitions
+from convexlab.engine import alterations, definitions
 from convexlab.engine.backfill import work_all
 from convexlab.errors import (
     ImportConflict,
@@ -18,6 +18,7 @@ from convexlab.errors import (
     ImportSchemaChanged,
     InvalidArguments,
     InvalidValue,
+    NotAllowed,
     SchemaViolation,
 )
 from convexlab.functions import imports, transfers
@@ -124,6 +125,46 @@ def test_what_is_appended_is_there_at_once(lab):
     assert bodies(lab, "notes") == [1, 2, 3]
     importing.finish()
     assert bodies(lab, "notes", "by_n") == [1, 2, 3]
+    assert hidden(lab) == []
+
+
+def test_what_was_appended_is_taken_back_whole(lab):
+    """Step by step, the last first; what became of its rows meanwhile does not matter."""
+    before = documents(lab, "notes")
+    importing = Importing(lab, "append", notes=None, fresh=None)
+    importing.insert("notes", {"n": 3}, {"n": 4})
+    importing.insert("fresh", {"n": 8})
+    importing.insert("notes", {"n": 5})
+    *_, changed, gone, _ = documents(lab, "notes")
+    lab.system(lambda tx: tx.patch(changed["_id"], {"n": 0}))
+    lab.system(lambda tx: tx.delete(gone["_id"]))
+    lab.insert("notes", {"n": 6})
+    assert importing(lambda tx: imports.take_back(tx, importing.id))
+    with pytest.raises(NotAllowed, match="has been given up"):
+        importing.insert("notes", {"n": 7})
+    assert bodies(lab, "notes") == [1, 2, 0, 6]
+    assert importing(lambda tx: imports.take_back(tx, importing.id))
+    assert not importing(lambda tx: imports.take_back(tx, importing.id))
+    importing.abort()
+    assert documents(lab, "notes")[:2] == before
+    assert bodies(lab, "notes", "by_n") == [1, 2, 6]
+    assert documents(lab, "fresh") is None
+    assert hidden(lab) == []
+
+
+def test_a_table_that_was_dropped_meanwhile_has_nothing_to_take_back(lab):
+    importing = Importing(lab, "append", notes=None)
+    importing.insert("notes", {"n": 3})
+    lab.system(lambda tx: alterations.drop_table(tx, "notes"))
+    assert importing(lambda tx: imports.take_back(tx, importing.id))
+    importing.abort()
+    assert hidden(lab) == []
+
+
+def hidden(lab):
+    """The tables that nobody sees and that are not on their way out."""
+    tables = lab.committer.begin(writable=False).catalog.by_number.values()
+    return [table.name for table in tables if table.state == "hidden"]
 
 
 def test_replacing_all_takes_other_tables_away(lab):

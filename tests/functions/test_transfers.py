@@ -59,6 +59,8 @@ def test_what_was_under_way_when_the_deployment_ended_has_failed(run):
     assert run(transfers.interrupt) == [begun]
     assert run(transfers.latest_export)["state"] == "failed"
     states = {i["_id"]: i["state"]["state"] for i in run(transfers.imports)}
-    assert states == {over: "completed", waiting: "failed", begun: "failed"}
-    assert run(transfers.interrupt) == []
+    # It has failed once what it wrote is taken back.
+    assert states == {over: "completed", waiting: "failed", begun: "in_progress"}
+    # However often it dies before that.
+    assert run(transfers.interrupt) == [begun]
     assert export

@@ -1,11 +1,12 @@
 """Imports: tables from elsewhere, ids and all, that take their places together.
 
     begin ──▶ insert, batch by batch ──▶ finish
-      └────────────────┴───────────────▶ abort
+      └────────────────┴───────────────▶ take_back, step by step ──▶ abort
 
 A table that is replaced, or new, is built out of sight; in the end all of them come
 and what they replace goes, in one transaction. What is appended is there batch by
-batch. Documents keep the `_id` and the `_creationTime` that they come with: a table
+batch, and noted (`appended`): an import that is given up takes it back, a step at a
+time. Documents keep the `_id` and the `_creationTime` that they come with: a table
 whose ids have a number of their own keeps that number (`engine/definitions`).
 
 Invariants
@@ -34,8 +35,9 @@ from convexlab.errors import (
     ImportSchemaChanged,
     InvalidArguments,
     InvalidValue,
+    NotAllowed,
 )
-from convexlab.functions import transfers
+from convexlab.functions import appended, transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 Mode = Literal["requireEmpty", "append", "replace", "replaceAll"]
 MODES: Final = ("requireEmpty", "append", "replace", "replaceAll")
 _STORAGE: Final = "_storage"
+_TAKING_BACK: Final = "Taking back what was imported"
 
 
 # -- begin ------------------------------------------------------------------------
@@ -79,7 +82,13 @@ def begin(
             for name, number in tables.items()
         }
         schema_id = tx.catalog.schema_id
-        begun = {"targets": targets, "mode": mode, "schemaId": schema_id}
+        begun: dict[str, Any] = {
+            "targets": targets,
+            "mode": mode,
+            "schemaId": schema_id,
+        }
+        if any(tx.catalog.by_number[n].state == "active" for n in targets.values()):
+            begun["notes"] = appended.open_notes(tx)
         transfers.say(tx, import_id, begun)
     return targets
 
@@ -197,18 +206,26 @@ def insert(
     Raises:
         InvalidValue: a row is no document; names its number.
         SchemaViolation: a document does not match the schema; likewise.
+        NotAllowed: the import has been given up.
     """
-    targets = transfers.import_of(tx, import_id)["targets"]
+    found = transfers.import_of(tx, import_id)
+    if found.get("isEnding"):
+        raise NotAllowed(f"Import {import_id} has been given up: nothing is added.")
+    targets = found["targets"]
     with tx.as_system():
         info = tx.catalog.by_number[targets[table]]
-        check = None if info.state == "active" else _check(tx, table, targets)
+        is_seen = info.state == "active"
+        check = None if is_seen else _check(tx, table, targets)
+        came: list[bytes] = []
         count = 0
         for count, row in enumerate(rows, 1):
             try:
-                _insert(tx, info, _document(tx, info, row), check)
+                came += _insert(tx, info, _document(tx, info, row), check)
             except CallerError as error:
                 at = f"{table}, row {first + count - 1}"
                 raise type(error)(f"{at}: {error}") from None
+        if is_seen:
+            appended.note(tx, found["notes"], info, came)
     return count
 
 
@@ -217,13 +234,15 @@ def _insert(
     info: TableInfo,
     document: Document,
     check: Callable[[Document], None] | None,
-) -> None:
+) -> tuple[bytes, ...]:
+    """Insert a document; the internal id of what came."""
     internal_id = decode_id(document["_id"])[1]
     if info.number == STORAGE and tx.revision(STORAGE, internal_id) is not None:
-        return  # the file is there
+        return ()  # the file is there
     if check is not None:
         check(document)
     tx.import_document(info, internal_id, document)
+    return (internal_id,)
 
 
 def _document(tx: Transaction, info: TableInfo, row: bytes) -> Document:
@@ -290,6 +309,7 @@ def finish(tx: Transaction, import_id: str, kept_files: list[str]) -> None:
             _switch(tx, hidden)
         if _STORAGE in targets and mode in ("replace", "replaceAll"):
             _keep_files(tx, set(kept_files))
+        _forget_notes(tx, found)
 
 
 def _switch(tx: Transaction, hidden: TableInfo) -> None:
@@ -324,12 +344,34 @@ def _keep_files(tx: Transaction, kept: set[str]) -> None:
         tx.delete(file_id)
 
 
-def abort(tx: Transaction, import_id: str) -> None:
-    """Take away what was built out of sight."""
-    targets = transfers.import_of(tx, import_id).get("targets", {})
+def take_back(tx: Transaction, import_id: str) -> bool:
+    """Delete some of what was appended, and take nothing more in.
+
+    Returns:
+        Whether there was any.
+    """
+    found = transfers.import_of(tx, import_id)
+    if "notes" not in found:
+        return False
+    if not found.get("isEnding"):
+        told = {"state": "in_progress", "progress_message": _TAKING_BACK}
+        transfers.say(tx, import_id, {"isEnding": True, "state": told})
     with tx.as_system():
-        for hidden in _hidden(tx, targets):
+        return appended.take_back(tx, found["notes"])
+
+
+def abort(tx: Transaction, import_id: str) -> None:
+    """Take away what was built out of sight; what was appended is taken back before."""
+    found = transfers.import_of(tx, import_id)
+    with tx.as_system():
+        for hidden in _hidden(tx, found.get("targets", {})):
             definitions.set_table_state(tx, hidden, "deleting")
+        _forget_notes(tx, found)
+
+
+def _forget_notes(tx: Transaction, found: Document) -> None:
+    if "notes" in found:
+        appended.forget(tx, found["notes"])
 
 
 def _hidden(tx: Transaction, targets: dict[str, int]) -> Iterator[TableInfo]:

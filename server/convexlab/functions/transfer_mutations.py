@@ -19,6 +19,7 @@ CREATE_IMPORT: Final = "_system/imports:create"
 BEGIN_IMPORT: Final = "_system/imports:begin"
 INSERT_ROWS: Final = "_system/imports:insert"
 FINISH_IMPORT: Final = "_system/imports:finish"
+TAKE_BACK_IMPORT: Final = "_system/imports:takeBack"
 ABORT_IMPORT: Final = "_system/imports:abort"
 SAY: Final = "_system/transfers:say"
 INTERRUPT: Final = "_system/transfers:interrupt"
@@ -57,6 +58,12 @@ class _Finish(msgspec.Struct, frozen=True):
     id: str
     files: list[str]
     state: dict[str, Any]
+
+
+class _TakeBack(msgspec.Struct, frozen=True):
+    """Some of what an import has appended is to go."""
+
+    id: str
 
 
 class _Abort(msgspec.Struct, frozen=True):
@@ -99,6 +106,10 @@ def _finish(tx: Transaction, args: _Finish, *_: object) -> None:
     transfers.say(tx, args.id, {"state": args.state})
 
 
+def _take_back(tx: Transaction, args: _TakeBack, *_: object) -> bool:
+    return imports.take_back(tx, args.id)
+
+
 def _abort(tx: Transaction, args: _Abort, *_: object) -> None:
     imports.abort(tx, args.id)
     transfers.say(tx, args.id, {"state": args.state})
@@ -108,10 +119,9 @@ def _tell(tx: Transaction, args: _Say, *_: object) -> None:
     transfers.say(tx, args.id, args.fields)
 
 
-def _interrupt(tx: Transaction, *_: object) -> None:
-    """The deployment has just begun: what was under way has failed."""
-    for import_id in transfers.interrupt(tx):
-        imports.abort(tx, import_id)
+def _interrupt(tx: Transaction, *_: object) -> Value:
+    """The deployment has just begun: which imports are to be taken back."""
+    return list(transfers.interrupt(tx))
 
 
 # What each takes, and what it does with it.
@@ -121,6 +131,7 @@ MUTATIONS: Final[dict[str, tuple[Any, Callable[..., Value]]]] = {
     BEGIN_IMPORT: (_Begin, _begin),
     INSERT_ROWS: (_Rows, _insert),
     FINISH_IMPORT: (_Finish, _finish),
+    TAKE_BACK_IMPORT: (_TakeBack, _take_back),
     ABORT_IMPORT: (_Abort, _abort),
     SAY: (_Say, _tell),
     INTERRUPT: (_Nothing, _interrupt),

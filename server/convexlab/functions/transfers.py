@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 _UNDER_WAY: Final = frozenset({"requested", "in_progress"})
 _WAITING: Final = frozenset({"uploaded", "waiting_for_confirmation", "in_progress"})
-_ENDED: Final = "The deployment ended meanwhile."
-_STAYS: Final = " What had been appended to tables by then is there, and stays."
+ENDED: Final = "The deployment ended meanwhile."
 
 
 # -- exports ----------------------------------------------------------------------
@@ -113,19 +112,20 @@ def interrupt(tx: Transaction) -> list[str]:
     """The deployment has just begun: nothing is under way any more.
 
     Returns:
-        The imports that had begun to write: what they hid is to be taken away.
+        The imports that had begun to write: what they wrote is to be taken away, and
+        then they have failed.
     """
     for export in exports(tx):
         if export["state"] in _UNDER_WAY:
-            say(tx, export["_id"], {"state": "failed", "error": _ENDED})
+            say(tx, export["_id"], {"state": "failed", "error": ENDED})
     begun = []
     for found in imports(tx):
         if found["state"]["state"] in _WAITING:
             if "targets" in found:
                 begun.append(found["_id"])
-            stays = _STAYS if found.get("mode") == "append" else ""
-            failed = {"state": "failed", "error_message": _ENDED + stays}
-            say(tx, found["_id"], {"state": failed})
+            else:
+                failed = {"state": "failed", "error_message": ENDED}
+                say(tx, found["_id"], {"state": failed})
     return begun
 
 

@@ -5,7 +5,11 @@
     POST /api/import/finish_upload     ──▶ {"importId"}; from here `_imports` tells:
                                              uploaded ──▶ waiting_for_confirmation
     POST /api/perform_import           in_progress ──▶ completed
-    POST /api/cancel_import                        └─▶ failed
+    POST /api/cancel_import                        └─▶ (taken back) ──▶ failed
+
+An import that ends early, by whatever, leaves nothing: what it had appended by then is
+taken back, a step at a time; of one that was under way when the deployment died, when
+it begins again.
 
 All take the admin key. A carrier reads the file (`functions/processes/unpacking`); its
 rows go to the writer in steps, as mutations, between which everybody else's run.
@@ -36,6 +40,7 @@ from convexlab.functions.processes.cargo import (
     Step,
 )
 from convexlab.functions.processes.carriage import carriage
+from convexlab.functions.transfers import ENDED
 from convexlab.web.answers import body_of, json_answer, owners
 
 if TYPE_CHECKING:
@@ -82,14 +87,12 @@ class _Import:
         wanted: what is to become of it.
         scanned: what it holds; *set by* the look at it.
         work: what is being done.
-        appended: how many rows were added to tables in sight; *grows with* each step.
     """
 
     path: Path
     wanted: Wanted
     scanned: Scanned | None = None
     work: asyncio.Task[None] | None = None
-    appended: int = 0
 
 
 class Imports:
@@ -116,6 +119,9 @@ class Imports:
         self._log = log
         self._files = files
         self._known: dict[str, _Import] = {}
+        # Of what an earlier life had begun; *set by* `open`.
+        self._cleaning: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     def add_to(self, door: Door) -> None:
         """Answer at the door."""
@@ -125,13 +131,27 @@ class Imports:
         door.add("POST", "/api/perform_import", owners(door, self.perform))
         door.add("POST", "/api/cancel_import", owners(door, self.cancel))
 
-    def open(self) -> None:
-        """Nothing of an earlier life is waited for: what was uploaded then goes."""
+    def open(self, begun: list[str]) -> None:
+        """Nothing of an earlier life is waited for: what was uploaded then goes.
+
+        Args:
+            begun: the imports that had begun to write then: that is taken back.
+        """
         shutil.rmtree(self._folder, ignore_errors=True)
+        if begun:
+            cleaning = self._take_all_back(begun)
+            self._cleaning = asyncio.create_task(cleaning, name="imports that ended")
+
+    async def _take_all_back(self, begun: list[str]) -> None:
+        with contextlib.suppress(ConvexlabError):  # the deployment may be ending
+            for import_id in begun:
+                await self._fail(import_id, ENDED)
 
     async def close(self) -> None:
-        """Give up what is under way; the next life says that it has failed."""
-        tasks = [one.work for one in self._known.values() if one.work is not None]
+        """Give up what is under way; the next life takes it back."""
+        self._is_closing = True
+        works = [one.work for one in self._known.values()]
+        tasks = [task for task in (*works, self._cleaning) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -210,6 +230,8 @@ class Imports:
         else:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            if import_id in self._known:  # it was being taken back already
+                await self._fail(import_id, _CANCELED)
         return web.Response()
 
     async def _asked(self, request: web.BaseRequest) -> str:
@@ -232,7 +254,7 @@ class Imports:
             notes = getattr(error, "__notes__", [])
             await self._fail(import_id, "\n".join([str(error), *notes]))
         except asyncio.CancelledError:
-            with contextlib.suppress(ConvexlabError):  # the deployment may be ending
+            if not self._is_closing:
                 await self._fail(import_id, _CANCELED)
             raise
         finally:
@@ -276,15 +298,13 @@ class Imports:
         )
         async with carriage(self._log) as carrier:
             await carrier.ask(errand)
-            rows = await self._insert_all(import_id, known, carrier)
+            rows = await self._insert_all(import_id, carrier)
         done = {"state": "completed", "num_rows_written": Int64(rows)}
         finish = {"id": import_id, "files": scanned.files, "state": done}
         await self._system.do(transfer_mutations.FINISH_IMPORT, finish)
         self._forget(import_id)
 
-    async def _insert_all(
-        self, import_id: str, known: _Import, carrier: Carriage
-    ) -> int:
+    async def _insert_all(self, import_id: str, carrier: Carriage) -> int:
         """Insert every step; while one is committed the next one is read."""
         rows = 0
         under_way: asyncio.Task[None] | None = None
@@ -292,7 +312,7 @@ class Imports:
             while isinstance(step := await carrier.ask(NextStep()), Step):
                 if under_way is not None:
                     await asyncio.shield(under_way)
-                under_way = asyncio.create_task(self._insert(known, step))
+                under_way = asyncio.create_task(self._insert(step))
                 rows += step.rows
                 if rows % knobs.IMPORT_TELL_ROWS < step.rows:
                     told = f"Importing ({rows:,} documents)"
@@ -306,19 +326,14 @@ class Imports:
             raise
         return rows
 
-    async def _insert(self, known: _Import, step: Step) -> None:
+    async def _insert(self, step: Step) -> None:
         await self._system.do(transfer_mutations.INSERT_ROWS, step.arguments)
-        assert known.scanned is not None, "it is looked at first"
-        if step.table in known.scanned.appended:
-            known.appended += step.rows
 
     async def _fail(self, import_id: str, why: str) -> None:
-        known = self._known.get(import_id)
-        if known is not None and known.appended:
-            why += (
-                f"\nThe {known.appended:,} rows before that are there, and stay: what "
-                "is appended to a table is not taken away."
-            )
+        """Nothing comes of it: what is there of it goes, and then it is told."""
+        which = {"id": import_id}
+        while await self._system.do(transfer_mutations.TAKE_BACK_IMPORT, which):
+            pass
         failed = {"state": "failed", "error_message": why}
         self._forget(import_id)
         abort = {"id": import_id, "state": failed}

@@ -51,8 +51,8 @@ class Transfers:
 
     async def open(self) -> None:
         """Nothing of an earlier life goes on."""
-        self.imports.open()
-        await self._system.do(transfer_mutations.INTERRUPT, {})
+        begun = await self._system.do(transfer_mutations.INTERRUPT, {})
+        self.imports.open(begun)
         await self.exports.sweep()
 
     async def close(self) -> None:

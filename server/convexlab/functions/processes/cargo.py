@@ -138,7 +138,6 @@ class Scanned(Cargo, frozen=True):
         deletes: whether anything that is there will go.
         left_out: what is in it and is not imported.
         files: the ids of the files in it.
-        appended: the tables whose rows are there one step after the other.
     """
 
     tables: dict[str, int | None]
@@ -146,7 +145,6 @@ class Scanned(Cargo, frozen=True):
     deletes: bool
     left_out: list[str]
     files: list[str]
-    appended: list[str]
 
 
 class Step(Cargo, frozen=True):

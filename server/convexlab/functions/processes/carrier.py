@@ -128,7 +128,6 @@ def _scan(message: ScanUpload) -> Scanned:
         deletes=deletes and any(there.get(table) for table in going),
         left_out=upload.left_out,
         files=list(upload.files),
-        appended=appended,
     )
 
 
