@@ -3,34 +3,26 @@
 Opened in the order of the data's path, closed in reverse:
 
     folder (one deployment at a time) ─▶ processes ─▶ gateway ─▶ web ─▶ address
-
-The folder holds all there is: `store.sqlite3`, `keys.json` (who may), and, while
-it runs, `address.json` (where). Both files are for the owner's eyes only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import hashlib
 import os
-import resource
-import secrets
 import signal
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from convexlab import knobs
 from convexlab.auth.sealing import Sealer, machine_secret
 from convexlab.auth.tokens import Tokens
 from convexlab.engine.files import FILES_VARIABLE, open_files
-from convexlab.errors import ConvexlabError, Unavailable
+from convexlab.folder import Address
 from convexlab.functions.embedding_model import EMBED
 from convexlab.functions.file_addresses import FileAddresses
 from convexlab.functions.logs.file import LogFile
@@ -67,126 +59,10 @@ from convexlab.web.why import Why
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
+    from convexlab.folder import Folder
     from convexlab.functions.processes.push import PushResult
     from convexlab.functions.processes.spawning import Spawned
-
-
-# -- the folder -------------------------------------------------------------------
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """Who may: kept in `keys.json`, made once for each folder.
-
-    Args:
-        instance: the deployment's name; part of the admin key.
-        admin: the secret half of the admin key.
-        path: the secret part of the addresses for clients.
-        port: the port of the last run, taken again if it is free, so that pages
-            and scripts that were open find the deployment where it was.
-    """
-
-    instance: str
-    admin: str
-    path: str
-    port: int = 0
-
-    @property
-    def admin_key(self) -> str:
-        """The deployment's key, as users and the official CLI pass it."""
-        return f"{self.instance}|{self.admin}"
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where: kept in `address.json` while the deployment runs.
-
-    Args:
-        url: where it listens.
-        secret: the secret part of the addresses for clients; empty without a gate.
-        admin_key: the deployment's key.
-        pid: of the serving process.
-        site_url: where its HTTP actions are, on this machine.
-        public_url: where clients reach it, if not here: behind a proxy.
-        takes_connections_at: the Unix socket where Jupyter hands sockets over; None
-            where the file system has no such thing.
-    """
-
-    url: str
-    secret: str
-    admin_key: str
-    pid: int
-    site_url: str
-    public_url: str = ""
-    takes_connections_at: str | None = None
-
-
-class Folder:
-    """A deployment's folder, held by one deployment at a time.
-
-    Args:
-        path: made if it is not there; `.convexlab/NAME` ignores itself in git.
-
-    Raises:
-        Unavailable: another deployment holds it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.path.parent.name == ".convexlab":
-            ignore = self.path.parent / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
-        self._lock = (self.path / "deployment.lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise Unavailable(
-                f"Another convexlab process serves {self.path} already."
-            ) from None
-        self.keys = self._load_keys()
-
-    def _load_keys(self) -> Keys:
-        file = self.path / "keys.json"
-        with contextlib.suppress(FileNotFoundError):
-            return msgspec.json.decode(file.read_bytes(), type=Keys)
-        keys = Keys(
-            instance=f"convexlab-{secrets.token_hex(4)}",
-            admin=secrets.token_hex(32),
-            path=secrets.token_urlsafe(24),
-        )
-        write_private(file, msgspec.json.encode(keys))
-        return keys
-
-    def keep_port(self, port: int) -> None:
-        """The next run answers there too, if it can."""
-        self.keys = msgspec.structs.replace(self.keys, port=port)
-        write_private(self.path / "keys.json", msgspec.json.encode(self.keys))
-
-    def announce(self, address: Address) -> None:
-        """Write where the deployment answers."""
-        write_private(self.path / "address.json", msgspec.json.encode(address))
-
-    def close(self) -> None:
-        """Take the address back and let go of the folder."""
-        (self.path / "address.json").unlink(missing_ok=True)
-        self._lock.close()
-
-
-def write_private(file: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-
-
-# -- the whole -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -523,113 +399,8 @@ def settle_garbage() -> None:
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
 
 
-def allow_many_sockets() -> None:
-    """Raise the number of files that may be open, as far as this user may.
-
-    Each page that is open holds a socket, and many systems allow 1,024 or 256.
-    """
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = knobs.OPEN_FILES
-    if most != resource.RLIM_INFINITY:
-        wanted = min(wanted, most)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # macOS has a bound of its own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
 def _host_in_url(host: str) -> str:
     """A host that clients on this machine reach."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-
-
-def serve(
-    folder: Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    site_ports: tuple[int, ...] = (),
-    secret_gate: bool = False,
-    idle_exit_seconds: float | None = None,
-    origins: tuple[str, ...] = (),
-    sockets: SocketOptions = AS_USUAL,
-    public_url: str = "",
-    public_site_url: str = "",
-    redacts: bool = False,
-    spawned: list[Spawned] | None = None,
-) -> int:
-    """Serve a deployment until it is stopped.
-
-    Args:
-        folder: the deployment's folder; made if missing.
-        host: the address to listen on.
-        port: for clients; 0 takes a free one.
-        site_ports: for HTTP actions: the first of these that is free; 0: any.
-        secret_gate: clients come by the secret path, or with the admin key.
-        idle_exit_seconds: it ends so long after its last client; None: never.
-        origins: web origins that are let in without the secret path.
-        sockets: how WebSockets are served.
-        public_url: where clients reach it, if that is not where it listens.
-        public_site_url: the same of its HTTP actions.
-        redacts: clients are told only what a `ConvexError` carries: in production.
-        spawned: function processes on their way up already.
-
-    Returns:
-        The process's exit status.
-    """
-    options = Options(
-        host=host,
-        port=port,
-        site_ports=site_ports,
-        secret_gate=secret_gate,
-        idle_exit_seconds=idle_exit_seconds,
-        origins=origins,
-        sockets=sockets,
-        public_url=public_url,
-        public_site_url=public_site_url,
-        redacts=redacts,
-    )
-    try:
-        held = Folder(folder)
-    except Unavailable as error:
-        say(str(error))
-        return 1
-    allow_many_sockets()
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(held, options, spawned))
-    finally:
-        held.close()
-
-
-async def _serve(
-    folder: Folder, options: Options, spawned: list[Spawned] | None
-) -> int:
-    deployment = Deployment(folder, options, spawned)
-    try:
-        await deployment.open()
-        say(f"convexlab serves {folder.path} at {deployment.url}")
-        say(f"HTTP actions are at {deployment.site_url}")
-        await deployment.run()
-    except (ConvexlabError, OSError) as error:
-        say(f"convexlab cannot go on: {error}")
-        return 1
-    finally:
-        await deployment.close()
-    return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Uvloop's loops, where there is uvloop."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def say(line: str) -> None:
-    """One line for whoever started the deployment."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the process's own words

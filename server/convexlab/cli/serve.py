@@ -117,11 +117,11 @@ def serve(
     # N.B. before the imports, which take as long as these take to come up.
     spawned = [Spawned(sys.stderr.buffer) for _ in range(1 + knobs.READERS)]
     try:
-        from convexlab import deployment
+        from convexlab.deployment import Options
+        from convexlab.serving import serve as serve_deployment
         from convexlab.web.socket import SocketOptions
 
-        status = deployment.serve(
-            folder,
+        options = Options(
             host=host,
             port=_unless_said(ctx, "port", port, detached=detached),
             site_ports=_site_ports(ctx, site_port, detached=detached),
@@ -132,8 +132,8 @@ def serve(
             public_url=public_url,
             public_site_url=public_site_url,
             redacts=redacts,
-            spawned=spawned,
         )
+        status = serve_deployment(folder, options, spawned)
     finally:
         for unused in spawned:
             unused.close()

@@ -1,4 +1,4 @@
-"""The deployment's own process; what it serves is seen in the journeys."""
+"""A deployment's own process; what it serves is seen in the journeys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from convexlab import knobs
-from convexlab.deployment import allow_many_sockets
+from convexlab.serving import allow_many_sockets
 
 
 @pytest.fixture
