@@ -30,12 +30,14 @@ class Allowed:
     Args:
         queries: the queries that it may run.
         mutations: the mutations that it may run.
+        actions: the actions that it may run.
         tables: whether it shows a whole table, which it reads in SQL.
         files: whether it stores files.
     """
 
     queries: frozenset[str] = field(default_factory=frozenset)
     mutations: frozenset[str] = field(default_factory=frozenset)
+    actions: frozenset[str] = field(default_factory=frozenset)
     tables: bool = False
     files: bool = False
 
@@ -71,6 +73,9 @@ class Backend:
             case {"what": "mutation", "path": path, "args": args}:
                 self._check(path in allowed.mutations, path)
                 return self._value(self._database.mutation(path, _args(args)))
+            case {"what": "action", "path": path, "args": args}:
+                self._check(path in allowed.actions, path)
+                return self._value(self._database.action(path, _args(args)))
             case {"what": "at", "path": path, "args": args, "moment": moment}:
                 self._check(path in allowed.queries, path)
                 then = self._database.at(int(moment * 1_000) * 1_000)

@@ -3,7 +3,6 @@
     MutationForm("tasks:create")                 an input for each argument
     MutationButton("tasks:finish", taskId=id)    one press, one call
     FileUpload("photos:add")                     stores files, and tells the mutation
-    SearchBox("messages:search")                 a query of what is typed, as it is typed
     Paginated("messages:page")                   a query in pages, as far as one scrolls
     LiveGrid([live, other], columns=2)           live results side by side
 
@@ -44,6 +43,7 @@ class Control:
         args: what is passed as it is, or what a form begins with.
         label: what it says; None: the function's path.
         more: what else the page needs to know.
+        allowed: what the page may call; None: the function, which is a mutation.
     """
 
     # Nothing is followed: see `LiveView`.
@@ -59,6 +59,7 @@ class Control:
         args: Mapping[str, Any] | None = None,
         label: str | None = None,
         more: Mapping[str, Any] | None = None,
+        allowed: Allowed | None = None,
     ) -> None:
         self.path = path
         self.kind = kind
@@ -67,7 +68,7 @@ class Control:
         self._args = dict(args or {})
         self._label = label
         self._more = dict(more or {})
-        self.backend = Backend(database, _allowed(kind, path))
+        self.backend = Backend(database, allowed or _allowed(kind, path))
 
     @property
     def public(self) -> bool:
@@ -99,8 +100,6 @@ class Control:
 
 
 def _allowed(kind: str, path: str) -> Allowed:
-    if kind == "search":
-        return Allowed(queries=frozenset({path}))
     return Allowed(mutations=frozenset({path}), files=kind == "upload")
 
 
@@ -192,62 +191,6 @@ def FileUpload(  # noqa: N802
 def _is_file(field: Mapping[str, Any]) -> bool:
     kind = field["fieldType"]
     return bool(kind["type"] == "id" and kind["tableName"] == "_storage")
-
-
-@edge
-def SearchBox(  # noqa: N802
-    ref: Any,
-    *,
-    argument: str | None = None,
-    columns: list[str] | None = None,
-    db: Database | None = None,
-    label: str | None = None,
-    **kwargs: Any,
-) -> Control:
-    """A box: what is typed is an argument of a query, whose newest result is below.
-
-    Args:
-        ref: the query: its path or a reference.
-        argument: the argument that takes the text; None: the only string there is.
-        columns: the fields that are shown, in this order; None: all.
-        db: the deployment; None: the one that `connect()` finds.
-        label: what stands in the box while it is empty; None: the query's path.
-        kwargs: the query's other arguments.
-
-    Raises:
-        NotFound: there is no such function.
-        InvalidArguments: it is no public query, or which argument takes the text is
-            not clear.
-    """
-    path, database = path_of(ref), db or connect()
-    fields = query_fields(database, path)
-    texts = [name for name in fields if name not in kwargs and _is_text(fields[name])]
-    if argument is None and len(texts) != 1:
-        said = ", ".join(texts) or "none of its arguments is a string"
-        raise InvalidArguments(
-            f"Which argument of `{path}` takes what is typed? Say it with "
-            f"`argument=`: {said}."
-        )
-    told = argument or texts[0]
-    if argument is not None and fields and argument not in fields:
-        raise InvalidArguments(
-            f"`{path}` takes no `{argument}`: its arguments are {', '.join(fields)}."
-        )
-    view = {"kind": "table", "columns": columns} if columns else {"kind": "auto"}
-    return Control(
-        "search",
-        path,
-        database,
-        args=kwargs,
-        label=label,
-        more={"argument": told, "view": view},
-    )
-
-
-def _is_text(field: Mapping[str, Any]) -> bool:
-    kind = field["fieldType"]
-    options = kind["value"] if kind["type"] == "union" else [kind]
-    return any(option["type"] == "string" for option in options)
 
 
 @edge

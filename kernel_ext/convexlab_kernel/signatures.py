@@ -48,14 +48,31 @@ def query_fields(database: Database, path: str) -> Fields:
     return _fields(database, path, kind="Query", pages="this follows a query")
 
 
+def action_fields(database: Database, path: str) -> Fields:
+    """The arguments of a public action.
+
+    Args:
+        database: whose.
+        path: the action's, as `notes:meaning`.
+
+    Raises:
+        NotFound: there is none of this path.
+        InvalidArguments: it is no action that pages may call.
+    """
+    return _fields(database, path, kind="Action", pages="this calls an action")
+
+
+def is_action(database: Database, path: str) -> bool:
+    """Whether a path names an action, whoever may call it.
+
+    Raises:
+        NotFound: there is nothing of this path.
+    """
+    return bool(_function(database, path)["functionType"] == "Action")
+
+
 def _fields(database: Database, path: str, *, kind: str, pages: str) -> Fields:
-    database.attachment.need_admin(f"Asking what a {kind.lower()} takes")
-    functions = {_path_of(item): item for item in database.query(SPEC)}
-    found = functions.get(path)
-    if found is None:
-        near = near_path(path, functions)
-        hint = f" Is `{near}` meant?" if near else ""
-        raise NotFound(f"There is no function `{path}`.{hint}")
+    found = _function(database, path)
     if found["functionType"] != kind or found["visibility"]["kind"] != "public":
         is_a = f"{_article(found)} {found['functionType'].lower()}"
         raise InvalidArguments(
@@ -63,6 +80,19 @@ def _fields(database: Database, path: str, *, kind: str, pages: str) -> Fields:
         )
     args = found["args"]
     return dict(args["value"]) if args["type"] == "object" else {}
+
+
+def _function(database: Database, path: str) -> dict[str, Any]:
+    database.attachment.need_admin("Asking what a function takes")
+    functions: dict[str, dict[str, Any]] = {
+        _path_of(item): item for item in database.query(SPEC)
+    }
+    found = functions.get(path)
+    if found is None:
+        near = near_path(path, functions)
+        hint = f" Is `{near}` meant?" if near else ""
+        raise NotFound(f"There is no function `{path}`.{hint}")
+    return found
 
 
 def _path_of(item: dict[str, Any]) -> str:

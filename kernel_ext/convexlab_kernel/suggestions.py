@@ -284,7 +284,7 @@ CONTROLS: Final = {
     "MutationForm": ("mutation",),
     "MutationButton": ("mutation",),
     "Paginated": ("query",),
-    "SearchBox": ("query",),
+    "SearchBox": ("query", "action"),
 }
 _KINDS: Final = {**CLIENTS, **CONTROLS}
 

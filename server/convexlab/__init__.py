@@ -69,12 +69,12 @@ if TYPE_CHECKING:
         MutationButton,
         MutationForm,
         Paginated,
-        SearchBox,
     )
     from convexlab_kernel.magics import (
         load_ipython_extension,
         unload_ipython_extension,
     )
+    from convexlab_kernel.searching import SearchBox
 
 __version__ = "0.1.0"
 
@@ -188,12 +188,12 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
         "MutationButton",
         "MutationForm",
         "Paginated",
-        "SearchBox",
     ),
     "convexlab_kernel.magics": (
         "load_ipython_extension",
         "unload_ipython_extension",
     ),
+    "convexlab_kernel.searching": ("SearchBox",),
 }
 _HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import Error, expect
 from tests.browser.files import WIDGETS
+from tests.browser.jupyter import Jupyter
 from tests.browser.pages import PAGE_MS, Notebook, output_of, write_notebook
 from tests.browser.standing import settle_in, standing
-from tests.browser.state import State
+from tests.browser.state import State, end_deployment
+from tests.deployments import until
+from tests.stand_in_model import write_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import BrowserContext, Locator, Route
-    from tests.browser.jupyter import Jupyter
     from tests.browser.pages import Live
 
 AXE = WIDGETS / "node_modules" / "axe-core" / "axe.min.js"
@@ -98,7 +100,37 @@ from convexlab import define_schema, define_table, v
 schema = define_schema({
     "state": define_table({"name": v.string(), "text": v.string()}).index("by_name", ["name"]),
     "tasks": define_table(v.any()).index("by_text", ["text"]),
+    "notes": define_table({"body": v.string(), "e": v.embedding("body", model="abc")})
+    .vector_index("near", vector_field="e", dimensions=3),
 })
+"""
+NOTES = """
+import asyncio
+from convexlab import action, mutation, query
+
+@query
+def near(ctx, vector: list[float]):
+    found = ctx.db.query("notes").with_vector_index("near", vector, limit=2)
+    return [{"body": note["body"], "_score": note["_score"]} for note in found]
+
+@query
+def is_there(ctx, body: str):
+    return any(note["body"] == body for note in ctx.db.query("notes"))
+
+@mutation
+def add(ctx, bodies: list[str]):
+    for body in bodies:
+        ctx.db.insert("notes", {"body": body})
+
+@action
+async def meaning(ctx, text: str) -> list[float]:
+    while text == "held" and not await ctx.run_query("notes:is_there", body="go on"):
+        await asyncio.sleep(0.05)
+    return await ctx.embed(text, model="missing" if text == "lost" else "abc")
+
+@action
+async def nearest(ctx, text: str):
+    return await ctx.run_query("notes:near", vector=await ctx.embed(text, model="abc"))
 """
 STRING = {"type": "string"}
 NUMBER = {"type": "number"}
@@ -195,6 +227,13 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "search": control(
         "search", "tasks:starting", argument="text", label="find a task", args={}
     ),
+    "meant": control(
+        "search",
+        "notes:near",
+        embed={"path": "notes:meaning", "argument": "text", "into": "vector"},
+        label="what is it about?",
+    ),
+    "answered": control("search", "notes:nearest", argument="text", asks="action"),
     "compared": {
         "path": "tasks:starting",
         "args": {"text": "compared"},
@@ -217,10 +256,23 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
+def jupyter(
+    tmp_path_factory: pytest.TempPathFactory, browser_files: None
+) -> Iterator[Jupyter]:
+    """A Jupyter server whose deployment embeds, by a stand-in for the library."""
+    home = tmp_path_factory.mktemp("jupyter")
+    server = Jupyter(home, environment={"PYTHONPATH": write_library(home)})
+    server.start()
+    yield server
+    server.stop()
+    end_deployment(server.deployment)
+
+
+@pytest.fixture(scope="module")
 def tasks(jupyter: Jupyter) -> State:
     """The deployment, with the module `tasks`."""
     state = State(jupyter.deployment)
-    state.open(tasks=TASKS, schema=SCHEMA)
+    state.open(tasks=TASKS, notes=NOTES, schema=SCHEMA)
     return state
 
 
@@ -835,6 +887,45 @@ def test_a_search_finds_as_one_types(shown: Any, tasks: State) -> None:
     assert found.count() == 1
 
 
+def test_a_search_by_meaning_embeds_what_is_typed(shown: Any, tasks: State) -> None:
+    """An action makes the vector; the query of the newest text is live, no other is drawn."""
+    tasks.run("mutation", "notes:add", bodies=["aaa", "ab", "bbb"])
+    view = shown("meant")
+    box = view.element.get_by_role("searchbox", name="what is it about?")
+    found = view.element.locator(".convexlab-found:not([hidden])")
+    bodies = found.locator(".row:not(.away) .cell[data-column='1']")
+    scores = found.locator(".row:not(.away) .cell[data-column='0']")
+    box.press_sequentially("a")
+    expect(bodies).to_have_text(["aaa", "ab"])
+    assert scores.all_inner_texts() == ["1.0000", "0.7071"]
+    assert found.locator(".args").inner_text() == "vector: [1, 0, 0]"
+    box.fill("held")
+    expect(view.element.locator("[aria-busy=true]")).to_be_visible()
+    box.fill("b")
+    expect(bodies).to_have_text(["bbb", "ab"])
+    # The text before is answered by now; and what is shown goes on.
+    tasks.run("mutation", "notes:add", bodies=["go on", "bb"])
+    expect(bodies).to_have_text(["bb", "bbb"])
+    assert found.count() == 1
+    box.fill("lost")
+    view.wait_for_text("'missing' could not be loaded")
+    box.fill("")
+    expect(found).to_have_count(0)
+    box.fill("ab")
+
+
+def test_an_action_is_asked_once_a_text(shown: Any, tasks: State) -> None:
+    """Its answer says that it is one: it does not go on. Enter asks again."""
+    view = shown("answered")
+    box = view.element.get_by_role("searchbox", name="notes:nearest")
+    found = view.element.locator(".convexlab-found:not([hidden])")
+    box.fill("c")
+    expect(found.locator(".status")).to_have_text("answered")
+    tasks.run("mutation", "notes:add", bodies=["ccc"])
+    body = found.locator(".row:not(.away) .cell[data-column='1']").first
+    until(lambda: box.press("Enter") or body.inner_text() == "ccc", body.inner_text)
+
+
 def test_outputs_ask_the_owner_s_questions_by_name_only(shown: Any) -> None:
     """An output that names another query of the system gets none of its answers."""
     view = shown("forbidden")
@@ -855,6 +946,7 @@ def test_every_view_in_both_themes(shown: Any, notebook: Notebook, theme: Any) -
         "stored",
         "log",
         "search",
+        "meant",
         "compared",
     ):
         shown(name).element.screenshot(path=notebook.picture(f"view-{name}-{theme}"))

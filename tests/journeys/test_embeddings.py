@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from tests.deployments import PATIENCE_SECONDS, deployment, until
+from tests.stand_in_model import write_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
 
     from tests.deployments import Deployment
 
-# As the library: a class that is made of a name, and encodes lists of texts.
-STAND_IN = """
-import os
-import numpy as np
-
-class SentenceTransformer:
-    def __init__(self, name, device=None):
-        if name == "missing":
-            raise OSError("missing is not a local folder and is not a valid model")
-        self.name = name
-
-    def encode(self, texts, batch_size, show_progress_bar):
-        print("noise on the standard output")
-        if "fail once" in texts and not os.path.exists({flag!r}):
-            open({flag!r}, "w").close()
-            os._exit(3)
-        return np.array([[text.count(c) + 0.0 for c in "abc"] for text in texts])
-"""
 SCHEMA = """
 from convexlab import define_schema, define_table, v
 schema = define_schema({
@@ -82,13 +65,9 @@ async def missing(ctx): return await ctx.embed("a", model="missing")
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder: Path = tmp_path_factory.mktemp("embeddings")
-    library = folder / "library" / "sentence_transformers"
-    library.mkdir(parents=True)
-    flag = str(folder / "failed")
-    (library / "__init__.py").write_text(STAND_IN.format(flag=flag))
     modules = {"schema": SCHEMA, "m": FUNCTIONS}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(library.parent))
+        patch.setenv("PYTHONPATH", write_library(folder))
         knobs = {"EMBEDDING_RETRY_SECONDS": 0.05, "FOLLOWER_REST_SECONDS": 0.1}
         with deployment(folder / "lab", modules, **knobs) as lab:
             yield lab

@@ -15,7 +15,6 @@ from convexlab_kernel.controls import (
     MutationButton,
     MutationForm,
     Paginated,
-    SearchBox,
 )
 from convexlab_kernel.live import MIME
 from convexlab_kernel.signatures import edit_of
@@ -30,14 +29,6 @@ def all(ctx):
 @query
 def page(ctx, paginationOpts: PaginationOpts, mood: str = "good"):
     return ctx.db.query("notes").filter(lambda note: note.mood.eq(mood)).paginate(paginationOpts)
-
-@query
-def starting(ctx, text: str, most: int = 10):
-    return [note for note in ctx.db.query("notes") if note["text"].startswith(text)][:most]
-
-@query
-def between(ctx, first: str, last: str | None = None):
-    return []
 
 @mutation
 def create(ctx, text: str, mood: Literal["good", "bad"] = "good", stars: float | None = None):
@@ -240,43 +231,6 @@ def test_a_view_asks_the_kernel_for_what_its_cell_showed(notes):
         ask({"what": "upload", "contentType": ""}, b"x")
     with pytest.raises(InvalidArguments, match="does not ask"):
         ask({"what": "the weather"}, b"")
-
-
-def test_a_search_says_which_argument_takes_the_text(notes):
-    """The only string there is; where there are more, it asks which."""
-    box = SearchBox("notes:starting", db=notes, most=3, label="find")
-    assert told(box) == {
-        "kind": "search",
-        "path": "notes:starting",
-        "argument": "text",
-        "view": {"kind": "auto"},
-        "label": "find",
-        "args": {"most": 3},
-    }
-    with pytest.raises(InvalidArguments, match="`argument=`: first, last"):
-        SearchBox("notes:between", db=notes)
-    assert told(SearchBox("notes:between", db=notes, argument="last"))["argument"] == (
-        "last"
-    )
-    assert told(SearchBox("notes:between", db=notes, last="z"))["argument"] == "first"
-    with pytest.raises(InvalidArguments, match="none of its arguments is a string"):
-        SearchBox("notes:all", db=notes)
-    with pytest.raises(InvalidArguments, match="not a public query but a mutation"):
-        SearchBox("notes:create", db=notes)
-
-
-def test_a_search_may_ask_its_query_and_no_other(notes):
-    """Where the kernel asks for the page, it asks for this query only."""
-    backend = SearchBox("notes:starting", db=notes).backend
-    notes.mutation("notes:create", text="hello")
-    asked = {"what": "query", "path": "notes:starting", "args": {"text": "he"}}
-    assert b"hello" in backend.answer(asked, b"")
-    why = {**asked, "what": "why"}
-    assert backend.answer(why, b"") == b"null"  # nobody follows it
-    with pytest.raises(NotAllowed, match="may not ask for notes:all"):
-        backend.answer({**why, "path": "notes:all"}, b"")
-    with pytest.raises(NotAllowed):
-        backend.answer({**asked, "path": "notes:all", "args": {}}, b"")
 
 
 def test_pages_are_followed_and_shown_as_a_table(notes):

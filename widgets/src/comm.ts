@@ -14,7 +14,15 @@ import { convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/v
 import type { Charts } from "./chart/contract.ts";
 import { loadCharts } from "./chart/load.ts";
 import { rowsFrom } from "./owner.ts";
-import { CallError, type Follower, type Link, type Query, type Source } from "./source.ts";
+import {
+  askOnce,
+  CallError,
+  type Follower,
+  type Kind,
+  type Link,
+  type Query,
+  type Source,
+} from "./source.ts";
 import { type Args, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Story } from "./why.ts";
@@ -37,7 +45,7 @@ type Reply =
   | { type: "refused"; id: string; message: string; code: string };
 
 type Question =
-  | { what: "query" | "mutation" | "why"; path: string; args: JSONValue }
+  | { what: Kind | "why"; path: string; args: JSONValue }
   | { what: "at"; path: string; args: JSONValue; moment: number }
   | { what: "sql"; sql: string; params: readonly Parameter[]; moment: number | null }
   | { what: "upload"; name: string; contentType: string }
@@ -51,7 +59,8 @@ export class CommSource implements Source {
   follow(query: Query, follower: Follower, signal: AbortSignal): void {
     const { model } = this;
     if (isSearch(model.get("spec"))) {
-      this.#askOnce(query, follower);
+      // What a search looks for is another query at each key: none of them is followed from here.
+      askOnce(this, "query", query, follower);
       return;
     }
     const listener = (content: unknown, buffers?: DataView[]) => {
@@ -65,18 +74,7 @@ export class CommSource implements Source {
     });
   }
 
-  /** What a search looks for is another query at each key: none of them is followed from here. */
-  #askOnce({ path, args }: Query, follower: Follower): void {
-    this.call("query", path, args).then(
-      (value) => {
-        follower.link("live");
-        follower.value(value);
-      },
-      (error: CallError) => follower.failed(error),
-    );
-  }
-
-  async call(what: "query" | "mutation", path: string, args: Args): Promise<Value> {
+  async call(what: Kind, path: string, args: Args): Promise<Value> {
     return decoded(await this.#ask({ what, path, args: convexToJson(args) }));
   }
 

@@ -11,13 +11,14 @@ import type { Value } from "convex/values";
 import { readControl, showControl } from "./controls/control.ts";
 import { OpenDocument } from "./document.ts";
 import { el, setText, tell } from "./dom.ts";
+import { failureBox } from "./failure.ts";
 import { inFrame, watchSight } from "./frames.ts";
 import { guardKeys } from "./keys.ts";
 import { SQL_ROWS } from "./owner.ts";
 import { Pages } from "./pages.ts";
 import { Past } from "./past.ts";
 import type { Link, QueryFailure, Source } from "./source.ts";
-import { type LiveSpec, MIME, readSpec } from "./spec.ts";
+import { type LiveSpec, readSpec } from "./spec.ts";
 import { styled } from "./style.ts";
 import { StoredTable } from "./table/stored.ts";
 import { TableView } from "./table/table.ts";
@@ -25,8 +26,8 @@ import { full, preview, timeText } from "./value.ts";
 import { cardView } from "./views/card.ts";
 import { ChartView } from "./views/chart.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
-import { LogView } from "./views/log.ts";
 import { Comparison } from "./views/comparison.ts";
+import { LogView } from "./views/log.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
 import type { Standing, View } from "./views/view.ts";
@@ -36,7 +37,10 @@ const LINK_TEXTS: Record<Link, string> = {
   connecting: "connecting…",
   live: "live",
   reconnecting: "reconnecting…",
+  answered: "answered",
 };
+/** As much as one reads of arguments. */
+const LONG = 2_000;
 /** Long enough that a page which is merely loading does not speak of trouble. */
 const TROUBLE_MS = 6_000;
 
@@ -50,8 +54,8 @@ export function showLive(
 ): void {
   try {
     const control = readControl(data);
-    const show = (cell: HTMLElement, item: unknown, until = signal) =>
-      showLive(cell, item, source, until);
+    const show = (cell: HTMLElement, item: unknown, until = signal, from = source) =>
+      showLive(cell, item, from, until);
     if (control) showControl(host, control, source, show, signal);
     else new LivePanel(host, readSpec(data), source, signal, more);
   } catch (error) {
@@ -146,7 +150,7 @@ class LivePanel {
       { class: "bar" },
       this.#status,
       el("span", { class: "path", text: name }),
-      el("span", { class: "args", text, title: text && full(this.#spec.args) }),
+      el("span", { class: "args", text, title: text && full(this.#spec.args).slice(0, LONG) }),
     );
   }
 
@@ -300,7 +304,8 @@ class LivePanel {
     setText(this.#status, LINK_TEXTS[link]);
     this.#status.title = `${this.#spec.deployment}: ${LINK_TEXTS[link]}`;
     clearTimeout(this.#trouble);
-    if (link !== "live") this.#trouble = setTimeout(() => this.#explain(), TROUBLE_MS);
+    if (link !== "live" && link !== "answered")
+      this.#trouble = setTimeout(() => this.#explain(), TROUBLE_MS);
   }
 
   /** The connection has been away for a while: what holds. Where nothing is shown yet, in plain sight. */
@@ -315,19 +320,16 @@ class LivePanel {
 export function titleOf({ path, args, view }: LiveSpec): { name: string; text: string } {
   if (view.kind === "stored") return { name: view.table, text: "" };
   if (path === SQL_ROWS) return { name: "SQL", text: preview(args.sql) };
-  const texts = Object.entries(args).map(([name, value]) => `${name}: ${preview(value)}`);
+  const texts = Object.entries(args).map(([name, value]) => `${name}: ${brief(value)}`);
   return { name: path, text: texts.join(", ") };
+}
+
+/** A vector says how long it is: nobody reads its numbers. */
+function brief(value: Value): string {
+  const isVector = Array.isArray(value) && value.length > 8 && typeof value[0] === "number";
+  return isVector ? `[${value.length} numbers]` : preview(value);
 }
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof Element && target.matches("input, select, textarea");
-}
-
-export function failureBox(title: string, message: string): HTMLElement {
-  return el(
-    "div",
-    { class: "failure", "data-mime": MIME },
-    el("strong", { text: title }),
-    el("pre", { text: message }),
-  );
 }

@@ -25,6 +25,7 @@ import {
   CallError,
   type Follower,
   type Foreseen,
+  type Kind,
   type Link,
   type Query,
   type QueryFailure,
@@ -103,7 +104,7 @@ export class SocketSource implements Source {
   }
 
   async call(
-    kind: "query" | "mutation" | "action",
+    kind: Kind,
     path: string,
     args: Args,
     foreseen?: Foreseen,

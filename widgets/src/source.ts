@@ -16,8 +16,9 @@ import type { Story } from "./why.ts";
  * How the connection stands.
  *
  *   connecting ──▶ live ⇄ reconnecting
+ *              ──▶ answered                  asked once, and not followed
  */
-export type Link = "connecting" | "live" | "reconnecting";
+export type Link = "connecting" | "live" | "reconnecting" | "answered";
 
 export interface QueryFailure {
   /** What it is called, where it is not the query that failed. */
@@ -63,13 +64,15 @@ export interface Foreseen extends Query {
   change(result: Value): Value;
 }
 
+export type Kind = "query" | "mutation" | "action";
+
 export interface Source {
   /** Whether it follows any query, or only the one that it was made for. */
   readonly followsAny: boolean;
   /** Tells the follower the query's newest result, again and again, until the signal. */
   follow(query: Query, follower: Follower, signal: AbortSignal): void;
   /** Fails with CallError. What is foreseen is shown until the deployment has answered. */
-  call(kind: "query" | "mutation", path: string, args: Args, foreseen?: Foreseen): Promise<Value>;
+  call(kind: Kind, path: string, args: Args, foreseen?: Foreseen): Promise<Value>;
   /** A query's result as of a moment, in milliseconds since 1970. */
   at(query: Query, moment: number): Promise<Value>;
   /**
@@ -87,4 +90,20 @@ export interface Source {
   charts(): Promise<Charts>;
   /** Why a followed query says what it says; null: nobody knows. Absent where one cannot ask. */
   why?(query: Query): Promise<Story | null>;
+}
+
+/** Tells a follower what a function answers now; it is not followed. */
+export function askOnce(
+  source: Source,
+  kind: Kind,
+  { path, args }: Query,
+  follower: Follower,
+): void {
+  source.call(kind, path, args).then(
+    (value) => {
+      follower.link("answered");
+      follower.value(value);
+    },
+    (error: CallError) => follower.failed(error),
+  );
 }

@@ -16,6 +16,7 @@ export type Kind =
   | "string"
   | "id"
   | "time"
+  | "score"
   | "bytes"
   | "array"
   | "object";
@@ -36,6 +37,7 @@ export function kindOf(value: Cell, field?: string): Kind {
     case "bigint":
       return "int64";
     case "number":
+      if (field === "_score") return "score";
       return field === "_creationTime" && Number.isFinite(value) ? "time" : "number";
     case "string":
       return ID.test(value) ? "id" : "string";
@@ -52,6 +54,8 @@ export function preview(value: Cell, kind: Kind = kindOf(value)): string {
       return "";
     case "time":
       return timeText(value as number);
+    case "score":
+      return (value as number).toFixed(4);
     case "string":
     case "id":
       return cut((value as string).replaceAll(/\s+/g, " "));

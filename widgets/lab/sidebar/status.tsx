@@ -14,6 +14,7 @@ const LINKS: Record<Link, string> = {
   connecting: "connecting…",
   live: "live",
   reconnecting: "reconnecting…",
+  answered: "answered",
 };
 
 export function StatusView({ deployment }: { deployment: Deployment }) {

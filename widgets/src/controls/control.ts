@@ -65,7 +65,7 @@ function readAction(data: Record<string, unknown>): Action {
 }
 
 /** Shows a live output in a host, for as long as the control is there or until a signal. */
-export type Show = (host: HTMLElement, data: unknown, until?: AbortSignal) => void;
+export type Show = (host: HTMLElement, data: unknown, until?: AbortSignal, from?: Source) => void;
 
 /** Shows a control in its host; `show` shows what a grid holds, and what a search finds. */
 export function showControl(
@@ -83,7 +83,7 @@ export function showControl(
   }
   guardKeys(host, signal);
   if (control.kind === "search") {
-    styled(host).replaceChildren(searchBox(control.search, show, signal));
+    styled(host).replaceChildren(searchBox(control.search, source, show, signal));
     return;
   }
   styled(host).replaceChildren(

@@ -1,7 +1,8 @@
 /**
  * The columns of a table: which there are, in which order, and what is in them.
  *
- * Columns come as the rows name them, `_id` first and `_creationTime` last. A
+ * Columns come as the rows name them, `_id` first and then how well a row was found
+ * (`_score`), `_creationTime` last. A
  * column's type is written as in a schema: `number?` is missing in some rows,
  * `string | null` is null in some.
  */
@@ -17,6 +18,11 @@ export interface Column {
 }
 
 export const MAX_COLUMNS = 200;
+const PLACES: ReadonlyMap<string, number> = new Map([
+  ["_id", 0],
+  ["_score", 1],
+  ["_creationTime", 3],
+]);
 const MEASURED_ROWS = 100;
 const NARROW = 6;
 const WIDE = 36;
@@ -42,7 +48,7 @@ export function columnsOf(rows: readonly Row[], told: readonly string[] | null):
 }
 
 function inOrder(names: string[]): string[] {
-  const place = (name: string) => (name === "_id" ? 0 : name === "_creationTime" ? 2 : 1);
+  const place = (name: string) => PLACES.get(name) ?? 2;
   return names.sort((a, b) => place(a) - place(b));
 }
 
@@ -53,7 +59,7 @@ function column(name: string, kinds: Map<Kind, number>, rows: readonly Row[]): C
 }
 
 function isNumeric(kind: Kind): boolean {
-  return kind === "number" || kind === "int64" || kind === "null";
+  return kind === "number" || kind === "int64" || kind === "score" || kind === "null";
 }
 
 export function typeText(kinds: ReadonlyMap<Kind, number>, rows: number): string {
@@ -69,7 +75,7 @@ export function typeText(kinds: ReadonlyMap<Kind, number>, rows: number): string
 }
 
 function schemaName(kind: Kind): string {
-  return kind === "time" ? "number" : kind;
+  return kind === "time" || kind === "score" ? "number" : kind;
 }
 
 function digitsOf(

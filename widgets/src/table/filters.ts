@@ -101,6 +101,7 @@ function likeCell(cell: Cell, column: string, text: string): Cell {
     case "time":
       return momentOf(text);
     case "number":
+    case "score":
       return numberOf(text);
     case "int64":
       return /^[+-]?\d+$/.test(text.trim()) ? BigInt(text.trim()) : undefined;
