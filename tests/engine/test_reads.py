@@ -62,24 +62,26 @@ def test_a_get_of_what_is_missing_is_recorded(steps: Any, committer: Committer):
     assert tx.read_set.touched_by([(by_id_index(table), internal_id)])
 
 
-def test_several_are_got_as_each_is_and_recorded_as_far_as_they_were_asked_for(
+def test_what_an_index_found_is_given_as_it_is_now_and_not_recorded(
     steps: Any, committer: Committer
 ):
     ids = [steps(lambda tx, n=n: tx.insert("t", {"n": n})) for n in range(4)]
-    places = [decode_id(each) for each in ids]
+    internal_ids = [decode_id(each)[1] for each in ids]
     steps(lambda tx: tx.delete(ids[1]), settle=False)
     tx = committer.begin()
-    found = tx.get_each(places[0][0], [internal_id for _, internal_id in places])
+    table = tx.table("t")
+    assert table is not None
+    recorded = tx.read_set.to_list()
+    found = tx.found(table, internal_ids)
     assert next(found)["n"] == 0
     tx.patch(ids[2], {"n": 20})
     assert next(found) is None
     assert next(found)["n"] == 20
-    touched = [
-        tx.read_set.touched_by([(by_id_index(table), internal_id)])
-        for table, internal_id in places
-    ]
-    assert touched == [True, True, True, False]
-    assert list(tx.get_each(77, [b"x" * 16])) == [None]
+    assert tx.usage.documents_read == 2
+    assert tx.read_set.to_list()[: len(recorded)] == recorded
+    at_once = tx.found_at_once(table, internal_ids)
+    assert [each and each["n"] for each in at_once] == [0, None, 20, 3]
+    assert tx.usage.documents_read == 5
 
 
 def test_k2_an_absent_table_is_recorded(steps: Any, committer: Committer):

@@ -29,11 +29,11 @@ from convexlab.engine.write_set import INDEX_SLOT_BITS, by_id_index, table_of_in
 from convexlab.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from convexlab.engine.overlay import Body, RangeReader
     from convexlab.engine.read_set import RangeRead, Read, ReadSet
-    from convexlab.engine.write_set import Document, Revision
+    from convexlab.engine.write_set import Document
 
 _TABLES_BY_ID: Final = by_id_index(TABLES)
 # What the system looks at on the user's behalf is no read of the user's.
@@ -73,35 +73,46 @@ class Reads(View):
             self.read_set.record(*index_presence(table.number, name))
         return table.index(name) if found is None else found
 
-    def get_each(
-        self, id_number: int, internal_ids: Sequence[bytes]
+    def found(
+        self, table: TableInfo, internal_ids: Sequence[bytes]
     ) -> Iterator[Document | None]:
-        """`get` of each, as it is asked for; what the store has of them is fetched at once.
+        """Documents that a derived index found, each as it is asked for; None: it is gone.
+
+        N.B. nothing is recorded: whoever asked the index has recorded a look at all that
+        it may find. What the store has of them is fetched at once.
 
         Args:
-            id_number: the first part of their ids.
-            internal_ids: the second parts.
+            table: that they are in.
+            internal_ids: theirs.
         """
-        info = self.catalog.by_id_number.get(id_number)
-        below: Mapping[bytes, Revision] = {}
-        if info is not None:
-            below = self.snapshot.get_many_below(info.number, internal_ids)
+        below = self.snapshot.get_many_below(table.number, internal_ids)
         for internal_id in internal_ids:
-            yield self.get(id_number, internal_id, below)
+            revision = self.revision(table.number, internal_id, below)
+            if revision is None:
+                yield None
+            else:
+                self.usage.read(len(revision.body))
+                yield from_stored(revision.body)  # type: ignore[misc]  # a document
 
-    def get(
-        self,
-        id_number: int,
-        internal_id: bytes,
-        below: Mapping[bytes, Revision] | None = None,
-    ) -> Document | None:
-        """A document by the two parts of its id, or None; looked at either way.
+    def found_at_once(
+        self, table: TableInfo, internal_ids: Sequence[bytes]
+    ) -> list[Document | None]:
+        """`found`, in one go."""
+        below = self.snapshot.get_many_below(table.number, internal_ids)
+        revisions = [
+            self.revision(table.number, internal_id, below)
+            for internal_id in internal_ids
+        ]
+        bodies = [each.body for each in revisions if each is not None]
+        self.has_read(list(map(len, bodies)))
+        documents: list[Document | None] = from_stored_each(bodies)
+        if len(documents) == len(revisions):
+            return documents
+        rest = iter(documents)
+        return [None if each is None else next(rest) for each in revisions]
 
-        Args:
-            id_number: the first part.
-            internal_id: the second.
-            below: what the snapshot has of it and of others, if that was fetched.
-        """
+    def get(self, id_number: int, internal_id: bytes) -> Document | None:
+        """A document by the two parts of its id, or None; looked at either way."""
         info = self.catalog.by_id_number.get(id_number)
         read_set = self.read_set
         if info is None:  # N.B. a table may come whose ids have that number
@@ -115,7 +126,7 @@ class Reads(View):
                 return None
         if read_set.count > self._most_looks:
             self._recount_intervals()
-        revision = self.revision(info.number, internal_id, below)
+        revision = self.revision(info.number, internal_id)
         if revision is None:
             return None
         body = revision.body

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from convexlab import knobs
 from convexlab.documents.ordering import encode_key
 from convexlab.errors import InvalidQuery, NotFound
+from convexlab.functions.ranked import Ranked
 from convexlab.functions.search_indexes import find_index, indexes_of
 from convexlab.functions.text_search import search_of
 from convexlab.functions.vector_search import (
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     )
     from convexlab.engine.catalog import TableInfo
     from convexlab.engine.transaction import Transaction
-    from convexlab.functions.plan import Row
+    from convexlab.functions.ranked import Hit
     from convexlab.functions.text_search import TextSearch
-    from convexlab.functions.vector_search import Ask, Condition, Hit, VectorSearch
+    from convexlab.functions.vector_search import Ask, Condition, VectorSearch
 
     AnyIndex = SearchIndexDefinition | VectorIndexDefinition
 
@@ -60,7 +61,7 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class FusedSearch:
+class FusedSearch(Ranked):
     """A search by several rankings of one table.
 
     Attributes:
@@ -75,20 +76,20 @@ class FusedSearch:
     vector: VectorSearch | None
     limit: int
 
-    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
-        """The documents with their `_score`, best first, under keys in that order."""
+    def batches(self, tx: Transaction, expect: int | None) -> Iterator[list[Hit]]:
+        """See `Ranked`: all at once."""
         del expect  # it has a limit of its own
         rankings: list[list[Hit]] = []
         if self.text is not None:
             rankings.append(self.text.hits(tx, max(self.limit, knobs.FUSED_DEPTH)))
         if self.vector is not None:
             rankings.append(self.vector.hits(tx))
-        hits = fused(rankings)[: self.limit]
-        found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
-        for (internal_id, score), document in zip(hits, found, strict=True):
-            if document is not None:
-                document["_score"] = score
-                yield encode_key(-score) + internal_id, document
+        yield fused(rankings)[: self.limit]
+
+    def place(self, score: float, document: dict[str, Any]) -> bytes:
+        """See `Ranked`."""
+        del document
+        return encode_key(-score)
 
     def fingerprint(self) -> bytes:
         """What distinguishes it from another search of the same table."""

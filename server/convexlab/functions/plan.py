@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ from convexlab.documents.ordering import encode_key
 from convexlab.engine.catalog import IndexInfo, TableInfo
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.functions import cursors, filters
+from convexlab.functions.ranked import Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,21 +30,6 @@ if TYPE_CHECKING:
 
 Order: TypeAlias = Literal["asc", "desc"]
 Row: TypeAlias = tuple[bytes, dict[str, Any]]
-
-
-class Ranked(Protocol):
-    """A search, which finds documents in an order of its own."""
-
-    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
-        """The best documents first, under keys that rise; what it looked at is recorded.
-
-        Args:
-            tx: where to read.
-            expect: how many will probably be asked for.
-        """
-
-    def fingerprint(self) -> bytes:
-        """What distinguishes it from another search of the same table."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -125,6 +111,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     def documents(self, tx: Transaction, most: int | None) -> list[dict[str, Any]]:
         """The first `most` documents that pass the filters, or all: in one go."""
+        if self.ranked is not None and not self.where:
+            return self.ranked.documents(tx, most)
         if self.index is None and self.ranked is None:
             return []
         is_picked = self.sort is not None or (self.where and most is not None)

@@ -14,7 +14,7 @@ Invariants
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from convexlab import knobs
 from convexlab.documents.document import get_path
@@ -33,6 +33,7 @@ from convexlab.followers.text.request import (
     definition_of,
     encode_request,
 )
+from convexlab.functions.ranked import Ranked
 from convexlab.functions.search_indexes import check_filter_field, find_index
 
 if TYPE_CHECKING:
@@ -42,12 +43,11 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
-    from convexlab.functions.plan import Row
+    from convexlab.functions.ranked import Hit
 
     Ask = Callable[[str, bytes], bytes]
     # A field and the value that a document must have in it.
     Condition = tuple[str, Any]
-    Hit = tuple[bytes, float]  # an internal id and a score
 
 _HOW: Final = "`lambda q: q.search(field, text).eq(filter_field, value)`"
 
@@ -94,7 +94,7 @@ class SearchBuilder:
 
 
 @dataclass(frozen=True, slots=True)
-class TextSearch:
+class TextSearch(Ranked):
     """One search of one index, checked.
 
     Attributes:
@@ -110,28 +110,18 @@ class TextSearch:
     words: tuple[str, ...]
     all_of: tuple[Condition, ...]
     ask: Ask
+    shows_scores: ClassVar[bool] = False
 
-    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
-        """The documents, best first, under keys in that order.
+    def place(self, score: float, document: dict[str, Any]) -> bytes:
+        """See `Ranked`: of equal ones the newest comes first."""
+        return encode_key(-score, -float(document["_creationTime"]))
 
-        Args:
-            tx: where to read.
-            expect: how many will probably be asked for.
+    def batches(self, tx: Transaction, expect: int | None) -> Iterator[list[Hit]]:
+        """A few at first, then all there may be; see `Ranked`.
 
         Raises:
             LimitExceeded: more were wanted than a search gives.
         """
-        for hits in self._hits_as_wanted(tx, expect):
-            found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
-            for (internal_id, score), document in zip(hits, found, strict=True):
-                if document is not None:
-                    place = encode_key(-score, -float(document["_creationTime"]))
-                    yield place + internal_id, document
-
-    def _hits_as_wanted(
-        self, tx: Transaction, expect: int | None
-    ) -> Iterator[list[Hit]]:
-        """A few at first, then all there may be."""
         if not self.words:
             return
         unsettled = tx.unsettled(self.table)

@@ -39,6 +39,7 @@ from convexlab.followers.vector.request import (
     encode_request,
 )
 from convexlab.functions.pages import whole_number
+from convexlab.functions.ranked import Ranked
 from convexlab.functions.search_indexes import check_filter_field, find_index
 
 if TYPE_CHECKING:
@@ -47,12 +48,11 @@ if TYPE_CHECKING:
     from convexlab.documents.indexes import VectorIndexDefinition
     from convexlab.engine.catalog import TableInfo
     from convexlab.engine.transaction import Transaction
-    from convexlab.functions.plan import Row
+    from convexlab.functions.ranked import Hit
 
     Ask = Callable[[str, bytes], bytes]
     # A field and a value, one of which a document must have.
     Condition = tuple[str, Any]
-    Hit = tuple[bytes, float]  # an internal id and a score
 
 # What an action asks the gateway for, and the query that answers it.
 ASK: Final = "vector_search"
@@ -123,7 +123,7 @@ def conditions_of(filter_: Callable[[Any], object] | None) -> list[Condition] | 
 
 
 @dataclass(frozen=True, slots=True)
-class VectorSearch:
+class VectorSearch(Ranked):
     """One search of one index, checked.
 
     Attributes:
@@ -142,15 +142,15 @@ class VectorSearch:
     any_of: tuple[Condition, ...] | None
     ask: Ask
 
-    def rows(self, tx: Transaction, expect: int | None = None) -> Iterator[Row]:
-        """The documents with their `_score`, nearest first, under keys in that order."""
+    def batches(self, tx: Transaction, expect: int | None) -> Iterator[list[Hit]]:
+        """See `Ranked`: all at once."""
         del expect  # it has a limit of its own
-        hits = self.hits(tx)
-        found = tx.get_each(self.table.id_number, [id_ for id_, _ in hits])
-        for (internal_id, score), document in zip(hits, found, strict=True):
-            if document is not None:
-                document["_score"] = score
-                yield encode_key(-score) + internal_id, document
+        yield self.hits(tx)
+
+    def place(self, score: float, document: dict[str, Any]) -> bytes:
+        """See `Ranked`."""
+        del document
+        return encode_key(-score)
 
     def hits(self, tx: Transaction) -> list[Hit]:
         """What is nearest, of all that the transaction sees."""
