@@ -376,6 +376,12 @@ MAX_UPLOAD_PARTS: Final = 10_000
 # Documents that a follower takes in at once: a snapshot is held while they are read
 # (about 0.1 s), and a follower's files are written once for all of them.
 FOLLOWER_RUN_DOCUMENTS: Final = 10_000
+# Nor does it hold more of their bytes at once, or of few documents that are larger.
+FOLLOWER_RUN_BYTES: Final = 16 << 20
+# How many of them are read in one go: at first, since nobody knows how large they are,
+# and at most. 2,000 small ones stay in the processor's cache.
+FOLLOWER_READ_DOCUMENTS: Final = 64
+FOLLOWER_READ_MOST_DOCUMENTS: Final = 2048
 # Log entries read until a run is full, twice as many each time; an import's has 1,000
 # documents.
 FOLLOWER_READ_COMMITS: Final = 8
@@ -408,6 +414,11 @@ FOLDED_CHANGES: Final = 20_000
 # two answers: up to so many, counting their values is quicker than counting all.
 KEPT_PROFILES: Final = 64
 PROFILE_CHANGED_ROWS: Final = 20_000
+# The rows of statements that pages read by window, in the mirror's process: an answer of
+# a million rows of ten numbers takes 80 MB. One that nobody has asked about for so long
+# makes room for the next; who still looks at it has it made again.
+KEPT_ANSWERS_BYTES: Final = 256 << 20
+KEPT_ANSWER_SECONDS: Final = 300.0
 # Documents that the mirror has taken in and not yet written: 512 cost DuckDB some 15 ms,
 # one costs it 8. Beyond the second, following waits for them.
 MIRROR_PENDING_DOCUMENTS: Final = 512
@@ -415,6 +426,11 @@ MIRROR_MOST_PENDING_DOCUMENTS: Final = 4096
 # DuckDB's log is brought into its file when it is so long, or the mirror rests. At its
 # own 16 MB following took 8 µs of a document for that, at this size 3.
 MIRROR_CHECKPOINT_BYTES: Final = 128 << 20
+# Row groups (122,880 documents) that DuckDB gathers before it compresses and writes them:
+# at its own 5 most of a table of a million was written at its end, when all waited for it.
+MIRROR_ROW_GROUPS: Final = 1
+# Slices of a table that are read while DuckDB does that, which takes some 0.3 s.
+MIRROR_WAITING_SLICES: Final = 3
 # A live query that met one which is behind is asked again after so long.
 FOLLOWER_RETRY_SECONDS: Final = 1.0
 # How many documents one is behind is counted for people who look, up to so many.
@@ -445,10 +461,19 @@ VECTOR_REBUILD_GROWTH: Final = 4
 # the protocol needs), and forgotten when there are so many and an eighth more.
 VECTOR_PAST_SECONDS: Final = 240.0
 VECTOR_PAST_ROWS: Final = 1_000
-# What passes so many filters is kept from search to search, a bit for each vector, and
+# What passes a filter is kept from search to search, a bit for each vector, all of it
+# together in so many bytes (1,400 filters of 100,000 vectors, 200 of a million), and
 # brought up to date by so many of the last changes; after more it is found anew.
-VECTOR_SELECTIONS: Final = 64
+VECTOR_SELECTIONS_BYTES: Final = 32 << 20
 VECTOR_JOURNAL_ROWS: Final = 8_192
+# The vectors that pass a filter which is asked for again are kept once more, beside each
+# other, where they are at most this share of all; such copies together have at most that
+# share. Each search copies about so many. How often a filter was asked for counts half
+# after so many searches.
+VECTOR_EXCERPT_MOST: Final = 1 / 2
+VECTOR_EXCERPTS: Final = 1 / 2
+VECTOR_EXCERPT_STEP: Final = 4_096
+VECTOR_USES_HALVED: Final = 4_000
 
 # -- text search --------------------------------------------------------------------
 

@@ -31,22 +31,21 @@ from tests.benchmarks.in_process import settle_garbage
 from tests.benchmarks.nearest import Nearest
 from tests.benchmarks.searchers import CALLERS, TIMES
 from tests.benchmarks.vector_peers import PEERS
-from tests.followers.vectors import Searched, push, schema_of
-
-from convexlab.documents.encoding import to_stored
-from convexlab.documents.ids import encode_id
-from convexlab.engine.committer import Committer
-from convexlab.engine.persistence.memory import MemoryPersistence
-from convexlab.engine.write_set import Revision
-from convexlab.followers.vector.request import decode_answer
+from tests.benchmarks.vectors import (
+    DIMENSIONS,
+    LIMIT,
+    asking,
+    embeddings,
+    follow,
+    nearest_among,
+    recall,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 VECTORS = 100_000
-DIMENSIONS = 384
 QUERIES = 500
-LIMIT = 10
 _ROUNDS = 3
 
 
@@ -125,13 +124,13 @@ def at_the_keeper(bare: Bare, asked: Any, truth: Any) -> Generator[Table, None, 
     some = {"meta.kind": [0]}  # one in two
     ways: dict[str, tuple[Callable[[Any], Any], Any]] = {
         "bare FAISS": (bare.ask, truth),
-        "the follower": (_asking(searched, None), truth),
+        "the follower": (asking(searched, None), truth),
         "a filter that 1 % pass": (
-            _asking(searched, rare),
+            asking(searched, rare),
             nearest_among(vectors[::100], asked) * 100,
         ),
         "a filter that 50 % pass": (
-            _asking(searched, some),
+            asking(searched, some),
             nearest_among(vectors[::2], asked) * 2,
         ),
     }
@@ -154,7 +153,7 @@ def at_the_keeper(bare: Bare, asked: Any, truth: Any) -> Generator[Table, None, 
 def in_a_byte(bare: Bare, asked: Any, truth: Any) -> Table:
     searched, took = follow(bare.vectors, quantization="int8")
     (index,) = searched.vectors.indexes.values()
-    ways = {"bare FAISS": bare.ask, "the follower, int8": _asking(searched, None)}
+    ways = {"bare FAISS": bare.ask, "the follower, int8": asking(searched, None)}
     rates = measure(ways, asked)
     recalls = {name: recall(way, asked, truth) for name, way in ways.items()}
     return _table(
@@ -249,7 +248,7 @@ def beside_others(
     for name, array in (("v", bare.vectors), ("q", asked), ("t", truth)):
         np.save(folder / f"{name}.npy", array)
     searched, _ = follow(bare.vectors)
-    ask = _asking(searched, None)
+    ask = asking(searched, None)
     rows, notes = [], [f"{name} could not be installed" for name in missing]
     for name in PEERS:
         if name in missing:
@@ -294,72 +293,6 @@ def _environment(folder: Path) -> tuple[Path, list[str]]:
     ]
 
 
-# -- what is searched ----------------------------------------------------------------------
-
-
-def embeddings(count: int) -> Any:
-    """Like those of texts: topics within topics, in fewer directions than dimensions."""
-    chance = np.random.default_rng(7)
-    latent = 64
-    topics = chance.normal(size=(400, latent))
-    points = topics[chance.integers(0, 400, count)] + 1.2 * chance.normal(
-        size=(count, latent)
-    )
-    spread = chance.normal(size=(latent, DIMENSIONS)) / latent**0.5
-    made = points @ spread + 0.1 * chance.normal(size=(count, DIMENSIONS))
-    unit: Any = made / np.linalg.norm(made, axis=1, keepdims=True)
-    return unit.astype(np.float32)
-
-
-def follow(vectors: Any, **options: Any) -> tuple[Searched, float]:
-    """A follower that has them, and how long it took to take them in."""
-    store = MemoryPersistence()
-    committer = Committer(store)
-    push(committer, schema_of(DIMENSIONS, **options))
-    committer.begin()
-    searched = Searched(committer, store)
-    table = committer.catalog.tables["t"]
-    began = time.perf_counter()
-    assert searched.vectors.learn(committer.catalog) == [table]
-    for start in range(0, len(vectors), 5_000):
-        searched.vectors.take(
-            table,
-            [
-                _revision(table.number, number, vector)
-                for number, vector in enumerate(vectors[start : start + 5_000], start)
-            ],
-        )
-    searched.vectors.took(table)
-    searched.vectors.apply([], searched.now)
-    return searched, time.perf_counter() - began
-
-
-def _revision(table: int, number: int, vector: Any) -> Revision:
-    internal_id = number.to_bytes(16, "big")
-    document = {
-        "_id": encode_id(table, internal_id),
-        "owner": number % 100,
-        "meta": {"kind": number % 2},
-        "e": vector.tolist(),
-    }
-    return Revision(table, internal_id, 1, to_stored(document))
-
-
-def _asking(searched: Searched, filters: Any) -> Callable[[Any], Any]:
-    at = searched.vectors.watermark
-    requests: dict[bytes, bytes] = {}
-
-    def ask(one: Any) -> Any:
-        request = requests.get(one.tobytes())
-        if request is None:
-            request = searched.request(one, LIMIT, filters)
-            requests[one.tobytes()] = request
-        said = decode_answer(searched.vectors.answer(request, at))
-        return np.frombuffer(said.ids, ">u8")[1::2]
-
-    return ask
-
-
 def measure(
     ways: dict[str, Callable[[Any], Any]], asked: Any
 ) -> dict[str, list[float]]:
@@ -377,20 +310,3 @@ def _timed(work: Callable[[Any], object], argument: Any) -> float:
     began = time.perf_counter()
     work(argument)
     return (time.perf_counter() - began) * 1000
-
-
-def nearest_among(vectors: Any, asked: Any) -> Any:
-    """The exact answers."""
-    near = -(asked @ vectors.T)
-    best = np.argpartition(near, LIMIT, axis=1)[:, :LIMIT]
-    order = np.argsort(np.take_along_axis(near, best, axis=1), axis=1)
-    return np.take_along_axis(best, order, axis=1)
-
-
-def recall(way: Callable[[Any], Any], asked: Any, truth: Any) -> float:
-    """Which share of the nearest are found."""
-    hits = sum(
-        len(np.intersect1d(way(one), true))
-        for one, true in zip(asked, truth, strict=True)
-    )
-    return float(hits / truth.size)

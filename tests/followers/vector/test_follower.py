@@ -260,7 +260,7 @@ def test_lists_are_cut_when_there_are_many_and_lose_nothing(
     index.check()
     assert index.lists.count > 50
     documents, hits, wanted = now(searched), 0, 0
-    for query in clustered(chance, 30, 16):
+    for query in clustered(chance, 12, 16):
         for filters in (None, {"meta.kind": [1]}, {"owner": [3]}, {"owner": [5, 6]}):
             found = searched.ask(query, 10, filters=filters)
             expected = searched.expect(query, 10, documents, filters)

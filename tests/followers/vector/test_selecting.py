@@ -20,6 +20,7 @@ class Kept:
     """Versions with a selection of them, and lists to which slots belong anyhow."""
 
     count = LISTS
+    size = 0  # so little that nothing is worth copying
 
     def __init__(self) -> None:
         self.versions = Versions(2)
@@ -34,10 +35,10 @@ class Kept:
         slot = self.versions.slot_of.get(id_)
         if slot is not None:
             self.versions.end(id_, self.ts)
-            self.selections.journal.note(slot, self.ts)
+            self.selections.journal.note(slot, self.ts, begins=False)
         if keys is not None:
             slot = self.versions.begin(id_, self.ts, 0, keys)
-            self.selections.journal.note(slot, self.ts)
+            self.selections.journal.note(slot, self.ts, begins=True)
 
     def release(self) -> None:
         ended = self.versions.ended_by(self.ts)
@@ -111,9 +112,10 @@ def test_what_has_grown_much_is_selected_anew():
 
 
 def test_only_the_filters_used_lately_are_kept(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(knobs, "VECTOR_SELECTIONS", 2)
     kept = Kept()
     kept.put(1, (b"a", b"x"))
+    each = kept.selections.now((), kept.versions, kept).bytes
+    monkeypatch.setattr(knobs, "VECTOR_SELECTIONS_BYTES", 2 * each)
     one, other, third = (((0, key),) for key in (b"a", b"b", b"c"))
 
     def ask(filters: Any) -> Any:
@@ -131,11 +133,12 @@ def test_a_journal_says_when_it_has_forgotten(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(knobs, "VECTOR_JOURNAL_ROWS", 4)
     journal = Journal()
     for n in range(5):
-        journal.note(n % 3, 10 + n)
+        journal.note(n % 3, 10 + n, begins=n % 2 == 0)
     assert journal.end == 5
     assert journal.since(1) is None
     assert journal.since(2) is not None
     assert journal.since(4).tolist() == [1]  # type: ignore[union-attr]  # it knows
+    assert journal.begun_since(2).tolist() == [2, 1]
     assert journal.after(10) is None
     assert journal.after(12).tolist() == [0, 1]  # type: ignore[union-attr]  # it knows
     journal.begin(14)

@@ -1,7 +1,7 @@
 """Vector search: every document's vector in FAISS, nearest ones first.
 
 Reading order: request (what is asked) · units (a field's value as a unit vector) ·
-lists (FAISS's inverted lists) · selecting (which slots a search may find) · building
-(how lists are cut) · index (one index: all of it together) · resting (its files) ·
+lists (FAISS's inverted lists) · selecting (which slots a search may find) · excerpts
+(what passes a filter, kept together) · building (how lists are cut) · index (one index: all of it together) · resting (its files) ·
 follower (all indexes of a deployment).
 """

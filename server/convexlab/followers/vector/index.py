@@ -106,12 +106,12 @@ class VectorIndex:
             if vector is not None and versions.is_same(slot, digest, keys):
                 return None
             versions.end(id_, ts)
-            self.selections.journal.note(slot, ts)
+            self.selections.journal.note(slot, ts, begins=False)
         self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
         if vector is not None:
             slot = versions.begin(id_, ts, digest, keys)
-            self.selections.journal.note(slot, ts)
+            self.selections.journal.note(slot, ts, begins=True)
         return vector
 
     def _add(self, slots: Slots, vectors: Vectors) -> None:
@@ -226,7 +226,9 @@ class VectorIndex:
             "lists": self.lists.count,
             "probes": self.lists.probes[0],
             "isBuilding": self.is_building,
-            "bytes": self.lists.memory_bytes + self.versions.memory_bytes,
+            "bytes": self.lists.memory_bytes
+            + self.versions.memory_bytes
+            + self.selections.memory_bytes,
         }
 
     def check(self) -> None:

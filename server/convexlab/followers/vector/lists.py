@@ -9,7 +9,8 @@ that have any of those, the nearest first, until it has compared as many as a se
 without a filter would; so a filter that few pass is answered exactly, and none that
 passes is missed because it lies far from all others. Where the filter goes with the
 lists (what passes lies in some, not in others) the nearest are in more of them than
-elsewhere: then it goes on until more lists bring hardly anything nearer.
+elsewhere: then it goes on until more lists bring hardly anything nearer. What passes a
+filter that is asked for again lies together (`excerpts`) and is searched there.
 
 Invariants
     L1  A search gives as many as were asked for, or all that there are.
@@ -66,9 +67,8 @@ class Lists:
     @classmethod
     def exact(cls, dimensions: int) -> Lists:
         """One list, whose centre is the origin."""
-        centre = faiss.IndexFlatIP(dimensions)
-        centre.add(np.zeros((1, dimensions), np.float32))
-        index = faiss.IndexIVFFlat(centre, dimensions, 1, faiss.METRIC_INNER_PRODUCT)
+        centre, metric = _origin(dimensions), faiss.METRIC_INNER_PRODUCT
+        index = faiss.IndexIVFFlat(centre, dimensions, 1, metric)
         index.is_trained = True
         return cls(index)
 
@@ -93,6 +93,10 @@ class Lists:
         held = self.index.invlists
         sizes = map(held.list_size, range(self.count))
         return np.fromiter(sizes, np.int64, self.count)
+
+    def compared(self, limit: int = MEASURED_LIMITS[0]) -> int:
+        """How many vectors a search without a filter looks at, centres among them."""
+        return self.count + self._probes_for(limit) * self.size // self.count
 
     # -- changes --------------------------------------------------------------------
 
@@ -135,17 +139,22 @@ class Lists:
         limit = min(limit, self.size if among is None else among.count)
         if not limit:
             return _NOTHING
-        return self._search(vector, limit, self._probes_for(limit), among)
+        return self._search(self.index, vector, limit, self._probes_for(limit), among)
 
     def _search(
-        self, vector: Vectors, limit: int, probes: int, among: Selection | None
+        self,
+        index: faiss.IndexIVF,
+        vector: Vectors,
+        limit: int,
+        probes: int,
+        among: Selection | None,
     ) -> tuple[Slots, Scores]:
         parameters = faiss.SearchParametersIVF(nprobe=probes, **_only(among))
         faiss.omp_set_num_threads(1)
-        scores, slots = self.index.search(vector[None], limit, params=parameters)
+        scores, slots = index.search(vector[None], limit, params=parameters)
         if slots[0, -1] < 0:  # L1
             parameters.nprobe = self.count
-            scores, slots = self.index.search(vector[None], limit, params=parameters)
+            scores, slots = index.search(vector[None], limit, params=parameters)
         return slots[0], scores[0]
 
     def nearest_of(
@@ -155,25 +164,34 @@ class Lists:
         limit = min(limit, among.count)
         if not limit:
             return _NOTHING
+        copied = among.excerpt
+        index = self.index if copied is None or not copied.is_whole else copied.index
+        if index.nlist == 1:
+            return _search_lists(index, vector, limit, among, _ONE_LIST)
         enough = max(limit, self._probes_for(limit) * self.size // self.count)
         if among.count <= enough:  # all of them: in whatever order
             lists = np.flatnonzero(among.members)
-            distances = np.zeros(len(lists), np.float32)
-            return self._search_lists(vector, limit, distances, lists, _only(among))
+            where = np.zeros(len(lists), np.float32), lists
+            return _search_lists(index, vector, limit, among, where)
         if among.unevenness < _BY_CHANCE:
             wanted = _SHARE_BY_CHANCE * enough * self.count / among.count
-            return self._search(vector, limit, min(self.count, int(wanted) + 1), among)
-        return self._by_rounds(vector, limit, enough, among)
+            probes = min(self.count, int(wanted) + 1)
+            return self._search(index, vector, limit, probes, among)
+        return self._by_rounds(index, vector, limit, enough, among)
 
     def _by_rounds(
-        self, vector: Vectors, limit: int, enough: int, among: Selection
+        self,
+        index: faiss.IndexIVF,
+        vector: Vectors,
+        limit: int,
+        enough: int,
+        among: Selection,
     ) -> tuple[Slots, Scores]:
         found = _NOTHING
-        selector = _only(among)
-        for distances, lists in self._rounds(vector, limit, enough, among):
-            more = self._search_lists(vector, limit, distances, lists, selector)
-            before, found = found, _nearest_of_both(found, more, limit)
-            if len(before[0]) and _newcomers(before, found) <= _HARDLY * limit:
+        for where in self._rounds(vector, limit, enough, among):
+            more = _search_lists(index, vector, limit, among, where)
+            before, (found, newcomers) = found, _nearest_of_both(found, more, limit)
+            if len(before[0]) and newcomers <= _HARDLY * limit:
                 break
         return found
 
@@ -196,32 +214,6 @@ class Lists:
             stop = max(start, int(np.searchsorted(compared, goal))) + 1
             yield nearness[start:stop], lists[start:stop]
             start, goal = stop, 2 * goal
-
-    def _search_lists(
-        self,
-        vector: Vectors,
-        limit: int,
-        distances: Scores,
-        lists: Slots,
-        selector: dict[str, Any],
-    ) -> tuple[Slots, Scores]:
-        """The nearest in some lists; a slot of -1 stands for none."""
-        faiss.omp_set_num_threads(1)
-        parameters = faiss.SearchParametersIVF(nprobe=len(lists), **selector)
-        slots, scores = np.empty(limit, np.int64), np.empty(limit, np.float32)
-        # N.B. FAISS's own wrapper of this takes no parameters.
-        self.index.search_preassigned_c(
-            1,
-            faiss.swig_ptr(vector),
-            limit,
-            faiss.swig_ptr(lists),
-            faiss.swig_ptr(distances),
-            faiss.swig_ptr(scores),
-            faiss.swig_ptr(slots),
-            False,  # slots, not places in lists
-            parameters,
-        )
-        return slots, scores
 
     def _nearness(self, vector: Vectors) -> Scores:
         """Of each list's centre."""
@@ -259,16 +251,41 @@ class Lists:
         return slots, vectors
 
     def _list(self, number: int) -> tuple[Slots, Vectors]:
-        held, count = self.index.invlists, int(self.index.invlists.list_size(number))
-        size = int(self.index.code_size)
-        codes = faiss.rev_swig_ptr(held.get_codes(number), count * size)
-        codes = codes.reshape(count, size)
+        slots, codes = self.entries(number)
         vectors = (
             codes.view(np.float32)
             if isinstance(self.index, faiss.IndexIVFFlat)
             else self.index.sq.decode(codes)
         )
-        return faiss.rev_swig_ptr(held.get_ids(number), count), vectors
+        return slots, vectors
+
+    def entries(self, number: int) -> tuple[Slots, NDArray[np.uint8]]:
+        """A list's slots and codes, where FAISS has them: not beyond the next change."""
+        held, count = self.index.invlists, int(self.index.invlists.list_size(number))
+        size = int(self.index.code_size)
+        if not count:
+            return np.zeros(0, np.int64), np.zeros((0, size), np.uint8)
+        codes = faiss.rev_swig_ptr(held.get_codes(number), count * size)
+        return faiss.rev_swig_ptr(held.get_ids(number), count), codes.reshape(-1, size)
+
+    def emptied(self, *, one: bool) -> faiss.IndexIVF:
+        """An inverted file with the same centres and none of the vectors.
+
+        Args:
+            one: with one list instead, whose centre is the origin.
+        """
+        dimensions, whole = self.index.d, self.index
+        centres = _origin(dimensions) if one else whole.quantizer
+        count, metric = 1 if one else self.count, faiss.METRIC_INNER_PRODUCT
+        if isinstance(whole, faiss.IndexIVFFlat):
+            made = faiss.IndexIVFFlat(centres, dimensions, count, metric)
+        else:
+            made = faiss.IndexIVFScalarQuantizer(
+                centres, dimensions, count, whole.sq.qtype, metric, False
+            )
+            made.sq = whole.sq
+        made.is_trained = True
+        return made
 
     # -- at rest ------------------------------------------------------------------------
 
@@ -285,21 +302,51 @@ class Lists:
 
 
 _NOTHING: Final = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+# How near it is, and which.
+_ONE_LIST: Final = (np.zeros(1, np.float32), np.zeros(1, np.int64))
+
+
+def _origin(dimensions: int) -> faiss.IndexFlatIP:
+    centre = faiss.IndexFlatIP(dimensions)
+    centre.add(np.zeros((1, dimensions), np.float32))
+    return centre
+
+
+def _search_lists(
+    index: faiss.IndexIVF,
+    vector: Vectors,
+    limit: int,
+    among: Selection,
+    where: tuple[Scores, Slots],
+) -> tuple[Slots, Scores]:
+    """The nearest in some lists, of which is told how near each lies; -1: none."""
+    distances, lists = where
+    faiss.omp_set_num_threads(1)
+    parameters = faiss.SearchParametersIVF(nprobe=len(lists), **_only(among))
+    slots, scores = np.empty(limit, np.int64), np.empty(limit, np.float32)
+    # N.B. FAISS's own wrapper of this takes no parameters.
+    index.search_preassigned_c(
+        1,
+        faiss.swig_ptr(vector),
+        limit,
+        faiss.swig_ptr(lists),
+        faiss.swig_ptr(distances),
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(slots),
+        False,  # slots, not places in lists
+        parameters,
+    )
+    return slots, scores
 
 
 def _nearest_of_both(
     one: tuple[Slots, Scores], other: tuple[Slots, Scores], limit: int
-) -> tuple[Slots, Scores]:
-    if not len(one[0]):
-        return other
+) -> tuple[tuple[Slots, Scores], int]:
+    """The nearest, and how many of them the other has."""
     slots = np.concatenate((one[0], other[0]))
     scores = np.concatenate((one[1], other[1]))
     best = np.argsort(-scores, kind="stable")[:limit]
-    return slots[best], scores[best]
-
-
-def _newcomers(before: tuple[Slots, Scores], found: tuple[Slots, Scores]) -> int:
-    return len(np.setdiff1d(found[0], before[0]))
+    return (slots[best], scores[best]), int((best >= len(one[0])).sum())
 
 
 def _only(among: Selection | None) -> dict[str, Any]:

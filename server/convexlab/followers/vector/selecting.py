@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convexlab import knobs
+from convexlab.followers.vector import excerpts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from convexlab.followers.vector.excerpts import Excerpt
     from convexlab.followers.versions import Mask, Slots, Versions
 
     Homes = NDArray[np.int32]
@@ -41,6 +43,7 @@ class Journal:
         room = knobs.VECTOR_JOURNAL_ROWS
         self._slots = np.zeros(room, np.int64)
         self._times = np.zeros(room, np.int64)
+        self._begins = np.zeros(room, np.bool_)
         self._count = 0
         self._dropped = 0
         self._dropped_ts = 0  # the newest of what is no longer remembered
@@ -54,18 +57,19 @@ class Journal:
         """What came until `ts` is not remembered."""
         self._dropped_ts = ts
 
-    def note(self, slot: int, ts: int) -> None:
+    def note(self, slot: int, ts: int, *, begins: bool) -> None:
         """A slot began or ended at `ts`."""
         if self._count == len(self._slots):
             self._drop(self._count // 2)
         self._slots[self._count], self._times[self._count] = slot, ts
+        self._begins[self._count] = begins
         self._count += 1
 
     def _drop(self, count: int) -> None:
         self._dropped_ts = max(self._dropped_ts, int(self._times[:count].max()))
         self._dropped += count
         self._count -= count
-        for column in (self._slots, self._times):
+        for column in (self._slots, self._times, self._begins):
             column[: self._count] = column[count : count + self._count].copy()
 
     def since(self, end: int) -> Slots | None:
@@ -73,6 +77,11 @@ class Journal:
         if end < self._dropped:
             return None
         return np.unique(self._slots[end - self._dropped : self._count])
+
+    def begun_since(self, end: int) -> Slots:
+        """Those of them that began, while that is remembered."""
+        since = slice(end - self._dropped, self._count)
+        return self._slots[since][self._begins[since]]
 
     def after(self, ts: int) -> Slots | None:
         """The slots that were noted with a later timestamp; None: forgotten."""
@@ -94,6 +103,9 @@ class Selection:
         unevenness: how unevenly they are spread over the lists, when it was made: the
             variance of how many a list has, by what chance would give (1).
         made_of: how many they were then.
+        uses: how often they were asked for; half as much after a while.
+        excerpt: their vectors once more. *Set when* they are asked for again, if there is
+            room; *cleared when* others need that, or too many came.
     """
 
     bits: NDArray[np.uint8]
@@ -102,6 +114,8 @@ class Selection:
     seen: int
     unevenness: float
     made_of: int
+    uses: float = 0.0
+    excerpt: Excerpt | None = None
 
     @property
     def is_of_its_size(self) -> bool:
@@ -117,6 +131,11 @@ class Selection:
         change = inside.astype(np.int64) - were
         np.add.at(self.members, homes[slots], change)
         self.count += int(change.sum())
+
+    @property
+    def bytes(self) -> int:
+        """What it takes, but for its excerpt."""
+        return self.bits.nbytes + self.members.nbytes
 
     def make_room(self, slots: int) -> None:
         """Have a bit for so many slots."""
@@ -138,6 +157,15 @@ class Selections:
         self.journal = Journal()
         self._kept: dict[Filters, Selection] = {}
         self._turn = threading.Lock()
+        self._asked = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what they take, with their excerpts."""
+        kept = list(self._kept.values())
+        return sum(each.bytes for each in kept) + sum(
+            excerpt.memory_bytes for each in kept if (excerpt := each.excerpt)
+        )
 
     def forget(self) -> None:
         """Slots were given back, or have other lists: begin anew."""
@@ -148,6 +176,7 @@ class Selections:
         """What passes now, in an index's lists (S1)."""
         with self._turn:
             selection = self._kept.pop(filters, None)
+            uses = 0.0 if selection is None else selection.uses
             if selection is None or not self._refresh(
                 selection, filters, versions, lists
             ):
@@ -156,9 +185,33 @@ class Selections:
                     mask &= versions.having(filters)
                 selection = select(mask, lists, self.journal.end)
             self._kept[filters] = selection  # N.B. the last used is the last to go
-            if len(self._kept) > knobs.VECTOR_SELECTIONS:
-                del self._kept[next(iter(self._kept))]
+            selection.uses = uses + 1
+            self._age(selection)
+            if filters is not None and uses:
+                self._copy(selection, filters, versions, lists)
             return selection
+
+    def _age(self, newest: Selection) -> None:
+        self._asked += 1
+        if self._asked % knobs.VECTOR_USES_HALVED == 0:
+            for each in self._kept.values():
+                each.uses /= 2
+        most = knobs.VECTOR_SELECTIONS_BYTES // newest.bytes
+        while len(self._kept) > max(1, most):
+            del self._kept[next(iter(self._kept))]
+
+    def _copy(
+        self, selection: Selection, filters: Any, versions: Versions, lists: Any
+    ) -> None:
+        """Keep what passes together, if it is worth it and there is room (E1)."""
+        if selection.excerpt is None:
+            if not excerpts.is_worth_it(selection, lists):
+                return
+            if not excerpts.make_room(selection, self._kept.values(), lists.size):
+                return
+            selection.excerpt = excerpts.Excerpt(lists, versions.having(filters))
+        if not selection.excerpt.is_whole:
+            selection.excerpt.go_on(lists, versions.having(filters))
 
     def as_of(
         self, filters: Filters, at: int, versions: Versions, lists: Any
@@ -188,6 +241,11 @@ class Selections:
         selection.make_room(versions.count)
         inside = versions.current_of(changed) & _passing(versions, changed, filters)
         selection.put(changed, inside, lists.homes)
+        if selection.excerpt is not None:
+            begun = self.journal.begun_since(selection.seen)
+            begun = begun[_passing(versions, begun, filters)]
+            if not selection.excerpt.take_in(begun, lists):
+                selection.excerpt = None
         selection.seen = self.journal.end
         return selection.is_of_its_size
 
