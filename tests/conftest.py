@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+from tests.browser.chromium import RUNNING, take_pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # An example that takes long on a busy machine has not failed. A check of one commit
 # tries the same examples each time; whoever works on the code tries new ones.
@@ -15,3 +21,15 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With the failure of a test that has a browser goes what its pages showed."""
+    report = yield
+    if report.failed and report.when != "teardown" and RUNNING:
+        pictures = map(str, take_pictures(item.nodeid))
+        report.sections.append(("pictures of the pages", "\n".join(pictures)))
+    return report

@@ -1,8 +1,9 @@
-"""Debian's Chromium, started by Playwright."""
+"""Debian's Chromium, started by Playwright, and pictures of what it shows."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PICTURES = Path(__file__).parents[2] / "test-results" / "failed"
+PICTURE_MS = 5_000
+# Those that are running: at most one in a process.
+RUNNING: list[Browser] = []
 
 
 @contextmanager
@@ -40,5 +45,24 @@ def launched() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=str(CHROMIUM), headless=True, args=FLAGS
         )
-        yield browser
+        RUNNING.append(browser)
+        try:
+            yield browser
+        finally:
+            RUNNING.remove(browser)
         browser.close()
+
+
+def take_pictures(test: str) -> list[Path]:
+    """What each open page shows now, in `test-results/failed/`: for a test that failed."""
+    from playwright.sync_api import Error
+
+    taken = []
+    pages = [page for b in RUNNING for context in b.contexts for page in context.pages]
+    for number, page in enumerate(pages, 1):
+        name = re.sub(r"\W+", "-", f"{test} {number}").strip("-")
+        picture = PICTURES / f"{name}.png"
+        with suppress(Error):
+            page.screenshot(path=picture, timeout=PICTURE_MS)
+            taken.append(picture)
+    return taken

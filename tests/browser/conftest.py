@@ -54,6 +54,7 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """One user's browser: cookies and cache are shared by a module's pages."""
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PAGE_MS)
     yield context
     context.close()
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from tests.browser.pages import APP, PAGE_MS, RESULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Error, Locator, Page
+    from playwright.sync_api import Error, Locator, Page, Route
     from tests.browser.jupyter import Jupyter
 
 Theme = Literal["Light", "Dark", "Dark High Contrast"]
+FILES = "**/api/contents/**"
 
 
 @dataclass
@@ -26,25 +29,51 @@ class Sidebar:
     errors: list[str] = field(default_factory=list)
 
     def open(self) -> Sidebar:
-        """Load the page, and show the sidebar as the palette would."""
+        """Load the page, and show the sidebar."""
         self.page.on("pageerror", self._note_error)
         self.page.goto(f"{self.jupyter.url}/lab?token=a-token-for-tests&reset")
-        self.page.wait_for_selector(
-            "#convexlab-sidebar", state="attached", timeout=PAGE_MS
-        )
-        self.do("convexlab:open-sidebar")
+        self._wait_for("#convexlab-sidebar")
+        self._show()
         self.page.wait_for_selector("[data-link='live']", timeout=PAGE_MS)
         return self
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Load the page again: in here JupyterLab still waits for the files of its tabs."""
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:  # Playwright takes no built-in function
+            held.append(route)
+
+        self.page.route(FILES, hold)
+        self.page.reload()
+        self._wait_for("#convexlab-sidebar")
+        yield
+        for route in held:
+            route.continue_()
+        self.page.unroute(FILES)
+        self._show()
+
+    def _show(self) -> None:
+        """As the palette would.
+
+        N.B. when JupyterLab has its tabs again it goes on to open the file that the
+        page's address names, which comes before whatever one has opened meanwhile.
+        """
+        self._wait_for("#filebrowser:not(.jp-mod-restoring)")
+        self.do("convexlab:open-sidebar")
+
+    def _wait_for(self, selector: str) -> None:
+        self.page.wait_for_selector(selector, state="attached", timeout=PAGE_MS)
 
     def _note_error(self, error: Error) -> None:
         if "convexlab" in (error.stack or ""):
             self.errors.append(str(error))
 
-    def do(self, command: str, **args: object) -> None:
-        """Run one of JupyterLab's commands."""
-        script = (
-            f"async ([name, args]) => {{ await {APP}.commands.execute(name, args); }}"
-        )
+    def do(self, command: str, *, wait: bool = True, **args: object) -> None:
+        """Run one of JupyterLab's commands; without `wait`, go on while it runs."""
+        done = f"{APP}.commands.execute(name, args)"
+        script = f"async ([name, args]) => {{ {'await' if wait else 'void'} {done}; }}"
         self.page.evaluate(script, [command, args])
 
     def section(self, name: str) -> Locator:

@@ -119,7 +119,6 @@ def sidebar(
     context: BrowserContext, jupyter: Jupyter, tasks: State
 ) -> Iterator[Sidebar]:
     page = context.new_page()
-    page.set_default_timeout(8_000)
     yield Sidebar(page, jupyter).open()
     page.close()
 
@@ -580,9 +579,9 @@ def test_live_outputs_are_pinned_and_become_cells_again(
     with page.expect_response(lambda said: "/api/workspaces/" in said.url):
         sidebar.only("Pinned", "Tables")
     page.once("dialog", lambda dialog: dialog.accept())  # nothing there is saved
-    page.reload()
-    page.wait_for_selector("#convexlab-sidebar", state="attached", timeout=PAGE_MS)
-    sidebar.do("convexlab:open-sidebar")
+    with sidebar.restoring():
+        sidebar.do("convexlab:open-table", table="tasks", wait=False)
+    expect(page.locator("#convexlab-table-tasks")).to_be_attached()
     sidebar.only("Pinned")
     expect(pins).to_have_count(len(VIEWS) - 1, timeout=PAGE_MS)
     expect(pins.first.locator(".convexlab-pinned")).to_contain_text("pinned")

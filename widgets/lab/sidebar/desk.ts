@@ -7,9 +7,9 @@ import { placesOf } from "./origin.tsx";
 const SAID_MS = 5_000;
 
 export interface Desk {
-  openTable(table: string): void;
-  openFunction(path: string): void;
-  openSql(): void;
+  openTable(table: string): Promise<void>;
+  openFunction(path: string): Promise<void>;
+  openSql(): Promise<void>;
   /** The notebook that a module came from, at its cell. */
   openOrigin(origin: Origin): void;
   insert(code: string): void;

@@ -57,6 +57,8 @@ type Area = "main" | "down" | "right";
 interface Application {
   /** `JupyterLab` or `Jupyter Notebook`. */
   readonly name: string;
+  /** When the page has the tabs again that it had when it was left. */
+  readonly restored: Promise<void>;
   readonly shell: {
     add(widget: Widget, area: "left" | Area, options?: { rank: number }): void;
     activateById(id: string): void;
@@ -150,13 +152,17 @@ function deskOf(
   labIcon: LabIcon,
 ): Desk {
   const tabs = new Map<string, Widget>();
-  const open = (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
+  const tabFor = (id: string, make: () => Widget) => {
     const known = tabs.get(id);
-    if (!known || known.isDisposed) {
-      const tab = tabOf(id, label, labIcon, body(desk));
-      tabs.set(id, tab);
-      if (placed(app, tab) === "down") makeRoom(tab);
-    }
+    const tab = known && !known.isDisposed ? known : make();
+    tabs.set(id, tab);
+    return tab;
+  };
+  const open = async (id: string, label: string, body: (desk: Desk) => React.ReactElement) => {
+    // N.B. JupyterLab throws out whatever was opened while it still restored its tabs.
+    await app.restored;
+    const tab = tabFor(id, () => tabOf(id, label, labIcon, body(desk)));
+    if (!tab.parent && placed(app, tab) === "down") makeRoom(tab);
     app.shell.activateById(id);
   };
   const desk: Desk = {
@@ -230,11 +236,11 @@ function addCommands(
   add(OPEN_SQL, "Ask in SQL", () => desk.openSql(), "Ctrl Alt Q");
   add(OPEN_TABLE, "Open a Table…", async ({ table }) => {
     const name = table ?? (await chosenOf("Open a table", () => deployment.tables()));
-    if (name) desk.openTable(String(name));
+    if (name) await desk.openTable(String(name));
   });
   add(OPEN_FUNCTION, "Run a Function…", async ({ path }) => {
     const name = path ?? (await chosenOf("Run a function", () => deployment.functions()));
-    if (name) desk.openFunction(String(name));
+    if (name) await desk.openFunction(String(name));
   });
 }
 
