@@ -217,6 +217,27 @@ def from_stored_each(texts: Sequence[bytes]) -> list[Any]:
     return values
 
 
+def from_stored_as(
+    texts: Sequence[bytes], decode: Callable[[bytes], list[Any]]
+) -> list[Any] | None:
+    """What is in several stored texts, decoded in one go as values of a type.
+
+    Args:
+        texts: what was stored.
+        decode: an array of such values, of its JSON.
+
+    Returns:
+        None where one of them is of another type, or has tags in it.
+    """
+    joined = b"[%b]" % b",".join(texts)
+    if _may_hold_tags(joined):
+        return None
+    try:
+        return decode(joined)
+    except msgspec.ValidationError:
+        return None
+
+
 def from_wire(text: bytes | str) -> Value:
     """The value in a client's text.
 

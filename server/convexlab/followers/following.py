@@ -22,27 +22,22 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from convexlab import knobs
 from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
-from convexlab.engine.write_set import BY_CREATION_TIME, by_creation_index
+from convexlab.engine.write_set import by_creation_index
 from convexlab.errors import FollowerBehind, OutOfRetention
-from convexlab.followers.follower import Change, Folds
+from convexlab.followers.follower import Folds
+from convexlab.followers.runs import Run, read_run, read_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from convexlab.engine.catalog import TableInfo
-    from convexlab.engine.log import LogEntry
-    from convexlab.engine.persistence.contract import (
-        PersistenceReader,
-        PersistenceSnapshot,
-    )
+    from convexlab.engine.persistence.contract import PersistenceReader
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Follower
 
@@ -131,36 +126,29 @@ class Following:
     def _advance_once(self) -> bool:
         """One run of the log; whether it was the last there is."""
         try:
-            run = self._read_run()
-            if run.catalog is not None:
-                self._learn(run.catalog, run.since)
-            if run.to > self.follower.watermark:
-                self.follower.apply(run.changes, run.to)
+            read = self._read_run()
+            if read.catalog is not None:
+                self._learn(read.catalog, read.since)
+            if read.run.to > self.follower.watermark:
+                self.follower.apply(read.run.changes, read.run.to)
         except OutOfRetention:  # G3
             self._begin_again()
             return False
         with self._progress:
             self._progress.notify_all()
         # N.B. building takes its time: there may be more by now.
-        return run.is_last and run.catalog is None
+        return read.run.is_last and read.catalog is None
 
-    def _read_run(self) -> _Run:
+    def _read_run(self) -> _Read:
         with self._store.snapshot() as base:
             # With nothing in, the documents are taken as they are now.
             since = self.follower.watermark or base.meta.last_ts
-            entries = _next_entries(base, since)
-            is_last = not entries or entries[-1].ts == base.meta.last_ts
+            run = read_run(base, since, self._folded_tables())
             catalog = None
             if self._catalog is None or base.meta.catalog_ts > self._catalog.ts:
                 snapshot = newest_snapshot(base)
                 catalog = load_catalog(snapshot, ts=base.meta.catalog_ts)
-            return _Run(
-                since=since,
-                changes=list(_changes(base, entries, self._folded_tables())),
-                to=base.meta.last_ts if is_last else entries[-1].ts,
-                catalog=catalog,
-                is_last=is_last,
-            )
+            return _Read(since, run, catalog)
 
     def _folded_tables(self) -> Collection[int]:
         follower = self.follower
@@ -184,16 +172,14 @@ class Following:
 
     def _slices(self, table: TableInfo, at: Timestamp) -> Iterator[list[Revision]]:
         # N.B. as they were created they stand side by side in the store.
-        index, limit = by_creation_index(table.number), knobs.FOLLOWER_RUN_DOCUMENTS
-        rest = EVERYTHING
-        while True:
+        index = by_creation_index(table.number)
+        rest: Interval | None = EVERYTHING
+        while rest is not None:
             with self._store.snapshot() as base:
-                rows = list(islice(snapshot_at(base, at).rows(index, rest), limit))
-            if rows:
-                yield [revision for _, revision in rows]
-            if len(rows) < limit:
-                return
-            rest = Interval(rows[-1][0] + b"\0", None)
+                part = read_slice(snapshot_at(base, at), index, rest)
+            if part.revisions:
+                yield part.revisions
+            rest = part.rest
 
     def start_again(self) -> None:
         """After a failure: whatever is in may be half, so begin with nothing."""
@@ -210,107 +196,15 @@ class Following:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """Some commits, read.
+class _Read:
+    """What one snapshot told.
 
     Attributes:
-        since: the timestamp before them.
-        changes: what they did, in order.
-        to: the last of them.
+        since: the timestamp before the run.
+        run: some commits.
         catalog: if it is another than the follower knows.
-        is_last: whether there are no more.
     """
 
     since: Timestamp
-    changes: list[Change]
-    to: Timestamp
+    run: Run
     catalog: Catalog | None
-    is_last: bool
-
-
-def _next_entries(base: PersistenceSnapshot, since: Timestamp) -> list[LogEntry]:
-    """The next commits, of about as many documents as make a run."""
-    found: list[LogEntry] = []
-    documents, limit = 0, knobs.FOLLOWER_READ_COMMITS
-    while documents < knobs.FOLLOWER_RUN_DOCUMENTS:
-        entries = base.log_after(since, limit=limit)
-        found += entries
-        if len(entries) < limit:
-            break
-        documents += sum(len(entry.writes) for entry in entries)
-        since = entries[-1].ts
-        limit *= 2
-    return found
-
-
-def documents_after(base: PersistenceSnapshot, since: Timestamp, most: int) -> int:
-    """How many documents were written since; beyond `most` it need not know.
-
-    Raises:
-        OutOfRetention: the log does not reach back so far.
-    """
-    found, limit = 0, knobs.FOLLOWER_READ_COMMITS
-    while found < most:
-        entries = base.log_after(since, limit=limit)
-        found += sum(len(entry.writes) for entry in entries)
-        if len(entries) < limit:
-            break
-        since = entries[-1].ts
-    return found
-
-
-def _changes(
-    base: PersistenceSnapshot, entries: Sequence[LogEntry], folded: Collection[int]
-) -> Iterator[Change]:
-    """What the commits did, with the documents' text; in some tables, with that before.
-
-    A revision that is no longer kept was superseded by one that a later commit of
-    the log names: it is passed over.
-    """
-    neighbours = _neighbours(base, entries)
-    for entry in entries:
-        ts = entry.ts
-        for write in entry.writes:
-            index_id, place = (write.new_keys or write.old_keys)[BY_CREATION_TIME]
-            revision = None
-            if not write.is_deletion:
-                revision = neighbours[index_id].get(place)
-                if revision is None or revision.ts != ts:
-                    revision = base.get_at(write.table, write.id, ts)
-                if revision is None or revision.ts != ts:
-                    continue
-            previous = None
-            if write.previous_ts and write.table in folded:
-                before = Timestamp(write.previous_ts)
-                previous = base.get_at(write.table, write.id, before)
-            yield Change(
-                ts, write.table, write.id, write.previous_ts, revision, place, previous
-            )
-
-
-def _neighbours(
-    base: PersistenceSnapshot, entries: Sequence[LogEntry]
-) -> dict[int, dict[bytes, Revision]]:
-    """The current revisions of documents that stand together, read in one go.
-
-    What was inserted lately stands together by creation time; getting 10,000 documents
-    one by one took as long as all else of following.
-
-    Returns:
-        By index and by place in it.
-    """
-    places: dict[int, list[bytes]] = {}
-    for entry in entries:
-        for write in entry.writes:
-            if write.new_keys:
-                index_id, place = write.new_keys[BY_CREATION_TIME]
-                places.setdefault(index_id, []).append(place)
-    # N.B. where they stand far apart, as many others would be read in vain.
-    return {
-        index_id: dict(
-            base.range(
-                index_id, min(of), max(of) + b"\0", reverse=False, limit=2 * len(of)
-            )
-        )
-        for index_id, of in places.items()
-    }

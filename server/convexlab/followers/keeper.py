@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
 from convexlab.errors import NotFound, OutOfRetention
-from convexlab.followers.following import Following, documents_after
+from convexlab.followers.following import Following
+from convexlab.followers.runs import documents_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.followers.columnar.test_writes import NUMBER_OF_TABLE, revision
 
+from convexlab import knobs
 from convexlab.followers.columnar.building import Building
 from convexlab.followers.columnar.tables import MirrorTable
 
@@ -33,6 +35,34 @@ def test_slices_are_there_at_its_end_and_not_before(
     assert connection.execute(count).fetchone() == (3,) == (table.rows,)
 
 
+def test_few_slices_are_on_their_way_at_once(
+    connection: duckdb.DuckDBPyConnection,
+    table: MirrorTable,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """They are held in memory."""
+    monkeypatch.setattr(knobs, "MIRROR_WAITING_SLICES", 1)
+    insert, may_go_on = MirrorTable.insert, threading.Event()
+
+    def slow(self: MirrorTable, *batch: Any) -> None:
+        assert may_go_on.wait(60)
+        insert(self, *batch)
+
+    monkeypatch.setattr(MirrorTable, "insert", slow)
+    building = Building(connection, table)
+    for part in range(2):
+        building.take([revision(f"d{part}", 1, n=part)])
+    third = threading.Thread(target=building.take, args=([revision("d2", 1, n=2)],))
+    third.start()
+    third.join(0.05)
+    assert third.is_alive()
+    may_go_on.set()
+    third.join(60)
+    building.finish()
+    count = f"SELECT count(*) FROM {table.current}"
+    assert connection.execute(count).fetchone() == (3,)
+
+
 def test_columns_that_change_keep_what_was_taken_in(
     connection: duckdb.DuckDBPyConnection, table: MirrorTable
 ):
@@ -53,7 +83,7 @@ def test_columns_that_change_keep_what_was_taken_in(
     assert table.columns["more"].has_missing
 
 
-def test_what_cannot_be_written_is_told_with_the_next(
+def test_what_cannot_be_written_is_told_before_its_end(
     connection: duckdb.DuckDBPyConnection,
     table: MirrorTable,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,6 +97,5 @@ def test_what_cannot_be_written_is_told_with_the_next(
         patch.setattr(MirrorTable, "insert", fail)
         building.take([revision("b", 1, n=2)])
     with pytest.raises(OSError, match="no space"):
-        building.take([revision("c", 1, n=3)])
-    building.abandon()
+        building.finish()
     table.create(connection)  # nobody holds it any more

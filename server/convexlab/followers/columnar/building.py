@@ -5,14 +5,17 @@ it would write each twice, to its log and to its file, and the last row group an
 each checkpoint. Nobody misses the commits between: a table that is half built when its
 process ends is begun anew.
 
-DuckDB inserts a slice on a thread of its own while the next is read and shredded.
+DuckDB inserts on a thread of its own while the next slices are read and shredded: a few
+are let wait, since whenever a row group is full it is compressed and written.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from convexlab import knobs
 from convexlab.followers.columnar.shredding import are_same
 from convexlab.followers.columnar.writes import inserting
 
@@ -41,7 +44,7 @@ class Building:
         self._connection.begin()
         self._table = table
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="columnar building")
-        self._inserting: Future[None] | None = None
+        self._inserting: deque[Future[None]] = deque()  # oldest first
 
     def take(self, revisions: Sequence[Revision]) -> None:
         """Take in some documents.
@@ -50,28 +53,36 @@ class Building:
             duckdb.Error: those before could not be written.
         """
         write = inserting(self._table, revisions, 0)
-        self._settle()
         if not are_same(self._table.columns, write.columns):
             # N.B. what is altered is what DuckDB has, not what is on its way there.
+            self._settle(0)
             self._connection.commit()
             self._table.widen(self._connection, write.columns)
             self._connection.begin()
         self._table.columns = write.columns
         self._table.rows += write.begun.num_rows
-        self._inserting = self._thread.submit(
-            self._table.insert, self._connection, self._table.current, write.begun
+        self._settle(knobs.MIRROR_WAITING_SLICES)
+        self._inserting.append(
+            self._thread.submit(
+                self._table.insert, self._connection, self._table.current, write.begun
+            )
         )
 
-    def _settle(self) -> None:
-        """Wait for what is being inserted."""
-        if self._inserting is not None:
-            self._inserting.result()
-            self._inserting = None
+    def _settle(self, left: int) -> None:
+        """Wait until no more than so many slices are on their way.
+
+        Raises:
+            duckdb.Error: one could not be inserted.
+        """
+        while self._inserting and (
+            len(self._inserting) > left or self._inserting[0].done()
+        ):
+            self._inserting.popleft().result()
 
     def finish(self) -> None:
         """All have been taken in: commit."""
         try:
-            self._settle()
+            self._settle(0)
             self._connection.commit()
         finally:
             self.abandon()

@@ -185,6 +185,8 @@ class Mirror:
         # What is written in small parts is written again with each checkpoint.
         size = knobs.MIRROR_CHECKPOINT_BYTES
         connection.execute(f"SET checkpoint_threshold = '{size} B'")
+        groups = knobs.MIRROR_ROW_GROUPS
+        connection.execute(f"SET write_buffer_row_group_count = {groups}")
         connection.execute("SET lock_configuration = true")
         return connection
 

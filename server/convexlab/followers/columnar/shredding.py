@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from convexlab.followers.columnar.values import Fields
+    from convexlab.followers.columnar.decoding import Batch
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ Columns = dict[str, Column]  # by the field's name, in the order of the slots
 
 
 def observed(
-    columns: Mapping[str, Column], fields: Fields, *, has_rows: bool
+    columns: Mapping[str, Column], fields: Batch, *, has_rows: bool
 ) -> Columns:
     """The columns that hold these documents too.
 
@@ -94,7 +94,7 @@ def are_same(some: Columns, others: Columns) -> bool:
     }
 
 
-def _column(before: Column, fields: Fields) -> Column:
+def _column(before: Column, fields: Batch) -> Column:
     values, missing = fields[before.name], fields.missing(before.name)
     return Column(
         before.name,
@@ -107,7 +107,7 @@ def _column(before: Column, fields: Fields) -> Column:
     )
 
 
-def arrow_columns(columns: Mapping[str, Column], fields: Fields) -> dict[str, pa.Array]:
+def arrow_columns(columns: Mapping[str, Column], fields: Batch) -> dict[str, pa.Array]:
     """The documents' fields as arrays, by the names `c0`, `c1` and so on."""
     return {
         f"c{column.slot}": fields[name].array(column.kind)

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convexlab.documents.encoding import from_stored_each
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import decode_key
+from convexlab.followers.columnar.decoding import decoded
 from convexlab.followers.columnar.kinds import NUMBER, STRING
 from convexlab.followers.columnar.shredding import (
     Columns,
@@ -22,7 +22,6 @@ from convexlab.followers.columnar.shredding import (
     arrow_columns,
     observed,
 )
-from convexlab.followers.columnar.values import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from convexlab.engine.write_set import Revision
+    from convexlab.followers.columnar.decoding import Batch
     from convexlab.followers.columnar.tables import MirrorTable
     from convexlab.followers.follower import Change
 
@@ -167,7 +167,7 @@ def _shredded(
     # N.B. few at a time: decoded, many would not stay in the processor's cache.
     for start in range(0, max(len(revisions), 1), _AT_A_TIME):
         some = revisions[start : start + _AT_A_TIME]
-        fields = Fields(from_stored_each([revision.body for revision in some]))
+        fields = decoded(columns, [revision.body for revision in some])
         before, columns = (
             columns,
             observed(columns, fields, has_rows=table.has_rows or start > 0),
@@ -182,12 +182,12 @@ def _shredded(
 
 
 def _batch(
-    columns: Columns, revisions: Sequence[Revision], fields: Fields | None = None
+    columns: Columns, revisions: Sequence[Revision], fields: Batch | None = None
 ) -> pa.Table:
     import pyarrow as pa
 
     bodies = [revision.body for revision in revisions]
-    fields = fields or Fields(from_stored_each(bodies))
+    fields = fields or decoded(columns, bodies)
     return pa.table(
         {
             "_id": fields["_id"].array(STRING),
