@@ -423,6 +423,12 @@ KEPT_ANSWER_SECONDS: Final = 300.0
 # one costs it 8. Beyond the second, following waits for them.
 MIRROR_PENDING_DOCUMENTS: Final = 512
 MIRROR_MOST_PENDING_DOCUMENTS: Final = 4096
+# Nor have they more bytes, which are in memory.
+MIRROR_PENDING_BYTES: Final = 4 << 20
+MIRROR_MOST_PENDING_BYTES: Final = 32 << 20
+# While the mirror is so far behind, documents that are only inserted are written in one
+# transaction of DuckDB's, up to so many: four row groups, which are written as they fill.
+MIRROR_UNSETTLED_DOCUMENTS: Final = 4 * 122_880
 # DuckDB's log is brought into its file when it is so long, or the mirror rests. At its
 # own 16 MB following took 8 µs of a document for that, at this size 3.
 MIRROR_CHECKPOINT_BYTES: Final = 128 << 20

@@ -34,7 +34,8 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
 from convexlab.followers.columnar.answers import ANSWERS
-from convexlab.followers.columnar.mirror import FILE, Mirror
+from convexlab.followers.columnar.file import FILE
+from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.columnar.sql import SqlRequest, answer_of
 from convexlab.followers.following import Following
 from convexlab.followers.keeper import NO_INDEXES

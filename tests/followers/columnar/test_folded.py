@@ -152,7 +152,7 @@ def test_the_log_alone_tells_what_to_fold(lab: Lab, monkeypatch: pytest.MonkeyPa
     for where in WHERES:
         expected = lab.counted(groups, where).rows()
         assert lab.groups(groups, where).rows() == expected
-    assert lab.mirror._written < lab.mirror.watermark
+    assert lab.mirror._file.watermark < lab.mirror.watermark
     assert lab.folds == 2
 
 

@@ -18,7 +18,8 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import OutOfRetention
-from convexlab.followers.columnar.mirror import FILE, FORMAT, LATE, Mirror
+from convexlab.followers.columnar.file import FILE, FORMAT, LATE
+from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.columnar.tables import MirrorTable
 from convexlab.followers.following import Following
 
@@ -248,15 +249,20 @@ def test_what_was_not_written_is_taken_from_the_log_again(
     assert rows(mirror, "n") == [(1.0,)]
     steps(insert({"n": 2}))
     following.advance()
-    left = path.with_name("left.duckdb")
-    for suffix in ("", ".wal"):
-        if Path(f"{path}{suffix}").exists():
-            shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
-    again = Mirror(left)
+    again = Mirror(left_by_a_kill(path))
     assert again.watermark < mirror.watermark
     Following(persistence, again).advance()
     assert rows(again, "n") == rows(mirror, "n") == [(1.0,), (2.0,)]
     again.close()
+
+
+def left_by_a_kill(path: Path) -> Path:
+    """The file as it is on the disk."""
+    left = path.with_name("left.duckdb")
+    for suffix in ("", ".wal"):
+        if Path(f"{path}{suffix}").exists():
+            shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    return left
 
 
 def test_a_run_that_only_deletes_says_nothing_of_objects(
@@ -280,9 +286,66 @@ def test_many_commits_are_written_unasked(
     for count, is_written in ((1, False), (2, False), (3, True)):
         steps(insert({"n": count}))
         following.advance()
-        if mirror._writing is not None:
-            mirror._writing.join()
-        assert (mirror._written == mirror.watermark) is is_written
+        written(mirror)
+        assert (mirror._file.watermark == mirror.watermark) is is_written
+
+
+def written(mirror: Mirror) -> None:
+    """Wait for what is being written aside."""
+    if mirror._writing is not None:
+        mirror._writing.join()
+
+
+def test_far_behind_what_is_only_inserted_is_one_transaction(  # noqa: PLR0917
+    steps: Any,
+    persistence: Persistence,
+    following: Following,
+    mirror: Mirror,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    hurrying(monkeypatch)
+    (first,) = steps(insert({"n": 0}))
+    following.advance()
+    began = mirror.watermark
+    for n in (1, 2):
+        steps(insert({"n": n}, {"n": n}))
+        following.advance()
+        written(mirror)
+        assert mirror._file.is_open
+    again = Mirror(left_by_a_kill(path))
+    assert again.watermark == began
+    Following(persistence, again).advance()
+    assert rows(again, "n") == rows(mirror, "n") == [(0,), (1,), (1,), (2,), (2,)]
+    again.close()
+    assert not mirror._file.is_open  # who reads sees all of it
+    steps(insert({"n": 3}, {"n": 3}))
+    following.advance()
+    steps(lambda tx: tx.patch(first, {"n": 9}))
+    following.advance()
+    mirror.checkpoint()
+    assert rows(mirror, "n")[0] == (9,)
+    assert mirror.status()["documents"] == 7
+
+
+def hurrying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be far behind whenever two documents came, and settle what six inserted."""
+    monkeypatch.setattr(knobs, "MIRROR_PENDING_DOCUMENTS", 0)
+    monkeypatch.setattr(knobs, "MIRROR_MOST_PENDING_DOCUMENTS", 1)
+    monkeypatch.setattr(knobs, "MIRROR_UNSETTLED_DOCUMENTS", 5)
+
+
+def test_large_documents_do_not_wait_for_others_to_be_written(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "MIRROR_PENDING_BYTES", 1000)
+    steps(insert({"text": ""}))
+    following.advance()
+    for size, is_written in ((500, False), (500, True)):
+        steps(insert({"text": "x" * size}))
+        following.advance()
+        written(mirror)
+        assert (mirror._file.watermark == mirror.watermark) is is_written
 
 
 def test_a_mirror_that_could_not_write_is_begun_anew(
@@ -325,7 +388,7 @@ def test_a_file_that_cannot_be_gone_on_with_is_made_again(  # noqa: PLR0917
         monkeypatch.setattr(mirror, "took", lambda _: None)
     following.advance()
     if damage == "another format":
-        mirror._connection.execute(
+        mirror._file.connection.execute(
             "UPDATE store.state SET json = replace(json, ?, ?)",
             [f'"format":{FORMAT}', '"format":9999'],
         )
@@ -382,8 +445,15 @@ operations = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(operations)
-def test_m1_m2_its_documents_are_the_stores_now_and_then(todo: Any):
+@given(operations, st.booleans())
+def test_m1_m2_its_documents_are_the_stores_now_and_then(todo: Any, is_behind: bool):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if is_behind:
+            hurrying(monkeypatch)
+        follow_and_compare(todo)
+
+
+def follow_and_compare(todo: Any) -> None:
     store = MemoryPersistence()
     committer = Committer(store)
     steps = Steps(committer)

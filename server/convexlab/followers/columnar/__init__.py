@@ -3,8 +3,8 @@
 Reading order: kinds (what a column holds) · values (a batch of values as a column) ·
 decoding (stored documents by their fields) · shredding (documents to columns) · writes
 (commits to batches of rows) · tables (one table in DuckDB, current rows and superseded
-ones) · building (a table taken in) · mirror (the follower) · conditions (filters as
-SQL) · orders (what DuckDB sorts by) · groups (aggregates in SQL) · scans (what queries
-ask) · folded (aggregates that are kept) · statement, sql (what people ask) · profile,
-profiles (what is in each column of it) · answers.
+ones) · file (all tables) · building (a table taken in) · mirror (the follower) ·
+conditions (filters as SQL) · orders (what DuckDB sorts by) · groups (aggregates in
+SQL) · scans (what queries ask) · folded (aggregates that are kept) · statement, sql
+(what people ask) · profile, profiles (what is in each column of it) · answers.
 """

@@ -1,14 +1,10 @@
 """The mirror: a follower that keeps every table's documents in columns.
 
-One DuckDB file beside the store. Each run of commits is one transaction of DuckDB's,
-with the watermark and what is known of the columns in it, so that the file is at any
-moment the mirror as of its watermark. A file that is missing, broken or of another
-version is begun anew.
-
-Commits are taken in at once, but written when somebody asks, or they are many: a
-transaction of DuckDB's costs as much as hundreds of documents, and what is asked again
-after each commit is mostly an aggregate, into which commits are folded without it
-(`folded`).
+One DuckDB file beside the store (`file`). Commits are taken in at once, but written when
+somebody asks, or they are many: a transaction of DuckDB's costs as much as hundreds of
+documents, and what is asked again after each commit is mostly an aggregate, into which
+commits are folded without it (`folded`). While it is far behind, runs that only insert
+are written in one transaction.
 
 A reader's statement sees one state of the file, which may be newer than the moment
 it asks about: then what was superseded since is added and what came since is left
@@ -27,17 +23,16 @@ import threading
 import traceback
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from convexlab import knobs
 from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.building import Building
+from convexlab.followers.columnar.file import MirrorFile
 from convexlab.followers.columnar.folded import Folded
 from convexlab.followers.columnar.kinds import quoted
-from convexlab.followers.columnar.shredding import Column
+from convexlab.followers.columnar.shredding import are_same
 from convexlab.followers.columnar.tables import NO_ROWS, MirrorTable
 from convexlab.followers.columnar.writes import TableWrite, applying
 
@@ -50,27 +45,6 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import Catalog, TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
-
-FORMAT: Final = 3
-FILE: Final = "columnar.duckdb"
-# Up to how many rows of an order DuckDB fetches the documents of these rows alone.
-LATE: Final = "late_materialization_max_rows"
-
-
-class _State(msgspec.Struct):
-    """What the file says of itself."""
-
-    format: int
-    watermark: int
-    tables: dict[int, _TableState]
-
-
-class _TableState(msgspec.Struct, array_like=True):
-    columns: list[Column]
-    changed_ts: int
-    exact_from: int
-    rows: int
-    is_whole: bool
 
 
 class Reading:
@@ -142,104 +116,21 @@ class Mirror:
         path: Path | None,
         handlers: dict[str, Callable[[Reading, bytes], bytes]] | None = None,
     ) -> None:
-        self.watermark: Timestamp = BEGINNING
+        self._file = MirrorFile(path)
+        self.watermark = self._file.watermark
         self.names: dict[str, int] = {}
-        self._path = path
         self._handlers = handlers or {}
-        self._tables: dict[int, MirrorTable] = {}
         self._folded = Folded()
-        # What was taken in since `_written`, the watermark of the file.
+        # What was taken in since the file's watermark, and how many bytes it has.
         self._pending: list[Change] = []
-        self._written: Timestamp = BEGINNING
+        self._pending_bytes = 0
+        self._unsettled = 0  # documents in the file's open transaction
         self._writing: threading.Thread | None = None
         self._failure: Exception | None = None  # of writing: it is begun anew
         self._building: Building | None = None  # the table that is being taken in
         self._trim_due = 0
-        self._lock = threading.Lock()  # of the file's state and what is known of it
+        self._lock = threading.Lock()  # of the file and what is known of it
         self._noting = threading.Lock()  # of what is pending; taken after the other
-        self._connection = self._open()
-
-    # -- the file -------------------------------------------------------------------
-
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        """The file as it was left, or a new one."""
-        connection = None
-        try:
-            connection = self._connect()
-            self._load(connection)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
-            traceback.print_exc()
-            if connection is not None:
-                connection.close()
-            return self._make_anew()
-        return connection
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        connection = duckdb.connect(str(self._path) if self._path else ":memory:")
-        connection.execute("SET enable_external_access = false")
-        # N.B. of all connections: those that read are others.
-        connection.execute(f"SET GLOBAL {LATE} = {knobs.SCAN_ORDERED_ROWS}")
-        connection.execute(f"SET allowed_configs = ['{LATE}']")
-        # What is written in small parts is written again with each checkpoint.
-        size = knobs.MIRROR_CHECKPOINT_BYTES
-        connection.execute(f"SET checkpoint_threshold = '{size} B'")
-        groups = knobs.MIRROR_ROW_GROUPS
-        connection.execute(f"SET write_buffer_row_group_count = {groups}")
-        connection.execute("SET lock_configuration = true")
-        return connection
-
-    def _load(self, connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS store")
-        connection.execute("CREATE TABLE IF NOT EXISTS store.state (json VARCHAR)")
-        row = connection.execute("SELECT json FROM store.state").fetchone()
-        if row is None:
-            connection.execute("INSERT INTO store.state VALUES ('')")
-            self._save(connection)
-            return
-        state = msgspec.json.decode(row[0], type=_State)
-        if state.format != FORMAT:
-            raise ValueError(f"format {state.format}")
-        self.watermark = self._written = Timestamp(state.watermark)
-        for number, of in state.tables.items():
-            columns = {column.name: column for column in of.columns}
-            table = MirrorTable(
-                number, columns, of.changed_ts, of.exact_from, of.rows, of.is_whole
-            )
-            if of.is_whole and self.watermark != BEGINNING:
-                self._tables[number] = table
-            else:  # it was being built
-                table.drop(connection)
-
-    def _make_anew(self) -> duckdb.DuckDBPyConnection:
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
-        self.watermark = BEGINNING
-        self._tables = {}
-        self._pending, self._written, self._failure = [], BEGINNING, None
-        connection = self._connect()
-        self._load(connection)
-        return connection
-
-    def _save(self, connection: duckdb.DuckDBPyConnection) -> None:
-        state = _State(
-            FORMAT,
-            self._written,
-            {
-                table.number: _TableState(
-                    list(table.columns.values()),
-                    table.changed_ts,
-                    table.exact_from,
-                    table.rows,
-                    table.is_whole,
-                )
-                for table in self._tables.values()
-            },
-        )
-        json = msgspec.json.encode(state).decode()
-        connection.execute("UPDATE store.state SET json = ?", [json])
 
     # -- following ---------------------------------------------------------------------
 
@@ -248,20 +139,22 @@ class Mirror:
         tables = catalog.user_tables()
         with self._changing() as connection:
             self.names = {table.name: table.number for table in tables}
-            for number in self._tables.keys() - set(self.names.values()):
-                self._tables.pop(number).drop(connection)
-            new = [table for table in tables if table.number not in self._tables]
+            for number in self._file.tables.keys() - set(self.names.values()):
+                self._file.tables.pop(number).drop(connection)
+            new = [table for table in tables if table.number not in self._file.tables]
             for table in new:
-                made = self._tables[table.number] = MirrorTable(table.number)
+                made = self._file.tables[table.number] = MirrorTable(table.number)
                 made.create(connection)
             for table in tables:
-                self._tables[table.number].id_number = table.id_number
+                self._file.tables[table.number].id_number = table.id_number
         return new
 
     def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
         """See `Follower.take`."""
         if self._building is None:
-            self._building = Building(self._connection, self._tables[table.number])
+            self._building = Building(
+                self._file.connection, self._file.tables[table.number]
+            )
         self._building.take(revisions)
 
     def took(self, table: TableInfo) -> None:
@@ -270,7 +163,7 @@ class Mirror:
         if building is not None:
             building.finish()
         with self._changing():
-            built = self._tables[table.number]
+            built = self._file.tables[table.number]
             built.began_at(self.watermark)
             built.is_whole = True
 
@@ -282,20 +175,29 @@ class Mirror:
     def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
         """See `Follower.apply`."""
         if self.watermark == BEGINNING:
-            for table in self._tables.values():
+            for table in self._file.tables.values():
                 table.began_at(to)
         with self._noting:
             if self._failure is not None:
                 raise self._failure
             self._folded.note(changes, to)
             self._pending += changes
+            self._pending_bytes += sum(
+                len(change.revision.body) for change in changes if change.revision
+            )
             self.watermark = to
-            waiting = len(self._pending)
-        if self._written == BEGINNING:
+            waiting, size = len(self._pending), self._pending_bytes
+        if self._file.watermark == BEGINNING:
             with self._lock:
                 self._write()
-        elif waiting > knobs.MIRROR_PENDING_DOCUMENTS:
-            self._write_aside(is_patient=waiting > knobs.MIRROR_MOST_PENDING_DOCUMENTS)
+        elif (
+            waiting > knobs.MIRROR_PENDING_DOCUMENTS
+            or size > knobs.MIRROR_PENDING_BYTES
+        ):
+            self._write_aside(
+                is_patient=waiting > knobs.MIRROR_MOST_PENDING_DOCUMENTS
+                or size > knobs.MIRROR_MOST_PENDING_BYTES
+            )
 
     def _write_aside(self, *, is_patient: bool) -> None:
         """Let DuckDB write on a thread of its own.
@@ -303,7 +205,8 @@ class Mirror:
         Meanwhile what is folded is answered, and the next commits are read.
 
         Args:
-            is_patient: whether to wait for who holds the file; otherwise another time.
+            is_patient: it is far behind, so wait for who holds the file; otherwise this
+                is done another time.
         """
         if not self._lock.acquire(blocking=is_patient):
             return
@@ -315,13 +218,17 @@ class Mirror:
                 self._lock.release()
         if writes is not None:  # the thread has the lock now
             self._writing = threading.Thread(
-                target=self._put_aside, args=writes, name="columnar writing"
+                target=self._put_aside,
+                args=(*writes, is_patient),
+                name="columnar writing",
             )
             self._writing.start()
 
-    def _put_aside(self, to: Timestamp, writes: dict[int, TableWrite]) -> None:
+    def _put_aside(
+        self, to: Timestamp, writes: dict[int, TableWrite], is_behind: bool
+    ) -> None:
         try:
-            self._put(to, writes)
+            self._put(to, writes, is_behind=is_behind)
         except Exception:  # noqa: BLE001 - whoever comes next is told
             traceback.print_exc()
         finally:
@@ -336,6 +243,8 @@ class Mirror:
         writes = self._shredded()
         if writes is not None:
             self._put(*writes)
+        with self._failing():
+            self._file.settle()
 
     def _shredded(self) -> tuple[Timestamp, dict[int, TableWrite]] | None:
         """What is to be written up to when; None: nothing is pending."""
@@ -343,25 +252,45 @@ class Mirror:
             raise self._failure
         with self._noting:
             changes, self._pending = self._pending, []
+            self._pending_bytes = 0
             to = self.watermark
-        if to == self._written:
+        if to == self._file.watermark:
             return None
         by_table: dict[int, list[Change]] = {}
         for change in changes:
-            if change.table in self._tables:
+            if change.table in self._file.tables:
                 by_table.setdefault(change.table, []).append(change)
         with self._failing():
             return to, {
-                number: applying(self._tables[number], of)
+                number: applying(self._file.tables[number], of)
                 for number, of in by_table.items()
             }
 
-    def _put(self, to: Timestamp, writes: dict[int, TableWrite]) -> None:
-        with self._failing(), self._transaction() as connection:
-            for number, write in writes.items():
-                self._tables[number].write(connection, write)
-            self._trim(connection, to)
-            self._written = to
+    def _put(
+        self, to: Timestamp, writes: dict[int, TableWrite], *, is_behind: bool = False
+    ) -> None:
+        with self._failing():
+            stays_open = is_behind and self._only_insert(writes)
+            if not stays_open:
+                self._file.settle()
+            with self._file.changing(stays_open=stays_open) as connection:
+                for number, write in writes.items():
+                    self._file.tables[number].write(connection, write)
+                    self._unsettled += write.begun.num_rows
+                self._trim(connection, to)
+                self._file.watermark = to
+            if self._unsettled > knobs.MIRROR_UNSETTLED_DOCUMENTS:
+                self._file.settle()
+            if not self._file.is_open:
+                self._unsettled = 0
+
+    def _only_insert(self, writes: dict[int, TableWrite]) -> bool:
+        """Whether they add rows to tables that stay as they are, and do nothing else."""
+        return all(
+            write.only_begins
+            and are_same(self._file.tables[number].columns, write.columns)
+            for number, write in writes.items()
+        )
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -378,7 +307,7 @@ class Mirror:
             return
         self._trim_due = to + int(knobs.MIRROR_TRIM_SECONDS * 1e9)
         before = to - int(knobs.HISTORY_RETENTION_SECONDS * 1e9)
-        for table in self._tables.values():
+        for table in self._file.tables.values():
             if before > table.exact_from:
                 table.trim(connection, before)
 
@@ -387,35 +316,25 @@ class Mirror:
         """One transaction after what is pending."""
         with self._lock:
             self._write()
-            with self._transaction() as connection:
+            with self._file.changing() as connection:
                 yield connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """What is known of the file is saved in it; the lock is held."""
-        connection = self._connection
-        connection.begin()
-        try:
-            yield connection
-            self._save(connection)
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
 
     def forget(self) -> None:
         """See `Follower.forget`."""
         with self._lock:
             self._folded.forget()
             self._abandon()
-            self._connection.close()
-            self._connection = self._make_anew()
+            self._file.begin_again()
+            with self._noting:
+                self._pending, self._pending_bytes = [], 0
+                self._unsettled, self._failure = 0, None
+                self.watermark = BEGINNING
 
     def checkpoint(self) -> None:
         """See `Follower.checkpoint`."""
         with self._lock:
             self._write()
-            self._connection.execute("CHECKPOINT")
+            self._file.checkpoint()
 
     def close(self) -> None:
         """See `Follower.close`."""
@@ -426,7 +345,7 @@ class Mirror:
                 self._write()
             finally:
                 self._abandon()
-                self._connection.close()
+                self._file.close()
 
     def _abandon(self) -> None:
         if self._building is not None:
@@ -435,18 +354,18 @@ class Mirror:
 
     def status(self) -> dict[str, object]:
         """See `Follower.status`."""
-        size = self._path.stat().st_size if self._path is not None else 0
         with self._noting:
             pending = sum(
                 (change.revision is not None) - (change.previous_ts != 0)
                 for change in self._pending
-                if change.table in self._tables
+                if change.table in self._file.tables
             )
         return {
-            "tables": len(self._tables),
-            "documents": pending + sum(table.rows for table in self._tables.values()),
+            "tables": len(self._file.tables),
+            "documents": pending
+            + sum(table.rows for table in self._file.tables.values()),
             "folds": self._folded.folds,
-            "bytes": size,
+            "bytes": self._file.bytes,
         }
 
     # -- answering ----------------------------------------------------------------------
@@ -465,14 +384,11 @@ class Mirror:
         """The mirror as of a moment at or before its watermark."""
         with self._lock:
             self._write()
-            connection = self._connection.cursor()
-            connection.begin()
-            # N.B. a transaction of DuckDB's begins with its first look.
-            connection.execute("SELECT json FROM store.state").fetchall()
+            connection = self._file.read()
             tables = {
-                name: replace(self._tables[number])
+                name: replace(self._file.tables[number])
                 for name, number in self.names.items()
-                if number in self._tables
+                if number in self._file.tables
             }
         try:
             yield Reading(connection, at, tables, self._folded)

@@ -23,8 +23,8 @@ from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
 from convexlab.followers.columnar.conditions import Split, split
+from convexlab.followers.columnar.file import LATE
 from convexlab.followers.columnar.groups import grouped
-from convexlab.followers.columnar.mirror import LATE
 from convexlab.followers.columnar.orders import sorted_by
 
 if TYPE_CHECKING:

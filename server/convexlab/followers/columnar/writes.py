@@ -55,6 +55,11 @@ class TableWrite:
     passed: pa.Table | None = None
     ts: int = 0
 
+    @property
+    def only_begins(self) -> bool:
+        """Whether rows that were there stay as they are."""
+        return self.ended is None and self.passed is None
+
 
 @dataclass(slots=True)
 class Step:

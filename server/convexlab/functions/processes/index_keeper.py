@@ -26,7 +26,8 @@ from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
 from convexlab.followers import embeddings
 from convexlab.followers.columnar.answers import answers
-from convexlab.followers.columnar.mirror import FILE, Mirror
+from convexlab.followers.columnar.file import FILE
+from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.followers.text import request as text_request
 from convexlab.followers.vector import request
