@@ -156,7 +156,12 @@ def refusal(message: str, request_id: str) -> Payload:
 
 def request_id(*names: object) -> str:
     """Sixteen hex digits that name a request in error texts: the same for the same."""
-    return sha256("|".join(map(str, names)).encode("utf-8", "replace")).hexdigest()[:16]
+    return sha256(b"|".join(map(_as_bytes, names))).hexdigest()[:16]
+
+
+def _as_bytes(name: object) -> bytes:
+    # N.B. arguments may be hundreds of kilobytes: their `repr` is no way to say them.
+    return name if isinstance(name, bytes) else str(name).encode("utf-8", "replace")
 
 
 def error_text(error: RunError, request: str) -> str:
