@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlencode
 
@@ -30,6 +31,7 @@ from convexlab_kernel.columns import Frame, is_frame
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from convexlab.documents.cells import Column
     from convexlab_kernel.attachment import Attachment
 
 Mode = Literal["requireEmpty", "append", "replace"]
@@ -249,8 +251,18 @@ def batched_lines(lines: Iterable[bytes]) -> Iterator[Batch]:
 # -- files ---------------------------------------------------------------------
 
 
-def file_batches(path: Path, form: str | None = None) -> Iterator[Batch]:
-    """A file's rows; its form by the suffix where it is not said."""
+def file_batches(
+    path: Path,
+    form: str | None = None,
+    columns: Mapping[str, Column] = MappingProxyType({}),
+) -> Iterator[Batch]:
+    """A file's rows; its form by the suffix where it is not said.
+
+    Args:
+        path: the file.
+        form: csv, jsonLines or jsonArray.
+        columns: what the schema says of a csv's columns.
+    """
     form = form or FORMS.get(path.suffix.lower())
     if form is None:
         message = (
@@ -258,9 +270,11 @@ def file_batches(path: Path, form: str | None = None) -> Iterator[Batch]:
             "or say it: --format csv | jsonLines | jsonArray."
         )
         raise InvalidValue(message)
-    return batched_lines(_file_lines(path, form))
+    return batched_lines(_file_lines(path, form, columns))
 
 
-def _file_lines(path: Path, form: str) -> Iterator[bytes]:
+def _file_lines(
+    path: Path, form: str, columns: Mapping[str, Column]
+) -> Iterator[bytes]:
     with path.open("rb") as file:
-        yield from lines_of(file, form, path.name)
+        yield from lines_of(file, form, path.name, columns)

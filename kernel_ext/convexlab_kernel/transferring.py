@@ -20,13 +20,15 @@ from urllib.parse import urlencode
 import msgspec
 
 from convexlab import knobs
-from convexlab.documents.rows import FORMS, lines_of
+from convexlab.documents.cells import columns_in
+from convexlab.documents.rows import FORMS, lines_of, names_in
 from convexlab.errors import InvalidArguments, NotFound, TransferFailed
 from convexlab_kernel import importing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from convexlab.documents.cells import Column
     from convexlab_kernel.attachment import Attachment
     from convexlab_kernel.client import Database
     from convexlab_kernel.live import Live
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 Mode = Literal["requireEmpty", "append", "replace", "replaceAll"]
 EXPORT = "_system/cli/exports:getLatest"
 IMPORT = "_system/cli/queryImport"
+_SPEC = "/api/convexlab/spec"
 _UNDER_WAY = {"requested", "in_progress", "uploaded"}
 _encode = msgspec.json.Encoder().encode
 
@@ -96,6 +99,8 @@ class Source:
         if self.form == "zip":
             return True
         with self.path.open("rb") as file:
+            if self.form == "csv":
+                return "_id" in names_in(file, self.path.name)
             first = next(iter(lines_of(file, self.form, self.path.name)), b"{}")
         return "_id" in _fields(first)
 
@@ -184,18 +189,32 @@ def import_file(
 ) -> int:
     """Import a file, and count its documents: in batches where they can be new ones.
 
+    What is appended is brought in as a whole: nobody could tell what stays of it.
+
     The arguments are those of `bring_in`.
     """
     table = source.table
-    if table is None or mode == "replaceAll" or source.brings_ids():
+    is_whole = mode == "append" or source.brings_ids()
+    if table is None or mode == "replaceAll" or is_whole:
         return bring_in(database, source, mode=mode, confirm=confirm, tell=tell)
     if mode == "replace" and not confirm(f"The documents of `{table}` are deleted."):
         raise TransferFailed("The import was not confirmed.")
-    batches = importing.file_batches(source.path, source.form)
+    columns = _columns(database, table) if source.form == "csv" else {}
+    batches = importing.file_batches(source.path, source.form, columns)
     with importing.bar(table) as bar:
         return importing.insert(
             database.attachment, table, batches, mode=mode, progress=bar
         )
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    schema: dict[str, Any] | None = None
+
+
+def _columns(database: Database, table: str) -> dict[str, Column]:
+    """What the schema says of a table's fields."""
+    database.attachment.need_admin("Importing")
+    return columns_in(database.attachment.get(_SPEC, _Spec).schema, table)
 
 
 def bring_in(

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from convexlab.documents.cells import NUMBERS, TEXT
 from convexlab.documents.encoding import from_stored
 from convexlab.documents.rows import lines_of
 from convexlab.errors import InvalidValue
@@ -16,16 +17,25 @@ def rows(text, form):
     return [from_stored(line) for line in lines_of(file, form, "a.file")]
 
 
-def test_cells_that_read_as_numbers_are_numbers():
-    text = '\ufeffname, n\nann,1\n"a,b",1e3\nx_1,1_000\n,nan\n'
+def test_a_column_of_numbers_has_numbers_and_nothing_where_a_cell_is_empty():
+    text = '\ufeffname, n,m,none\nann,1,1,\n"a,b",,1_000,\n,1e3,,\n2,nan,x,\n'
     said = rows(text, "csv")
     assert said[:3] == [
-        {"name": "ann", "n": 1.0},
-        {"name": "a,b", "n": 1000.0},
-        {"name": "x_1", "n": "1_000"},
+        {"name": "ann", "n": 1.0, "m": "1"},
+        {"name": "a,b", "m": "1_000"},
+        {"name": "", "n": 1000.0, "m": ""},
     ]
-    assert said[3]["name"] == ""
+    assert said[3]["name"] == "2"
     assert said[3]["n"] != said[3]["n"], "not a number"
+
+
+def test_columns_that_are_of_a_type_are_read_as_it():
+    columns = {"zip": TEXT, "n": NUMBERS}
+    said = lines_of(io.BytesIO(b"zip,n,m\n01234,,5\n,x,\n"), "csv", "f", columns)
+    assert list(map(from_stored, said)) == [
+        {"zip": "01234", "m": 5.0},
+        {"zip": "", "n": "x"},
+    ]
 
 
 def test_lines_and_arrays_of_objects_are_rows():

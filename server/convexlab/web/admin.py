@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from aiohttp import web
 
+from convexlab.documents.cells import columns_in
 from convexlab.documents.rows import lines_of
 from convexlab.errors import CallerError, InvalidArguments, NotFound
 from convexlab.functions.processes.failures import error_from
@@ -36,8 +37,9 @@ from convexlab.web.answers import body_of, json_answer
 from convexlab.web.vitals import Vitals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from convexlab.documents.cells import Column
     from convexlab.functions.processes.importer import Mode
     from convexlab.functions.processes.push import Pusher, PushResult
     from convexlab.functions.processes.supervisor import Supervisor
@@ -150,6 +152,7 @@ class Admin:
         return json_answer(
             {
                 "version": version("convexlab"),
+                "name": self._opened.instance,
                 "url": str(request.url.origin()),
                 "startedAt": self._began,
                 "production": not self._opened.is_gated,
@@ -223,9 +226,15 @@ class Admin:
             raise InvalidArguments(f"mode {mode!r} is none of {', '.join(_MODES)}.")
         body = await request.read()
         if form != "jsonLines":
-            body = await asyncio.to_thread(_lines, body, form, table)
+            columns = await self._columns(table) if form == "csv" else {}
+            body = await asyncio.to_thread(_lines, body, form, table, columns)
         count = await self._importer.insert(table, cast("Mode", mode), body)
         return json_answer({"numWritten": count})
+
+    async def _columns(self, table: str) -> dict[str, Column]:
+        """What the schema says of a table's fields."""
+        deployed = await self._pusher.describe(counts=False)
+        return columns_in(msgspec.json.decode(deployed.schema), table)
 
     async def delete_tables(self, request: web.BaseRequest) -> web.Response:
         """Take tables away with all their documents; all of them or none."""
@@ -257,10 +266,10 @@ class Admin:
         return self._door
 
 
-def _lines(body: bytes, form: str, table: str) -> bytes:
+def _lines(body: bytes, form: str, table: str, columns: Mapping[str, Column]) -> bytes:
     """The rows of a body, one document a line.
 
     Raises:
         InvalidValue: names the line that is none.
     """
-    return b"\n".join(lines_of(io.BytesIO(body), form, table))
+    return b"\n".join(lines_of(io.BytesIO(body), form, table, columns))

@@ -118,6 +118,7 @@ class Door:
         site: Site | None = None,
     ) -> None:
         self.api = Api(gateway, tokens)
+        self.instance: Final = instance
         self._sockets = Sockets(gateway, tokens, sockets)
         self._secret = None if secret is None else secret.encode()
         self._origins = origins

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from convexlab.documents.cells import columns_in
 from convexlab.engine.catalog import Catalog, load_catalog, table_check
 from convexlab.engine.files import open_files
 from convexlab.engine.persistence.sqlite import open_reader
@@ -114,9 +115,8 @@ def _write(message: WriteArchive) -> Archived:
 
 
 def _scan(message: ScanUpload) -> Scanned:
-    upload = Upload(Path(message.path), message.form, message.table)
-    upload.open()
     catalog, there = _there(message.folder)
+    upload = _upload(message, catalog)
     tables = [part.table for part in upload.parts if part.table in catalog.tables]
     appended = tables if message.mode == "append" else []
     upload.scan(_checks(catalog, appended))
@@ -172,9 +172,19 @@ def _there(folder: str) -> tuple[Catalog, dict[str, int]]:
     return catalog, told
 
 
-def _steps(message: ReadUpload) -> Iterator[Step]:
-    upload = Upload(Path(message.path), message.form, message.table)
+def _upload(message: ScanUpload | ReadUpload, catalog: Catalog) -> Upload:
+    schema = None if catalog.schema is None else catalog.schema.to_json()
+    columns = columns_in(schema, message.table or "")
+    upload = Upload(Path(message.path), message.form, message.table, columns)
     upload.open()
+    return upload
+
+
+def _steps(message: ReadUpload) -> Iterator[Step]:
+    with _snapshot(message.folder) as base:
+        snapshot = newest_snapshot(base)
+        catalog = load_catalog(snapshot, ts=snapshot.catalog_ts)
+    upload = _upload(message, catalog)
     upload.store_files(open_files(Path(message.folder), message.files))
     for table, first, rows in steps(upload):
         arguments = {

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from convexlab.documents.cells import Column
     from convexlab.engine.files import Files
 
     Check: TypeAlias = Callable[[Any], None]
@@ -76,6 +77,7 @@ class Upload:
         path: where it is.
         form: one of FORMS.
         table: whose rows they are; None for a ZIP.
+        columns: what the schema says of its fields, for a csv.
 
     Attributes:
         parts: its tables; *set by* `open`, which must come first.
@@ -86,6 +88,7 @@ class Upload:
     path: Path
     form: str
     table: str | None
+    columns: Mapping[str, Column] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -143,7 +146,8 @@ class Upload:
             return
         if not part.entry:
             with self.path.open("rb") as file:
-                yield from self._stored(part, lines_of(file, self.form, part.table))
+                lines = lines_of(file, self.form, part.table, self.columns)
+                yield from self._stored(part, lines)
             return
         with self._zip() as archive, archive.open(part.entry) as file:
             yield from self._stored(part, lines_of(file, "jsonLines", part.entry))
