@@ -138,7 +138,9 @@ class Link:
 
     async def _connect(self, session: ClientSession, reason: str) -> Broken:
         """Hold one connection as long as it lasts."""
-        address = await asyncio.to_thread(self._locate)
+        # N.B. not on a thread of an executor: it takes nothing new while Python ends, and
+        # nothing else of this loop goes on as long as there is no connection.
+        address = self._locate()
         url = (address.url if self._admin else address.client_url) + "/api/sync"
         async with session.ws_connect(
             url,
