@@ -27,6 +27,7 @@ Invariants
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping  # noqa: TC003  # types of fields
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
@@ -49,7 +50,7 @@ from convexlab.engine.write_set import (
 from convexlab.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from convexlab.documents.validator import TableNumbers
     from convexlab.engine.overlay import Row

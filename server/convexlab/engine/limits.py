@@ -7,15 +7,15 @@ but the counter stays where it is.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import lru_cache
 
 from convexlab import knobs
 from convexlab.errors import LimitExceeded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Limits:
-    """The most that one transaction may do."""
+    """The most that one transaction may do; each is one of its kind."""
 
     documents_read: int = knobs.MAX_DOCUMENTS_READ
     bytes_read: int = knobs.MAX_BYTES_READ
@@ -25,11 +25,12 @@ class Limits:
     functions_scheduled: int = knobs.MAX_FUNCTIONS_SCHEDULED
     scheduled_bytes: int = knobs.MAX_SCHEDULED_BYTES
 
-    @cached_property
-    def near(self) -> Limits:
-        """Beyond these most of a limit is used."""
-        share = knobs.WARN_AT_SHARE
-        return Limits(*[int(each * share) for each in astuple(self)])
+
+@lru_cache(maxsize=64)
+def most_of(limits: Limits) -> Limits:
+    """Beyond these most of a limit is used."""
+    share = knobs.WARN_AT_SHARE
+    return Limits(*[int(each * share) for each in astuple(limits)])
 
 
 DEFAULT_LIMITS = Limits()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from convexlab.engine.timestamp import Timestamp  # noqa: TC001  # a field's type
 from convexlab.engine.write_set import IndexKeys  # noqa: TC001  # read by msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import DocumentWrite, IndexKey
 
 

@@ -160,7 +160,7 @@ class Transaction(Writes):
             yield
         except BaseException:
             self._drop(overlay)
-            self.catalog = catalog
+            self._catalog = catalog
             self._writes_made += 1
             raise
         self._drop(overlay)

@@ -7,7 +7,6 @@ giving one up is forgetting it.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
@@ -35,7 +34,9 @@ class View:
     def __init__(self, snapshot: Snapshot, catalog: Catalog, *, system: bool) -> None:
         self.snapshot = snapshot
         self.is_system = system
-        self.catalog = self._first_catalog = catalog
+        self._first_catalog = catalog
+        # *cleared by* each change of its own, *set by* whoever looks next.
+        self._catalog: Catalog | None = catalog
         self._overlays: list[Overlay] = [Overlay()]
         self._layers: list[Overlay] = [*snapshot.layers, self._overlays[0]]
         self._writes_made = 0
@@ -45,14 +46,17 @@ class View:
         """The timestamp of the snapshot."""
         return self.snapshot.ts
 
-    @cached_property
+    @property
     def catalog(self) -> Catalog:
         """The catalog, own changes included; loaded when one was made."""
-        return load_catalog(self, ts=self._first_catalog.ts)
+        catalog = self._catalog
+        if catalog is None:
+            catalog = self._catalog = load_catalog(self, ts=self._first_catalog.ts)
+        return catalog
 
     def _forget_catalog(self) -> None:
         """It has changed."""
-        self.__dict__.pop("catalog", None)
+        self._catalog = None
 
     @property
     def has_changed_catalog(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire
 from convexlab.documents.value import size_of
+from convexlab.engine.limits import most_of
 from convexlab.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def may_be_near(tx: Transaction, text_bytes: int, user_seconds: float) -> bool:
 
     N.B. asked after every call; counting the intervals is not for nothing.
     """
-    usage, near, share = tx.usage, tx.usage.limits.near, knobs.WARN_AT_SHARE
+    usage, near, share = tx.usage, most_of(tx.usage.limits), knobs.WARN_AT_SHARE
     return (
         usage.documents_read > near.documents_read
         or usage.bytes_read > near.bytes_read

@@ -94,8 +94,10 @@ class Flusher:
         self._changed = threading.Condition(self.lock)
         self._hear, self._ring = os.pipe()
         os.set_blocking(self._hear, False)
-        self._thread = threading.Thread(target=self._live, name="flusher", daemon=True)
-        self._thread.start()
+        self._waiting_thread = threading.Thread(
+            target=self._live, name="flusher", daemon=True
+        )
+        self._waiting_thread.start()
 
     # -- the main thread's end ------------------------------------------------------
 
@@ -180,18 +182,23 @@ class Flusher:
 
     def finish(self) -> None:
         """Make everything durable and end the thread."""
-        while True:
-            with self.lock:
-                self._settle()
-                if not self.is_busy:
-                    if not self._gathering:
-                        break
-                    self._seal()
-                self._changed.wait(timeout=1)
+        while self._has_more_to_flush():
+            pass
         with self.lock:
             self._is_open = False
             self._changed.notify_all()
-        self._thread.join()
+        self._waiting_thread.join()
+
+    def _has_more_to_flush(self) -> bool:
+        """Whether it is not at the end yet; waits a while for it."""
+        with self.lock:
+            self._settle()
+            if not self.is_busy:
+                if not self._gathering:
+                    return False
+                self._seal()
+            self._changed.wait(timeout=1)
+        return True
 
     def _is_due(self) -> bool:
         return (
