@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from convexlab.engine.catalog import Catalog, TableInfo
     from convexlab.engine.timestamp import Timestamp
@@ -113,3 +113,15 @@ class Folds(Protocol):
     @property
     def folded_tables(self) -> Collection[int]:
         """The tables' numbers."""
+
+
+@runtime_checkable
+class Idles(Protocol):
+    """A follower that has something to do while there are no commits."""
+
+    def idle(self, is_wanted: Callable[[], bool]) -> None:
+        """Do it, behind `checkpoint`, by the same thread.
+
+        Args:
+            is_wanted: whether commits have come meanwhile: then it ends soon.
+        """

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
 from convexlab.errors import NotFound, OutOfRetention
+from convexlab.followers.follower import Idles
 from convexlab.followers.following import Following
 from convexlab.followers.runs import documents_after
 
@@ -228,8 +229,11 @@ class _Kept:
 
     def _rest(self) -> None:
         self._is_rested = True
+        follower = self.following.follower
         try:
-            self.following.follower.checkpoint()
+            follower.checkpoint()
+            if isinstance(follower, Idles):
+                follower.idle(self._wanted.is_set)
         except Exception:  # noqa: BLE001 - a full disk, say: the files stay as they were
             traceback.print_exc()
 

@@ -29,6 +29,7 @@ from convexlab.documents.value import UNDEFINED
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import FollowerBehind, OutOfRetention
+from convexlab.followers.text import gathering
 from convexlab.followers.text.request import Unsettled
 
 if TYPE_CHECKING:
@@ -395,6 +396,7 @@ _steps = st.lists(
         st.tuples(st.just("delete"), st.integers(0, 30)),
         st.tuples(st.just("advance")),
         st.tuples(st.just("rest")),
+        st.tuples(st.just("idle")),
         st.tuples(st.just("die")),
     ),
     max_size=25,
@@ -418,6 +420,7 @@ def test_any_history_is_answered_as_plain_bm25_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(knobs, "TEXT_TAIL_ROWS", 3)
         patch.setattr(knobs, "TEXT_PAST_ROWS", 5)
+        patch.setattr(gathering, "_LEAST", 2)
         searched = searched_in(tmp_path_factory.mktemp("any") / "texts")
         searched.following.advance()
         moments: dict[int, dict[bytes, dict[str, Any]]] = {}
@@ -445,6 +448,8 @@ def _take(searched: Searched, name: str, values: list[Any]) -> None:
             searched.following.advance()
         case "rest", _:
             searched.texts.checkpoint()
+        case "idle", _:
+            searched.texts.idle(lambda: False)
         case "die", _:
             searched.follow()
 

@@ -10,11 +10,14 @@ from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import encode_id
 from convexlab.engine.write_set import Revision
 from convexlab.errors import OutOfRetention
+from convexlab.followers.text.gathering import segments_in
 from convexlab.followers.text.index import TextIndex
 from convexlab.followers.text.postings import Postings
 from convexlab.followers.text.request import Definition
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from convexlab.followers.schema_indexes import Step
 
 TABLE = 10_001
@@ -83,3 +86,61 @@ def test_the_newest_come_first_and_of_one_moment_the_least_id(
     assert index.by_age(slots[::-1]) == index.by_age(slots) == expected
     apart = slots[::2]
     assert index.by_age(apart) == apart[::-1]
+
+
+def scattered(folder: Path, parts: int = 5) -> TextIndex:
+    """In as many segments; of each three texts one has changed and one is gone."""
+    index = TextIndex(Definition("body", ("owner",)), Postings(folder, 1))
+    for part in range(parts):
+        ids = [bytes([part, n]) * 8 for n in range(3)]
+        index.apply([step(id_, part + 1, f"a w{part}", owner=part) for id_ in ids])
+        index.settle()
+        index.apply([step(ids[1], part + 1, "b"), step(ids[2], part + 1)])
+    return index
+
+
+def segments(index: TextIndex) -> int:
+    assert index.postings.folder is not None
+    return len(segments_in(index.postings.folder))
+
+
+def test_small_segments_become_one_with_all_that_was_in_them(tmp_path: Path):
+    index = scattered(tmp_path)
+    before = segments(index)
+    index.gather(lambda: False)
+    assert before > segments(index) == 1
+    index.check()
+    index.apply([step(KEPT, 9, "a")])
+    index.settle()
+    index.gather(lambda: False)  # too few
+    assert segments(index) == 2
+    index.check()
+
+
+def test_nothing_is_gathered_while_somebody_waits(tmp_path: Path):
+    index = scattered(tmp_path)
+    before = segments(index)
+    index.gather(lambda: True)
+    index.settle()
+    assert segments(index) >= before
+    index.check()
+
+
+def test_what_fails_as_it_is_gathered_leaves_all_as_it_was(tmp_path: Path):
+    index = scattered(tmp_path)
+    before = segments(index)
+
+    def fails() -> bool:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        index.gather(fails)
+    index.settle()
+    assert segments(index) >= before
+    index.check()
+
+
+def test_what_is_in_memory_stays_as_it_is(index: TextIndex):
+    index.apply([step(KEPT, 1, "a")])
+    index.gather(lambda: False)
+    index.check()

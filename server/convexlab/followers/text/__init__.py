@@ -1,7 +1,7 @@
 """Text search: every document's words in Tantivy, the best matches first.
 
-Reading order: request (what is asked) · bm25 (what a match is worth) · postings
-(Tantivy) · tail (texts whose words are in memory) · index (one index: all of it
-together) · ranking (one search of it) · resting (its files) · follower (all indexes of
-a deployment).
+Reading order: request (what is asked) · bm25 (what a match is worth) · gathering (small
+segments into one) · postings (Tantivy) · tail (texts whose words are in memory) · index
+(one index: all of it together) · ranking (one search of it) · resting (its files) ·
+follower (all indexes of a deployment).
 """

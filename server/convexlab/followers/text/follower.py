@@ -23,7 +23,7 @@ from convexlab.followers.text.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
@@ -65,6 +65,12 @@ class Texts(SchemaIndexes[TextIndex]):
         if index.has_much_past:
             self.rest()  # N.B. before: see `TextIndex.trim`
             index.trim(self.watermark - int(knobs.TEXT_PAST_SECONDS * 1e9))
+
+    def idle(self, is_wanted: Callable[[], bool]) -> None:
+        """See `Idles`: small segments become one."""
+        for index in self.indexes.values():
+            if not is_wanted():
+                index.gather(is_wanted)
 
     def load(self, folder: Path) -> tuple[int, dict[Key, TextIndex]]:
         """See `SchemaIndexes`."""

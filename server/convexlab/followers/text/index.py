@@ -36,7 +36,7 @@ from convexlab.followers.text.tail import Tail
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Step
@@ -54,6 +54,8 @@ _GONE_SHARE: Final = 16
 _TAIL_SHARE: Final = 4
 # Beyond so many, columns are sorted faster than tuples.
 _MANY: Final = 32
+# How many texts are written anew before it is looked whether somebody waits.
+_GATHERED_AT_ONCE: Final = 500
 _NO_SLOTS: Final = np.zeros(0, np.int64)
 
 
@@ -215,6 +217,32 @@ class TextIndex:
             stored = [slot for slot in ended.tolist() if slot not in self.tail]
             self.postings.delete(np.array(stored, np.int64))
             self._commit(ended)
+
+    def gather(self, is_wanted: Callable[[], bool]) -> None:
+        """Have Tantivy make one of its small segments, where that pays.
+
+        Args:
+            is_wanted: whether somebody waits for a change: then all stays as it is.
+        """
+        scattered = np.unique(np.array(self.postings.scattered(), np.int64))
+        in_use = np.isin(scattered, self.versions.slots_in_use())
+        slots = [slot for slot in scattered[in_use].tolist() if slot not in self.tail]
+        if not slots:
+            return
+        postings, before = self.postings, self.postings.view
+        try:
+            postings.delete(np.array(slots, np.int64))
+            for start in range(0, len(slots), _GATHERED_AT_ONCE):
+                if is_wanted():
+                    postings.roll_back()
+                    return
+                self._give(before.words_at(slots[start : start + _GATHERED_AT_ONCE]))
+            view = postings.commit()
+        except BaseException:
+            postings.roll_back()  # else the next commit would delete them
+            raise
+        with self.lock.writing():
+            postings.view = view
 
     # -- what words are worth -----------------------------------------------------------
 

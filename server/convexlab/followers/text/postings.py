@@ -20,6 +20,7 @@ import tantivy
 
 from convexlab import knobs
 from convexlab.followers.text.bm25 import idf
+from convexlab.followers.text.gathering import segments_in, to_gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,8 @@ _SHOULD: Final = tantivy.Occur.Should
 # whose heads are all read at each look (of a million texts: 38 µs); these as they are.
 _LAST_BITS: Final = 15
 _SLOT_BITS: Final = 32
+# How many texts are looked at in one call, which others wait for.
+_AT_ONCE: Final = 500
 _SLOT_MASK: Final = (1 << _SLOT_BITS) - 1
 
 
@@ -100,6 +103,37 @@ class Postings:
         self._writer.commit()
         self._index.reload()
         return View(self._index.searcher(), self._schema)
+
+    def roll_back(self) -> None:
+        """Forget what was added and deleted since the last commit."""
+        self._writer.rollback()
+
+    def scattered(self) -> list[int]:
+        """The slots of segments that are to become one, freed ones among them.
+
+        They are those of Tantivy's last commit.
+        """
+        if self.folder is None:
+            return []
+        try:
+            segments = segments_in(self.folder)
+            self._index.reload()
+            searcher = self._index.searcher()
+            # N.B. a merge that ends meanwhile makes other segments of them.
+            if segments_in(self.folder).keys() != segments.keys():
+                return []
+        except FileNotFoundError:
+            return []
+        sizes = list(segments.values())
+        view = View(searcher, self._schema)
+        return [
+            slot
+            for number in to_gather(sizes)
+            for start in range(0, sizes[number].texts, _AT_ONCE)
+            for slot in view.slots_at(
+                number, range(start, min(start + _AT_ONCE, sizes[number].texts))
+            )
+        ]
 
     def close(self) -> None:
         """Let go of the files."""
@@ -222,6 +256,10 @@ class View:
     def all_slots(self) -> Slots:
         """Every text's slot."""
         return np.array(self.search(_Query.all_query(), self.there + 1).slots, np.int64)
+
+    def slots_at(self, segment: int, places: Iterable[int]) -> list[int]:
+        """The slots at some places of a segment, of texts that are gone among them."""
+        return self._slots([tantivy.DocAddress(segment, place) for place in places])
 
     def _slots(self, addresses: Sequence[Any]) -> list[int]:
         found = self._searcher.fast_field_values(_SLOT, addresses)
