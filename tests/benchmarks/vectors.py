@@ -24,20 +24,25 @@ if TYPE_CHECKING:
 DIMENSIONS = 384
 LIMIT = 10
 _STEP = 5_000
+_TOPICS = 400
+_LATENT = 64
+# Questions whose nearest are looked for at once: a row of all vectors for each.
+_ASKED = 50
 
 
 def embeddings(count: int) -> Any:
     """Like those of texts: topics within topics, in fewer directions than dimensions."""
     chance = np.random.default_rng(7)
-    latent = 64
-    topics = chance.normal(size=(400, latent))
-    points = topics[chance.integers(0, 400, count)] + 1.2 * chance.normal(
-        size=(count, latent)
-    )
-    spread = chance.normal(size=(latent, DIMENSIONS)) / latent**0.5
-    made = points @ spread + 0.1 * chance.normal(size=(count, DIMENSIONS))
-    unit: Any = made / np.linalg.norm(made, axis=1, keepdims=True)
-    return unit.astype(np.float32)
+    topics = chance.normal(size=(_TOPICS, _LATENT))
+    spread = chance.normal(size=(_LATENT, DIMENSIONS)) / _LATENT**0.5
+    made = np.empty((count, DIMENSIONS), np.float32)
+    for start in range(0, count, _STEP):
+        some = made[start : start + _STEP]
+        topic = topics[chance.integers(0, _TOPICS, len(some))]
+        points = topic + 1.2 * chance.normal(size=topic.shape)
+        some[:] = points @ spread + 0.1 * chance.normal(size=some.shape)
+        some /= np.linalg.norm(some, axis=1, keepdims=True)
+    return made
 
 
 def owner_and_kind(number: int) -> tuple[int, int]:
@@ -105,6 +110,11 @@ def asking(searched: Searched, filters: Any) -> Callable[[Any], Any]:
 
 def nearest_among(vectors: Any, asked: Any) -> Any:
     """The exact answers."""
+    parts = [asked[at : at + _ASKED] for at in range(0, len(asked), _ASKED)]
+    return np.concatenate([_nearest(vectors, part) for part in parts])
+
+
+def _nearest(vectors: Any, asked: Any) -> Any:
     near = -(asked @ vectors.T)
     best = np.argpartition(near, LIMIT, axis=1)[:, :LIMIT]
     order = np.argsort(np.take_along_axis(near, best, axis=1), axis=1)

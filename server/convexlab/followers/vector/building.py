@@ -28,7 +28,7 @@ _QUERIES: Final = 512
 # Vectors that k-means sees for each list; FAISS takes 256, and eight times as long.
 _SAMPLES_PER_LIST: Final = 32
 _ROUNDS: Final = 8
-# Vectors that the lists take in at a time.
+# Vectors that are compared with the queries at a time.
 _SLICE: Final = 20_000
 
 
@@ -47,11 +47,9 @@ def build(slots: Slots, vectors: Vectors, quantization: str | None) -> Lists:
         lists = Lists.exact(dimensions)
     else:
         lists = _cut(vectors, quantization)
-    for start in range(0, count, _SLICE):
-        here = slice(start, start + _SLICE)
-        lists.add(slots[here], vectors[here])
+    lists.fill(slots, vectors)
     if lists.count > 1:
-        lists.probes = _measured(lists, vectors)
+        lists.probes = _measured(lists, slots, vectors)
     return lists
 
 
@@ -88,17 +86,29 @@ def _some(count: int, wanted: int) -> Slots:
 # -- how many lists a search goes through ----------------------------------------------
 
 
-def _measured(lists: Lists, vectors: Vectors) -> tuple[int, int]:
+def _measured(lists: Lists, slots: Slots, vectors: Vectors) -> tuple[int, int]:
     """As few as find the share of the nearest that is promised."""
     queries = vectors[_some(len(vectors), _QUERIES)]
     few, many = MEASURED_LIMITS
     # N.B. each query is a vector that is there: what it finds beside itself counts.
-    everywhere = faiss.SearchParametersIVF(nprobe=lists.count)
-    _, truth = lists.index.search(queries, many + 1, params=everywhere)
+    truth = slots[_nearest(lists, vectors, queries, many + 1)]
     return (
         _fewest_probes(lists, queries, truth[:, : few + 1]),
         _fewest_probes(lists, queries, truth),
     )
+
+
+def _nearest(lists: Lists, vectors: Vectors, queries: Vectors, limit: int) -> Slots:
+    """Which vectors are nearest, of all: a tenth of what a search of all lists takes."""
+    found = faiss.ResultHeap(len(queries), limit, keep_max=True)
+    for start in range(0, len(vectors), _SLICE):
+        some = lists.as_kept(vectors[start : start + _SLICE])
+        near, places = faiss.knn(
+            queries, some, min(limit, len(some)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        found.add_result(near, places + start)
+    found.finalize()
+    return np.asarray(found.I)
 
 
 def _fewest_probes(lists: Lists, queries: Vectors, truth: Slots) -> int:

@@ -14,7 +14,7 @@ Invariants
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from convexlab.followers.vector.request import Definition
     from convexlab.followers.vector.selecting import Filters, Selection
     from convexlab.followers.versions import Slots
+
+
+# Vectors that new lists take in at a time when they catch up.
+_SLICE: Final = 20_000
 
 
 class VectorIndex:
@@ -210,10 +214,11 @@ class VectorIndex:
 
     def _catch_up(self, made: Lists) -> None:
         """N2."""
-        came = {s: v for s, v in self._meanwhile.items() if v is not None}
+        came = [(s, v) for s, v in self._meanwhile.items() if v is not None]
         made.remove(np.array([*self._meanwhile], np.int64))
-        if came:
-            made.add(np.array([*came], np.int64), np.stack([*came.values()]))
+        for start in range(0, len(came), _SLICE):
+            slots, vectors = zip(*came[start : start + _SLICE], strict=True)
+            made.add(np.array(slots, np.int64), np.stack(vectors))
 
     # -- what people may want to know ---------------------------------------------------
 

@@ -104,9 +104,7 @@ class Lists:
         """Take in vectors."""
         if not len(slots):
             return
-        faiss.omp_set_num_threads(1)
-        _, nearest = self.index.quantizer.search(vectors, 1)
-        homes = np.ascontiguousarray(nearest[:, 0])
+        homes = self._homes_of(vectors)
         self.index.add_core(
             len(slots),
             faiss.swig_ptr(np.ascontiguousarray(vectors)),
@@ -114,6 +112,45 @@ class Lists:
             faiss.swig_ptr(homes),
         )
         self._settle(slots, homes)
+
+    def _homes_of(self, vectors: Vectors) -> NDArray[np.int64]:
+        faiss.omp_set_num_threads(1)
+        _, nearest = self.index.quantizer.search(vectors, 1)
+        return np.ascontiguousarray(nearest[:, 0])
+
+    def fill(self, slots: Slots, vectors: Vectors) -> None:
+        """Take in all that empty lists are to have: each gets room for just its own."""
+        parts = range(0, len(slots), _SLICE)
+        homes = [self._homes_of(vectors[at : at + _SLICE]) for at in parts]
+        if not homes:
+            return
+        home = np.concatenate(homes)
+        order = np.argsort(home, kind="stable")
+        ends = np.cumsum(np.bincount(home, minlength=self.count))
+        for number, members in enumerate(np.split(order, ends[:-1])):
+            if len(members):
+                codes, ids = self._codes_of(vectors[members]), slots[members]
+                self.index.invlists.add_entries(
+                    number, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes)
+                )
+        self.index.ntotal = len(slots)
+        self._settle(slots, home)
+
+    def _codes_of(self, vectors: Vectors) -> NDArray[np.uint8]:
+        if isinstance(self.index, faiss.IndexIVFFlat):
+            return vectors.view(np.uint8)
+        codes: NDArray[np.uint8] = self.index.sq.compute_codes(vectors)
+        return codes
+
+    def as_kept(self, vectors: Vectors) -> Vectors:
+        """What is left of vectors in the lists."""
+        return self._vectors_of(self._codes_of(vectors))
+
+    def _vectors_of(self, codes: NDArray[np.uint8]) -> Vectors:
+        if isinstance(self.index, faiss.IndexIVFFlat):
+            return codes.view(np.float32)
+        vectors: Vectors = self.index.sq.decode(codes)
+        return vectors
 
     def _settle(self, slots: Slots, homes: NDArray[np.int64]) -> None:
         room = int(slots.max()) + 1
@@ -246,17 +283,9 @@ class Lists:
         for number in range(self.count):
             here = slice(start, start + int(self.index.invlists.list_size(number)))
             if here.stop > here.start:
-                slots[here], vectors[here] = self._list(number)
+                slots[here], codes = self.entries(number)
+                vectors[here] = self._vectors_of(codes)
             start = here.stop
-        return slots, vectors
-
-    def _list(self, number: int) -> tuple[Slots, Vectors]:
-        slots, codes = self.entries(number)
-        vectors = (
-            codes.view(np.float32)
-            if isinstance(self.index, faiss.IndexIVFFlat)
-            else self.index.sq.decode(codes)
-        )
         return slots, vectors
 
     def entries(self, number: int) -> tuple[Slots, NDArray[np.uint8]]:
@@ -301,6 +330,8 @@ class Lists:
         return made
 
 
+# Vectors whose lists are looked for at a time.
+_SLICE: Final = 20_000
 _NOTHING: Final = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 # How near it is, and which.
 _ONE_LIST: Final = (np.zeros(1, np.float32), np.zeros(1, np.int64))
