@@ -11,6 +11,7 @@ import pytest
 from convexlab import ConvexError, FunctionFailed, Int64, api
 from convexlab.errors import (
     InvalidArguments,
+    NotAllowed,
     NotAuthenticated,
     NotFound,
     OutOfRetention,
@@ -165,7 +166,7 @@ def test_what_is_not_there_is_not_found(t):
 
 
 def test_what_only_actions_may_do_is_refused(t):
-    with pytest.raises(FunctionFailed, match="only actions may open files"):
+    with pytest.raises(NotAllowed, match="only actions may open files"):
         t.query("tasks:reads_a_file")
 
 
@@ -291,13 +292,34 @@ def test_a_table_is_filled_and_read_past_all_functions(t):
 # -- pushes --------------------------------------------------------------------
 
 
+BREAKS = """
+from convexlab import action, api, mutation as a_mutation
+
+@a_mutation
+def mutation(ctx):
+    ctx.db.insert("tasks", {"text": 1})
+
+@action(name="action")
+def calls(ctx):
+    ctx.run_mutation(api.tasks.mutation)
+"""
+
+
 def test_the_schema_is_enforced():
     t = deployment({"tasks": TASKS, "schema": SCHEMA % ""})
     with pytest.raises(SchemaViolation, match="text"):
         t.table("tasks").insert([{"text": "fine", "owner": None}, {"text": 1}])
     assert len(t.table("tasks")) == 0
-    with pytest.raises(SchemaViolation):
+    with pytest.raises(SchemaViolation) as told:
         t.run(lambda ctx: ctx.db.insert("tasks", {"text": 1}))
+    t.push({"tasks": BREAKS, "schema": SCHEMA % ""})
+    for call in (t.mutation, t.action):
+        with pytest.raises(SchemaViolation) as caught:
+            call(f"tasks:{call.__name__}")
+        assert str(caught.value) == str(told.value)
+        assert (
+            'File "convex/tasks.py", line 6, in mutation' in caught.value.__notes__[0]
+        )
 
 
 def test_a_push_that_documents_break_changes_nothing(t):

@@ -20,6 +20,8 @@ from convexlab.functions.hints import hint_for
 if TYPE_CHECKING:
     from types import TracebackType
 
+#: What begins the note of an error that a function which was called has failed with.
+IN_CALLED = "In the deployment:\n"
 _MAX_FRAMES = 40
 _FRAMES = re.compile(rf'^  File "{USER_FILES}', re.MULTILINE)
 
@@ -90,11 +92,19 @@ def split_error(message: str) -> tuple[str, str]:
     return message[:at].rstrip(), message[at:]
 
 
+def _lines_called(error: BaseException) -> list[str]:
+    """Where it was in a function that was called, and that failed with this error."""
+    notes = getattr(error, "__notes__", [])
+    told = [n.removeprefix(IN_CALLED) for n in notes if n.startswith(IN_CALLED)]
+    if isinstance(error, FunctionFailed) and error.traceback:
+        told = [error.traceback]
+    return ["In the function that was called:", told[0]] if told else []
+
+
 def format_error(error: BaseException, sources: SourceLines) -> str:
     """An uncaught error as clients get it: what it says, then where it was."""
     lines = [f"Uncaught {describe(error)}", *user_frames(error, sources)]
-    if isinstance(error, FunctionFailed) and error.traceback:
-        lines += ["In the function that was called:", error.traceback]
+    lines += _lines_called(error)
     seen = {id(error)}
     cause = error
     while True:

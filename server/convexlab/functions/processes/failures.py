@@ -15,7 +15,7 @@ from convexlab.errors import (
     PushFailed,
 )
 from convexlab.functions.processes.messages import Failure
-from convexlab.functions.tracebacks import split_error
+from convexlab.functions.tracebacks import IN_CALLED, split_error
 
 if TYPE_CHECKING:
     from convexlab.functions.runner import Outcome
@@ -62,14 +62,25 @@ def raised_from(failure: Failure) -> ConvexlabError:
     if failure.data is not None:
         raised = ConvexError(from_wire(failure.data))
     elif sentence.startswith("Uncaught "):
-        raised = FunctionFailed(sentence.removeprefix("Uncaught "), traceback=traceback)
+        raised = _uncaught(sentence.removeprefix("Uncaught "), failure.code, traceback)
     elif sentence.startswith("Trying to execute"):  # there is none of this kind
         raised = NotFound(sentence)
     else:
         raised = error_from(Failure(sentence, failure.code))
     if traceback:
-        raised.add_note(f"In the deployment:\n{traceback}")
+        raised.add_note(f"{IN_CALLED}{traceback}")
     return raised
+
+
+def _uncaught(sentence: str, code: str, traceback: str) -> ConvexlabError:
+    """What a function let through: of ours, the same again; of Python's, told of."""
+    raised = error_from(Failure(sentence, code))
+    if code == FunctionFailed.code or type(raised) is ConvexlabError:
+        return FunctionFailed(sentence, traceback=traceback)
+    # N.B. the class says its name itself.
+    return error_from(
+        Failure(sentence.removeprefix(f"{type(raised).__name__}: "), code)
+    )
 
 
 def _kinds(base: type[ConvexlabError]) -> list[type[ConvexlabError]]:
