@@ -510,8 +510,8 @@ TEXT_KEPT_BEGINNINGS: Final = 512
 # short texts 300,000 or so. Its least is 15 MB.
 TEXT_WRITER_BYTES: Final = 64_000_000
 # Small segments become one while nothing else is to be done, of so many bytes of stored
-# texts at most (100,000 short ones): whoever comes as it is written waits 0.1 s.
-TEXT_GATHERED_BYTES: Final = 16_000_000
+# texts at most (60,000 short ones): whoever comes as it is written waits 0.1 s.
+TEXT_GATHERED_BYTES: Final = 8_000_000
 
 # -- vector and text search ---------------------------------------------------------
 
