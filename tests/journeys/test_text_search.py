@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.deployments import deployment, until
+from tests.deployments import deployment
+from tests.journeys.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +109,12 @@ def check(lab: Deployment, chance: random.Random) -> None:
             assert better <= score * ABOUT, (asked, kind, ranked)
 
 
-def test_every_write_is_found_at_once(lab: Deployment):
+@pytest.fixture(scope="module")
+def kept(lab: Deployment) -> Kept:
+    return Kept(lab, "text", "texts", add, check)
+
+
+def test_every_write_is_found_at_once(lab: Deployment, kept: Kept):
     chance = random.Random(1)
     for _ in range(4):
         ids = add(lab, chance, 30)
@@ -119,43 +123,17 @@ def test_every_write_is_found_at_once(lab: Deployment):
         assert lab.query("m:find", text="unhe", limit=1) == [ids[7]]
         lab.mutation("m:remove", ids=ids[:10])
         check(lab, chance)
-    (told,) = [
-        index
-        for follower in lab.status()["followers"]
-        if follower["name"] == "text"
-        for index in follower["indexes"]
-    ]
+    (told,) = kept.indexes
     assert (told["table"], told["index"], told["texts"]) == ("docs", "said", 80)
 
 
-def test_a_keeper_that_dies_comes_back_with_all_of_it(lab: Deployment):
-    chance = random.Random(2)
-    check(lab, chance)
-    for _ in range(3):
-        (keeper,) = lab.pids("index_keeper")
-        ids = add(lab, chance, 20)
-        os.kill(keeper, signal.SIGKILL)
-        lab.mutation("m:remove", ids=ids[::2])
-        check(lab, chance)
+def test_a_keeper_that_dies_comes_back_with_all_of_it(kept: Kept):
+    kept.survives_its_keeper()
 
 
-def test_files_that_are_broken_are_made_again(lab: Deployment):
-    chance = random.Random(3)
-    check(lab, chance)
-    folder = lab.folder / "texts"
-    until((folder / "state.json").exists, lab.log)  # it rests after a while
-    (keeper,) = lab.pids("index_keeper")
-    os.kill(keeper, signal.SIGKILL)
-    for path in folder.glob("*.columns"):
-        path.write_bytes(path.read_bytes()[:-9])
-    add(lab, chance, 1)  # what was asked before is answered from memory
-    check(lab, chance)
-    assert "is not what was written" in lab.log()
+def test_files_that_are_broken_are_made_again(kept: Kept):
+    kept.survives_broken_files()
 
 
-def test_all_is_there_after_a_restart(lab: Deployment):
-    chance = random.Random(4)
-    add(lab, chance, 20)
-    lab.kill()
-    lab.start()
-    check(lab, chance)
+def test_all_is_there_after_a_restart(kept: Kept):
+    kept.survives_a_restart()

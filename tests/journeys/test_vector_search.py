@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.deployments import deployment, until
+from tests.journeys.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,25 +92,20 @@ def check(lab: Deployment, chance: random.Random) -> None:
             assert score == pytest.approx(exact, abs=1e-5)
 
 
-def indexes(lab: Deployment) -> list[dict[str, Any]]:
-    followers = lab.status()["followers"]
-    return [
-        index
-        for follower in followers
-        if follower["name"] == "vector"
-        for index in follower["indexes"]
-    ]
+@pytest.fixture(scope="module")
+def kept(lab: Deployment) -> Kept:
+    return Kept(lab, "vector", "vectors", add, check)
 
 
-def test_an_index_is_there_before_anybody_searched(lab: Deployment):
+def test_an_index_is_there_before_anybody_searched(lab: Deployment, kept: Kept):
     """So that a mutation, which does not wait for long, can be the first."""
-    until(lambda: indexes(lab), lab.log)
+    until(lambda: kept.indexes, lab.log)
     (id_,) = add(lab, random.Random(0), 1)
     assert lab.mutation("m:move", id=id_, e=[1.0] * DIMENSIONS) == [0]
     lab.mutation("m:remove", ids=[id_])
 
 
-def test_every_write_is_found_at_once_and_by_actions_too(lab: Deployment):
+def test_every_write_is_found_at_once_and_by_actions_too(lab: Deployment, kept: Kept):
     chance = random.Random(1)
     for _ in range(5):
         ids = add(lab, chance, 40)
@@ -122,38 +116,17 @@ def test_every_write_is_found_at_once_and_by_actions_too(lab: Deployment):
         assert lab.action("m:look", e=e, kind=1) == lab.query("m:near", e=e, kind=1)
         lab.mutation("m:remove", ids=ids[:10])
         check(lab, chance)
-    (told,) = indexes(lab)
+    (told,) = kept.indexes
     assert (told["table"], told["index"], told["vectors"]) == ("docs", "near", 150)
 
 
-def test_a_keeper_that_dies_comes_back_with_the_same(lab: Deployment):
-    chance = random.Random(2)
-    check(lab, chance)
-    for _ in range(3):
-        (keeper,) = lab.pids("index_keeper")
-        ids = add(lab, chance, 20)
-        os.kill(keeper, signal.SIGKILL)
-        lab.mutation("m:remove", ids=ids[::2])
-        check(lab, chance)
+def test_a_keeper_that_dies_comes_back_with_the_same(kept: Kept):
+    kept.survives_its_keeper()
 
 
-def test_files_that_are_broken_are_made_again(lab: Deployment):
-    chance = random.Random(3)
-    check(lab, chance)
-    folder = lab.folder / "vectors"
-    until((folder / "state.json").exists, lab.log)  # it rests after a while
-    (keeper,) = lab.pids("index_keeper")
-    os.kill(keeper, signal.SIGKILL)
-    for path in folder.glob("*.columns"):
-        path.write_bytes(path.read_bytes()[:-9])
-    add(lab, chance, 1)  # what was asked before is answered from memory
-    check(lab, chance)
-    assert "is not what was written" in lab.log()
+def test_files_that_are_broken_are_made_again(kept: Kept):
+    kept.survives_broken_files()
 
 
-def test_all_is_there_after_a_restart(lab: Deployment):
-    chance = random.Random(4)
-    add(lab, chance, 20)
-    lab.kill()
-    lab.start()
-    check(lab, chance)
+def test_all_is_there_after_a_restart(kept: Kept):
+    kept.survives_a_restart()
