@@ -93,6 +93,10 @@ def look_plain(ctx, e: list[float]):
 @action
 async def look_wrong(ctx):
     return await ctx.vector_search("docs", "near", vector=[1.0])
+
+@action
+async def look_bytes(ctx):
+    return await ctx.vector_search("docs", "near", vector=bytes(12))
 """
 
 
@@ -152,6 +156,9 @@ def test_actions_get_ids_and_scores(t: Any):
     assert t.action("m:look", e=[0, 1, 0], owners=["ann"]) == [
         {"_id": x, "_score": 0.0}
     ]
+    for scale in (1e300, 1e-300, 1e-40):  # which four bytes cannot say
+        found = t.action("m:look", e=[0, 3 * scale, 4 * scale], limit=1)
+        assert found == [{"_id": y, "_score": pytest.approx(0.6)}]
     assert len(t.action("m:look_plain", e=[0, 1, 0])) == 3
 
 
@@ -162,6 +169,7 @@ def test_actions_get_ids_and_scores(t: Any):
         ("'near'", [], "", "the vector has 0"),
         ("'near'", ["a", 0, 0], "", "'a' in it"),
         ("'near'", "abc", "", "not with 'abc'"),
+        ("'near'", bytes(12), "", "not with b'"),
         ("'near'", [1, 0, 0], ", limit=0", "1 to 256 documents; 0 were asked"),
         ("'near'", [1, 0, 0], ", limit=257", "257 were asked for"),
         ("'near'", [1, 0, 0], ", limit=1.5", "whole number"),
@@ -194,6 +202,8 @@ def f(ctx):
 def test_an_action_hears_what_is_wrong(t: Any):
     with pytest.raises(CallerError, match="has 3 dimensions; the vector has 1"):
         t.action("m:look_wrong")
+    with pytest.raises(CallerError, match="not with b'"):
+        t.action("m:look_bytes")
 
 
 def test_kinds_of_refusals_are_convexs():

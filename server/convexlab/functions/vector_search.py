@@ -289,10 +289,13 @@ def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
 def _is_plainly_one(vector: Any, dimensions: int) -> bool:
     """Whether it needs no longer look, of hundreds of numbers; False may be wrong."""
     return (
-        type(vector) is list
-        and len(vector) == dimensions
-        and _FLOAT_ONLY.issuperset(map(type, vector))
-        and math.isfinite(sum(vector))
+        type(vector) is list and len(vector) == dimensions and _are_plain_floats(vector)
+    )
+
+
+def _are_plain_floats(vector: list[Any]) -> bool:
+    return _FLOAT_ONLY.issuperset(map(type, vector)) and math.isfinite(
+        math.hypot(*vector)
     )
 
 
@@ -343,11 +346,16 @@ def _passes(document: dict[str, Any], search: VectorSearch) -> bool:
 
 def _packed(vector: list[float]) -> bytes:
     """As float32, brought to where that neither overflows nor vanishes."""
+    # N.B. the length takes a fifth of the time of the greatest and the least.
+    if _LEAST < math.hypot(*vector) < _MOST:
+        return struct.pack(f"<{len(vector)}f", *vector)
     most, least = max(vector), min(vector)
     largest = max(most, -least) or 1.0
-    if _LEAST < largest < _MOST:
-        return struct.pack(f"<{len(vector)}f", *vector)
     return struct.pack(f"<{len(vector)}f", *(number / largest for number in vector))
+
+
+def _unpacked(numbers: bytes) -> list[float]:
+    return list(struct.unpack(f"<{len(numbers) // 4}f", numbers))
 
 
 def _cosine(one: list[float], other: list[float]) -> float | None:
@@ -383,7 +391,7 @@ def asked(
     return {
         "table": table,
         "index": index,
-        "vector": normalize(vector, "the vector"),
+        **_sent(vector),
         "limit": limit,
         "anyOf": None
         if any_of is None
@@ -394,15 +402,25 @@ def asked(
     }
 
 
+def _sent(vector: Any) -> dict[str, Any]:
+    """Floats in the four bytes that each has in the end: the gateway passes them on.
+
+    What else was passed is sent as it is, and refused by who knows the index.
+    """
+    if type(vector) is list and vector and _are_plain_floats(vector):
+        return {"packed": _packed(vector)}
+    return {"vector": normalize(vector, "the vector")}
+
+
 def answer(tx: Transaction, ask: Ask, args: dict[str, Any]) -> list[dict[str, Any]]:
     """What an action gets: ids and scores, nearest first."""
-    any_of = args.get("anyOf")
+    any_of, packed = args.get("anyOf"), args.get("packed")
     search = vector_search(
         tx,
         ask,
         args["table"],
         args["index"],
-        args["vector"],
+        args["vector"] if packed is None else _unpacked(packed),
         limit=args["limit"],
         any_of=None
         if any_of is None
