@@ -58,6 +58,9 @@ UNDO_COMMITS: Final = 500
 SCHEMA_RECORD_SECONDS: Final = 3600
 # Backfilling and checking go in slices of so many documents (about 2 ms).
 SLICE_DOCUMENTS: Final = 200
+# A backfill says to people how far it is every so many documents: some twenty times a
+# second, where each of its slices would have every sidebar told hundreds of times.
+BACKFILL_TELL_DOCUMENTS: Final = 2_000
 # Retention trims so many rows at a time, so that no mutation waits long for it.
 TRIM_ROWS: Final = 250
 HISTORY_RETENTION_BYTES: Final = 1 << 30

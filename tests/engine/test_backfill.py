@@ -12,6 +12,7 @@ from convexlab.engine.backfill import (
     SchemaCheck,
     clear_slice,
     fill_slice,
+    filled,
     work_all,
     work_slice,
 )
@@ -52,6 +53,24 @@ def test_b1_an_index_on_existing_documents_is_filled(
     assert slices == 4
     assert [d["n"] for d in steps.documents("t", "by_n")] == list(range(-34, 1))
     audit(persistence)
+
+
+def test_how_far_a_backfill_is_is_told_now_and_then(
+    steps: Any, committer: Committer, monkeypatch: pytest.MonkeyPatch
+):
+    """Not at each slice, and after a restart too; once it is over, nothing is kept."""
+    monkeypatch.setattr(knobs, "BACKFILL_TELL_DOCUMENTS", 20)
+    fill(steps, 55)
+    index = steps(lambda tx: create_index(tx, "t", "by_n", ["n"]), system=True)
+    told = []
+    while not fill_slice(committer, index):
+        committer.settle_all()
+        committer = Committer(committer.persistence)
+        tx = committer.begin(writable=False)
+        told.append(filled(tx, index))
+    assert told == [0, 20, 20, 40, 40]
+    committer.settle_all()
+    assert steps.documents("_settings") == []
 
 
 def test_a_backfill_goes_on_after_a_restart(

@@ -16,7 +16,7 @@ Invariants
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convexlab import knobs
 from convexlab.documents.ids import encode_id
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.committer import Committer
     from convexlab.engine.transaction import Transaction
-    from convexlab.engine.write_set import Revision
+    from convexlab.engine.write_set import Document, Revision
 
 
 def work_slice(committer: Committer) -> bool:
@@ -81,7 +81,7 @@ def fill_slice(committer: Committer, index: IndexInfo) -> bool:
         Whether it is complete, or has failed.
     """
     tx = committer.begin(system=True)
-    progress = _Progress(tx, f"backfill:{index.id}")
+    progress = _Progress(tx, index)
     start = b"" if progress.cursor is None else progress.cursor + b"\0"
     table = tx.catalog.by_number[index.table]
     rows = tx.rows(table.by_creation_time.id, Interval(start))
@@ -95,7 +95,7 @@ def fill_slice(committer: Committer, index: IndexInfo) -> bool:
     if is_done or duplicate is not None:
         progress.forget()
     else:
-        progress.reached(slice_[-1][0])
+        progress.reached(slice_[-1][0], len(slice_))
     committer.accept(tx.finish())
     return is_done or duplicate is not None
 
@@ -235,24 +235,58 @@ def _tables_to_check(committer: Committer) -> list[str]:
     ]
 
 
+def filled(tx: Transaction, index: IndexInfo) -> int:
+    """How many documents an index that is backfilling has been filled with; recorded.
+
+    N.B. it is told every `BACKFILL_TELL_DOCUMENTS`: whoever follows it is not told of
+    every slice.
+    """
+    place = Interval.prefix(encode_key(f"filled:{index.id}"))
+    tx.read_set.record(SETTINGS_BY_NAME, place)
+    return int(_Setting(tx, f"filled:{index.id}").value or 0)
+
+
 class _Progress:
-    """How far a walk has come, kept as a document of `_settings`."""
+    """How far a walk has come, and, more seldom, for people, over how many documents."""
+
+    def __init__(self, tx: Transaction, index: IndexInfo) -> None:
+        self._place = _Setting(tx, f"backfill:{index.id}")
+        self._told = _Setting(tx, f"filled:{index.id}")
+        self.cursor: bytes | None = self._place.value
+
+    def reached(self, cursor: bytes, documents: int) -> None:
+        """Remember a place, so many documents after the last."""
+        before = self._place.more.get("documents", 0)
+        self._place.set(cursor, documents=before + documents)
+        tell = knobs.BACKFILL_TELL_DOCUMENTS
+        if (before + documents) // tell > before // tell:
+            self._told.set(before + documents)
+
+    def forget(self) -> None:
+        """The walk is over."""
+        self._place.forget()
+        self._told.forget()
+
+
+class _Setting:
+    """A document of `_settings`."""
 
     def __init__(self, tx: Transaction, name: str) -> None:
         self._tx = tx
         self._name = name
         found = next(tx.rows(SETTINGS_BY_NAME, Interval.prefix(encode_key(name))), None)
         self._id = found and encode_id(SETTINGS, found[1].id)
-        self.cursor: bytes | None = found and found[1].document["value"]
+        self.more: Document = {} if found is None else found[1].document
+        self.value: Any = self.more.get("value")
 
-    def reached(self, cursor: bytes) -> None:
-        """Remember a place."""
+    def set(self, value: Any, **more: Any) -> None:
+        """Keep a value, and what else is to be known of it."""
         if self._id:
-            self._tx.patch(self._id, {"value": cursor})
+            self._tx.patch(self._id, {"value": value, **more})
         else:
-            self._tx.insert("_settings", {"name": self._name, "value": cursor})
+            self._tx.insert("_settings", {"name": self._name, "value": value, **more})
 
     def forget(self) -> None:
-        """The walk is over."""
+        """It is not needed any more."""
         if self._id:
             self._tx.delete(self._id)

@@ -15,6 +15,7 @@ import msgspec
 from convexlab.documents.encoding import from_wire
 from convexlab.documents.ids import decode_id
 from convexlab.documents.value import normalize
+from convexlab.engine import backfill
 from convexlab.engine.catalog import INDEXES, SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
@@ -56,7 +57,7 @@ def _tables(question: Question) -> Value:
         tx.read_set.record(by_id_index(table) | BY_CREATION_TIME, EVERYTHING)
     tx.read_set.record(SCHEMAS_BY_STATE, EVERYTHING)
     declared = _declared(tx.catalog.schema)
-    return [_table(each, declared) for each in tx.catalog.user_tables()]
+    return [_table(tx, each, declared) for each in tx.catalog.user_tables()]
 
 
 def _declared(schema: Schema | None) -> dict[str, dict[str, Any]]:
@@ -66,21 +67,26 @@ def _declared(schema: Schema | None) -> dict[str, dict[str, Any]]:
     return {table["tableName"]: table for table in schema.to_json()["tables"]}
 
 
-def _table(table: TableInfo, declared: Mapping[str, dict[str, Any]]) -> Value:
+def _table(
+    tx: Transaction, table: TableInfo, declared: Mapping[str, dict[str, Any]]
+) -> Value:
     said = declared.get(table.name)
     indexes = [i for i in (*table.indexes.values(), *table.others) if i.document_id]
     return {
         "name": table.name,
         "documentType": None if said is None else said["documentType"],
         "indexes": [
-            *map(_index, indexes),
+            *(_index(tx, index) for index in indexes),
             *([] if said is None else _searched(said)),
         ],
     }
 
 
-def _index(index: IndexInfo) -> Value:
+def _index(tx: Transaction, index: IndexInfo) -> Value:
+    """An index; while it is backfilling, with how many documents it has."""
+    is_filling = index.state == "backfilling"
     return {
+        **({"filled": backfill.filled(tx, index)} if is_filling else {}),
         "kind": "unique" if index.unique else "database",
         "name": index.name,
         "fields": list(index.fields),
