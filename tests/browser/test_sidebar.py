@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.files import WIDGETS
 from tests.browser.jupyter import Jupyter
+from tests.browser.keyboard import Walk
 from tests.browser.pages import MIME, PAGE_MS, write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
@@ -25,7 +26,7 @@ from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import BrowserContext, Locator, Page, Route, WebSocket
@@ -434,7 +435,7 @@ def test_in_production_one_is_asked_first(
     context: BrowserContext, browser_files: None, tmp_path: Path
 ) -> None:
     """A deployment that `convexlab serve` serves: before a mutation, also one that is
-    repeated; a query changes nothing."""
+    repeated; a query changes nothing. What is edited by hand is asked for once a kind."""
     with deployment(tmp_path / "served", {"schema": SCHEMA, "tasks": TASKS}) as served:
         at = {"CONVEXLAB_URL": served.url, "CONVEXLAB_ADMIN_KEY": served.admin_key}
         jupyter = Jupyter(tmp_path / "jupyter", at)
@@ -444,6 +445,7 @@ def test_in_production_one_is_asked_first(
             other = Sidebar(page, jupyter).open()
             expect(other.section("status")).to_contain_text("production")
             _ask_first(other, served)
+            _ask_once(other, served)
         finally:
             page.close()
             jupyter.stop()
@@ -480,6 +482,52 @@ def _ask_first(sidebar: Sidebar, served: Deployment) -> None:
     form.get_by_role("button", name="Run", exact=True).click()
     form.get_by_text("in production").first.wait_for()
     expect(dialog).to_have_count(0)
+
+
+def _ask_once(sidebar: Sidebar, served: Deployment) -> None:
+    """Whoever does not mean it changes nothing, and is asked again."""
+    page, before = sidebar.page, len(served.query("tasks:above", points=0))
+    sidebar.only("Tables", "Environment")
+    sidebar.do("convexlab:open-table", table="tasks")
+    page.get_by_role("button", name="New document").click()
+    pane = page.get_by_role("complementary", name="New document")
+    pane.get_by_label("New document of tasks").fill('{"text": "made", "points": 1}')
+    create = pane.get_by_role("button", name="Create")
+    expect(create).to_be_enabled()
+    _mean(sidebar, served, "Edit documents", create.click)
+    expect(pane).to_have_count(0)
+    tasks = sidebar.entry("tables", "tasks")
+    file = ("more.csv", ROWS["more.csv"])
+    _mean(sidebar, served, "Import files", lambda: drop(tasks, *file))
+    expect(tasks).to_contain_text("2 documents imported.", timeout=STARTS_MS)
+    assert len(served.query("tasks:above", points=0)) == before + 3
+    variables = sidebar.section("environment")
+    variables.get_by_label("Name").fill("PRODUCTION")
+    set_ = variables.get_by_role("button", name="Set")
+    _mean(sidebar, served, "Change environment variables", set_.click)
+    sidebar.entry("environment", "PRODUCTION").wait_for()
+    delete = variables.get_by_role("button", name="Delete PRODUCTION")
+    delete.click()
+    expect(delete).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def _mean(
+    sidebar: Sidebar,
+    served: Deployment,
+    title: str,
+    change: Callable[[], object],
+) -> None:
+    """Change something, but not before it is asked for a second time."""
+    dialog = sidebar.page.get_by_role("dialog")
+    for answer in ("Cancel", title):
+        change()
+        question = f"{title} in production, in {served.status()['name']}?"
+        expect(dialog).to_contain_text(question)
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        sidebar.picture("production-once")
+        dialog.get_by_role("button", name=answer).click()
+        expect(dialog).to_have_count(0)
 
 
 def test_mutations_say_what_they_gave_or_why_not(
@@ -878,45 +926,329 @@ def test_variables_are_set_shown_and_deleted(sidebar: Sidebar, tasks: State) -> 
 # -- for everybody -----------------------------------------------------------------
 
 
-def test_the_keyboard_is_enough(sidebar: Sidebar) -> None:
-    """The palette opens what there is; arrows go through a list, Escape closes."""
+def test_the_keyboard_is_enough_for_the_panel(
+    sidebar: Sidebar, jupyter: Jupyter, tasks: State, context: BrowserContext
+) -> None:
+    """Every action of every section, and the focus stays where one works."""
+    page, walk = sidebar.page, Walk(sidebar.page)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    write_notebook(jupyter.root, "keys.ipynb", ["1"])
+    sidebar.do("docmanager:open", path="keys.ipynb")
+    active = page.locator(".jp-Notebook:visible .jp-mod-active .cm-content")
+    active.wait_for()
+    sidebar.only()
+    _fold_by_keys(sidebar)
+    _walk_tables(sidebar, walk, tasks, active)
+    _walk_functions(sidebar, walk, jupyter, tasks, active)
+    _walk_logs(sidebar, walk, tasks, active)
+    _walk_schedules(sidebar, walk, tasks)
+    _walk_files(sidebar, walk)
+    _walk_variables(sidebar, walk)
+    walk.check(but=SAME_BY_KEYS)
+    assert sidebar.errors == []
+
+
+# What the walk does of one line, each other line has too.
+SAME_BY_KEYS = {
+    *("▸*", "▾*", "Open *", "Run *", "Add a cell that *", "Import a file into *"),
+    *("Copy * as a schema", "Delete *", "Cancel *", "Download"),
+}
+
+
+def _fold_by_keys(sidebar: Sidebar) -> None:
+    page = sidebar.page
+    titles = page.locator("#convexlab-sidebar .jp-AccordionPanel-title")
+    for title in (titles.first, titles.last):
+        for is_open in ("true", "false"):
+            title.focus()
+            page.keyboard.press("Enter")
+            expect(title).to_have_attribute("aria-expanded", is_open)
+
+
+def _walk_tables(sidebar: Sidebar, walk: Walk, tasks: State, active: Locator) -> None:
     page = sidebar.page
     sidebar.only("Tables")
-    first = sidebar.entry("tables", "state").get_by_role(
-        "button", name="state", exact=True
-    )
-    first.focus()
+    section = sidebar.section("tables")
+    names = section.locator(".convexlab-name")
+    state = sidebar.entry("tables", "state").locator(".convexlab-name")
+    entry = sidebar.entry("tables", "tasks")
+    name = entry.locator(".convexlab-name")
+    names.first.focus()
+    while not state.evaluate("line => line === document.activeElement"):
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    second = sidebar.entry("tables", "tasks").get_by_role(
-        "button", name="tasks", exact=True
+    expect(name).to_be_focused()
+    for key, is_open in (("ArrowLeft", "false"), ("ArrowRight", "true")):
+        page.keyboard.press(key)
+        expect(name).to_have_attribute("aria-expanded", is_open)
+    newest = entry.get_by_role("list", name="Newest of tasks").locator("li")
+    made = tasks.run("mutation", "tasks:create", text="by keys", points=1)
+    expect(newest.first).to_contain_text("by keys")
+    tasks.run("mutation", "tasks:rename", id=made, text="live")
+    expect(newest.first).to_contain_text("live")
+    expect(name).to_be_focused()  # whatever came meanwhile
+    walk.everything(section)
+    walk.act(section, "Copy tasks as a schema", "Enter")
+    page.get_by_text("Copied: the table's lines of a schema").wait_for()
+    walk.act(section, "Add a cell that shows tasks to the notebook", "Enter")
+    expect(active).to_have_text('db.table("tasks")')
+    with page.expect_file_chooser() as chooser:
+        walk.act(section, "Import a file into tasks", "Enter")
+    chooser.value.set_files(
+        {"name": "a.csv", "mimeType": "text/csv", "buffer": ROWS["more.csv"]}
     )
-    expect(second).to_be_focused()
-    page.keyboard.press("ArrowLeft")
-    expect(second).to_have_attribute("aria-expanded", "false")
+    expect(entry).to_contain_text("2 documents imported.", timeout=STARTS_MS)
+    walk.everything(section)
+    walk.act(section, "Close", "Enter")
+    expect(entry.get_by_role("button", name="Close")).to_have_count(0)
+    walk.expect_focus_in(section)
+    walk.act(section, "Open tasks", "Enter")
+    page.get_by_role("toolbar", name="Documents of tasks").wait_for()
+    walk.act(section, "Ask in SQL", "Enter")
+    page.get_by_role("textbox", name="SQL statement").wait_for()
+
+
+def _walk_functions(
+    sidebar: Sidebar, walk: Walk, jupyter: Jupyter, tasks: State, active: Locator
+) -> None:
+    page = sidebar.page
+    path = str(jupyter.root / "keys.ipynb")
+    origin = {"kind": "cell", "name": "keys.ipynb", "path": path, "cell": 1}
+    tasks.push([{"path": "tasks", "source": TASKS, "origin": origin}])
+    sidebar.only("Functions")
+    section = sidebar.section("functions")
+    link = "Open keys.ipynb, where tasks came from"
+    walk.at(section, link).wait_for()
+    name = sidebar.entry("functions", "tasks:above").locator(".convexlab-name")
+    name.focus()
+    page.keyboard.press("Enter")
+    expect(name).to_have_attribute("aria-expanded", "true")
+    walk.everything(section)
+    walk.act(section, link, "Enter")
+    expect(active).to_be_visible()
+    walk.act(section, "Add a cell that calls tasks:above to the notebook", "Enter")
+    expect(active).to_contain_text('db.watch("tasks:above"')
+    walk.act(section, "Run tasks:above", "Enter")
+    page.locator(".convexlab-runner:visible").wait_for()
+
+
+def _walk_logs(sidebar: Sidebar, walk: Walk, tasks: State, active: Locator) -> None:
+    page = sidebar.page
+    sidebar.only("Logs")
+    section = sidebar.section("logs")
+    lines = section.locator(".convexlab-entry .convexlab-name")
+    tasks.run("mutation", "tasks:create", text="heard by keys", points=3)
+    lines.first.wait_for()
+    for name, typed in (("text", "tasks"), ("function", "tasks:create")):
+        walk.act(section, name, f"={typed}")
+        expect(walk.at(section, name)).to_have_value(typed)
+    for name, typed in (("level", "warn"), ("kind", "mutation")):
+        walk.act(section, name, f"={typed}")
+        expect(walk.at(section, name)).to_have_value(typed)
+    walk.act(section, "failed only", "Space")
+    expect(walk.at(section, "failed only")).to_be_checked()
+    walk.act(section, "Add a cell that shows this log to the notebook", "Enter")
+    expect(active).to_contain_text("%convex logs")
+    for name in ("level", "kind"):
+        walk.act(section, name, "Home")
+    walk.act(section, "failed only", "Space")
+    lines.first.focus()
     page.keyboard.press("ArrowRight")
-    expect(second).to_have_attribute("aria-expanded", "true")
+    expect(lines.first).to_have_attribute("aria-expanded", "true")
+    walk.everything(section)
+    for name in ("text", "function"):
+        walk.act(section, name, "Control+a", "Delete")
+
+
+def _walk_schedules(sidebar: Sidebar, walk: Walk, tasks: State) -> None:
+    sidebar.only("Schedules")
+    section = sidebar.section("schedules")
+    entry = sidebar.entry("schedules", "tasks:create").first
+    for action, outcome in (
+        ("Run tasks:create now", "success"),
+        ("Cancel tasks:create", "canceled"),
+    ):
+        tasks.run("mutation", "tasks:later", text="by keys")
+        expect(entry).to_contain_text("pending")
+        walk.everything(section)
+        walk.act(section, action, "Enter")
+        expect(entry).to_contain_text(outcome)
+        # The button is gone: its line has the focus.
+        expect(entry.locator(".convexlab-name")).to_be_focused()
+
+
+def _walk_files(sidebar: Sidebar, walk: Walk) -> None:
+    page = sidebar.page
+    sidebar.only("Files")
+    section = sidebar.section("files")
+    entries = section.locator(".convexlab-entry", has_text="text/x-keys")
+    with page.expect_file_chooser() as chooser:
+        walk.act(section, "Store files", "Enter")
+    chooser.value.set_files(
+        {"name": "a.txt", "mimeType": "text/x-keys", "buffer": b"some words"}
+    )
+    entries.first.wait_for()
+    entries.first.locator(".convexlab-name").focus()
+    page.keyboard.press("ArrowRight")
+    entries.first.get_by_role("link", name="Download").wait_for()
+    walk.everything(section)
+    entries.first.get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    expect(entries).to_have_count(0)
+    walk.expect_focus_in(page.locator("#convexlab-sidebar"))
+
+
+def _walk_variables(sidebar: Sidebar, walk: Walk) -> None:
+    page = sidebar.page
+    sidebar.only("Environment")
+    section = sidebar.section("environment")
+    for name in ("KEYS_A", "KEYS_B"):
+        walk.act(section, "Name", f"={name}")
+        walk.act(section, "Value", "=nine", "Tab", "Enter")
+        walk.done.add("Set")
+        sidebar.entry("environment", name).wait_for()
+        walk.expect_focus_in(section)
+    walk.everything(section)
+    second = sidebar.entry("environment", "KEYS_B").locator(".convexlab-name")
+    for name in ("KEYS_A", "KEYS_B"):
+        walk.act(section, f"Delete {name}", "Enter")
+        expect(sidebar.entry("environment", name)).to_have_count(0)
+        if name == "KEYS_A":
+            expect(second).to_be_focused()
+    walk.expect_focus_in(page.locator("#convexlab-sidebar"))
+
+
+def test_the_keyboard_is_enough_for_the_tabs(sidebar: Sidebar, tasks: State) -> None:
+    """From the palette to what they hold; what closes gives the focus back."""
+    page, walk = sidebar.page, Walk(sidebar.page)
     page.keyboard.press("Control+Shift+C")
     page.locator(".lm-CommandPalette-input").fill("Open a Table")
     page.keyboard.press("Enter")
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("combobox").select_option("tasks")
+    page.get_by_role("dialog").get_by_role("combobox").select_option("tasks")
     page.keyboard.press("Enter")
-    new = page.get_by_role("toolbar", name="Documents of tasks").get_by_role(
-        "button", name="New document"
-    )
-    new.focus()
+    tab = page.locator(".convexlab-documents:visible")
+    tab.wait_for()
+    _walk_documents(sidebar, walk, tab, tasks)
+    page.keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-input").fill("Run a Function")
     page.keyboard.press("Enter")
-    text = page.get_by_label("New document of tasks")
-    expect(text).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(text).to_have_count(0)
+    page.get_by_role("dialog").get_by_role("combobox").select_option("tasks:above")
+    page.keyboard.press("Enter")
+    _walk_runner(sidebar, walk)
     page.keyboard.press("Control+Alt+q")
-    box = page.get_by_role("textbox", name="SQL statement")
-    expect(box).to_be_visible()
+    _walk_statement(sidebar, walk)
+    walk.check(but={"?" * 32})  # the text of a document is called by its id
     sidebar.do("application:toggle-left-area")
     expect(sidebar.section("tables")).to_be_hidden()
     page.keyboard.press("Control+Alt+d")
-    expect(sidebar.section("tables")).to_be_visible()
+    expect(page.locator("#convexlab-sidebar")).to_be_visible()
+    assert sidebar.errors == []
+
+
+def _walk_documents(sidebar: Sidebar, walk: Walk, tab: Locator, tasks: State) -> None:
+    page, pane = sidebar.page, tab.locator(".convexlab-pane")
+    new = "New document of tasks"
+    walk.act(tab, "New document", "Enter")
+    expect(page.get_by_label(new)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(walk.at(tab, "New document")).to_be_focused()
+    page.keyboard.press("Enter")
+    walk.act(tab, new, "Control+a", '={"text": "typed", "points": 2}')
+    walk.everything(tab)
+    expect(walk.at(pane, "Create")).to_be_enabled()
+    walk.act(pane, "Create", "Enter")
+    expect(page.get_by_label(new)).to_have_count(0)
+    walk.expect_focus_in(tab)
+    (made,) = found(tasks, "typed")
+    # The grid is one stop, in which the arrows go; a row that is gone to is looked at.
+    page.locator(".convexlab-rows:visible .row", has_text="typed").get_by_text(
+        "typed"
+    ).click()
+    name = str(made["_id"])
+    page.get_by_label(name, exact=True).wait_for()
+    walk.act(pane, "Close", "Enter")
+    expect(page.get_by_label(name, exact=True)).to_have_count(0)
+    walk.act(tab, "Edit", "Enter")
+    expect(page.get_by_label(name, exact=True)).to_be_focused()
+    walk.act(tab, name, "Control+a", '={"text": "mine", "points": 2}')
+    tasks.run("mutation", "tasks:rename", id=name, text="theirs")
+    expect(tab).to_contain_text("has been changed meanwhile")
+    expect(page.get_by_label(name, exact=True)).to_be_focused()
+    walk.everything(tab)
+    walk.act(pane, "Take theirs", "Enter")
+    expect(page.get_by_label(name, exact=True)).to_have_value(
+        '{\n  "points": 2,\n  "text": "theirs"\n}'
+    )
+    walk.expect_focus_in(tab)
+    walk.act(tab, name, "Control+a", '={"text": "saved", "points": 2}')
+    expect(walk.at(pane, "Save")).to_be_enabled()
+    walk.act(pane, "Save", "Enter")
+    expect(walk.at(pane, "Close")).to_be_visible()
+    assert found(tasks, "saved")
+    walk.act(tab, name, "= ")
+    walk.act(pane, "Discard", "Enter")
+    walk.expect_focus_in(tab)
+    walk.act(tab, "History", "Enter")
+    walk.at(pane, "from").wait_for()
+    walk.everything(tab)
+    for end in ("from", "to"):
+        before = walk.at(pane, end).input_value()
+        walk.act(pane, end, "ArrowUp" if end == "to" else "ArrowDown")
+        expect(walk.at(pane, end)).not_to_have_value(before)
+    walk.act(tab, "Edit", "Enter")
+    walk.act(pane, "Delete", "Enter")
+    delete = page.get_by_role("dialog").get_by_role("button", name="Delete")
+    delete.focus()
+    page.keyboard.press("Enter")
+    expect(tab).to_contain_text("has been deleted")
+    walk.expect_focus_in(tab)
+    walk.everything(tab)
+    walk.act(pane, "Close", "Enter")
+    # N.B. the notebook comes to the front.
+    walk.act(tab, "Add a cell that shows tasks like this to the notebook", "Enter")
+
+
+def _walk_runner(sidebar: Sidebar, walk: Walk) -> None:
+    page = sidebar.page
+    tab = page.locator(".convexlab-runner:visible")
+    points = tab.get_by_role("textbox", name="points")
+    points.focus()
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    repeat = walk.at(tab, "Repeat tasks:above")
+    repeat.wait_for()
+    nobody = tab.get_by_label("a user who is not signed in", exact=True)
+    nobody.focus()
+    page.keyboard.press("ArrowDown")
+    expect(tab.get_by_label("a user", exact=True)).to_be_checked()
+    walk.done |= {"a user who is not signed in", "a user"}
+    walk.everything(tab)
+    walk.act(tab, "The user's identity, as JSON", "Control+a", "={")
+    expect(tab.locator(".convexlab-acting").get_by_role("alert")).to_be_visible()
+    tab.get_by_label("a user", exact=True).focus()
+    page.keyboard.press("ArrowUp")
+    walk.act(tab, "Repeat tasks:above", "Enter")
+    expect(tab.get_by_role("button", name="Repeat tasks:above")).to_have_count(2)
+    runs = tab.locator("summary")
+    runs.focus()
+    page.keyboard.press("Enter")
+    expect(repeat).to_be_hidden()
+    page.keyboard.press("Enter")
+    walk.done.add("Last runs")
+    walk.act(tab, "Add a cell that calls tasks:above to the notebook", "Enter")
+
+
+def _walk_statement(sidebar: Sidebar, walk: Walk) -> None:
+    tab = sidebar.page.locator(".convexlab-statement:visible")
+    tab.wait_for()
+    walk.act(tab, "SQL statement", "Control+a", "=select te")
+    tab.get_by_role("listbox", name="Proposals").wait_for()
+    walk.act(tab, "SQL statement", "Tab", "= from tasks")
+    walk.everything(tab)
+    walk.act(tab, "Run", "Enter")
+    rows = tab.get_by_role("region", name="Rows")
+    expect(rows).to_have_attribute("data-state", "value")
+    walk.act(tab, "Add a cell with this statement to the notebook", "Enter")
 
 
 def test_the_dashboards_address_shows_it(page: Page, jupyter: Jupyter) -> None:

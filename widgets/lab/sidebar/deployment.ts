@@ -10,6 +10,7 @@ import { askAsOwner, type Identity, sendAsOwner } from "../../src/owner.ts";
 import { type Address, SocketSource } from "../../src/socket.ts";
 import type { Args } from "../../src/spec.ts";
 import type { DerivedIndex } from "./following.ts";
+import { Meant } from "./meant.ts";
 import { Runs } from "./runs.tsx";
 import type { Shape } from "./schema.ts";
 
@@ -28,6 +29,8 @@ export interface Index {
   readonly fields: readonly string[];
   readonly state: string;
   readonly error: string | null;
+  /** While it is backfilling: with how many documents it has been. */
+  readonly filled?: number;
   /** Of a vector index. */
   readonly dimensions?: number;
 }
@@ -47,6 +50,7 @@ export interface Function {
 
 export interface Status {
   readonly version: string;
+  readonly name: string;
   readonly url: string;
   readonly startedAt: number;
   /** Whether it serves others, as `convexlab serve` does. */
@@ -158,6 +162,8 @@ export class Deployment {
   readonly user: SocketSource;
   /** What was called from this page. */
   readonly runs = new Runs();
+  /** What one has said that one means, in production. */
+  readonly meant = new Meant();
 
   constructor(readonly address: Address) {
     this.owner = new SocketSource(address, () => true);

@@ -11,7 +11,7 @@ import { type Statement, selectionOf } from "../../src/table/statements.ts";
 import type { Asked } from "../../src/table/stored.ts";
 import { sqlCode, tableCode } from "./code.ts";
 import type { Desk } from "./desk.ts";
-import { Editor, fieldOf } from "./editor.tsx";
+import { Editor } from "./editor.tsx";
 import { History } from "./history.tsx";
 import { Shown } from "./hooks.ts";
 import { Action, Nothing } from "./section.tsx";
@@ -29,29 +29,40 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
   const [asked, setAsked] = React.useState<Statement | null>(null);
   // What is being written keeps the pane: neither a selection nor a button takes it away.
   const [isWriting, setWriting] = React.useState(false);
+  // Where one was before the pane: one is there again when it closes.
+  const before = React.useRef<HTMLElement | null>(null);
+  // How often somebody asked for the editor: they go on in it, who only selects does not.
+  const [askedFor, setAskedFor] = React.useState(0);
   const close = () => {
     setWriting(false);
     setPane("none");
+    before.current?.focus();
   };
   const write = (what: "new" | "edit") => {
+    before.current = document.activeElement as HTMLElement | null;
     setPane(what);
-    // Whoever asks for the editor goes on in it; whoever only selects stays where they are.
-    requestAnimationFrame(() =>
-      document.getElementById(fieldOf(table, what === "new" ? null : chosen))?.focus(),
-    );
+    setAskedFor((times) => times + 1);
   };
-  const editing = { deployment, table, close, writing: setWriting };
-  const looked = (id: string | null) => {
+  const editing = { deployment, table, close, writing: setWriting, askedFor };
+  const look = () => {
+    before.current = document.activeElement as HTMLElement | null;
+    setPane("history");
+  };
+  const looked = (id: string | null, isPointed: boolean) => {
     if (isWriting) return;
     choose(id);
-    if (id && pane === "none") setPane("edit");
+    // N.B. keys also come up here that went down in the pane, which they closed.
+    if (!id || pane !== "none" || (id === chosen && !isPointed)) return;
+    before.current = activeIn(document);
+    setAskedFor(0);
+    setPane("edit");
   };
   return (
     <div className="convexlab-documents">
       <div className="convexlab-bar" role="toolbar" aria-label={`Documents of ${table}`}>
         <Action text="New document" label="New document" disabled={isWriting} run={() => write("new")} />
         <Action text="Edit" label="Edit" disabled={!chosen || isWriting} run={() => write("edit")} />
-        <Action text="History" label="History" disabled={!chosen || isWriting} run={() => setPane("history")} />
+        <Action text="History" label="History" disabled={!chosen || isWriting} run={look} />
         <Action
           text="Add to notebook"
           label={`Add a cell that shows ${table} like this to the notebook`}
@@ -81,7 +92,7 @@ export function DocumentsView(props: { deployment: Deployment; table: string; de
 function Rows(props: {
   deployment: Deployment;
   table: string;
-  looked: (id: string | null) => void;
+  looked: (id: string | null, isPointed: boolean) => void;
   asked: (statement: Statement | null) => void;
 }) {
   const { deployment, table, looked, asked } = props;
@@ -101,13 +112,20 @@ function Rows(props: {
     return () => life.abort();
   }, [deployment, table, asked, shown]);
   // The grid selects by pointer and by keys: whatever it was, one looks once it is done.
-  const look = () => requestAnimationFrame(() => looked(selectedIn(host.current)));
+  const look = (isPointed: boolean) =>
+    requestAnimationFrame(() => looked(selectedIn(host.current), isPointed));
   return (
     <section className="convexlab-rows" aria-label={`Rows of ${table}`}>
       {/* biome-ignore lint: the grid inside is what one works with; this only listens. */}
-      <div ref={host} onClick={look} onKeyUp={look} />
+      <div ref={host} className="convexlab-host" onClick={() => look(true)} onKeyUp={() => look(false)} />
     </section>
   );
+}
+
+/** What has the focus, inside of what hides its parts too. */
+function activeIn({ activeElement }: DocumentOrShadowRoot): HTMLElement | null {
+  const inside = activeElement?.shadowRoot?.activeElement ? activeElement.shadowRoot : null;
+  return inside ? activeIn(inside) : (activeElement as HTMLElement | null);
 }
 
 /** The id of the document whose cell is the active one. */

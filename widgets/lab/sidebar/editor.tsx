@@ -12,7 +12,7 @@ import * as React from "react";
 import { type Args, isObject } from "../../src/spec.ts";
 import { sameValue } from "../../src/value.ts";
 import { type Deployment, DOCUMENT, textOf } from "./deployment.ts";
-import { useFollowed, useWork } from "./hooks.ts";
+import { useChange, useFollowed } from "./hooks.ts";
 import { Action, Nothing, Trouble } from "./section.tsx";
 
 const PAUSE_MS = 250;
@@ -25,6 +25,8 @@ interface Props {
   readonly close: () => void;
   /** Told whether there is something that closing would lose. */
   readonly writing: (isWriting: boolean) => void;
+  /** Each time it is another number but 0, the text takes the focus. */
+  readonly askedFor: number;
 }
 
 export function Editor(props: Props) {
@@ -41,20 +43,32 @@ function Existing(props: Props & { readonly id: string }) {
   });
   if (failure) return <Trouble text={failure} />;
   if (value === undefined) return <Nothing text="…" />;
-  if (value === null) return <Gone writing={props.writing} />;
+  if (value === null) return <Gone {...props} />;
   return <Form {...props} now={value} />;
 }
 
-function Gone({ writing }: Pick<Props, "writing">) {
+function Gone({ writing, close }: Pick<Props, "writing" | "close">) {
   React.useEffect(() => writing(false), [writing]);
-  return <Nothing text="This document has been deleted." />;
+  return (
+    <>
+      <Nothing text="This document has been deleted." />
+      <div className="convexlab-line">
+        <Action text="Close" label="Close" run={close} />
+      </div>
+    </>
+  );
 }
 
 /** `now`: the document as it is in the deployment. */
-function Form({ deployment, table, id, close, writing, now }: Props & { readonly now: Args | null }) {
+function Form(props: Props & { readonly now: Args | null }) {
+  const { deployment, table, id, close, writing, askedFor, now } = props;
+  const textarea = React.useRef<HTMLTextAreaElement>(null);
+  React.useEffect(() => {
+    if (askedFor > 0) textarea.current?.focus();
+  }, [askedFor]);
   const [before, setBefore] = React.useState(now);
   const [text, setText] = React.useState(() => textOf(withoutGiven(now ?? {})));
-  const [busy, failure, run] = useWork();
+  const [busy, failure, run] = useChange(deployment, "documents");
   const refusal = useChecked(deployment, table, text);
   const isEdited = text !== textOf(withoutGiven(before ?? {}));
   const maySave = !busy && !refusal && (isEdited || id === null);
@@ -94,6 +108,7 @@ function Form({ deployment, table, id, close, writing, now }: Props & { readonly
     >
       <label htmlFor={field}>{id ?? `New document of ${table}`}</label>
       <textarea
+        ref={textarea}
         id={field}
         spellCheck={false}
         value={text}
@@ -108,7 +123,7 @@ function Form({ deployment, table, id, close, writing, now }: Props & { readonly
         <button
           type="submit"
           className="convexlab-action convexlab-first"
-          disabled={!maySave}
+          aria-disabled={!maySave}
         >
           {id === null ? "Create" : "Save"}
         </button>
@@ -142,7 +157,7 @@ async function confirmed(
 }
 
 /** The id of the field in which a document is edited. */
-export function fieldOf(table: string, id: string | null): string {
+function fieldOf(table: string, id: string | null): string {
   return `convexlab-document-${table}-${id ?? "new"}`;
 }
 

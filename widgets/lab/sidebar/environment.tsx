@@ -1,12 +1,12 @@
 /** Environment variables: their names; a value only when it is asked for. */
 import * as React from "react";
 import { type Deployment, VARIABLES } from "./deployment.ts";
-import { useFollowed, useWork } from "./hooks.ts";
+import { useChange, useFollowed, useWork } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 export function EnvironmentView({ deployment }: { deployment: Deployment }) {
   const { value, failure } = useFollowed<readonly string[]>(deployment.owner, VARIABLES, {});
-  const [busy, problem, run] = useWork();
+  const [busy, problem, run] = useChange(deployment, "variables");
   return (
     <>
       <Trouble text={problem || failure} />
@@ -53,7 +53,7 @@ function ValueOf({ deployment, name }: { deployment: Deployment; name: string })
 function Setting({ deployment }: { deployment: Deployment }) {
   const [name, setName] = React.useState("");
   const [value, setValue] = React.useState("");
-  const [busy, failure, run] = useWork();
+  const [busy, failure, run] = useChange(deployment, "variables");
   const set = () =>
     run(async () => {
       await deployment.setVariable(name.trim(), value);
@@ -66,7 +66,7 @@ function Setting({ deployment }: { deployment: Deployment }) {
       aria-label="Set a variable"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy) set();
+        if (!busy && name.trim()) set();
       }}
     >
       <input
@@ -84,7 +84,7 @@ function Setting({ deployment }: { deployment: Deployment }) {
         value={value}
         onChange={(event) => setValue(event.target.value)}
       />
-      <button type="submit" className="convexlab-action" disabled={busy || !name.trim()}>
+      <button type="submit" className="convexlab-action" aria-disabled={busy || !name.trim()}>
         Set
       </button>
       <Trouble text={failure} />

@@ -3,7 +3,7 @@ import * as React from "react";
 import { timeText } from "../../src/value.ts";
 import { bytesText } from "./bytes.ts";
 import { type Deployment, FILES, type Page, type StoredFile } from "./deployment.ts";
-import { useFollowed, useWork } from "./hooks.ts";
+import { useChange, useFollowed } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 const SHOWN = 100;
@@ -13,13 +13,14 @@ const PAGE = { paginationOpts: { cursor: null, numItems: SHOWN } };
 
 export function FilesView({ deployment }: { deployment: Deployment }) {
   const { value, failure } = useFollowed<Page<StoredFile>>(deployment.owner, FILES, PAGE);
-  const [busy, problem, run] = useWork();
+  const [busy, problem, run] = useChange(deployment, "files");
   const store = (files: FileList | null) =>
     run(async () => {
       for (const file of files ?? []) await deployment.owner.upload(file);
     });
   return (
     <div
+      className="convexlab-dropzone"
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
@@ -31,7 +32,6 @@ export function FilesView({ deployment }: { deployment: Deployment }) {
         <input
           type="file"
           multiple
-          disabled={busy}
           onChange={(event) => store(event.currentTarget.files)}
         />
       </label>

@@ -3,6 +3,8 @@ import { convexToJson, type Value } from "convex/values";
 import * as React from "react";
 import type { Link, Source } from "../../src/source.ts";
 import type { Args } from "../../src/spec.ts";
+import type { Deployment } from "./deployment.ts";
+import { isMeant, type Kind } from "./meant.ts";
 
 /** Whether what is drawn can be seen: what cannot follows nothing, and keeps no deployment awake. */
 export const Shown = React.createContext(true);
@@ -38,8 +40,10 @@ export function useFollowed<T = Value>(source: Source, path: string, args: Args)
   return followed;
 }
 
+type Work = [busy: boolean, failure: string, run: (work: () => Promise<void>) => void];
+
 /** Runs what a button does: once at a time, and what went wrong is said. */
-export function useWork(): [busy: boolean, failure: string, run: (work: () => Promise<void>) => void] {
+export function useWork(): Work {
   const [busy, setBusy] = React.useState(false);
   const [failure, setFailure] = React.useState("");
   const run = (work: () => Promise<void>) => {
@@ -50,4 +54,14 @@ export function useWork(): [busy: boolean, failure: string, run: (work: () => Pr
       .finally(() => setBusy(false));
   };
   return [busy, failure, run];
+}
+
+/** The same for what changes something by hand: in production one is asked before. */
+export function useChange(deployment: Deployment, kind: Kind): Work {
+  const [busy, failure, run] = useWork();
+  const change = (work: () => Promise<void>) =>
+    run(async () => {
+      if (await isMeant(deployment, kind)) await work();
+    });
+  return [busy, failure, change];
 }

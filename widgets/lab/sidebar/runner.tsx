@@ -6,7 +6,6 @@
  * change of it. A mutation or an action is called when one says so; in production one is
  * asked whether one means it.
  */
-import { Dialog, showDialog } from "@jupyterlab/apputils";
 import { convexToJson, type Value } from "convex/values";
 import * as React from "react";
 import { formControl } from "../../src/controls/form.ts";
@@ -24,6 +23,7 @@ import { callCode } from "./code.ts";
 import { type Deployment, FUNCTIONS, type Function } from "./deployment.ts";
 import type { Desk } from "./desk.ts";
 import { Shown, useFollowed } from "./hooks.ts";
+import { isCallMeant } from "./meant.ts";
 import { argsOf, type Call, callOf, LastRuns } from "./runs.tsx";
 import { Action, Nothing, Trouble } from "./section.tsx";
 
@@ -84,7 +84,7 @@ function Calling({ deployment, told, desk }: { deployment: Deployment; told: Fun
     });
   };
   const allowed = async (given: Args) => {
-    if (told.kind !== "query" && !(await isMeant(deployment, path))) throw new Error("Not called.");
+    if (told.kind !== "query" && !(await isCallMeant(deployment, path))) throw new Error("Not called.");
     return call(given);
   };
   const live = told.kind === "query" ? setArgs : null;
@@ -135,20 +135,6 @@ async function recorded(deployment: Deployment, call: Call, work: () => Promise<
     over((error as Error).message);
     throw error;
   }
-}
-
-/** In production others are at work: whoever changes something there is asked. */
-async function isMeant(deployment: Deployment, path: string): Promise<boolean> {
-  const { production, url } = await deployment.status();
-  if (!production) return true;
-  const said = await showDialog({
-    title: `Call ${path} in production?`,
-    body: `${url} serves other people. What ${path} does there is not taken back.`,
-    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Call it" })],
-    // Whoever presses Enter without a look has not said that they mean it.
-    defaultButton: 0,
-  });
-  return said.button.accept;
 }
 
 function Form(props: {
@@ -222,6 +208,6 @@ function calling(source: Source, run: (args: Args) => Promise<Value>): Source {
     at: (query, moment) => source.at(query, moment),
     rows: (sql, params) => source.rows(sql, params),
     upload: (file) => source.upload(file),
-    charts: () => source.charts(),
+    part: (part) => source.part(part),
   };
 }

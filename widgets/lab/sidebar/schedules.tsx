@@ -2,14 +2,14 @@
 import * as React from "react";
 import { timeText } from "../../src/value.ts";
 import { type Cron, type Deployment, type Page, type Scheduled, TABLE_DATA } from "./deployment.ts";
-import { useFollowed, useWork } from "./hooks.ts";
+import { useChange, useFollowed } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 /** The newest so many are shown. */
 const SHOWN = 100;
 
 export function SchedulesView({ deployment }: { deployment: Deployment }) {
-  const [busy, failure, run] = useWork();
+  const [busy, failure, run] = useChange(deployment, "schedules");
   const crons = useFollowed<Page<Cron>>(deployment.owner, TABLE_DATA, newestOf("_cron_jobs"));
   const later = useFollowed<Page<Scheduled>>(
     deployment.owner,

@@ -1,11 +1,13 @@
 /** Sections: the parts of the panel, and the small things that all of them are made of. */
 import { ReactWidget } from "@jupyterlab/ui-components";
 import * as React from "react";
+import { keepFocus } from "./focus.ts";
 import { Shown } from "./hooks.ts";
 
 /** A widget of Lumino's that draws components, and tells them whether they can be seen. */
 export class Section extends ReactWidget {
   readonly #body: React.ReactElement;
+  readonly #life = new AbortController();
 
   constructor(name: string, label: string, body: React.ReactElement) {
     super();
@@ -15,6 +17,12 @@ export class Section extends ReactWidget {
     this.addClass("convexlab-section");
     // It scrolls, so the keyboard must reach it also where nothing in it takes the focus.
     this.node.tabIndex = 0;
+    keepFocus(this.node, this.#life.signal);
+  }
+
+  override dispose(): void {
+    this.#life.abort();
+    super.dispose();
   }
 
   protected override onAfterShow(message: unknown): void {
@@ -119,7 +127,10 @@ function move(event: React.KeyboardEvent<HTMLElement>): void {
   event.preventDefault();
 }
 
-/** A small button; `label` is what it does, in words. */
+/**
+ * A small button; `label` is what it does, in words. One that is disabled for a while keeps
+ * the focus, so that whoever pressed it can press it again.
+ */
 export function Action(props: {
   text: string;
   label: string;
@@ -132,8 +143,8 @@ export function Action(props: {
       className="convexlab-action"
       aria-label={props.label}
       title={props.label}
-      disabled={props.disabled ?? false}
-      onClick={props.run}
+      aria-disabled={props.disabled ?? false}
+      onClick={props.disabled ? undefined : props.run}
     >
       {props.text}
     </button>

@@ -25,7 +25,12 @@ export function StatementView({ deployment, desk }: { deployment: Deployment; de
     <div className="convexlab-statement">
       <Box text={text} names={names} change={setText} run={run} />
       <div className="convexlab-line">
-        <button type="button" className="convexlab-action convexlab-first" disabled={!text.trim()} onClick={run}>
+        <button
+          type="button"
+          className="convexlab-action convexlab-first"
+          aria-disabled={!text.trim()}
+          onClick={run}
+        >
           Run
         </button>
         <Action
@@ -72,16 +77,22 @@ function Box(props: {
   const [place, setPlace] = React.useState(0);
   const [active, setActive] = React.useState(0);
   const [isOpen, setOpen] = React.useState(false);
+  const [taken, setTaken] = React.useState<number | null>(null);
   const { from, found } = proposals(text, place, names);
   const open = isOpen && found.length > 0;
   const take = (name: string) => {
-    const end = from + name.length;
     change(text.slice(0, from) + name + text.slice(place));
     setOpen(false);
-    requestAnimationFrame(() => field.current?.setSelectionRange(end, end));
-    setPlace(end);
+    setPlace(from + name.length);
+    setTaken(from + name.length);
     field.current?.focus();
   };
+  // Where a proposal ends one goes on, before the next key comes.
+  React.useLayoutEffect(() => {
+    if (taken === null) return;
+    field.current?.setSelectionRange(taken, taken);
+    setTaken(null);
+  }, [taken]);
   const keys: Record<string, () => void> = {
     ArrowDown: () => setActive((active + 1) % found.length),
     ArrowUp: () => setActive((active + found.length - 1) % found.length),
@@ -132,6 +143,7 @@ function Box(props: {
           <li
             key={name}
             id={`convexlab-proposal-${at}`}
+            className="convexlab-proposal"
             role="option"
             aria-selected={at === active}
             onMouseDown={(event) => {

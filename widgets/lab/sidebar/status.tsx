@@ -97,6 +97,8 @@ async function followVitals(
 function Facts({ status }: { status: Status }) {
   return (
     <dl className="convexlab-facts">
+      <dt>Name</dt>
+      <dd>{status.name}</dd>
       <dt>Address</dt>
       <dd>{status.url}</dd>
       <dt>Version</dt>

@@ -3,10 +3,11 @@ import { type Field, fieldsOf, validatorText } from "../../src/inputs.ts";
 import { Notification } from "@jupyterlab/apputils";
 import * as React from "react";
 import { tableCode } from "./code.ts";
-import { type Deployment, type Index, type Table, TABLE_SIZE, TABLES } from "./deployment.ts";
+import { type Deployment, type Table, TABLE_SIZE, TABLES } from "./deployment.ts";
 import type { Desk } from "./desk.ts";
 import { useFollowed } from "./hooks.ts";
 import { type Importing, Progress, sendFile } from "./importing.tsx";
+import { isMeant } from "./meant.ts";
 import { Newest } from "./newest.tsx";
 import { schemaCode } from "./schema.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
@@ -48,7 +49,7 @@ interface Props {
 function TableEntry({ deployment, table, hasSchema, desk }: Props) {
   const [importing, setImporting] = React.useState<Importing | null>(null);
   const importFile = (file: File | undefined) => {
-    if (file) void sendFile(deployment, table.name, file, setImporting);
+    if (file) void importMeant(deployment, table.name, file, setImporting);
   };
   return (
     <Entry
@@ -73,7 +74,7 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
       }
     >
       <Fields table={table} />
-      <Indexes indexes={table.indexes} />
+      <Indexes deployment={deployment} table={table} />
       <Newest deployment={deployment} table={table.name} />
       <div className="convexlab-line convexlab-below">
         <Action
@@ -96,6 +97,19 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
       </div>
     </Entry>
   );
+}
+
+async function importMeant(
+  deployment: Deployment,
+  table: string,
+  file: File,
+  say: (how: Importing) => void,
+): Promise<void> {
+  try {
+    if (await isMeant(deployment, "imports")) await sendFile(deployment, table, file, say);
+  } catch (error) {
+    say({ kind: "failed", why: (error as Error).message });
+  }
 }
 
 /** What the documents look like is asked only where the schema does not say it. */
@@ -143,7 +157,21 @@ export function Signature({ fields }: { fields: readonly (readonly [string, Fiel
   );
 }
 
-function Indexes({ indexes }: { indexes: readonly Index[] }) {
+/** How far an index is that is being filled. */
+function Filling(props: { deployment: Deployment; table: string; filled: number }) {
+  const { deployment, table, filled } = props;
+  const { value } = useFollowed<number>(deployment.owner, TABLE_SIZE, { tableName: table });
+  const of = value === undefined ? "" : ` of ${value.toLocaleString("en")} documents`;
+  return (
+    <span className="convexlab-filling">
+      <progress aria-label="Filled" value={filled} max={Math.max(value ?? 0, filled, 1)} />
+      {`${filled.toLocaleString("en")}${of}`}
+    </span>
+  );
+}
+
+function Indexes({ deployment, table }: { deployment: Deployment; table: Table }) {
+  const { indexes } = table;
   if (indexes.length === 0) return null;
   return (
     <List label="Indexes">
@@ -154,6 +182,9 @@ function Indexes({ indexes }: { indexes: readonly Index[] }) {
             {index.kind === "database" ? "" : `${index.kind}, `}
             {index.state}
           </span>
+          {index.filled === undefined ? null : (
+            <Filling deployment={deployment} table={table.name} filled={index.filled} />
+          )}
           <Trouble text={index.error} />
         </li>
       ))}
