@@ -2,9 +2,9 @@
 
 Fifty calls a second go on meanwhile, queries and mutations by turns, and each must
 succeed; each tells which version ran, so that no caller ever sees the old one after the
-new one. A push runs the module in a process that waits for that, so one right after
-another waits for the next such process to start. The reference is Python itself: a
-process that runs the module and ends.
+new one. A push runs the module in a process of its own, which one that stands by forks, so
+that one right after another waits for no start of Python. The reference is Python
+itself: a process that runs the module and ends.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The life of a function process: born without a role, ends with its parent.
 
 The supervisor keeps one such process warm, so that taking a role costs no start of
-Python and no import. What it inherits are three descriptors: the channel, the
-flight recorder, and a file for the stack it dumps when asked by a signal (the
-only thing a process can still do in a loop that never ends).
+Python and no import; or it forks one that takes it (`forking`). What it inherits are
+descriptors: the channel, the flight recorder, a file for the stack it dumps when asked
+by a signal (the only thing a process can still do in a loop that never ends), and where
+it is asked to fork.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from convexlab import knobs
 from convexlab.functions import origin
 from convexlab.functions.processes import action_runner, analyst, reader, writer
 from convexlab.functions.processes.channel import SyncChannel
+from convexlab.functions.processes.forking import Descriptors, stand_by
 from convexlab.functions.processes.messages import (
     Become,
     FromProcess,
@@ -83,20 +85,26 @@ def limit_memory() -> None:
 
 def main() -> None:
     """Take the inherited descriptors, wait for a role, live it."""
-    channel_fd, recorder_fd, stack_fd = (int(argument) for argument in sys.argv[1:4])
+    channel, recorder, stack, *asked = (int(argument) for argument in sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent's to answer, for the family
     limit_memory()
     faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, file=stack_fd, all_threads=False)
-    sock = socket.socket(fileno=channel_fd)
+    born_with = Descriptors(channel, recorder, stack)
+    gc.freeze()  # what was imported stays: the collector neither walks it nor writes to it
+    live(stand_by(born_with, asked[0] if asked else None))
+
+
+def live(born_with: Descriptors) -> None:
+    """Take a role and live it."""
+    faulthandler.register(signal.SIGUSR1, file=born_with.stack, all_threads=False)
+    sock = socket.socket(fileno=born_with.channel)
     end_with_parent(sock)
     channel: SyncChannel[ToProcess, FromProcess] = SyncChannel(sock, to_process_decoder)
-    recorder = FlightRecorder(recorder_fd)
+    recorder = FlightRecorder(born_with.recorder)
     first = channel.receive(wait=True)
     if first is None:
         return
-    gc.freeze()  # what was imported stays: the collector need not walk it again
     gc.set_threshold(*knobs.GARBAGE_THRESHOLDS)
     role, *rest = first
     assert isinstance(role, Become), role

@@ -11,7 +11,7 @@ that passes it is killed and a warm spare takes its role.
              those not known yet, run alone; slow ones only on the last reader.
     runners  of actions, started when there are any (`runners`).
     keeper   started when somebody asks for a derived index (`keeping`).
-    spare    started when the others are up; analyses a push, or replaces.
+    spare    started when the others are up; forks what analyses a push, or replaces.
 
 Invariants
     S1  A call is answered once, whatever dies.
@@ -40,6 +40,7 @@ from convexlab.errors import (
 )
 from convexlab.functions.module_presence import module_presence
 from convexlab.functions.processes.deployed import SYSTEM
+from convexlab.functions.processes.forked import forked_by
 from convexlab.functions.processes.keeping import Keeping
 from convexlab.functions.processes.messages import (
     ActionDone,
@@ -304,7 +305,7 @@ class Supervisor:
 
     async def analyst(self) -> Worker:
         """A fresh process for one push; give it back with `dismiss`."""
-        worker = self._take_spare() or await self._start()
+        worker = await self._forked() or self._take_spare() or await self._start()
         self._analysts[worker] = {}
         await worker.become("analyst", self.folder, self._secret)
         return worker
@@ -438,7 +439,8 @@ class Supervisor:
     def _lost(self, worker: Worker) -> None:
         """A process is gone: fail what it ran, replace it, pass on the rest."""
         culprit = worker.culprit
-        reason = worker.how_it_ended()
+        # N.B. nobody asks how one ended that was sent away; waiting for that holds up all.
+        reason = "" if worker.is_dismissed else worker.how_it_ended()
         if not (self._closing or worker.is_dismissed):
             print(  # noqa: T201
                 f"convexlab: the {worker.role} process {worker.pid} ended: {reason}\n"
@@ -590,6 +592,16 @@ class Supervisor:
         spare, self._spare = self._spare, None
         self._go_on("spare", self._keep_spare())
         return spare
+
+    async def _forked(self) -> Worker | None:
+        """A process that the spare forks, which stays the spare; None: it cannot."""
+        asking = None if self._spare is None else self._spare.asking
+        child = None if asking is None else await forked_by(asking)
+        if child is None:
+            return None
+        worker = Worker(self._log, self._received, self._lost, child)
+        await worker.connect()
+        return worker
 
     async def _keep_spare(self) -> None:
         if self._has_spare() or self._closing:

@@ -26,7 +26,7 @@ from convexlab.functions.processes.messages import (
     from_process_decoder,
 )
 from convexlab.functions.processes.recorder import Stopwatch
-from convexlab.functions.processes.spawning import Spawned
+from convexlab.functions.processes.spawning import Child, Spawned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Worker:
         log: where the process's stderr goes.
         received: called with each message that is not the worker's own business.
         closed: called once when the process is gone.
-        spawned: the process, if it is on its way up already.
+        child: the process, if it is on its way up already.
     """
 
     def __init__(
@@ -56,13 +56,14 @@ class Worker:
         log: IO[bytes],
         received: Callable[[Worker, FromProcess], None],
         closed: Callable[[Worker], None],
-        spawned: Spawned | None = None,
+        child: Child | None = None,
     ) -> None:
-        spawned = spawned or Spawned(log)
+        child = child or Spawned(log)
         self.role = "spare"
         self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.recorder = spawned.recorder
-        self.process = spawned.process
+        self.recorder = child.recorder
+        self.process = child.process
+        self.asking = child.asking  # to fork; *cleared by* `become`
         self.alive = True
         self.is_dismissed = False  # *set by* whoever needs it no more
         self.reason: str | None = None  # *set by* kill, for the call `condemned`
@@ -70,9 +71,9 @@ class Worker:
         self.stack = ""  # *set by* kill
         self._received = received
         self._closed = closed
-        self._stack_file = spawned.stack_file  # closed in _lost
+        self._stack_file = child.stack_file  # closed in _lost
         self._stopwatch = Stopwatch(self.process.pid)
-        self._socket = spawned.socket
+        self._socket = child.socket
         self._channel: AsyncChannel[FromProcess, ToProcess] = AsyncChannel(
             from_process_decoder, self._messages, self._lost
         )
@@ -98,6 +99,7 @@ class Worker:
             ProcessDied: it ended before it was ready.
         """
         self.role = role
+        self._ask_no_more()
         self.send(Become(role=role, folder=str(folder), secret=secret))
         ts = await self.ready
         if not self.alive:  # it ended in the very step in which it became ready
@@ -230,8 +232,14 @@ class Worker:
                 case _:
                     self._received(self, message)
 
+    def _ask_no_more(self) -> None:
+        if self.asking is not None:
+            self.asking.close()
+            self.asking = None
+
     def _lost(self) -> None:
         self.alive = False
+        self._ask_no_more()
         if not self.ready.done():
             self.ready.set_exception(
                 ProcessDied(f"The {self.role} process ended before it was ready.")
