@@ -204,25 +204,44 @@ def through_ctx(
 def from_many(
     bare: Bare, searchers: Searchers, kinds: dict[str, list[str]], seconds: float
 ) -> Table:
-    rows, notes = [], []
+    rows, notes = (
+        [],
+        [f"the index has {searchers.segments()} segments, bare Tantivy's 1"],
+    )
     for kind, asked in kinds.items():
+        began = time.process_time()
         engine = bare.rate(asked[:QUERIES], LIMIT, callers=CALLERS)
+        each = (time.process_time() - began) / (CALLERS * len(asked[:QUERIES]))
+        notes.append(
+            f"bare Tantivy, {kind}: CPU time of each search: {1e6 * each:.0f} µs"
+        )
         rows.append(Row(f"bare Tantivy, {CALLERS} threads, {kind}", engine, ratio=1.0))
-        for name, each in (
+        for name, times in (
             ("a query over HTTP", 1),
             (f"with_search_index, {TIMES} in a run", TIMES),
         ):
-            with searchers.costs() as costs:
-                took = searchers.crowd(asked, each=each, seconds=seconds)
-            rate = each * len(took) / seconds
+            rate, took, costs = _crowd(searchers, asked, times, seconds)
             rows.append(Row(f"{name}, {kind}", rate, took, ratio=rate / engine))
-            notes.append(f"{name}, {kind}: {costs.of_each(each * len(took))}")
+            notes.append(f"{name}, {kind}: {costs}")
+    rate, took, costs = _crowd(searchers, kinds["two words"], 0, seconds)
+    rows.append(Row("a query over HTTP that searches nothing", rate, took))
+    notes.append(f"a query over HTTP that searches nothing: {costs}")
     return Table(
         f"through ctx, {CALLERS} callers; ratio to bare Tantivy's rate",
         "search",
         rows,
         notes,
     )
+
+
+def _crowd(
+    searchers: Searchers, asked: list[str], times: int, seconds: float
+) -> tuple[float, list[float], str]:
+    """Searches a second, the ms of each call, and what each search cost whom."""
+    with searchers.costs() as costs:
+        took = searchers.crowd(asked, each=times, seconds=seconds)
+    searches = max(times, 1) * len(took)
+    return searches / seconds, took, costs.of_each(searches)
 
 
 def fresh(searchers: Searchers, times: int, count: int) -> Table:

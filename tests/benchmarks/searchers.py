@@ -52,6 +52,11 @@ def several(ctx, texts: list[str], salt: int) -> int:
     return sum(len(found(ctx, text)) for text in texts)
 
 
+@query
+def nothing(ctx, text: str, salt: int) -> str:
+    return text
+
+
 @mutation
 def insert_and_find(ctx, text: str) -> int:
     ctx.db.insert("texts", {"body": f"a {text} text", "owner": 0, "kind": 0})
@@ -138,7 +143,7 @@ class Searchers:
 
         Args:
             texts: what is looked for, again and again.
-            each: how many searches a call makes.
+            each: how many searches a call makes; 0: it makes none, and gives the text.
             seconds: for how long.
         """
         return uvloop.run(self._crowd(self._requests(texts, each), seconds))
@@ -146,11 +151,12 @@ class Searchers:
     def _requests(self, texts: Sequence[str], each: int) -> Iterator[bytes]:
         endless = itertools.cycle(texts)
         while True:
-            some = list(itertools.islice(endless, each))
-            if each == 1:
-                yield self._request("m:best", text=some[0])
-            else:
+            if each > 1:
+                some = list(itertools.islice(endless, each))
                 yield self._request("m:several", texts=some)
+            else:
+                path = "m:best" if each else "m:nothing"
+                yield self._request(path, text=next(endless))
 
     async def _crowd(self, requests: Iterator[bytes], seconds: float) -> list[float]:
         loop, clock = asyncio.get_running_loop(), time.perf_counter
@@ -188,6 +194,13 @@ class Searchers:
 
     # -- what it cost -------------------------------------------------------------------
 
+    def segments(self) -> int:
+        """How many segments the index has."""
+        (follower,) = self._served.ask("/api/convexlab/status")["followers"]
+        (index,) = follower["indexes"]
+        found: int = index["segments"]
+        return found
+
     def costs(self) -> Costs:
         """The CPU time that is taken while this context is entered."""
         return Costs(self._served)
@@ -217,7 +230,10 @@ class Costs:
 
     def of_each(self, count: int) -> str:
         """What each of so many searches took, for people."""
-        costs = [(role, 1e6 * seconds / count) for role, seconds in self._took.items()]
+        costs = [
+            (role, 1e6 * seconds / max(count, 1))
+            for role, seconds in self._took.items()
+        ]
         return "CPU time of each search: " + ", ".join(
             f"{role} {cost:.0f} µs" for role, cost in costs if cost >= 1
         )

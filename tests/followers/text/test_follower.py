@@ -378,6 +378,7 @@ def test_status_tells_what_there_is(searched: Searched):
     insert(searched, "three words here")
     (told,) = searched.following.status()["indexes"]  # type: ignore[misc]
     assert (told["table"], told["index"], told["texts"]) == ("t", "said", 1)
+    assert told["segments"] + told["pending"] == 1
 
 
 # -- anything that can happen ---------------------------------------------------------------

@@ -295,10 +295,11 @@ class TextIndex:
 
     def by_age(self, slots: list[int]) -> list[int]:
         """Slots by their documents: the newest first, then by id."""
-        created = self.versions.own[0].item
         # N.B. most often there are two or three, of other moments.
-        if len(slots) <= _MANY and len(set(map(created, slots))) == len(slots):
-            return sorted(slots, key=created, reverse=True)
+        if len(slots) <= _MANY:
+            ages = dict(zip(map(self.versions.own[0].item, slots), slots, strict=True))
+            if len(ages) == len(slots):
+                return [ages[created] for created in sorted(ages, reverse=True)]
         numbers = np.array(slots, np.int64)
         first, second = self.versions.id_numbers(numbers)
         order = np.lexsort((second, first, -self.versions.own[0][numbers]))
@@ -313,11 +314,12 @@ class TextIndex:
         return self.versions.live
 
     def status(self) -> dict[str, object]:
-        """How many texts it has, and what they take in memory."""
+        """How many texts it has, in how many parts, and what they take in memory."""
         return {
             "texts": self.versions.live,
             "superseded": self.versions.dead,
             "pending": len(self.tail.pending),
+            "segments": self.postings.view.segments,
             "bytes": self.versions.memory_bytes,
         }
 

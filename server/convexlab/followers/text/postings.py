@@ -148,12 +148,14 @@ class View:
         there: how many texts there are.
         documents: how many Tantivy counts, those among them that are gone.
         average_length: what it takes for the texts' average length.
+        segments: in how many parts they are, each of which is searched.
     """
 
     def __init__(self, searcher: Any, schema: Any) -> None:
         self._searcher = searcher
         self._schema = schema
         self.there = int(searcher.num_docs)
+        self.segments = int(searcher.num_segments)
         self.documents, self.average_length = self._statistics()
         self._counts: dict[str, int] = {}
         self._completions: dict[tuple[str, int], list[tuple[str, int]]] = {}

@@ -214,11 +214,12 @@ class Ranking:
             floor: others that there may be have no more than this; 0: there are none.
         """
         limit, end = self._asked.limit, len(scores)
-        least = [score * SAME for score in scores]
-        # Whether the next one is as good: looked for in bytes, as most are not.
-        ties = bytes(map(ge, scores[1:], least))
+        # Of those that are wanted, what is as good, and whether the next one is: looked
+        # for in bytes, as most are not.
+        least = [score * SAME for score in scores[:limit]]
+        ties = bytes(map(ge, scores[1 : limit + 1], least))
         last = limit - 1  # the first of those that are as good as the last one wanted
-        start = ties.find(1, 0, limit)
+        start = ties.find(1)
         while start >= 0:
             if least[start] <= floor:
                 return None
@@ -229,7 +230,7 @@ class Ranking:
             numbers[start:stop] = self._by_age(numbers[start:stop])
             if stop > last:
                 last = start
-            start = ties.find(1, stop, limit)
+            start = ties.find(1, stop)
         if floor and (end < limit or least[last] <= floor):
             return None
         return TextAnswer(self._ids(numbers[:limit]), scores[:limit])
