@@ -3,7 +3,8 @@
  *
  *   convexlab_widgets/static/live.js          the anywidget, one ES module
  *   convexlab_widgets/labextension/           the JupyterLab extension
- *   convexlab_widgets/static/charts.js        charts, also among the extension's files
+ *   convexlab_widgets/static/charts.js        parts that few views need: charts, and
+ *   convexlab_widgets/static/compare.js       comparisons; also among the extension's files
  *
  * The extension is a module-federation container written by hand: JupyterLab
  * offers its packages in a share scope, the container picks them from there, and
@@ -72,18 +73,18 @@ function minifyStyles(build) {
 }
 
 /** Named after its contents: browsers may keep it for ever. */
-async function buildCharts() {
-  const outfile = join(OUT, "static", "charts.js");
+async function buildPart(name, folder) {
+  const outfile = join(OUT, "static", `${name}.js`);
   await esbuild.build({
     ...common,
-    entryPoints: ["src/chart/bundle.ts"],
+    entryPoints: [`src/${folder}/bundle.ts`],
     format: "esm",
     outfile,
     // Vega asks for Node's packages where there is no page.
     external: ["node-fetch", "fs", "canvas"],
   });
   const code = readFileSync(outfile);
-  return { code, file: `charts.${digest(code)}.js` };
+  return { name, code, file: `${name}.${digest(code)}.js` };
 }
 
 async function buildWidget(define) {
@@ -93,7 +94,7 @@ async function buildWidget(define) {
   return readFileSync(outfile).length;
 }
 
-async function buildLab(define, charts) {
+async function buildLab(define, parts) {
   const { outputFiles } = await esbuild.build({
     ...common,
     define,
@@ -107,7 +108,7 @@ async function buildLab(define, charts) {
   rmSync(LAB, { recursive: true, force: true });
   mkdirSync(join(LAB, "static"), { recursive: true });
   writeFileSync(join(LAB, "static", entry), code);
-  writeFileSync(join(LAB, "static", charts.file), charts.code);
+  for (const { file, code: script } of parts) writeFileSync(join(LAB, "static", file), script);
   writeJson("package.json", {
     name: PACKAGE.name,
     version: PACKAGE.version,
@@ -162,12 +163,12 @@ ${body}
 `;
 }
 
-const charts = await buildCharts();
-const define = { CHARTS_FILE: JSON.stringify(charts.file) };
-const [widget, lab] = await Promise.all([buildWidget(define), buildLab(define, charts)]);
-console.log(
-  `live.js ${widget} bytes, labextension ${lab} bytes, charts.js ${charts.code.length} bytes`,
-);
+const parts = await Promise.all([buildPart("charts", "chart"), buildPart("compare", "compare")]);
+const files = Object.fromEntries(parts.map(({ name, file }) => [name, file]));
+const define = { PART_FILES: JSON.stringify(files) };
+const [widget, lab] = await Promise.all([buildWidget(define), buildLab(define, parts)]);
+const sizes = parts.map(({ name, code }) => `${name}.js ${code.length} bytes`).join(", ");
+console.log(`live.js ${widget} bytes, labextension ${lab} bytes, ${sizes}`);
 if (Math.max(widget, lab - SIDEBAR_BUDGET) > BUDGET) {
   console.error(`over the budget of ${BUDGET} bytes, and ${SIDEBAR_BUDGET} for the sidebar`);
   process.exit(1);

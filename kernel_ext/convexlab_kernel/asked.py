@@ -32,6 +32,7 @@ class Allowed:
         mutations: the mutations that it may run.
         actions: the actions that it may run.
         tables: whether it shows a whole table, which it reads in SQL.
+        statement: the one whose rows it shows; it reads those in SQL, and no others.
         files: whether it stores files.
     """
 
@@ -39,6 +40,7 @@ class Allowed:
     mutations: frozenset[str] = field(default_factory=frozenset)
     actions: frozenset[str] = field(default_factory=frozenset)
     tables: bool = False
+    statement: dict[str, Any] | None = None
     files: bool = False
 
 
@@ -85,17 +87,9 @@ class Backend:
                 asked = {"path": path, "args": args}
                 return self._database.attachment.post(WHY, _encode(asked))
             case {"what": "sql", "sql": sql, "params": params}:
-                self._check(allowed.tables, "SQL")
-                moment = question.get("moment")
-                ts = {} if moment is None else {"ts": str(int(moment * 1_000) * 1_000)}
-                asked = {
-                    "sql": sql,
-                    "params": params,
-                    "format": "json",
-                    "documents": True,
-                    **ts,
-                }
-                return self._database.attachment.post(SQL, _encode(asked))
+                asked = {"sql": sql, "params": params, "format": "json"}
+                of = question.get("of")
+                return self._rows(asked, of, moment=question.get("moment"))
             case {"what": "upload", "contentType": kind}:
                 self._check(allowed.files, "uploads")
                 return self._store(body, kind)
@@ -108,6 +102,21 @@ class Backend:
 
     def _value(self, value: Any) -> bytes:
         return to_wire(value)
+
+    def _rows(self, asked: dict[str, Any], of: Any, *, moment: float | None) -> bytes:
+        """The rows of a SELECT over the tables, or over those of the statement `of`."""
+        ts = None if moment is None else str(int(moment * 1_000) * 1_000)
+        if of is None:
+            self._check(self._allowed.tables, "SQL")
+            asked["documents"] = True
+        else:
+            then = of.pop("ts", None)
+            ts = ts or then
+            self._check(of == self._allowed.statement, "these rows")
+            asked["of"] = of
+        if ts is not None:
+            asked["ts"] = ts
+        return self._database.attachment.post(SQL, _encode(asked))
 
     def _store(self, body: bytes, kind: str) -> bytes:
         post = self._database.attachment.post

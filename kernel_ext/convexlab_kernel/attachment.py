@@ -15,7 +15,7 @@ import msgspec
 
 from convexlab.errors import NotAllowed, NotRunning, Unavailable
 from convexlab_kernel import discovery
-from convexlab_kernel.endpoint import Endpoint
+from convexlab_kernel.endpoint import Answer, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,10 @@ class Attachment:
         return self._ask(
             lambda endpoint: endpoint.post(path, body, kind=kind, sending=sending)
         )
+
+    def answer(self, path: str, body: bytes) -> Answer:
+        """Send a body; the answer, with as of when it is."""
+        return self._ask(lambda endpoint: endpoint.answer(path, body))
 
     def fetch(self, path: str, out: IO[bytes]) -> None:
         """Write what there is at a path to a file, as it comes."""

@@ -30,13 +30,15 @@ from convexlab.protocol.versions import encode_ts
 from convexlab_kernel import discovery, reads
 from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.failures import Envelope, failed
+from convexlab_kernel.followed import LiveResult
 from convexlab_kernel.functions import LIST as LIST_FUNCTIONS, Functions
 from convexlab_kernel.link import Link
-from convexlab_kernel.live import Live, LiveResult
+from convexlab_kernel.live import Live
 from convexlab_kernel.meant import kind_instead, near_path
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
 from convexlab_kernel.results import presented
 from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
+from convexlab_kernel.statement import VERSION, StatementPages
 from convexlab_kernel.status import Status
 from convexlab_kernel.tables import Table, Tables
 from convexlab_kernel.tracebacks import edge
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 # The system's queries that a page may follow: its user owns the deployment.
 TABLE_VERSION = "_system/cli/queryTable:default"
-PAGES_QUERIES = frozenset({TABLE_VERSION, LIVE_SQL})
+PAGES_QUERIES = frozenset({TABLE_VERSION, LIVE_SQL, VERSION})
 
 
 @edge
@@ -189,9 +191,13 @@ class Database:
         else:
             reads.writing(f"`{path}`, {f'a {kind}' if kind else 'of a kind not known'}")
 
-    def follow(self, path: str, arguments: bytes) -> LiveResult:
+    def follow(
+        self, path: str, arguments: bytes, *, select: str | None = None
+    ) -> LiveResult:
         """Follow a query, without a view."""
-        return self._watch(path, arguments).followed
+        if self._link is None:
+            self._link = self._new_link()
+        return LiveResult(self._link, path, arguments, select=select)
 
     def reads_table(self, name: str) -> None:
         """Whoever runs just now reads this table."""
@@ -199,9 +205,7 @@ class Database:
         reads.reading(self, TABLE_VERSION, version, f"table {name}")
 
     def _watch(self, path: str, arguments: bytes, *, select: str | None = None) -> Live:
-        if self._link is None:
-            self._link = self._new_link()
-        result = LiveResult(self._link, path, arguments, select=select)
+        result = self.follow(path, arguments, select=select)
         public = self.is_pages_own and (
             not path.startswith("_system/") or path in PAGES_QUERIES
         )
@@ -330,7 +334,7 @@ class Database:
         if reads.is_recording():
             label = f"SQL ({textwrap.shorten(text, 40, placeholder='…')})"
             reads.reading(self, LIVE_SQL, sql_arguments(text, params), label)
-        return run_sql(self._attachment, text, params, watch=self._watch)
+        return run_sql(self._attachment, text, params, pages=StatementPages(self))
 
     @edge
     def at(self, when: datetime | timedelta | int) -> Moment:
@@ -358,7 +362,9 @@ class Database:
     def _sql_at(
         self, ts: int, text: str, params: Sequence[Any] | Mapping[str, Any]
     ) -> SqlRows:
-        return run_sql(self._attachment, text, params, ts=ts)
+        return run_sql(
+            self._attachment, text, params, ts=ts, pages=StatementPages(self)
+        )
 
     def _query_at(
         self,

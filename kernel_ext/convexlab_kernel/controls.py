@@ -24,12 +24,14 @@ from convexlab.errors import InvalidArguments
 from convexlab_kernel import display
 from convexlab_kernel.asked import Allowed, Backend
 from convexlab_kernel.client import Database, connect, path_of
-from convexlab_kernel.live import MIME, Live, widget_bundle
 from convexlab_kernel.signatures import Fields, mutation_fields, query_fields
 from convexlab_kernel.tracebacks import edge
+from convexlab_kernel.views import MIME, widget_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from convexlab_kernel.live import Live
 
 
 class Control:

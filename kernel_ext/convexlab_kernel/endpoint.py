@@ -33,10 +33,11 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its status and its whole body."""
+    """A response: its status, its whole body, and as of when it is, if it says so."""
 
     status: int
     body: bytes
+    ts: int | None = None
 
 
 class Endpoint:
@@ -74,10 +75,21 @@ class Endpoint:
         sending: AbstractContextManager[object] | None = None,
     ) -> bytes:
         """Send a body; the answer's body, or the error that the answer names."""
+        return self.answer(path, body, kind=kind, sending=sending).body
+
+    def answer(
+        self,
+        path: str,
+        body: bytes | IO[bytes],
+        *,
+        kind: str = "application/json",
+        sending: AbstractContextManager[object] | None = None,
+    ) -> Answer:
+        """Send a body; the answer, or the error that it names."""
         answer = self.request("POST", path, body, kind=kind, sending=sending)
         if answer.status >= 400:
             raise refused(answer.status, answer.body)
-        return answer.body
+        return answer
 
     def get(self, path: str) -> bytes:
         """Ask for a path; the answer's body, or the error that the answer names."""
@@ -122,7 +134,7 @@ class Endpoint:
                 connection.request(method, self._prefix + path, body, headers)
             response = connection.getresponse()
             if out is None or response.status >= 400:
-                answer = Answer(response.status, response.read())
+                answer = Answer(response.status, response.read(), _ts_of(response))
             else:
                 answer = Answer(response.status, b"")
                 _copy(response, out)
@@ -171,6 +183,11 @@ class Endpoint:
             f"The connection to {self.url} was lost ({type(error).__name__}: {error}). "
             "Whether the request was carried out is not known."
         )
+
+
+def _ts_of(response: http.client.HTTPResponse) -> int | None:
+    said = response.getheader("Convexlab-Ts")
+    return int(said) if said is not None and said.isdecimal() else None
 
 
 def _copy(response: http.client.HTTPResponse, out: IO[bytes]) -> None:

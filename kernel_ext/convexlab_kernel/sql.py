@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from convexlab_kernel.attachment import Attachment
     from convexlab_kernel.live import Live
 
+    Bundle = dict[str, Any]
+
+T = TypeVar("T")
 _decode = msgspec.json.Decoder().decode
 PATH = "/api/convexlab/sql"
 LIVE = "_system/sql/rows:default"
@@ -42,7 +45,7 @@ def run_sql(
     params: Sequence[Any] | Mapping[str, Any],
     *,
     ts: int | None = None,
-    watch: Callable[[str, bytes], Live] | None = None,
+    pages: Pages | None = None,
 ) -> SqlRows:
     """Run one statement with the deployment's key.
 
@@ -51,7 +54,7 @@ def run_sql(
         text: one SELECT statement.
         params: for `?` or `$1` in order, or for `$name` by name.
         ts: as of when; None: now.
-        watch: follows a query, by its path and arguments.
+        pages: shows its rows on the page; None: they are for Python only.
 
     Raises:
         InvalidArguments: the parameters are neither a list nor a dict of values.
@@ -62,12 +65,14 @@ def run_sql(
     arguments = sql_arguments(text, params)
     if ts is not None:
         body["ts"] = str(ts)
-    stream = once_it_is_there(partial(attachment.post, PATH, msgspec.json.encode(body)))
+    said = once_it_is_there(partial(attachment.answer, PATH, msgspec.json.encode(body)))
     as_of = time.time() * 1e3 if ts is None else ts / 1e6
-    return SqlRows(stream, watch and partial(watch, LIVE, arguments), as_of=as_of)
+    watch = pages and ts is None and partial(pages.live, arguments)
+    view = pages and said.ts and partial(pages.of_a_moment, arguments, said.ts)
+    return SqlRows(said.body, watch or None, view=view or None, as_of=as_of)
 
 
-def once_it_is_there(ask: Callable[[], bytes]) -> bytes:
+def once_it_is_there(ask: Callable[[], T]) -> T:
     """What is answered; the first statement waits for the mirror of all tables."""
     deadline = time.monotonic() + knobs.SQL_FIRST_SECONDS
     while True:
@@ -94,12 +99,23 @@ def _params(params: Sequence[Any] | Mapping[str, Any]) -> bytes:
     return to_stored(normalize(given, "params"))
 
 
+class Pages(Protocol):
+    """What shows a statement's rows on the page, by its arguments as stored JSON."""
+
+    def live(self, arguments: bytes) -> Live:
+        """The rows as they change."""
+
+    def of_a_moment(self, arguments: bytes, ts: int) -> tuple[Bundle, Bundle]:
+        """The part of an output that reads the rows as of a timestamp."""
+
+
 class SqlRows:
     """The rows of a statement's result.
 
     Args:
         stream: as Arrow streams them.
         watch: follows the same statement; None: it is of a moment that is past.
+        view: the part of an output that reads more of them than the notebook keeps.
         as_of: of when they are, in milliseconds since 1970.
     """
 
@@ -110,10 +126,12 @@ class SqlRows:
         stream: bytes,
         watch: Callable[[], Live] | None = None,
         *,
+        view: Callable[[], tuple[Bundle, Bundle]] | None = None,
         as_of: float | None = None,
     ) -> None:
         self._stream = stream
         self._watch = watch
+        self._view = view
         self._as_of = as_of
 
     @cached_property
@@ -167,6 +185,20 @@ class SqlRows:
 
     def __repr__(self) -> str:
         return display.table_text(self._rows, what=self.what, note=self._rows.note)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[Bundle, Bundle]:
+        """A table; where a notebook does not keep all of it, the page reads the rest."""
+        data, meta = self._view() if self._view and self._is_long else ({}, {})
+        data["text/html"] = self._repr_html_()
+        data["text/plain"] = repr(self)
+        return data, meta
+
+    @property
+    def _is_long(self) -> bool:
+        return (
+            len(self) > knobs.STATIC_ROWS
+            or self._table.num_columns > knobs.STATIC_COLUMNS
+        )
 
     def _repr_html_(self) -> str:
         return display.table_html(self._rows, what=self.what, note=self._rows.note)

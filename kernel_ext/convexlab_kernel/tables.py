@@ -15,11 +15,11 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab_kernel import display, importing, reads
-from convexlab_kernel.live import seconds_back
 from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
 from convexlab_kernel.signatures import edit_of
 from convexlab_kernel.sql import SqlRows, run_sql
 from convexlab_kernel.tracebacks import edge
+from convexlab_kernel.views import seconds_back
 
 if TYPE_CHECKING:
     from datetime import timedelta

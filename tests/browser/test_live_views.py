@@ -165,6 +165,10 @@ BARS = {
         "y": {"field": "points", "type": "quantitative"},
     },
 }
+ANSWER = {
+    "sql": "SELECT text, points, owner FROM tasks WHERE points < $most ORDER BY points, text",
+    "params": {"most": 17.0},
+}
 FILL = 1_200
 PAST_SECONDS = 120
 
@@ -218,6 +222,11 @@ OUTPUTS: dict[str, dict[str, Any]] = {
             "sql": "SELECT owner, count(*) AS n FROM tasks GROUP BY 1 ORDER BY 1",
             "params": [],
         },
+    },
+    "answer": {
+        "path": "_system/sql/version:default",
+        "args": ANSWER,
+        "view": {"kind": "stored", "table": "rows", "of": ANSWER, "back": PAST_SECONDS},
     },
     "log": {
         "path": "tasks:newest",
@@ -739,6 +748,7 @@ def test_two_moments_are_compared(shown: Any, notebook: Notebook, tasks: State) 
     look_back(view, moment)
     compare = view.element.get_by_role("button", name="compare with now")
     compare.click()
+    view.element.locator(".comparison").wait_for()
     assert view.view == "comparison"
     summary = view.element.locator(".summary")
     expect(summary).to_have_text("1 added · 1 removed · 1 changed · 1 the same")
@@ -802,6 +812,42 @@ def test_rows_of_sql_stay_current(shown: Any, tasks: State) -> None:
     tasks.run("mutation", "tasks:create", text="for sql", points=1, owner="bob")
     expect(cell(view, 1, "n")).to_have_text(str(int(counts[1]) + 1))
     assert cell(view, 0, "n").inner_text() == counts[0]
+
+
+def test_the_rows_of_a_statement_are_read_as_one_looks(
+    shown: Any, notebook: Notebook, tasks: State
+) -> None:
+    """In its order, to its end; sorted, filtered and profiled by the deployment; live."""
+    view = shown("answer").wait_for()
+    rows = sorted(
+        (task["points"], task["text"])
+        for task in tasks.run("query", "tasks:all")
+        if task["points"] < 17
+    )
+    total = f"{len(rows):,} rows"
+    view.element.get_by_text(total).wait_for()
+    assert view.columns == ["text", "points", "owner"]
+    expect(cell(view, 0, "text")).to_have_text(rows[0][1])
+    view.evaluate("root => { root.querySelector('.scroller').scrollTop = 1e9; }")
+    expect(cell(view, len(rows) - 1, "text")).to_have_text(rows[-1][1])
+    assert view.evaluate("root => root.querySelectorAll('.row').length") <= 60
+    view.element.get_by_role("columnheader", name="text").click()
+    expect(view.element.locator(".summary")).to_contain_text("sorted by text")
+    expect(cell(view, 0, "text")).to_have_text(min(text for _, text in rows))
+    view.element.get_by_role("searchbox").fill("task 119")
+    expect(view.element.locator(".summary")).to_contain_text(f"of {total} match")
+    view.element.get_by_role("button", name="profile").click()
+    points = view.element.locator(".profile", has_text="points")
+    points.locator(".bins").wait_for()
+    view.element.get_by_role("button", name="profile").click()
+    view.element.get_by_role("searchbox").fill("")
+    before = moment_of(notebook)
+    tasks.run("mutation", "tasks:create", text="a new first", points=-1)
+    expect(cell(view, 0, "text")).to_have_text("a new first")
+    look_back(view, before)
+    view.element.get_by_text(total).wait_for()
+    view.element.get_by_role("button", name="back to now").click()
+    view.element.get_by_text(f"{len(rows) + 1:,} rows").wait_for()
 
 
 def test_a_view_says_what_changed_it_and_where_the_time_went(
@@ -944,6 +990,7 @@ def test_every_view_in_both_themes(shown: Any, notebook: Notebook, theme: Any) -
         "form",
         "upload",
         "stored",
+        "answer",
         "log",
         "search",
         "meant",

@@ -6,6 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 
+import msgspec
 import pytest
 from tests.functions.lab import lab_of
 
@@ -15,6 +16,7 @@ from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, NotFound
+from convexlab.followers.columnar.sql import SqlAnswer
 from convexlab.followers.vector.request import VectorAnswer, encode_answer
 from convexlab.functions import browsing, file_documents, settings, transfers, variables
 from convexlab.functions.system_queries import QUERIES, Question, answer
@@ -71,7 +73,9 @@ def ask(lab, path, **args):
 
 
 def found_nothing(name, _request):
-    """What the vector index says."""
+    """What the derived indexes say."""
+    if name == "columnar":
+        return msgspec.msgpack.encode(SqlAnswer(["notes"]))
     assert name == "vector"
     return encode_answer(VectorAnswer(b"", b""))
 
@@ -135,6 +139,7 @@ LIVE = {
     "_system/cli/tables:default": new_table,
     "_system/cli/tableSize:default": new_note,
     "_system/cli/queryTable:default": new_note,
+    "_system/sql/version:default": new_note,
     "_system/cli/modules:apiSpec": new_module,
     "_system/cli/convexUrl:cloudUrl": new_setting,
     "_system/cli/convexUrl:siteUrl": new_site,
@@ -171,6 +176,7 @@ def test_what_could_change_the_answer_is_looked_at(lab, path):
         id=lab.first,
         **SEARCH,
         name="KEY",
+        sql="from notes",
     )
     assert looked_at(read_set, lab, LIVE[path])
     if LIVE[path] is not new_note:

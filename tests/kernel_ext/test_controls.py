@@ -16,8 +16,8 @@ from convexlab_kernel.controls import (
     MutationForm,
     Paginated,
 )
-from convexlab_kernel.live import MIME
 from convexlab_kernel.signatures import edit_of
+from convexlab_kernel.views import MIME
 
 NOTES = """from typing import Literal
 from convexlab import Id, PaginationOpts, action, internal_mutation, mutation, query

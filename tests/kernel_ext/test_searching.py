@@ -6,8 +6,8 @@ import pytest
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
-from convexlab_kernel.live import MIME
 from convexlab_kernel.searching import SearchBox
+from convexlab_kernel.views import MIME
 
 NOTES = """from convexlab import action, internal_action, mutation, query
 

@@ -17,9 +17,9 @@ from convexlab.errors import (
 )
 from convexlab_kernel.card import Card
 from convexlab_kernel.client import Database
-from convexlab_kernel.live import MIME
 from convexlab_kernel.sql import once_it_is_there
 from convexlab_kernel.status import FollowerStatus
+from convexlab_kernel.views import MIME
 
 TRIPS = [
     {"carrier": "AA", "delay": 5, "speed": 1.5, "tags": ["late"]},
@@ -154,8 +154,13 @@ def test_rows_that_stay_current(trips):
     live.wait_for(lambda value: value == [{"n": 2}])
     trips.table("trips").insert({"carrier": "AA"})
     live.wait_for(lambda value: value == [{"n": 3}])
-    # The page follows it by itself, as its user, who owns the deployment.
-    assert live._repr_mimebundle_()[0][MIME]["path"] == "_system/sql/rows:default"
+    # The page follows and reads it by itself, as its user, who owns the deployment.
+    told = live._repr_mimebundle_()[0]
+    assert told[MIME]["path"] == "_system/sql/version:default"
+    assert "1 row" in told["text/html"]
+    # As anything else, it has all of the rows, as the kernel has.
+    metric = live.metric("n")._repr_mimebundle_()[0]
+    assert metric[MIME]["path"] == "_system/sql/rows:default"
     live.close()
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound, SchemaViolation
-from convexlab_kernel.live import MIME
 from convexlab_kernel.notebook import push
+from convexlab_kernel.views import MIME
 
 MODULE = """
 from convexlab import mutation, query

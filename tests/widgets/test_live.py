@@ -249,7 +249,8 @@ def test_a_refusal_says_why_and_of_which_kind(page: Page) -> None:
     assert bodies == []
 
 
-def test_the_chart_script_is_sent_where_the_page_cannot_load_it(page: Page) -> None:
-    said, (script,) = asked(page, what="charts")
-    assert said["type"] == "answer"
-    assert b"vega" in script
+def test_parts_are_sent_where_the_page_cannot_load_them(page: Page) -> None:
+    for part, word in (("charts", b"vega"), ("compare", b"comparison")):
+        said, (script,) = asked(page, what="part", part=part)
+        assert said["type"] == "answer"
+        assert word in script

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCRIPT = Path(__file__).parent / "static" / "live.js"
-CHARTS = SCRIPT.with_name("charts.js")
+# Scripts that views ask for when they need them.
+PARTS = {name: SCRIPT.with_name(f"{name}.js") for name in ("charts", "compare")}
 
 if not SCRIPT.is_file():
     message = (
@@ -139,9 +140,10 @@ class LiveView(anywidget.AnyWidget):
     def _answer(self, question: dict[str, Any], body: bytes) -> None:
         said = {"id": question.get("id")}
         try:
+            part = PARTS.get(str(question.get("part")))
             answer = (
-                CHARTS.read_bytes()
-                if question.get("what") == "charts"
+                part.read_bytes()
+                if question.get("what") == "part" and part is not None
                 else self._backend.answer(question, body)
             )
         except ConvexlabError as error:

@@ -11,9 +11,8 @@
  * here; it works wherever widgets do.
  */
 import { convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
-import type { Charts } from "./chart/contract.ts";
-import { loadCharts } from "./chart/load.ts";
 import { rowsFrom } from "./owner.ts";
+import { loadPart, type Part } from "./parts.ts";
 import {
   askOnce,
   CallError,
@@ -23,7 +22,7 @@ import {
   type Query,
   type Source,
 } from "./source.ts";
-import { type Args, isRecord } from "./spec.ts";
+import { type Answered, type Args, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Story } from "./why.ts";
 
@@ -47,9 +46,15 @@ type Reply =
 type Question =
   | { what: Kind | "why"; path: string; args: JSONValue }
   | { what: "at"; path: string; args: JSONValue; moment: number }
-  | { what: "sql"; sql: string; params: readonly Parameter[]; moment: number | null }
+  | {
+      what: "sql";
+      sql: string;
+      params: readonly Parameter[];
+      moment: number | null;
+      of: Answered | null;
+    }
   | { what: "upload"; name: string; contentType: string }
-  | { what: "charts" };
+  | { what: "part"; part: Part };
 
 export class CommSource implements Source {
   readonly followsAny = false;
@@ -82,8 +87,14 @@ export class CommSource implements Source {
     return decoded(await this.#ask({ what: "at", path, args: convexToJson(args), moment }));
   }
 
-  async rows(sql: string, params: readonly Parameter[], moment: number | null = null) {
-    const body = await this.#ask({ what: "sql", sql, params, moment });
+  async rows(
+    sql: string,
+    params: readonly Parameter[],
+    moment: number | null = null,
+    _until?: AbortSignal,
+    of: Answered | null = null,
+  ) {
+    const body = await this.#ask({ what: "sql", sql, params, moment, of });
     return rowsFrom(JSON.parse(text(body)) as JSONValue[]);
   }
 
@@ -96,8 +107,8 @@ export class CommSource implements Source {
     return text(await this.#ask(question, [await file.arrayBuffer()]));
   }
 
-  charts(): Promise<Charts> {
-    return loadCharts(async () => text(await this.#ask({ what: "charts" })));
+  part<P extends Part>(part: P) {
+    return loadPart(part, async () => text(await this.#ask({ what: "part", part })));
   }
 
   /** One question, and the answer to it. Nobody knows how long a kernel is busy: it waits. */

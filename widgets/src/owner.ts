@@ -9,12 +9,15 @@
 import { type JSONValue, jsonToConvex } from "convex/values";
 import type { Address } from "./socket.ts";
 import { CallError, isPassing } from "./source.ts";
-import { isRecord } from "./spec.ts";
+import { type Answered, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
 
 /** The rows of a SELECT, for as long as one follows them. */
 export const SQL_ROWS = "_system/sql/rows:default";
+
+/** A value that is another one whenever the rows of a SELECT are. */
+const SQL_VERSION = "_system/sql/version:default";
 
 /** One document of any table, by its id. */
 export const DOCUMENT = "_system/frontend/getDocument:default";
@@ -25,6 +28,7 @@ export const OWNERS_QUERIES: ReadonlySet<string> = new Set([
   "_system/cli/tableData:default",
   "_system/cli/queryTable:default",
   SQL_ROWS,
+  SQL_VERSION,
 ]);
 
 const AGAIN_MS = 1_000;
@@ -83,9 +87,11 @@ export async function selectRows(
   params: readonly Parameter[],
   moment: number | null,
   until?: AbortSignal,
+  of: Answered | null = null,
 ): Promise<Row[]> {
-  const ts = moment === null ? {} : { ts: String(nanoseconds(moment)) };
-  const body = JSON.stringify({ sql, params, format: "json", documents: true, ...ts });
+  const ts = moment === null ? (of?.ts ?? undefined) : String(nanoseconds(moment));
+  const rows = of ? { of: { sql: of.sql, params: of.params } } : { documents: true };
+  const body = JSON.stringify({ sql, params, format: "json", ts, ...rows });
   const path = "api/convexlab/sql";
   const answer = await sendAsOwner(address, path, body, undefined, null, until);
   return rowsFrom((await answer.json()) as JSONValue[]);

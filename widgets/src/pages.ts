@@ -18,7 +18,7 @@ interface Page {
 }
 
 export class Pages {
-  readonly #source: Source;
+  readonly #source: Pick<Source, "follow" | "followsAny">;
   readonly #query: Query;
   readonly #follower: Follower;
   readonly #signal: AbortSignal;
@@ -27,7 +27,12 @@ export class Pages {
   /** What ends the following of each page beyond the first. */
   readonly #ends: AbortController[] = [];
 
-  constructor(source: Source, query: Query, follower: Follower, signal: AbortSignal) {
+  constructor(
+    source: Pick<Source, "follow" | "followsAny">,
+    query: Query,
+    follower: Follower,
+    signal: AbortSignal,
+  ) {
     this.#source = source;
     this.#query = query;
     this.#follower = follower;

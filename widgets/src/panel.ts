@@ -8,6 +8,7 @@
  * values only the newest is drawn.
  */
 import type { Value } from "convex/values";
+import type { Compared } from "./compare/contract.ts";
 import { readControl, showControl } from "./controls/control.ts";
 import { OpenDocument } from "./document.ts";
 import { el, setText, tell } from "./dom.ts";
@@ -26,7 +27,6 @@ import { full, preview, timeText } from "./value.ts";
 import { cardView } from "./views/card.ts";
 import { ChartView } from "./views/chart.ts";
 import { chooseView, type ViewKind } from "./views/choose.ts";
-import { Comparison } from "./views/comparison.ts";
 import { LogView } from "./views/log.ts";
 import { metricView } from "./views/metric.ts";
 import { treeView } from "./views/tree.ts";
@@ -80,7 +80,9 @@ class LivePanel {
   readonly #time = el("span", { class: "time" });
   #view: { kind: ViewKind; view: View } | null = null;
   /** What differs between two moments: made when somebody first compares. */
-  #comparison: Comparison | null = null;
+  #comparison: Compared | null = null;
+  /** Which value it is to be of. */
+  #compared: Value | undefined;
   /** What an id in it names, opened. */
   readonly #document: OpenDocument;
   /** What stands on the stage: the view, or the comparison. */
@@ -132,7 +134,8 @@ class LivePanel {
     host.dataset.state = "waiting";
     guardKeys(host, signal);
     this.#link("connecting");
-    this.#pages = new Pages(source, spec, this.#follower(), signal);
+    const from = momentOf(spec) === null ? source : STILL;
+    this.#pages = new Pages(from, spec, this.#follower(), signal);
     signal.addEventListener("abort", () => clearTimeout(this.#trouble));
     watchSight(host, signal, (isInSight) => this.#sighted(isInSight));
   }
@@ -167,7 +170,7 @@ class LivePanel {
     return new Past(seconds, !ownRows, {
       ask: (moment) => (ownRows ? this.#turn(moment) : this.#source.at(this.#spec, moment)),
       show: (value) => this.#drawPast(value),
-      failed: (error) => this.#fail({ message: error.message, data: undefined }),
+      failed: (error) => this.#fail(error),
       live: () => this.#drawLive(),
     });
   }
@@ -213,7 +216,9 @@ class LivePanel {
     this.#next = null;
     if (!next || this.#signal.aborted) return;
     this.#show(next.value);
-    setText(this.#time, `updated ${timeText(Date.now()).slice(11)}`);
+    const moment = momentOf(this.#spec);
+    const updated = `updated ${timeText(Date.now()).slice(11)}`;
+    setText(this.#time, moment === null ? updated : `as of ${timeText(moment)}`);
     this.#updates += 1;
     this.#host.dataset.updates = String(this.#updates);
     this.#host.dataset.state = "value";
@@ -223,18 +228,30 @@ class LivePanel {
 
   /** In its view; or what differs between it and the moment that somebody keeps. */
   #show(value: Value): void {
-    const pair = this.#past?.pairWith(value);
-    if (pair) {
-      this.#comparison ??= new Comparison(this.#signal);
-      this.#stand(this.#comparison, "comparison");
-      this.#comparison.draw(...pair);
-    } else {
+    if (this.#past?.pairWith(value)) void this.#compare(value);
+    else {
       const kind = chooseView(this.#spec.view, value);
       if (this.#view?.kind !== kind) this.#view = { kind, view: this.#make(kind) };
       this.#stand(this.#view.view, kind);
       this.#view.view.draw(value);
     }
     this.#problem.hidden = true;
+    this.#drawSummary();
+  }
+
+  async #compare(value: Value): Promise<void> {
+    this.#compared = value;
+    try {
+      this.#comparison ??= (await this.#source.part("compare")).comparison(this.#signal);
+    } catch (error) {
+      this.#fail(error as Error);
+      return;
+    }
+    // What came meanwhile is compared by itself, or nothing is any more.
+    const pair = this.#past?.pairWith(value);
+    if (!pair || this.#compared !== value) return;
+    this.#stand(this.#comparison, "comparison");
+    this.#comparison.draw(...pair);
     this.#drawSummary();
   }
 
@@ -255,8 +272,7 @@ class LivePanel {
         return new TableView(this.#spec, told, this.#source, this.#pages, this.#signal);
       case "stored":
         return new StoredTable(
-          view.kind === "stored" ? view.table : "",
-          view.kind === "stored" ? view.edit : null,
+          view.kind === "stored" ? view : { table: "", edit: null, of: null },
           this.#source,
           this.#signal,
         );
@@ -318,11 +334,28 @@ class LivePanel {
 
 /** What is followed, in its user's words: the system's own queries have other names to them. */
 export function titleOf({ path, args, view }: LiveSpec): { name: string; text: string } {
-  if (view.kind === "stored") return { name: view.table, text: "" };
+  if (view.kind === "stored") {
+    return view.of ? { name: "SQL", text: preview(view.of.sql) } : { name: view.table, text: "" };
+  }
   if (path === SQL_ROWS) return { name: "SQL", text: preview(args.sql) };
   const texts = Object.entries(args).map(([name, value]) => `${name}: ${brief(value)}`);
   return { name: path, text: texts.join(", ") };
 }
+
+/** Of when a view is that is of one moment for ever, in milliseconds since 1970. */
+function momentOf({ view }: LiveSpec): number | null {
+  const ts = view.kind === "stored" && view.of?.ts;
+  return ts ? Number(ts) / 1e6 : null;
+}
+
+/** What is of one moment has one value. */
+const STILL: Pick<Source, "follow" | "followsAny"> = {
+  followsAny: false,
+  follow: (_query, follower) => {
+    follower.link("answered");
+    follower.value(null);
+  },
+};
 
 /** A vector says how long it is: nobody reads its numbers. */
 function brief(value: Value): string {

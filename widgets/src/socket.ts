@@ -8,7 +8,6 @@
 import type { ConnectionState, OptimisticUpdate } from "convex/browser";
 import type { FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, type JSONValue, jsonToConvex, type Value } from "convex/values";
-import { loadCharts } from "./chart/load.ts";
 import { Client } from "./client.ts";
 import {
   type Identity,
@@ -20,6 +19,7 @@ import {
   sessionOf,
   storeFile,
 } from "./owner.ts";
+import { loadPart, type Part } from "./parts.ts";
 import { patientSocket } from "./patience.ts";
 import {
   CallError,
@@ -31,7 +31,7 @@ import {
   type QueryFailure,
   type Source,
 } from "./source.ts";
-import type { Args } from "./spec.ts";
+import type { Answered, Args } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Story } from "./why.ts";
 
@@ -103,12 +103,7 @@ export class SocketSource implements Source {
     });
   }
 
-  async call(
-    kind: Kind,
-    path: string,
-    args: Args,
-    foreseen?: Foreseen,
-  ): Promise<Value> {
+  async call(kind: Kind, path: string, args: Args, foreseen?: Foreseen): Promise<Value> {
     const shared = this.#join(path);
     try {
       await shared.ready;
@@ -140,16 +135,17 @@ export class SocketSource implements Source {
     params: readonly Parameter[],
     moment: number | null = null,
     until?: AbortSignal,
+    of: Answered | null = null,
   ) {
-    return selectRows(this.address, sql, params, moment, until);
+    return selectRows(this.address, sql, params, moment, until, of);
   }
 
   upload(file: File) {
     return storeFile(this.address, file);
   }
 
-  charts() {
-    return loadCharts(null);
+  part<P extends Part>(part: P) {
+    return loadPart(part, null);
   }
 
   async why({ path, args }: Query): Promise<Story | null> {
@@ -243,12 +239,14 @@ export function failureOf(error: Error): QueryFailure {
 }
 
 function unwrapped(message: string): string {
-  return message
-    .replace(/^\[CONVEX [A-Z]+\([^)]*\)\] /, "")
-    .replace(/^\[Request ID: [0-9a-f]+\] Server Error\n/, "")
-    .replace(/\n\s*Called by client\s*$/, "")
-    // Where in the deployment's own code it was found is nobody's concern.
-    .replace(/^Uncaught \w+: ([^]*?)\n  File "convex\/_system\/[^]*$/, "$1");
+  return (
+    message
+      .replace(/^\[CONVEX [A-Z]+\([^)]*\)\] /, "")
+      .replace(/^\[Request ID: [0-9a-f]+\] Server Error\n/, "")
+      .replace(/\n\s*Called by client\s*$/, "")
+      // Where in the deployment's own code it was found is nobody's concern.
+      .replace(/^Uncaught \w+: ([^]*?)\n {2}File "convex\/_system\/[^]*$/, "$1")
+  );
 }
 
 /** The owner, as themselves or as a user. */

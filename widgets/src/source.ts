@@ -6,8 +6,8 @@
  * tables, uploads) is asked for by name, so that each way can see that it is that.
  */
 import type { Value } from "convex/values";
-import type { Charts } from "./chart/contract.ts";
-import type { Args } from "./spec.ts";
+import type { Part, Parts } from "./parts.ts";
+import type { Answered, Args } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
 import type { Story } from "./why.ts";
@@ -25,7 +25,7 @@ export interface QueryFailure {
   readonly title?: string;
   readonly message: string;
   /** What a ConvexError carries; undefined for every other error. */
-  readonly data: Value | undefined;
+  readonly data?: Value | undefined;
 }
 
 /** A call that failed, in the deployment's words. */
@@ -77,17 +77,20 @@ export interface Source {
   at(query: Query, moment: number): Promise<Value>;
   /**
    * The rows of a SELECT over the deployment's tables, as of a moment (in milliseconds
-   * since 1970) or now; nobody waits for them after the signal.
+   * since 1970) or now; nobody waits for them after the signal. `of`: it is one over the
+   * rows of that statement, as the table `rows`.
    */
   rows(
     sql: string,
     params: readonly Parameter[],
     moment?: number | null,
     until?: AbortSignal,
+    of?: Answered | null,
   ): Promise<Row[]>;
   /** Stores a file; its storage id. */
   upload(file: File): Promise<string>;
-  charts(): Promise<Charts>;
+  /** A script of its own, which is loaded when somebody needs it. */
+  part<P extends Part>(part: P): Promise<Parts[P]>;
   /** Why a followed query says what it says; null: nobody knows. Absent where one cannot ask. */
   why?(query: Query): Promise<Story | null>;
 }

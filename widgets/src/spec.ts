@@ -13,12 +13,20 @@ export const MIME = "application/vnd.convexlab.live.v1+json";
 export type ViewSpec =
   | { kind: "auto" }
   | { kind: "table"; columns: readonly string[] | null; edit: EditSpec | null }
-  | { kind: "stored"; table: string; edit: EditSpec | null }
+  | { kind: "stored"; table: string; edit: EditSpec | null; of: Answered | null }
   | { kind: "chart"; chart: Record<string, unknown> }
   | { kind: "card" }
   | { kind: "log"; field: string | null }
   | { kind: "metric"; field: string | null; label: string | null }
   | { kind: "tree" };
+
+/** A statement in SQL whose rows are read as one looks, as the deployment takes it. */
+export interface Answered {
+  readonly sql: string;
+  readonly params: JSONValue;
+  /** As of when, in nanoseconds since 1970; null: now. */
+  readonly ts: string | null;
+}
 
 /** A mutation that takes a document's id and some of its fields. */
 export interface EditSpec {
@@ -70,7 +78,12 @@ function readView(data: unknown): ViewSpec {
       return { kind: "table", columns: readColumns(data.columns), edit: readEdit(data.edit) };
     case "stored":
       return typeof data.table === "string"
-        ? { kind: "stored", table: data.table, edit: readEdit(data.edit) }
+        ? {
+            kind: "stored",
+            table: data.table,
+            edit: readEdit(data.edit),
+            of: readAnswered(data.of),
+          }
         : { kind: "auto" };
     case "chart":
       return isRecord(data.chart) ? { kind: "chart", chart: data.chart } : { kind: "auto" };
@@ -84,6 +97,11 @@ function readView(data: unknown): ViewSpec {
     default:
       return { kind: "auto" };
   }
+}
+
+function readAnswered(data: unknown): Answered | null {
+  if (!isRecord(data) || typeof data.sql !== "string") return null;
+  return { sql: data.sql, params: (data.params ?? []) as JSONValue, ts: readText(data.ts) };
 }
 
 export function readText(data: unknown): string | null {

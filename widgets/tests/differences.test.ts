@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spanText } from "../src/past.ts";
-import { differencesOf } from "../src/table/differences.ts";
+import { differencesOf } from "../src/compare/differences.ts";
 
 test("rows are compared by what names them", () => {
   const [a, b, c] = [

@@ -14,6 +14,7 @@ import { placed, thinned } from "../src/views/sparkline.ts";
 const columns = columnsOf([{ _id: "x", n: 1, name: "a" }], null);
 const stored = (changes: Partial<Stored> = {}): Stored => ({
   table: 'my "table"',
+  isAnswer: false,
   request: { filters: [], search: "" },
   sorting: null,
   columns,
@@ -27,6 +28,19 @@ test("a table is read newest first, in blocks", () => {
   );
   const sorted = stored({ sorting: { column: "n", direction: "desc" } });
   assert.match(rowsFromTo(sorted, 0, 1).sql, /ORDER BY "n" DESC NULLS LAST, "_creationTime"/);
+});
+
+test("a statement's rows are read in its order, which settles what is equal", () => {
+  const answer = stored({ table: "rows", isAnswer: true });
+  assert.equal(
+    rowsFromTo(answer, 0, 100).sql.replaceAll(/\s+/g, " "),
+    'SELECT * EXCLUDE (_place) FROM "rows" LIMIT 100 OFFSET 0',
+  );
+  const sorted = { ...answer, sorting: { column: "n", direction: "asc" } as const };
+  assert.match(rowsFromTo(sorted, 0, 1).sql, /ORDER BY "n" ASC NULLS FIRST, _place LIMIT/);
+  const rows = new WindowRows(2, false);
+  rows.put(0, [{ _id: "same" }, { _id: "same" }]);
+  assert.deepEqual([rows.keyAt(0), rows.keyAt(1)], ["?0", "?1"]);
 });
 
 test("count, rows and profiles are of the same request", () => {
@@ -75,7 +89,10 @@ test("an edit is the mutation's arguments, and the result as it will be", () => 
     { _id: "x", n: 2 },
     { _id: "y", n: 1 },
   ]);
-  assert.deepEqual(edited({ page, isDone: true }, { id: "z", column: "n", value: 2 }), { page, isDone: true });
+  assert.deepEqual(edited({ page, isDone: true }, { id: "z", column: "n", value: 2 }), {
+    page,
+    isDone: true,
+  });
 });
 
 test("a profile says what is missing", () => {

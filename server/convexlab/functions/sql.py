@@ -8,13 +8,14 @@ so it may not ask about a table that it has written to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
-from convexlab.documents.value import normalize
+from convexlab.documents.value import Int64, normalize
 from convexlab.engine.catalog import TABLES
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.write_set import by_id_index
@@ -22,8 +23,12 @@ from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFoun
 from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.execution import Execution
+
+    Ask = Callable[[str, bytes], bytes]
 
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -44,9 +49,30 @@ def run_sql(execution: Execution, text: str, params: Params) -> list[dict[str, A
         FollowerBehind: the mirror is not that far yet.
     """
     tx = execution.tx
-    request = _request(tx, text, params)
+    ask = partial(execution.ask, at=tx.snapshot.ts)
+    answer = _answer(tx, ask, _request(tx, text, params))
+    rows = cast("list[dict[str, Any]]", from_stored(answer.rows))
+    tx.has_read([len(answer.rows) // len(rows)] * len(rows) if rows else [])
+    return rows
+
+
+def sql_version(tx: Transaction, ask: Ask, text: str, params: Params) -> Int64:
+    """A value that is another one whenever a statement's rows may be others.
+
+    Args:
+        tx: that reads.
+        ask: asks a derived index, as of its snapshot.
+        text: as for `run_sql`; the errors are the same, too.
+        params: as for `run_sql`.
+    """
+    _answer(tx, ask, _request(tx, text, params, is_dry=True))
+    return Int64(tx.ts)
+
+
+def _answer(tx: Transaction, ask: Ask, request: bytes) -> SqlAnswer:
+    """What the mirror says, with all that it depends on recorded."""
     try:
-        told = execution.ask("columnar", b"sql\n" + request, at=tx.snapshot.ts)
+        told = ask("columnar", b"sql\n" + request)
     except NotFound:
         tx.read_set.record(by_id_index(TABLES), EVERYTHING)
         raise
@@ -55,12 +81,12 @@ def run_sql(execution: Execution, text: str, params: Params) -> list[dict[str, A
         _record(tx, name, answer.filters.get(name, ()))
     if answer.refused is not None:
         raise InvalidQuery(answer.refused)
-    rows = cast("list[dict[str, Any]]", from_stored(answer.rows))
-    tx.has_read([len(answer.rows) // len(rows)] * len(rows) if rows else [])
-    return rows
+    return answer
 
 
-def _request(tx: Transaction, text: str, params: Params) -> bytes:
+def _request(
+    tx: Transaction, text: str, params: Params, *, is_dry: bool = False
+) -> bytes:
     if not isinstance(text, str):
         raise InvalidArguments(f"`ctx.db.sql` takes a statement's text, not {text!r}.")
     if isinstance(params, str | bytes) or not isinstance(params, Sequence | Mapping):
@@ -70,7 +96,9 @@ def _request(tx: Transaction, text: str, params: Params) -> bytes:
     given = dict(params) if isinstance(params, Mapping) else list(params)
     values = to_stored(normalize(given, "params")).decode()
     tables = {table.name: int(table.number) for table in tx.catalog.user_tables()}
-    return msgspec.msgpack.encode(SqlRequest(text, values, tables=tables))
+    return msgspec.msgpack.encode(
+        SqlRequest(text, values, tables=tables, is_dry=is_dry)
+    )
 
 
 def _record(tx: Transaction, name: str, filters: Sequence[bytes]) -> None:

@@ -27,6 +27,7 @@ from convexlab.functions import (
     embedding_documents,
     file_documents,
     settings,
+    sql,
     transfers,
     variables,
     vector_search,
@@ -120,6 +121,12 @@ def _table_version(question: Question) -> Value:
     return Int64(question.tx.ts)
 
 
+def _sql_version(question: Question) -> Value:
+    """A value that is another one whenever the rows of a statement may be others."""
+    params = question.args.get("params", [])
+    return sql.sql_version(question.tx, question.ask, question.args["sql"], params)
+
+
 def _functions(question: Question) -> Value:
     """The official function spec's items."""
     question.tx.read_set.record(MODULES_BY_PATH, EVERYTHING)
@@ -192,6 +199,7 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     "_system/cli/tables:default": _tables,
     "_system/cli/tableSize:default": _table_size,
     "_system/cli/queryTable:default": _table_version,
+    "_system/sql/version:default": _sql_version,
     "_system/cli/modules:apiSpec": _functions,
     CLOUD_URL: _cloud_url,
     SITE_URL: _site_url,

@@ -1,6 +1,8 @@
 """SQL over HTTP, for the owner: rows as an Arrow stream, or as JSON.
 
     POST /api/convexlab/sql   {"sql", "params", "ts", "format"} ─▶ the rows
+                              {"sql", "of": {"sql", "params"}, …} ─▶ some of the rows of
+                                                                    another statement
 
 The statement is read and run by the index keeper, as of one timestamp, which the
 answer names with the tables that it read. Rows cross as Arrow made them.
@@ -17,12 +19,25 @@ from aiohttp import web
 from convexlab import knobs
 from convexlab.errors import InvalidArguments, OutOfRetention
 from convexlab.followers.columnar.sql import SqlRequest, answer_of
+from convexlab.followers.columnar.windows import WindowRequest
 
 if TYPE_CHECKING:
     from convexlab.functions.processes.supervisor import Supervisor
     from convexlab.web.server import Door
 
 ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A statement whose rows are asked about.
+
+    Args:
+        sql: one SELECT statement.
+        params: an array (`?`, `$1`) or an object (`$name`) of values, as stored.
+    """
+
+    sql: str
+    params: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -35,6 +50,9 @@ class Asked(msgspec.Struct, frozen=True):
         format: `arrow`, or `json` for values as stored.
         documents: whether tables have `_doc`, the whole document, as a column too; with
             `json` only.
+        of: the statement whose rows `sql` reads, as the table `rows` with their places
+            in `_place`; they are kept for a while, so that parts of them fit together.
+            With `json` only.
     """
 
     sql: str
@@ -42,6 +60,7 @@ class Asked(msgspec.Struct, frozen=True):
     ts: str | None = None
     format: Literal["arrow", "json"] = "arrow"
     documents: bool = False
+    of: Answered | None = None
 
 
 class Sql:
@@ -80,13 +99,7 @@ class Sql:
                 f"The body is not what this takes: {error}"
             ) from None
         is_arrow = asked.format == "arrow"
-        question = SqlRequest(
-            asked.sql,
-            bytes(asked.params).decode(),
-            is_arrow,
-            documents=asked.documents and not is_arrow,
-        )
-        body = b"sql\n" + msgspec.msgpack.encode(question)
+        body = _question(asked)
         if asked.ts is None:
             told, at = await self._ask_now(body)
         else:
@@ -128,3 +141,20 @@ class Sql:
             raise OutOfRetention(f"{ts} has not come yet: the newest is {newest}.")
         # Between the newest commit and this moment it is as that commit left it.
         return min(int(ts), newest)
+
+
+def _question(asked: Asked) -> bytes:
+    """What the mirror is asked."""
+    is_arrow = asked.format == "arrow"
+    params = bytes(asked.params).decode()
+    if asked.of is None:
+        documents = asked.documents and not is_arrow
+        plain = SqlRequest(asked.sql, params, is_arrow, documents=documents)
+        return b"sql\n" + msgspec.msgpack.encode(plain)
+    if is_arrow:
+        raise InvalidArguments(
+            "The rows of a statement are read as JSON, not as Arrow."
+        )
+    of_params = bytes(asked.of.params).decode()
+    window = WindowRequest(asked.sql, asked.of.sql, params, of_params)
+    return b"window\n" + msgspec.msgpack.encode(window)

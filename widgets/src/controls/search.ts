@@ -152,6 +152,6 @@ function answering(source: Source, path: string): Source {
     at: (...asked) => source.at(...asked),
     rows: (...asked) => source.rows(...asked),
     upload: (file) => source.upload(file),
-    charts: () => source.charts(),
+    part: (part) => source.part(part),
   };
 }

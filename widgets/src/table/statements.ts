@@ -1,4 +1,9 @@
-/** What a stored table asks in SQL: how many, which ones, and what is in a column. */
+/**
+ * What a stored table asks in SQL: how many, which ones, and what is in a column.
+ *
+ * Of a table, or of the rows of another statement, which the deployment keeps as the table
+ * `rows` with the place of each.
+ */
 import type { Column } from "./columns.ts";
 import { type Parameter, quoted, type Request, whereOf } from "./filters.ts";
 import type { Sorting } from "./rows.ts";
@@ -10,6 +15,8 @@ export interface Statement {
 
 export interface Stored {
   readonly table: string;
+  /** Whether it is the rows of a statement. */
+  readonly isAnswer: boolean;
   readonly request: Request;
   readonly sorting: Sorting | null;
   readonly columns: readonly Column[];
@@ -27,11 +34,13 @@ export function countOf(stored: Stored): Statement {
  * Documents, which tell null from missing as columns do not.
  *
  * Newest first, or by one column; documents that are equal in it in the order of their creation.
+ * A statement's rows: in its order, which also puts those in order that are equal in a column.
  */
 export function rowsFromTo(stored: Stored, from: number, most: number): Statement {
   const where = whereOf(stored.request, stored.columns);
+  const fields = stored.isAnswer ? "* EXCLUDE (_place)" : "_doc";
   return {
-    sql: `SELECT _doc FROM ${quoted(stored.table)} ${where.sql} ORDER BY ${orderOf(stored)} LIMIT ${most} OFFSET ${from}`,
+    sql: `SELECT ${fields} FROM ${quoted(stored.table)} ${where.sql} ${orderOf(stored)} LIMIT ${most} OFFSET ${from}`,
     params: where.params,
   };
 }
@@ -44,17 +53,18 @@ export function selectionOf(stored: Stored, columns: readonly Column[], most: nu
   const lines = [
     `SELECT ${names} FROM ${quoted(stored.table)}`,
     where.sql,
-    `ORDER BY ${orderOf(stored)}`,
+    orderOf(stored),
     `LIMIT ${most}`,
   ];
   return { sql: lines.filter((line) => line !== "").join("\n"), params: where.params };
 }
 
-function orderOf({ sorting }: Stored): string {
-  const own = `"_creationTime" DESC, _id DESC`;
-  if (!sorting) return own;
+/** A statement's rows come in its own order by themselves. */
+function orderOf({ sorting, isAnswer }: Stored): string {
+  const own = isAnswer ? "_place" : `"_creationTime" DESC, _id DESC`;
+  if (!sorting) return isAnswer ? "" : `ORDER BY ${own}`;
   const direction = sorting.direction === "asc" ? "ASC NULLS FIRST" : "DESC NULLS LAST";
-  return `${quoted(sorting.column)} ${direction}, ${own}`;
+  return `ORDER BY ${quoted(sorting.column)} ${direction}, ${own}`;
 }
 
 /** What is in each of these columns. */

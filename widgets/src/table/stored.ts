@@ -18,7 +18,7 @@
 import type { Value } from "convex/values";
 import { tell } from "../dom.ts";
 import { CallError, isPassing, type Source } from "../source.ts";
-import type { EditSpec } from "../spec.ts";
+import type { Answered, EditSpec } from "../spec.ts";
 import { timeText } from "../value.ts";
 import { count, counted } from "../views/tree.ts";
 import type { View } from "../views/view.ts";
@@ -38,6 +38,13 @@ import { BLOCK, blocksOf, WindowRows } from "./window.ts";
 const TABLE_DATA = "_system/cli/tableData:default";
 const FILE_ROWS = 5_000;
 
+export interface StoredSpec {
+  /** What they are called in SQL. */
+  readonly table: string;
+  readonly edit: EditSpec | null;
+  readonly of: Answered | null;
+}
+
 /** What is asked of the rows, and the columns in sight. */
 export type Asked = readonly [stored: Stored, columns: readonly Column[]];
 const AGAIN_MS = 700;
@@ -48,6 +55,8 @@ export class StoredTable implements View {
   readonly element: HTMLElement;
   readonly tools: HTMLElement;
   readonly #table: string;
+  /** The statement that these are the rows of; null: they are a table's. */
+  readonly #of: Answered | null;
   readonly #source: Source;
   readonly #signal: AbortSignal;
   readonly #grid: Grid;
@@ -78,8 +87,9 @@ export class StoredTable implements View {
   /** Where one scrolls to: down (1), up (-1), nowhere. */
   #heading = 0;
 
-  constructor(table: string, edit: EditSpec | null, source: Source, signal: AbortSignal) {
+  constructor({ table, edit, of }: StoredSpec, source: Source, signal: AbortSignal) {
     this.#table = table;
+    this.#of = of;
     this.#source = source;
     this.#signal = signal;
     const edits = edit && new Edits(edit, (...call) => this.#write(edit.path, ...call));
@@ -113,7 +123,7 @@ export class StoredTable implements View {
 
   /** The value is the table's version: whatever it is, the table is another one. */
   draw(_version: Value): void {
-    if (!this.#begun) void this.#newest();
+    if (!this.#begun && !this.#of) void this.#newest();
     this.#begun = true;
     if (this.#moment === null) this.#renew("rows");
   }
@@ -128,8 +138,8 @@ export class StoredTable implements View {
     const { count: rows } = this.#rows;
     const parts = [
       rows < this.#total
-        ? `${counted(rows, this.#total, "document")} match`
-        : count(rows, "document"),
+        ? `${counted(rows, this.#total, this.#what)} match`
+        : count(rows, this.#what),
     ];
     const columns = this.#columns.length;
     const existing = this.#all.length + this.#left;
@@ -138,6 +148,10 @@ export class StoredTable implements View {
     if (this.#sorting) parts.push(`sorted by ${this.#sorting.column}`);
     if (this.#note) parts.push(this.#note);
     return parts.join(" · ");
+  }
+
+  get #what(): string {
+    return this.#of ? "row" : "document";
   }
 
   get #columns(): readonly Column[] {
@@ -150,11 +164,12 @@ export class StoredTable implements View {
 
   get #stored(): Stored {
     const { request, sorting } = { request: this.#request, sorting: this.#sorting };
-    return { table: this.#table, request, sorting, columns: this.#all };
+    const isAnswer = this.#of !== null;
+    return { table: this.#table, isAnswer, request, sorting, columns: this.#all };
   }
 
   #select({ sql, params }: Statement, until?: AbortSignal): Promise<Row[]> {
-    return this.#source.rows(sql, params, this.#moment, until);
+    return this.#source.rows(sql, params, this.#moment, until, this.#of);
   }
 
   // -- what is asked for -----------------------------------------------------------
@@ -180,6 +195,7 @@ export class StoredTable implements View {
 
   /** Whoever shows this may want to know what is asked for: null, the whole table. */
   #tell(): void {
+    if (this.#of) return;
     const isWhole = isEverything(this.#request) && !this.#sorting && this.#hidden.size === 0;
     const detail: Asked | null = isWhole ? null : [this.#stored, this.#columns];
     tell(this.element, "asked", detail, true);
@@ -249,7 +265,7 @@ export class StoredTable implements View {
     const stored = this.#stored;
     const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
     const [found] = await this.#select(countOf(stored), until);
-    const rows = new WindowRows(Number(found?.n ?? 0));
+    const rows = new WindowRows(Number(found?.n ?? 0), !this.#of);
     const blocks = blocksOf(span.end > 0 ? span : { start: 0, end: BLOCK }, rows.count);
     for (const block of blocks) rows.put(block, await this.#block(stored, block, until));
     if (this.#again === "top") return;
@@ -364,7 +380,7 @@ export class StoredTable implements View {
     const whole = this.#rows.count;
     try {
       for (let from = 0; from < whole && !this.#signal.aborted; from += FILE_ROWS) {
-        this.#say(`reading ${count(whole, "document")}: ${Math.floor((100 * from) / whole)} %`);
+        this.#say(`reading ${count(whole, this.#what)}: ${Math.floor((100 * from) / whole)} %`);
         file.add(await this.#select(rowsFromTo(stored, from, FILE_ROWS)));
       }
       file.save(this.#table);

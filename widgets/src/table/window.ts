@@ -16,10 +16,18 @@ export class WindowRows implements RowSet {
   readonly #blocks = new Map<number, readonly Row[]>();
   readonly #places = new Map<RowKey, number>();
 
-  constructor(readonly count: number) {}
+  readonly #hasIds: boolean;
+
+  /** `hasIds`: whether a row is known by its document's id; else by its place. */
+  constructor(
+    readonly count: number,
+    hasIds = true,
+  ) {
+    this.#hasIds = hasIds;
+  }
 
   keyAt(place: number): RowKey {
-    return keyOf(this.at(place), place);
+    return this.#keyOf(this.at(place), place);
   }
 
   at(place: number): Row | undefined {
@@ -43,7 +51,7 @@ export class WindowRows implements RowSet {
     this.#blocks.set(block, rows);
     for (const [at, row] of rows.entries()) {
       const place = block * BLOCK + at;
-      this.#places.set(keyOf(row, place), place);
+      this.#places.set(this.#keyOf(row, place), place);
     }
     const [oldest] = this.#blocks.keys();
     if (this.#blocks.size > MOST_BLOCKS && oldest !== undefined) this.#forget(oldest);
@@ -64,13 +72,15 @@ export class WindowRows implements RowSet {
 
   #forget(block: number): void {
     const rows = this.#blocks.get(block) ?? [];
-    for (const [at, row] of rows.entries()) this.#places.delete(keyOf(row, block * BLOCK + at));
+    for (const [at, row] of rows.entries()) {
+      this.#places.delete(this.#keyOf(row, block * BLOCK + at));
+    }
     this.#blocks.delete(block);
   }
-}
 
-function keyOf(row: Row | undefined, place: number): RowKey {
-  return typeof row?._id === "string" ? row._id : `?${place}`;
+  #keyOf(row: Row | undefined, place: number): RowKey {
+    return this.#hasIds && typeof row?._id === "string" ? row._id : `?${place}`;
+  }
 }
 
 /** The blocks that a span of rows lies in. */

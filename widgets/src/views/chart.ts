@@ -14,7 +14,12 @@ type Chart = Readonly<Record<string, unknown>>;
 const THEMED = "data-jp-theme-light";
 
 export class ChartView implements View {
-  readonly element = el("div", { class: "chart", tabindex: 0, role: "group", "aria-label": "chart" });
+  readonly element = el("div", {
+    class: "chart",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "chart",
+  });
   readonly #chart: Chart;
   readonly #source: Source;
   readonly #signal: AbortSignal;
@@ -60,8 +65,10 @@ export class ChartView implements View {
   }
 
   async #mount(): Promise<Mounted> {
-    const charts = await this.#source.charts();
-    const [wide, high] = [this.#chart.width, this.#chart.height].map((size) => size === "container");
+    const charts = await this.#source.part("charts");
+    const [wide, high] = [this.#chart.width, this.#chart.height].map(
+      (size) => size === "container",
+    );
     const host = el("div", { class: "vega", "data-wide": wide, "data-high": high });
     this.element.replaceChildren(host);
     const mounted = await charts.mount(host, this.#chart, this.#rows);

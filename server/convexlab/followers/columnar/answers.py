@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from convexlab.followers.columnar.profiles import Profiles
 from convexlab.followers.columnar.scans import answer_documents, answer_groups
 from convexlab.followers.columnar.sql import answer_sql
+from convexlab.followers.columnar.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,4 +24,8 @@ ANSWERS: Final[dict[str, Callable[[Reading, bytes], bytes]]] = {
 
 def answers() -> dict[str, Callable[[Reading, bytes], bytes]]:
     """The same for one mirror, with what keeps something of its answers."""
-    return {**ANSWERS, "sql": partial(answer_sql, profiles=Profiles())}
+    return {
+        **ANSWERS,
+        "sql": partial(answer_sql, profiles=Profiles()),
+        "window": Windows().answer,
+    }

@@ -41,6 +41,7 @@ class SqlRequest(msgspec.Struct, frozen=True):
         tables: the numbers of the tables there are, by name; None: as they are now.
         documents: whether the tables have a column `_doc` of whole documents, which tell
             null from missing as DuckDB's columns do not. Not for Arrow.
+        is_dry: whether only what it depends on is wanted: it is planned, and not run.
     """
 
     text: str
@@ -48,6 +49,7 @@ class SqlRequest(msgspec.Struct, frozen=True):
     arrow: bool = False
     tables: dict[str, int] | None = None
     documents: bool = False
+    is_dry: bool = False
 
 
 class SqlAnswer(msgspec.Struct, array_like=True):
@@ -92,7 +94,9 @@ def answer_sql(
     answer = SqlAnswer(list(statement.tables))
     params: Any = from_stored(request.params.encode())
     try:
-        if inner is None:
+        if request.is_dry:
+            _plan(reading, statement, params)
+        elif inner is None:
             answer.rows = _rows(reading, statement, params, request)
         else:
             answer.rows = _profiled(
@@ -117,6 +121,17 @@ def answer_of(told: bytes) -> SqlAnswer:
     return answer
 
 
+def _plan(reading: Reading, statement: Statement, params: Any) -> None:
+    import duckdb
+
+    try:
+        for name in statement.tables:
+            reading.connection.execute(view(reading, name)).fetchall()
+        reading.connection.execute(f"EXPLAIN {statement.text}", params).fetchall()
+    except duckdb.Error as error:
+        raise InvalidQuery(f"SQL: {error}") from None
+
+
 def _rows(
     reading: Reading, statement: Statement, params: Any, request: SqlRequest
 ) -> bytes:
@@ -124,7 +139,7 @@ def _rows(
     found = _run(reading, statement, params, documents=documents)
     if request.arrow:
         return _arrow_stream(found)
-    return to_stored(_values(found, documents=documents))
+    return to_stored(values_of(found, documents=documents))
 
 
 def _run(
@@ -150,20 +165,40 @@ def _profiled(
     arrow: bool,
 ) -> bytes:
     """What is in the columns: as values, or as Arrow with nested ones as their JSON."""
+    values = profile_values(profiles, reading, statement, params)
+    return _profile_stream(values) if arrow else to_stored(values)
+
+
+def profile_values(
+    profiles: Profiles, reading: Reading, statement: Statement, params: Any
+) -> list[Any]:
+    """What is in the columns of a statement's rows, as Convex's values.
+
+    Raises:
+        InvalidQuery: it cannot be run.
+    """
     import duckdb
 
     try:
         rows = profiles.rows(reading, statement, params)
     except duckdb.Error as error:
         raise InvalidQuery(f"SQL: {error}") from None
-    values: list[Any] = [_value(row, "", "") for row in rows]
-    return _profile_stream(values) if arrow else to_stored(values)
+    return [_value(row, "", "") for row in rows]
 
 
 # -- results ----------------------------------------------------------------------
 
 
-def _values(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
+def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
+    """The rows of a result, as Convex's values.
+
+    Args:
+        found: the result.
+        documents: whether its column `_doc` is whole documents.
+
+    Raises:
+        InvalidQuery: it has values that are none of Convex's.
+    """
     import duckdb
 
     # N.B. DuckDB need not know that documents are JSON: it would check each.

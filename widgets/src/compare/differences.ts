@@ -9,9 +9,9 @@
  */
 import type { Value } from "convex/values";
 import { isObject } from "../spec.ts";
+import { type Column, columnsOf } from "../table/columns.ts";
+import { type Row, type RowKey, Rows, rowsOf } from "../table/rows.ts";
 import { type Cell, kindOf, preview, sameValue } from "../value.ts";
-import { type Column, columnsOf } from "./columns.ts";
-import { type Row, type RowKey, Rows, rowsOf } from "./rows.ts";
 
 export type Mark = "added" | "removed" | "changed";
 
@@ -69,7 +69,11 @@ function alike(then: Value, now: Value): readonly [Rows, Rows] {
   if (!first || typeof first._id === "string") return both;
   const name = Object.keys(first).find((each) => both.every((rows) => tellsApart(rows, each)));
   if (name === undefined) return both;
-  const named = ({ records }: Rows) => new Rows(records.map((row) => String(row[name])), records);
+  const named = ({ records }: Rows) =>
+    new Rows(
+      records.map((row) => String(row[name])),
+      records,
+    );
   return [named(before), named(after)];
 }
 

@@ -1,13 +1,14 @@
 /** The comparison: what differs between two moments of a query, as a table. */
 import type { Value } from "convex/values";
 import { tell } from "../dom.ts";
-import { type Differences, differencesOf, type Mark } from "../table/differences.ts";
 import { Grid } from "../table/grid.ts";
 import { nextSorting, type Sorting } from "../table/rows.ts";
+import type { Compared } from "./contract.ts";
+import { type Differences, differencesOf, type Mark } from "./differences.ts";
 
 const MARKS: readonly Mark[] = ["added", "removed", "changed"];
 
-export class Comparison {
+export class Comparison implements Compared {
   readonly element: HTMLElement;
   readonly #grid: Grid;
   #found: Differences = differencesOf([], []);
