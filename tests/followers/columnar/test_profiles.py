@@ -154,3 +154,35 @@ def test_a_few_changes_are_counted_by_themselves(lab, monkeypatch):
     assert (told["_id"]["n"], told["x"]["different"]) == (152, 150)
     assert sum(told["x"]["bins"]) == 152
     assert lab.profile(ALL) == told
+
+
+def test_what_rises_says_what_grouping_it_says(lab, monkeypatch):
+    rising, risen = Counting._rising, []
+
+    def noted(counting, rows):
+        found = rising(counting, rows)
+        risen.append({counting._columns[at].name for at in found})
+        return found
+
+    lab.commit(
+        [
+            (
+                "insert",
+                0,
+                {
+                    "up": n,
+                    "share": n / 7,
+                    "twice": max(n, 1),
+                    "down": -n,
+                    "gap": None if n == 50 else n,
+                },
+            )
+            for n in range(150)
+        ]
+    )
+    texts = ("SUMMARIZE SELECT * FROM t WHERE up >= 0", "SUMMARIZE FROM t WHERE up < 5")
+    monkeypatch.setattr(Counting, "_rising", noted)
+    told = [lab.ask(text, kind="anew") for text in texts]
+    assert risen == [{"_creationTime", "up", "share"}, set()]
+    monkeypatch.setattr(Counting, "_rising", lambda *_: frozenset())
+    assert [lab.ask(text, kind="anew") for text in texts] == told
