@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from convexlab.errors import NotFound, PushFailed
-from convexlab_kernel import cells, names
+from convexlab_kernel import beside, cells, names
 from convexlab_kernel.client import Database, connect
 from convexlab_kernel.status import described
 from convexlab_kernel.tracebacks import CellLine, cell_number, present
@@ -156,8 +156,14 @@ class Notebook:
         database = self.database(header.deployment)
         database.attachment.need_admin("Pushing a module")
         before = database.status().module(header.module)
-        parts = self._parts(database, header, self._part(line, body))
-        answer = self._send(database, header, parts)
+        part = self._part(line, body)
+        parts = self._parts(database, header, part, before)
+        try:
+            answer = self._send(database, header, parts)
+        except _BrokenBeside as broken:
+            print(f"Warning: {broken}")  # noqa: T201 - the cell's output
+            parts = [part]
+            answer = self._send(database, header, parts)
         if not header.dry_run:
             self._pushed[header.module] = parts
         warnings = [
@@ -187,11 +193,29 @@ class Notebook:
             frame = frame.f_back
         return None
 
-    def _parts(self, database: Database, header: Header, part: Part) -> list[Part]:
-        if not header.add:
+    def _parts(
+        self,
+        database: Database,
+        header: Header,
+        part: Part,
+        before: ModuleStatus | None,
+    ) -> list[Part]:
+        if not header.add and not self._came_from_here(before):
             return [part]
-        known = self._pushed.get(header.module)
-        return cells.replace_part(known or _kept(database, header.module), part)
+        known = self._pushed.get(header.module) or _kept(database, header.module)
+        if header.add:
+            return cells.replace_part(known, part)
+        assert before is not None, "it came from here"
+        return beside.with_added(part, known, before, notebook_path(self.shell.user_ns))
+
+    def _came_from_here(self, module: ModuleStatus | None) -> bool:
+        """Whether cells of this notebook are the module; a terminal has none to keep."""
+        origin = None if module is None else module.origin
+        return (
+            origin is not None
+            and origin.kind == "cell"
+            and origin.name == self.name != ""
+        )
 
     def _send(
         self, database: Database, header: Header, parts: list[Part]
@@ -213,6 +237,8 @@ class Notebook:
         try:
             return push(database, [module], dry_run=header.dry_run)
         except PushFailed as error:
+            if not header.add and _is_beside(parts, error):
+                raise _BrokenBeside.of(parts, header.module) from None
             finder = self._finder({header.module: parts})
             raise present(error, find_line=finder) from None
 
@@ -220,7 +246,7 @@ class Notebook:
         origin = before.origin if before is not None else None
         if origin is None or header.add or header.dry_run:
             return []
-        if origin.kind == "cell" and origin.name == notebook_name(self.shell.user_ns):
+        if origin.kind == "cell" and origin.name == self.name:
             return []
         return [f"this replaces the module `{header.module}` that came from {origin}."]
 
@@ -251,6 +277,24 @@ class Notebook:
             return CellLine(part.cell, within, part.lines)
 
         return find
+
+
+class _BrokenBeside(Exception):
+    """What other cells have added does not work with this cell as it is now."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], module: str) -> _BrokenBeside:
+        names = ", ".join(sorted(name for part in parts[1:] for name in part.names()))
+        return cls(
+            f"what other cells add to `{module}` does not work with this one as it is "
+            f"now: until they run again, {names} is not there."
+        )
+
+
+def _is_beside(parts: Sequence[Part], error: PushFailed) -> bool:
+    """Whether it is not the cell that is pushed which is wrong."""
+    place = None if error.line is None else cells.part_at(parts, error.line)
+    return place is not None and place[0] is not parts[0]
 
 
 # -- the deployment's side of a push -------------------------------------------

@@ -9,9 +9,11 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from tests.kernel_ext.notebooks import notebook
 
+from convexlab.errors import NotFound
 from convexlab_kernel import discovery, keys, line
 from convexlab_kernel.client import Database
 from convexlab_kernel.notebook import push
+from convexlab_kernel.notebook_file import NotebookFile
 
 TASKS = """from convexlab import query
 
@@ -93,6 +95,55 @@ def test_a_module_remembers_its_notebook_and_cell(shell, project, db, monkeypatc
     told = db.attachment.get("/api/convexlab/module?path=tasks", dict)
     assert told["origin"]["path"] == str(file)
     assert told["origin"]["parts"] == ["the-cell"]
+
+
+ADDED = """%%convex tasks --add
+from convexlab import query
+
+@query
+def two(ctx):
+    return base() + 1
+"""
+FIRST = """%%convex tasks
+from convexlab import query
+
+def base():
+    return 1
+
+@query
+def one(ctx):
+    return base()
+"""
+
+
+def test_nothing_vanishes_while_a_notebook_is_run_from_its_top(
+    shell, project, db, monkeypatch
+):
+    """What its other cells add stays, in another kernel too, until these cells are gone."""
+    file = notebook(project / "work.ipynb", FIRST, ADDED)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(file))
+    assert "→ local (new: tasks)" in said(shell, "deploy --notebook work.ipynb")
+    first, added = (cell.key for cell in NotebookFile.read(file).cells)
+    for value in (1, 10):
+        changed = FIRST.replace("return 1", f"return {value}")
+        assert shell.run_cell(changed, cell_id=first).success
+        assert db.query("tasks:one") == value
+        assert db.query("tasks:two") == value + 1
+    # What does not work with the first cell any more waits for its own.
+    part = ADDED.replace("from convexlab import query\n", "")
+    assert shell.run_cell(FIRST, cell_id=first).success
+    assert shell.run_cell(part, cell_id=added).success
+    renamed = FIRST.replace("import query", "import query as q").replace("@query", "@q")
+    assert shell.run_cell(renamed, cell_id=first).success
+    with pytest.raises(NotFound):
+        db.query("tasks:two")
+    assert shell.run_cell(ADDED, cell_id=added).success
+    assert db.query("tasks:two") == 2
+    # Saved without it, the notebook says that it is gone.
+    notebook(file, FIRST)
+    assert shell.run_cell(FIRST, cell_id=first).success
+    with pytest.raises(NotFound):
+        db.query("tasks:two")
 
 
 def test_papermill_says_which_notebook_it_runs_and_with_what(project, db):
