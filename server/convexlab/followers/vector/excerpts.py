@@ -2,8 +2,8 @@
 
 A search through a filter goes past many vectors for each one that it compares, and the
 fewer pass, the farther those lie apart. So what passes a filter that is asked for again
-is kept once more: in one list, all of it compared, while it is no more than a search
-without a filter looks at; else in lists with the centres of the others. Each search
+is kept once more: in one list, all of it compared, while it is little more than what a
+search without a filter looks at; else in lists with the centres of the others. Each search
 copies a few lists, and the first that finds all copied looks there.
 
 All excerpts together have at most a share of the vectors. Where there is no room, one
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 # After more newcomers than these a new one is begun.
 _MOST_NEWCOMERS: Final = 500
+# Vectors that lie together are compared in half of the time of those in many lists: of
+# 100,000 vectors 5,000 took 0.13 ms in one list and 0.25 in lists, 10,000 took 0.3 and
+# 0.25. So all are compared of this many times what a search without a filter looks at.
+_TOGETHER: Final = 2
 # One that is to make room is asked for at most half as often.
 _TIMES_AS_OFTEN: Final = 2
 
@@ -53,7 +57,8 @@ class Excerpt:
     def __init__(self, lists: Lists, mask: Mask) -> None:
         self._whole = lists.index  # N.B. its centres are used here
         slots = np.flatnonzero(mask)
-        self.index = lists.emptied(one=len(slots) <= lists.compared())
+        few = _TOGETHER * lists.compared()
+        self.index = lists.emptied(one=len(slots) <= few)
         self.size = len(slots)
         self._waiting = np.bincount(lists.homes[slots], minlength=lists.count) > 0
         self.is_whole = not len(slots)
