@@ -99,10 +99,14 @@ class Reads(View):
     ) -> list[Document | None]:
         """`found`, in one go."""
         below = self.snapshot.get_many_below(table.number, internal_ids)
-        revisions = [
-            self.revision(table.number, internal_id, below)
-            for internal_id in internal_ids
-        ]
+        by_id = table.number << INDEX_SLOT_BITS
+        if any(by_id in layer.maps for layer in self._layers):
+            revisions = [
+                self.revision(table.number, internal_id, below)
+                for internal_id in internal_ids
+            ]
+        else:  # as nearly always in a query
+            revisions = list(map(below.get, internal_ids))
         bodies = [each.body for each in revisions if each is not None]
         self.has_read(list(map(len, bodies)))
         documents: list[Document | None] = from_stored_each(bodies)
