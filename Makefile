@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 NOTEBOOK ?= notebooks/01_quickstart.ipynb
 
 .PHONY: demo install test check lint types unit deps-browser deps-nginx deps-node bench clean
@@ -65,8 +65,9 @@ types:
 	$(BIN)/mypy
 	@if [ -x widgets/node_modules/.bin/tsc ]; then cd widgets && npm run --silent check; fi
 
-# Half of a test's time is waiting. A file stays in one process: its deployment is shared.
-# In their own order: by the number of tests, the longest journeys, of one, come last.
+# A third of a test's time is waiting: one process more than a small machine has cores. A
+# file stays in one process: its deployment is shared. In their own order: by the number of
+# tests, the longest journeys, of one, come last; those of minutes are first (conftest.py).
 unit:
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

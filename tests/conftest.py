@@ -21,6 +21,20 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("unhurried")
+# Each takes minutes: in a run of several processes nobody is to wait for one at the end.
+LONGEST = (
+    "tests/repo/test_benchmarks.py",
+    "tests/compat/test_guide_apps.py",
+    "tests/browser/test_sidebar.py",
+    "tests/notebooks/test_notebooks.py",
+    "tests/browser/test_live_output.py",
+    "tests/browser/test_live_views.py",
+)
+_FIRST = {file: place for place, file in enumerate(LONGEST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _FIRST.get(item.nodeid.split("::")[0], len(_FIRST)))
 
 
 @pytest.hookimpl(wrapper=True)
