@@ -21,7 +21,12 @@ from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
 from convexlab.followers.columnar.sql import SqlRequest
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.functions.processes.index_keeper import converse
-from convexlab.functions.processes.keeper_link import KeeperLink, keeper_address
+from convexlab.functions.processes.keeper_link import (
+    KeeperLink,
+    Question,
+    keeper_address,
+    send_frame,
+)
 from convexlab.functions.processes.keeping import Keeping
 
 if TYPE_CHECKING:
@@ -137,6 +142,19 @@ def test_answers_and_refusals_cross_the_socket(tmp_path: Path):
     listening.close()
     keeper.close()
     store.close()
+
+
+def test_who_hangs_up_before_the_answer_ends_the_conversation():
+    ours, theirs = socket.socketpair()
+
+    class LeftAlone(IndexKeeper):
+        def ask(self, *_: object, **__: object) -> bytes:
+            ours.close()
+            return b"an answer"
+
+    send_frame(ours, msgspec.msgpack.encode(Question("text", NOW, 1.0, b"")))
+    converse(theirs, LeftAlone(lambda: pytest.fail("it opens no store"), {}))
+    assert theirs.fileno() == -1
 
 
 def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path):

@@ -7,6 +7,7 @@ from the store: at any moment the process may be killed and the files deleted.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import json
@@ -162,7 +163,8 @@ def converse(connection: socket.socket, keeper: IndexKeeper) -> None:
     """Answer one process's questions until it hangs up."""
     decode = msgspec.msgpack.Decoder(Question).decode
     encode = msgspec.msgpack.Encoder().encode
-    with connection:
+    # N.B. who has waited too long has hung up, and hears of no answer.
+    with connection, contextlib.suppress(ConnectionError):
         while (frame := receive_frame(connection)) is not None:
             send_frame(connection, encode(told(keeper, decode(frame))))
 
