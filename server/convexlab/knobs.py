@@ -58,6 +58,8 @@ UNDO_COMMITS: Final = 500
 SCHEMA_RECORD_SECONDS: Final = 3600
 # Backfilling and checking go in slices of so many documents (about 2 ms).
 SLICE_DOCUMENTS: Final = 200
+# Slices made durable together: more would wait in memory, fewer would wait for the disk.
+CHORES_GROUP_SLICES: Final = 10
 # A backfill says to people how far it is every so many documents: some twenty times a
 # second, where each of its slices would have every sidebar told hundreds of times.
 BACKFILL_TELL_DOCUMENTS: Final = 2_000

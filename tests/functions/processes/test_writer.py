@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.functions.processes.writing import Writing, value_of
 
-from convexlab import knobs
+from convexlab import define_schema, define_table, knobs, v
 from convexlab.engine.audit import audit
 from convexlab.engine.persistence.sqlite import SqlitePersistence
 from convexlab.engine.retention import Retention
 from convexlab.errors import Unavailable
-from convexlab.functions.processes.messages import Import, ShowVersions
+from convexlab.functions.processes.messages import BeginPush, Import, ShowVersions
 from tests import full_disk
 
 if TYPE_CHECKING:
@@ -136,6 +137,23 @@ def test_w4_retention_goes_on_under_a_load_without_pause(
             waiting.append(writing.mutation("m:fail"))
             writing.gateway.send(waiting[-1:])
             writing.hear(waiting.pop(0).number)
+
+
+def test_what_nobody_waits_for_is_durable_bit_by_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An index over documents that are there: not all of it in one transaction."""
+    monkeypatch.setattr(knobs, "SLICE_DOCUMENTS", 10)
+    monkeypatch.setattr(knobs, "CHORES_GROUP_SLICES", 2)
+    notes = define_table({"text": v.string(), "filling": v.string()})
+    schema = define_schema({"notes": notes.index("by_text", ["text"])})
+    with Writing(tmp_path) as writing:
+        writing.ask_all(*(add(writing, str(n)) for n in range(100)))
+        begun = BeginPush(writing.next_number(), msgspec.json.encode(schema.to_json()))
+        before = len(writing.groups)
+        assert writing.ask(begun).failure is None
+        # Of two slices each, and what the push begins and ends with.
+        assert len(writing.groups) - before >= 100 // 20
 
 
 def log_from(writing: Writing) -> int:

@@ -176,6 +176,16 @@ class Flusher:
         if is_handed_over:  # N.B. else it would wait its turn for the interpreter
             self._begun.acquire()
 
+    def seal_unasked(self) -> None:
+        """Send off what nobody waits for, which would else gather until somebody does."""
+        with self.lock:
+            self._settle()
+            is_handed_over = False
+            if self._committer.gathered and not self.is_busy:
+                is_handed_over = self._is_handed_over = self._seal()
+        if is_handed_over:
+            self._begun.acquire()
+
     def settle(self) -> None:
         """See that nothing is in flight that has come back; under the lock."""
         self._settle()

@@ -250,6 +250,9 @@ class Writer:
                 self._do_slice()
             except Unavailable:  # the disk is full, and this was to make room
                 self._let_chores_rest()
+        is_group = self.committer.gathered >= knobs.CHORES_GROUP_SLICES
+        if is_group or not self._pushes.has_work:
+            self._flusher.seal_unasked()
         self._slice_done = monotonic()
 
     def _do_slice(self) -> None:
