@@ -109,6 +109,9 @@ class Backend:
         if of is None:
             self._check(self._allowed.tables, "SQL")
             asked["documents"] = True
+        elif "since" in of:
+            self._check(self._allowed.tables, "SQL")
+            asked["changes"] = of
         else:
             then = of.pop("ts", None)
             ts = ts or then

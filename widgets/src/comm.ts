@@ -22,7 +22,7 @@ import {
   type Query,
   type Source,
 } from "./source.ts";
-import { type Answered, type Args, isRecord } from "./spec.ts";
+import { type Answered, type Args, type Changed, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Story } from "./why.ts";
 
@@ -51,7 +51,7 @@ type Question =
       sql: string;
       params: readonly Parameter[];
       moment: number | null;
-      of: Answered | null;
+      of: Answered | Changed | null;
     }
   | { what: "upload"; name: string; contentType: string }
   | { what: "part"; part: Part };
@@ -92,7 +92,7 @@ export class CommSource implements Source {
     params: readonly Parameter[],
     moment: number | null = null,
     _until?: AbortSignal,
-    of: Answered | null = null,
+    of: Answered | Changed | null = null,
   ) {
     const body = await this.#ask({ what: "sql", sql, params, moment, of });
     return rowsFrom(JSON.parse(text(body)) as JSONValue[]);

@@ -9,7 +9,7 @@
 import { type JSONValue, jsonToConvex } from "convex/values";
 import type { Address } from "./socket.ts";
 import { CallError, isPassing } from "./source.ts";
-import { type Answered, isRecord } from "./spec.ts";
+import { type Answered, type Changed, isRecord } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
 
@@ -87,10 +87,11 @@ export async function selectRows(
   params: readonly Parameter[],
   moment: number | null,
   until?: AbortSignal,
-  of: Answered | null = null,
+  of: Answered | Changed | null = null,
 ): Promise<Row[]> {
-  const ts = moment === null ? (of?.ts ?? undefined) : String(nanoseconds(moment));
-  const rows = of ? { of: { sql: of.sql, params: of.params } } : { documents: true };
+  const now = of && "sql" in of && of.ts ? of.ts : undefined;
+  const ts = moment === null ? now : String(nanoseconds(moment));
+  const rows = !of ? { documents: true } : "sql" in of ? { of } : { changes: of };
   const body = JSON.stringify({ sql, params, format: "json", ts, ...rows });
   const path = "api/convexlab/sql";
   const answer = await sendAsOwner(address, path, body, undefined, null, until);

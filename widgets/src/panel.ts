@@ -8,7 +8,7 @@
  * values only the newest is drawn.
  */
 import type { Value } from "convex/values";
-import type { Compared } from "./compare/contract.ts";
+import type { Compared, Counts } from "./compare/contract.ts";
 import { readControl, showControl } from "./controls/control.ts";
 import { OpenDocument } from "./document.ts";
 import { el, setText, tell } from "./dom.ts";
@@ -167,7 +167,7 @@ class LivePanel {
 
   #slider(seconds: number): Past {
     const ownRows = this.#spec.view.kind === "stored";
-    return new Past(seconds, !ownRows, {
+    return new Past(seconds, !ownRows || this.#table !== null, {
       ask: (moment) => (ownRows ? this.#turn(moment) : this.#source.at(this.#spec, moment)),
       show: (value) => this.#drawPast(value),
       failed: (error) => this.#fail(error),
@@ -241,18 +241,30 @@ class LivePanel {
 
   async #compare(value: Value): Promise<void> {
     this.#compared = value;
-    try {
-      this.#comparison ??= (await this.#source.part("compare")).comparison(this.#signal);
-    } catch (error) {
-      this.#fail(error as Error);
-      return;
-    }
     // What came meanwhile is compared by itself, or nothing is any more.
-    const pair = this.#past?.pairWith(value);
-    if (!pair || this.#compared !== value) return;
-    this.#stand(this.#comparison, "comparison");
-    this.#comparison.draw(...pair);
-    this.#drawSummary();
+    const isCurrent = () => this.#compared === value && this.#past?.pairWith(value);
+    try {
+      const comparing = await this.#source.part("compare");
+      this.#comparison ??= comparing.comparison(this.#signal);
+      const pair = this.#past?.pairWith(value);
+      if (!pair) return;
+      const drawn: readonly [Value, Value, Counts?] = this.#table
+        ? await comparing.tableChanges(this.#source, this.#table, ...momentsOf(pair))
+        : pair;
+      if (!isCurrent()) return;
+      this.#stand(this.#comparison, "comparison");
+      this.#comparison.draw(...drawn);
+      this.#problem.hidden = true;
+      this.#drawSummary();
+    } catch (error) {
+      if (isCurrent()) this.#fail(error as Error);
+    }
+  }
+
+  /** The whole table that it shows, if it shows one. */
+  get #table(): string | null {
+    const { view } = this.#spec;
+    return view.kind === "stored" && !view.of ? view.table : null;
   }
 
   #stand(standing: Standing, name: string): void {
@@ -340,6 +352,11 @@ export function titleOf({ path, args, view }: LiveSpec): { name: string; text: s
   if (path === SQL_ROWS) return { name: "SQL", text: preview(args.sql) };
   const texts = Object.entries(args).map(([name, value]) => `${name}: ${brief(value)}`);
   return { name: path, text: texts.join(", ") };
+}
+
+/** Between which moments a whole table is compared: its versions are of now. */
+function momentsOf([from, to]: readonly [Value, Value]): [number, number | null] {
+  return [Number(from), typeof to === "bigint" ? null : Number(to)];
 }
 
 /** Of when a view is that is of one moment for ever, in milliseconds since 1970. */

@@ -31,7 +31,7 @@ import {
   type QueryFailure,
   type Source,
 } from "./source.ts";
-import type { Answered, Args } from "./spec.ts";
+import type { Answered, Args, Changed } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Story } from "./why.ts";
 
@@ -135,7 +135,7 @@ export class SocketSource implements Source {
     params: readonly Parameter[],
     moment: number | null = null,
     until?: AbortSignal,
-    of: Answered | null = null,
+    of: Answered | Changed | null = null,
   ) {
     return selectRows(this.address, sql, params, moment, until, of);
   }

@@ -7,7 +7,7 @@
  */
 import type { Value } from "convex/values";
 import type { Part, Parts } from "./parts.ts";
-import type { Answered, Args } from "./spec.ts";
+import type { Answered, Args, Changed } from "./spec.ts";
 import type { Parameter } from "./table/filters.ts";
 import type { Row } from "./table/rows.ts";
 import type { Story } from "./why.ts";
@@ -78,14 +78,14 @@ export interface Source {
   /**
    * The rows of a SELECT over the deployment's tables, as of a moment (in milliseconds
    * since 1970) or now; nobody waits for them after the signal. `of`: it is one over the
-   * rows of that statement, as the table `rows`.
+   * rows of that statement, or of what changed in a table, as the table `rows`.
    */
   rows(
     sql: string,
     params: readonly Parameter[],
     moment?: number | null,
     until?: AbortSignal,
-    of?: Answered | null,
+    of?: Answered | Changed | null,
   ): Promise<Row[]>;
   /** Stores a file; its storage id. */
   upload(file: File): Promise<string>;

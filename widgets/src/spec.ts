@@ -28,6 +28,12 @@ export interface Answered {
   readonly ts: string | null;
 }
 
+/** What became of a table's documents since then (in nanoseconds), as rows. */
+export interface Changed {
+  readonly table: string;
+  readonly since: string;
+}
+
 /** A mutation that takes a document's id and some of its fields. */
 export interface EditSpec {
   readonly path: string;

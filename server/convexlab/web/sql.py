@@ -40,6 +40,18 @@ class Answered(msgspec.Struct, frozen=True):
     params: msgspec.Raw = msgspec.Raw(b"[]")
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """What became of a table's documents.
+
+    Args:
+        table: its name.
+        since: the earlier moment, in digits; the later one is the request's `ts`.
+    """
+
+    table: str
+    since: str
+
+
 class Asked(msgspec.Struct, frozen=True):
     """The body of a request.
 
@@ -53,6 +65,8 @@ class Asked(msgspec.Struct, frozen=True):
         of: the statement whose rows `sql` reads, as the table `rows` with their places
             in `_place`; they are kept for a while, so that parts of them fit together.
             With `json` only.
+        changes: the same, but `rows` are what has changed in a table: `change`, and the
+            document's stored text `before` and `after`.
     """
 
     sql: str
@@ -61,6 +75,7 @@ class Asked(msgspec.Struct, frozen=True):
     format: Literal["arrow", "json"] = "arrow"
     documents: bool = False
     of: Answered | None = None
+    changes: Changed | None = None
 
 
 class Sql:
@@ -147,7 +162,8 @@ def _question(asked: Asked) -> bytes:
     """What the mirror is asked."""
     is_arrow = asked.format == "arrow"
     params = bytes(asked.params).decode()
-    if asked.of is None:
+    window = _window(asked, params)
+    if window is None:
         documents = asked.documents and not is_arrow
         plain = SqlRequest(asked.sql, params, is_arrow, documents=documents)
         return b"sql\n" + msgspec.msgpack.encode(plain)
@@ -155,6 +171,17 @@ def _question(asked: Asked) -> bytes:
         raise InvalidArguments(
             "The rows of a statement are read as JSON, not as Arrow."
         )
-    of_params = bytes(asked.of.params).decode()
-    window = WindowRequest(asked.sql, asked.of.sql, params, of_params)
     return b"window\n" + msgspec.msgpack.encode(window)
+
+
+def _window(asked: Asked, params: str) -> WindowRequest | None:
+    """A statement over the rows of another one, or over a table's changes."""
+    if asked.changes is not None:
+        table, since = asked.changes.table, asked.changes.since
+        if not since.isdecimal():
+            raise InvalidArguments(f"`since` is a timestamp in digits, not {since!r}.")
+        return WindowRequest(asked.sql, table, params, since=int(since))
+    if asked.of is not None:
+        of_params = bytes(asked.of.params).decode()
+        return WindowRequest(asked.sql, asked.of.sql, params, of_params)
+    return None

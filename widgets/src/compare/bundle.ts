@@ -2,6 +2,8 @@
 import { Comparison } from "./comparison.ts";
 import type { Compared } from "./contract.ts";
 
+export { tableChanges } from "./tables.ts";
+
 export function comparison(signal: AbortSignal): Compared {
   return new Comparison(signal);
 }

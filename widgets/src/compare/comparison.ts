@@ -3,7 +3,8 @@ import type { Value } from "convex/values";
 import { tell } from "../dom.ts";
 import { Grid } from "../table/grid.ts";
 import { nextSorting, type Sorting } from "../table/rows.ts";
-import type { Compared } from "./contract.ts";
+import { count } from "../views/tree.ts";
+import type { Compared, Counts } from "./contract.ts";
 import { type Differences, differencesOf, type Mark } from "./differences.ts";
 
 const MARKS: readonly Mark[] = ["added", "removed", "changed"];
@@ -13,6 +14,8 @@ export class Comparison implements Compared {
   readonly #grid: Grid;
   #found: Differences = differencesOf([], []);
   #sorting: Sorting | null = null;
+  /** How many there are of a whole table, of which these are the newest; null: these are all. */
+  #of: Counts | null = null;
 
   constructor(signal: AbortSignal) {
     this.#grid = new Grid({ sort: (column) => this.#sort(column) }, signal);
@@ -21,20 +24,24 @@ export class Comparison implements Compared {
   }
 
   /** Draws what became of the one value until the other. */
-  draw(then: Value, now: Value): void {
+  draw(then: Value, now: Value, of: Counts | null = null): void {
+    this.#of = of;
     this.#found = differencesOf(then, now);
     this.#grid.update(this.#shown);
   }
 
   /** `2 added · 1 changed · 1,197 the same`. */
   summary(): string {
-    const { marks, same } = this.#found;
-    const text = (n: number, what: string) => `${n.toLocaleString("en")} ${what}`;
-    const counts = MARKS.map((mark) => {
-      const n = [...marks.values()].filter((each) => each === mark).length;
-      return n > 0 ? text(n, mark) : "";
-    });
-    return [...counts.filter((count) => count), text(same, "the same")].join(" · ");
+    const { marks, same, rows } = this.#found;
+    const counted = MARKS.map((mark) => {
+      const n = this.#of?.[mark] ?? [...marks.values()].filter((each) => each === mark).length;
+      return [n, `${n.toLocaleString("en")} ${mark}`] as const;
+    }).filter(([n]) => n > 0);
+    const texts = counted.map(([, text]) => text);
+    if (!this.#of) return [...texts, `${same.toLocaleString("en")} the same`].join(" · ");
+    const all = counted.reduce((sum, [n]) => sum + n, 0);
+    const shown = rows.count.toLocaleString("en");
+    return [...texts, `showing ${shown} of ${count(all, "change")}`].join(" · ");
   }
 
   get #shown() {

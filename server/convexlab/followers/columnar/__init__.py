@@ -6,5 +6,6 @@ decoding (stored documents by their fields) · shredding (documents to columns) 
 ones) · file (all tables) · building (a table taken in) · mirror (the follower) ·
 conditions (filters as SQL) · orders (what DuckDB sorts by) · groups (aggregates in
 SQL) · scans (what queries ask) · folded (aggregates that are kept) · statement, sql
-(what people ask) · profile, profiles (what is in each column of it) · answers.
+(what people ask) · profile, profiles (what is in each column of it) · changes (of a
+table between two moments) · windows (some rows of a long answer) · answers.
 """

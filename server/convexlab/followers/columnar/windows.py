@@ -30,6 +30,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
+from convexlab.followers.columnar.changes import changes
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.mirror import Reading, view
 from convexlab.followers.columnar.profiles import Profiles, summarized
@@ -39,6 +40,8 @@ from convexlab.followers.columnar.statement import Statement, read_statement
 if TYPE_CHECKING:
     import duckdb
 
+# A statement or a table, its parameters, since when.
+_Key = tuple[str, str, int | None]
 ROWS: Final = "rows"
 #: Where a row stands in its answer.
 PLACE: Final = "_place"
@@ -55,15 +58,19 @@ class WindowRequest(msgspec.Struct, frozen=True):
 
     Args:
         text: the SQL over the table `rows`, whose column `_place` counts them.
-        of: the statement that they are the rows of.
+        of: the statement that they are the rows of; or a table's name, if `since` is
+            said.
         params: the stored text of the first one's parameters.
         of_params: the same of the other one's.
+        since: the rows are what became of the table's documents since then: see
+            `changes`.
     """
 
     text: str
     of: str
     params: str = "[]"
     of_params: str = "[]"
+    since: int | None = None
 
 
 @dataclass(slots=True)
@@ -95,7 +102,7 @@ class Windows:
     def __init__(self, clock: Any = _MONOTONIC) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._made = 0
 
     def answer(self, reading: Reading, body: bytes) -> bytes:
@@ -125,7 +132,7 @@ class Windows:
     # -- what is kept ------------------------------------------------------------------
 
     def _found(self, reading: Reading, request: WindowRequest) -> _Kept:
-        key = (request.of, request.of_params)
+        key = (request.of, request.of_params, request.since)
         kept = self._kept.get(key)
         if kept is None or not _still_holds(kept, reading):
             self._drop(reading, key)
@@ -136,13 +143,7 @@ class Windows:
         return kept
 
     def _make(self, reading: Reading, request: WindowRequest) -> _Kept:
-        if summarized(request.of) is not None:
-            raise InvalidQuery(
-                "SQL: SUMMARIZE gives few rows: ask for them as they are."
-            )
-        statement = read_statement(reading.connection, request.of, reading.tables)
-        for name in statement.tables:
-            reading.connection.execute(view(reading, name)).fetchall()
+        statement = _statement(reading, request)
         self._made += 1
         numbers = {name: int(reading.tables[name].number) for name in statement.tables}
         kept = _Kept(f"r{self._made}", int(reading.at), numbers)
@@ -160,7 +161,7 @@ class Windows:
                 total -= kept.size
                 self._drop(reading, key)
 
-    def _drop(self, reading: Reading, key: tuple[str, str]) -> None:
+    def _drop(self, reading: Reading, key: _Key) -> None:
         kept = self._kept.pop(key, None)
         if kept is None or not _is_there(reading, kept):
             return
@@ -170,6 +171,18 @@ class Windows:
             connection.execute(f"DROP TABLE {_STORE}.{kept.name}").fetchall()
         finally:
             connection.close()
+
+
+def _statement(reading: Reading, request: WindowRequest) -> Statement:
+    """The statement whose rows are kept, with its tables readable."""
+    if request.since is not None:
+        return changes(reading, request.of, request.since)
+    if summarized(request.of) is not None:
+        raise InvalidQuery("SQL: SUMMARIZE gives few rows: ask for them as they are.")
+    statement = read_statement(reading.connection, request.of, reading.tables)
+    for name in statement.tables:
+        reading.connection.execute(view(reading, name)).fetchall()
+    return statement
 
 
 def _still_holds(kept: _Kept, reading: Reading) -> bool:
@@ -209,7 +222,7 @@ def _copy(
     connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {_STORE}").fetchall()
     fields = ", ".join(_field(name, of) for name, of in columns)
     connection.execute(
-        f"CREATE TABLE {_STORE}.{kept.name} AS "  # noqa: S608 - a statement that was read
+        f"CREATE TABLE {_STORE}.{kept.name} AS "
         f"SELECT {fields} FROM {text} LIMIT {most + 1}",
         params,
     ).fetchall()
@@ -240,7 +253,7 @@ def _size(
         if of in {"VARCHAR", "JSON", "BLOB"} or of.endswith(("]", ")"))
     )
     found = connection.execute(
-        f"SELECT count(*) * {_VALUE_BYTES * len(columns)}{texts} FROM {_STORE}.{kept.name}"  # noqa: S608 - ours
+        f"SELECT count(*) * {_VALUE_BYTES * len(columns)}{texts} FROM {_STORE}.{kept.name}"
     )
     ((size,),) = found.fetchall()
     return int(size)
@@ -254,7 +267,7 @@ def _window(reading: Reading, kept: _Kept, request: WindowRequest) -> list[Any]:
     inner = summarized(request.text)
     read = read_statement(connection, inner or request.text, (ROWS,))
     connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {quoted(ROWS)} AS "  # noqa: S608 - ours
+        f"CREATE OR REPLACE TEMP VIEW {quoted(ROWS)} AS "
         f"SELECT *, rowid AS {quoted(PLACE)} FROM {_STORE}.{kept.name}"
     ).fetchall()
     # The table is no table of the mirror's: nothing else is to be made readable.
