@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 NOTEBOOK ?= notebooks/01_quickstart.ipynb
 
-.PHONY: demo install test check lint types unit deps-browser deps-nginx deps-node bench clean
+.PHONY: demo install test check lint types unit deps-browser deps-nginx deps-node bench wheel compiled test-compiled bench-compiled clean
 
 # -- the main job: everything installed, JupyterLab open on the quickstart ---------
 
@@ -75,6 +75,33 @@ unit:
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# -- wheels ----------------------------------------------------------------------------
+
+# A wheel of pure Python; with a C compiler, `CONVEXLAB_COMPILE=1 make wheel` makes one
+# for this platform and this Python with a compiled engine (hatch_build.py).
+wheel: | $(BIN)/python
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+# An environment with the compiled wheel; what it stands on is the other one's.
+COMPILED := $(VENV)/compiled
+
+compiled: $(VENV)/.dev
+	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
+	CONVEXLAB_COMPILE=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir $(COMPILED)/wheel .
+	$(BIN)/python -m venv --without-pip $(COMPILED)/env
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > "$$($(COMPILED)/env/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beneath.pth"
+	$(BIN)/pip --python $(COMPILED)/env/bin/python install --quiet --no-deps --force-reinstall $(COMPILED)/wheel/convexlab-*.whl
+	$(COMPILED)/env/bin/convexlab --version
+
+# What the compiled modules serve, against them: about ten minutes.
+test-compiled: compiled
+	$(COMPILED)/env/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  tests/engine tests/functions tests/sync tests/journeys/test_crash* $(ARGS)
+
+bench-compiled: compiled
+	$(COMPILED)/env/bin/python -m tests.benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) tests/compat/node_modules widgets/node_modules

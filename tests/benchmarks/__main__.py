@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Options
 
+from convexlab.engine.compiled import engine_in_words
+
 NAMES = tuple(
     sorted(file.stem[6:] for file in Path(__file__).parent.glob("bench_*.py"))
 )
@@ -18,7 +20,8 @@ NAMES = tuple(
 def main() -> None:
     asked = _arguments()
     print(
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"{engine_in_words()}"
         f"{', smoke: the figures mean nothing' if asked.smoke else ''}"
     )
     for name in asked.names or NAMES:

@@ -11,7 +11,7 @@ from convexlab.documents.expression import decode, encode
 from convexlab.documents.predicate import predicate
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.read_set import Read
-from convexlab.engine.write_set import Versions
+from convexlab.engine.versions import Versions
 from convexlab.errors import InvalidQuery
 
 KEYS = st.binary(max_size=2)

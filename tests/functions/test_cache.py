@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from convexlab.documents.expression import encode
 from convexlab.engine.read_set import Read
-from convexlab.engine.write_set import Versions
+from convexlab.engine.versions import Versions
 from convexlab.followers.written import Written
 from convexlab.functions.cache import Findings, QueryToken, Results
 

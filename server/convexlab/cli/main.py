@@ -56,7 +56,23 @@ class Commands(click.Group):
             ctx.exit(1)
 
 
+def _say_version(ctx: click.Context) -> None:
+    from importlib.metadata import version
+
+    from convexlab.engine.compiled import engine_in_words
+
+    click.echo(f"convexlab, version {version('convexlab')}, {engine_in_words()}")
+    ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="convexlab")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda ctx, _, asked: _say_version(ctx) if asked else None,
+    help="Show the version, and whether the engine is compiled.",
+)
 def main() -> None:
     """A reactive document database whose functions are Python."""

@@ -186,7 +186,7 @@ def normalize(x: object, path: str = "") -> Value:
     return copied
 
 
-def normalize_fields(x: object, path: str = "") -> dict[str, Value]:
+def normalize_fields(x: object, path: str = "") -> dict[str, Any]:
     """`normalize` for a document's fields or a patch: an object; UNDEFINED at its top stays."""
     if type(x) is dict and UNDEFINED in x.values():
         removed = {k: UNDEFINED for k, v in x.items() if v is UNDEFINED}

@@ -41,7 +41,8 @@ from convexlab.engine.persistence.contract import CallRecord, Commit
 from convexlab.engine.snapshot import Snapshot
 from convexlab.engine.timestamp import Timestamp, TimestampSource
 from convexlab.engine.transaction import Transaction
-from convexlab.engine.write_set import net_versions, size_of, touched_keys
+from convexlab.engine.versions import net_versions, size_of
+from convexlab.engine.write_set import touched_keys
 from convexlab.errors import OutOfRetention, Unavailable
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from convexlab.engine.limits import Limits
     from convexlab.engine.persistence.contract import Persistence
     from convexlab.engine.transaction import FinishedTransaction
-    from convexlab.engine.write_set import IndexKey, Versions
+    from convexlab.engine.versions import Versions
+    from convexlab.engine.write_set import IndexKey
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ side lists its key in every index of the table, so that whoever follows the log
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
@@ -114,43 +114,6 @@ class DocumentWrite(msgspec.Struct):
             yield from self.new_keys
 
 
-class Versions(NamedTuple):
-    """What one document was before a group of commits and is after it, and where.
-
-    Attributes:
-        old: the stored text; None: there was no document.
-        new: None: there is none any more.
-        old_keys: its places before.
-        new_keys: and after.
-    """
-
-    old: bytes | None
-    new: bytes | None
-    old_keys: IndexKeys
-    new_keys: IndexKeys
-
-
 def touched_keys(writes: Iterable[DocumentWrite]) -> list[IndexKey]:
     """Every place that the writes touch, once."""
     return list(dict.fromkeys(key for write in writes for key in write.places()))
-
-
-def size_of(versions: Versions) -> int:
-    """How many bytes of text they are."""
-    return len(versions.old or b"") + len(versions.new or b"")
-
-
-def net_versions(writes: Iterable[DocumentWrite]) -> list[Versions]:
-    """Each document before the first of the writes and after the last."""
-    net: dict[tuple[int, bytes], Versions] = {}
-    for write in writes:
-        document = (write.table, write.id)
-        first = net.get(document)
-        old, old_keys = (
-            (None if write.old is None else write.old.body, write.old_keys)
-            if first is None
-            else (first.old, first.old_keys)
-        )
-        new = None if write.new is None else write.new.body
-        net[document] = Versions(old, new, old_keys, write.new_keys)
-    return list(net.values())

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from convexlab.documents.expression import Equalities
     from convexlab.engine.read_set import Read
-    from convexlab.engine.write_set import IndexKey, Versions
+    from convexlab.engine.versions import Versions
+    from convexlab.engine.write_set import IndexKey
 
 
 class Version:

@@ -46,7 +46,8 @@ from convexlab.functions.processes.runners import Run
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection
 
-    from convexlab.engine.write_set import IndexKey, Versions
+    from convexlab.engine.versions import Versions
+    from convexlab.engine.write_set import IndexKey
     from convexlab.functions.timetable import DuePage
 
 FunctionKind = Literal["query", "mutation", "action"]

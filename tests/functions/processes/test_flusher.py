@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.functions.processes.writing import Writing, value_of
@@ -36,11 +36,11 @@ def think(ctx, text):
 """
 
 
-class Holding(FlightRecorder):
+class Holding:
     """Keeps a call from going on, in the middle of what it reads, until let go."""
 
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
+    def __init__(self) -> None:
+        self.recorder = FlightRecorder.create()
         self.held = 0
         self.let_go = threading.Event()
 
@@ -49,9 +49,12 @@ class Holding(FlightRecorder):
         self.let_go.clear()
 
     def leave(self) -> None:
-        super().leave()
-        if self.call == self.held:
+        self.recorder.leave()
+        if self.recorder.call == self.held:
             assert self.let_go.wait(timeout=60), "nobody let it go"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.recorder, name)
 
 
 def group_of(writing: Writing, number: int) -> Group:
@@ -72,7 +75,7 @@ class Known(Pace):
 # With what is known to be quick a group is kept open, or gathers during a flush.
 @pytest.mark.parametrize("slow", [[], ["m:think"], ["m:add"]])
 def test_f3_nobody_waits_for_a_mutation_that_runs_long(tmp_path: Path, slow: list[str]):
-    recorder = Holding.create()
+    recorder: Any = Holding()
     with Writing(tmp_path, module=MODULE, recorder=recorder) as writing:
         writing.writer._pace = Known(slow)
         flusher = writing.writer._flusher

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from convexlab.engine.read_set import Read
-from convexlab.engine.write_set import Versions
+from convexlab.engine.versions import Versions
 
 
 class Message(

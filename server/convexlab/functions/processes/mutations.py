@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import DocumentWrite
     from convexlab.followers.keeper import DerivedIndexes
+    from convexlab.functions.execution import UserClock
     from convexlab.functions.modules import ModuleSet
     from convexlab.functions.processes.deployed import Deployed
     from convexlab.functions.processes.messages import RunMutation
-    from convexlab.functions.processes.recorder import FlightRecorder
     from convexlab.functions.runner import Outcome
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -65,7 +65,7 @@ class Mutations:
         committer: Committer,
         begin: Callable[[], Transaction],
         deployed: Deployed,
-        clock: FlightRecorder,
+        clock: UserClock,
         *,
         secret: bytes,
         derived: DerivedIndexes,
