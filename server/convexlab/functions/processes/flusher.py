@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convexlab.engine.committer import CommitGroup, Committer
-    from convexlab.engine.write_set import IndexKey, Versions
+    from convexlab.engine.versions import Versions
+    from convexlab.engine.write_set import IndexKey
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.messages import FromProcess, ToProcess
 
