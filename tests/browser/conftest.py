@@ -1,11 +1,16 @@
 """Fixtures of the browser tests: Chromium, a Jupyter server, notebooks on its page.
 
-chromium (module) ─▶ page (a test) ─┐
-jupyter  (module)  ──────────────────┴▶ open_notebook(name, cells) ─▶ Notebook
+chromium (module) ─┬▶ page (a test) ──▶ open_notebook(name, cells) ─┐
+jupyter  (module) ─┴▶ lab  (module) ──▶ show_notebook(name, cells) ─┴▶ Notebook
+
+A page of JupyterLab costs some seconds of processor time, a notebook that is shown on
+one that is there a tenth of it: a test has a page of its own if it does to the page, or
+awaits of it, what its neighbours must not.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +19,7 @@ from playwright.sync_api import expect
 from tests.browser.chromium import launched
 from tests.browser.files import build_browser_files
 from tests.browser.jupyter import Jupyter
-from tests.browser.pages import PAGE_MS, App, Notebook, write_notebook
+from tests.browser.pages import PAGE_MS, App, Notebook, open_lab, write_notebook
 from tests.browser.state import State, end_deployment
 
 if TYPE_CHECKING:
@@ -85,6 +90,34 @@ def state(jupyter: Jupyter) -> State:
     state = State(jupyter.deployment)
     state.open()
     return state
+
+
+@pytest.fixture(scope="module")
+def lab(context: BrowserContext, jupyter: Jupyter) -> Iterator[Page]:
+    """A page of JupyterLab with nothing open."""
+    page = context.new_page()
+    open_lab(page, jupyter)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def show_notebook(lab: Page, jupyter: Jupyter) -> Iterator[Callable[..., Notebook]]:
+    """As `open_notebook`, on the page that a module's tests share: one a test."""
+    with ExitStack() as stack:
+
+        def show(
+            name: str, cells: list[str | dict[str, Any]], *, trusted: bool = True
+        ) -> Notebook:
+            write_notebook(jupyter.root, name, cells)
+            if trusted:
+                jupyter.trust(name)
+            shown = Notebook(lab, jupyter, name).show()
+            stack.callback(jupyter.end_kernels)
+            stack.callback(shown.close)
+            return shown
+
+        yield show
 
 
 @pytest.fixture

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 MIME = "application/vnd.convexlab.live.v1+json"
-PAGE_MS = 60_000
+PAGE_MS = 120_000
 APP = "window.jupyterapp"
 KERNEL = f"{APP}?.shell.currentWidget?.sessionContext?.session?.kernel"
+
+# What is open is closed first, saved or not.
+OPEN_ALONE = f"""async path => {{
+    for (const tab of [...{APP}.shell.widgets('main')]) tab.dispose();
+    if (path) await {APP}.commands.execute('docmanager:open', {{ path }});
+}}"""
 
 App = Literal["lab", "notebook"]
 
@@ -66,6 +72,12 @@ def output_of(said: dict[str, Any]) -> dict[str, Any]:
     return {MIME: {"deployment": "local", **said}, "text/plain": "static"}
 
 
+def open_lab(page: Page, jupyter: Jupyter) -> None:
+    """JupyterLab with nothing open."""
+    page.goto(f"{jupyter.url}/lab?token=a-token-for-tests&reset", timeout=PAGE_MS)
+    page.wait_for_selector(".jp-Launcher", timeout=PAGE_MS)
+
+
 @dataclass
 class Notebook:
     """An open notebook, in JupyterLab or Notebook 7."""
@@ -81,9 +93,22 @@ class Notebook:
         self.page.on("pageerror", self._note_error)
         place = "lab/tree" if self.app == "lab" else "notebooks"
         query = f"?token=a-token-for-tests{'&reset' if self.app == 'lab' else ''}"
-        self.page.goto(f"{self.jupyter.url}/{place}/{self.name}{query}")
+        url = f"{self.jupyter.url}/{place}/{self.name}{query}"
+        self.page.goto(url, timeout=PAGE_MS)
         self._shown()
         return self
+
+    def show(self) -> Notebook:
+        """Open it alone in the JupyterLab that the page shows already."""
+        self.page.on("pageerror", self._note_error)
+        self.page.evaluate(OPEN_ALONE, self.name)
+        self._shown()
+        return self
+
+    def close(self) -> None:
+        """Leave the page's JupyterLab with nothing open."""
+        self.page.remove_listener("pageerror", self._note_error)
+        self.page.evaluate(OPEN_ALONE)
 
     def _note_error(self, error: Error) -> None:
         if "convexlab" in (error.stack or ""):

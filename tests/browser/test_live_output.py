@@ -57,11 +57,11 @@ def test_a_trusted_output_is_live_with_nothing_run(
 
 
 def test_an_untrusted_notebook_shows_the_static_table(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """What somebody else wrote opens no socket until the user trusts it."""
     state.put("flights", [document(1)])
-    notebook = open_notebook(
+    notebook = show_notebook(
         "foreign.ipynb", [live_output("flights", TABLE)], trusted=False
     )
     notebook.page.wait_for_selector(".jp-OutputArea-output table")
@@ -70,12 +70,12 @@ def test_an_untrusted_notebook_shows_the_static_table(
 
 
 def test_a_change_is_drawn_in_place_and_glows(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """Only the cells that changed are touched; new rows glow as a whole."""
     rows = [document(n) for n in range(5)]
     state.put("changing", rows)
-    live = open_notebook("change.ipynb", [live_output("changing", TABLE)]).live()
+    live = show_notebook("change.ipynb", [live_output("changing", TABLE)]).live()
     live.wait_for()
     live.evaluate("root => { root.querySelector('[data-key]').dataset.mine = 'yes'; }")
     rows[2]["carrier"] = "ZZ"
@@ -95,10 +95,10 @@ def test_a_change_is_drawn_in_place_and_glows(
     assert glowing == 1
 
 
-def test_missing_and_null_look_different(open_notebook: Open, state: State) -> None:
+def test_missing_and_null_look_different(show_notebook: Open, state: State) -> None:
     """A field that is not there is not null, and the head says which rows lack it."""
     state.put("gaps", [document(1, note=None), document(2), document(3, note="x")])
-    live = open_notebook("gaps.ipynb", [live_output("gaps", TABLE)]).live().wait_for()
+    live = show_notebook("gaps.ipynb", [live_output("gaps", TABLE)]).live().wait_for()
     kinds = live.evaluate(
         """root => [...root.querySelectorAll('.row')].map(row => row.children[3].className)"""
     )
@@ -107,10 +107,10 @@ def test_missing_and_null_look_different(open_notebook: Open, state: State) -> N
     assert types[3] == "(string | null)?"
 
 
-def test_a_long_result_costs_sixty_rows(open_notebook: Open, state: State) -> None:
+def test_a_long_result_costs_sixty_rows(show_notebook: Open, state: State) -> None:
     """However long the table and wherever one scrolls, few row elements exist."""
     state.put("long", [document(n) for n in range(8192)])
-    notebook = open_notebook("long.ipynb", [live_output("long", TABLE)])
+    notebook = show_notebook("long.ipynb", [live_output("long", TABLE)])
     live = notebook.live().wait_for()
     assert live.summary.startswith("showing 8,192 of 8,192 rows")
     most = live.evaluate(
@@ -134,13 +134,13 @@ def test_a_long_result_costs_sixty_rows(open_notebook: Open, state: State) -> No
 
 
 def test_updates_move_nothing_but_the_user_does(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """Rows that come in above leave in place what one reads, selects, widens and types."""
     rows = [document(n) for n in range(500)]
     state.put("moving", rows)
     table = {**TABLE, "edit": EDIT}
-    notebook = open_notebook("moving.ipynb", [live_output("moving", table)])
+    notebook = show_notebook("moving.ipynb", [live_output("moving", table)])
     live = notebook.live().wait_for()
     live.evaluate("root => { root.querySelector('.scroller').scrollTop = 100 * 28; }")
     live.wait_for_text("104")
@@ -186,11 +186,11 @@ def test_updates_move_nothing_but_the_user_does(
 
 
 def test_the_keyboard_moves_in_the_table_not_in_the_notebook(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """Arrows, Enter and Escape are the table's while it has the focus; copying too."""
     state.put("keys", [document(n, info={"gate": f"B{n}"}) for n in range(40)])
-    notebook = open_notebook("keys.ipynb", [live_output("keys", TABLE), "1"])
+    notebook = show_notebook("keys.ipynb", [live_output("keys", TABLE), "1"])
     live = notebook.live().wait_for()
     page = notebook.page
     live.element.locator(".cell", has_text="AA").first.click()
@@ -212,12 +212,12 @@ def test_the_keyboard_moves_in_the_table_not_in_the_notebook(
 
 
 def test_a_click_on_a_head_sorts_what_is_shown(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """Ascending, descending, the query's own order; updates keep the order."""
     state.put("sorting", [document(n) for n in (2, 3, 1)])
     live = (
-        open_notebook("sort.ipynb", [live_output("sorting", TABLE)]).live().wait_for()
+        show_notebook("sort.ipynb", [live_output("sorting", TABLE)]).live().wait_for()
     )
 
     def numbers() -> list[str]:
@@ -237,12 +237,12 @@ def test_a_click_on_a_head_sorts_what_is_shown(
 
 
 def test_a_failed_query_says_so_above_its_last_rows(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """The error and its data are shown, the rows stay, and the next value heals it."""
     state.put("failing", [document(1)])
     live = (
-        open_notebook("fail.ipynb", [live_output("failing", TABLE)]).live().wait_for()
+        show_notebook("fail.ipynb", [live_output("failing", TABLE)]).live().wait_for()
     )
     state.fail("failing", "by zero")
     failure = live.wait_for("error").failure
@@ -255,10 +255,10 @@ def test_a_failed_query_says_so_above_its_last_rows(
     assert len(live.rows) == 2
 
 
-def test_a_convex_error_shows_its_data(open_notebook: Open, state: State) -> None:
+def test_a_convex_error_shows_its_data(show_notebook: Open, state: State) -> None:
     """What the function raised for its callers is there to be opened."""
     state.refuse("refused", {"code": "not_found", "id": 7})
-    live = open_notebook("refused.ipynb", [live_output("refused")]).live()
+    live = show_notebook("refused.ipynb", [live_output("refused")]).live()
     live.wait_for("error").wait_for_text('"not_found"')
     assert live.element.locator(".problem .leaf.number").inner_text() == "7"
 
@@ -292,11 +292,11 @@ def test_all_outputs_of_a_page_share_one_socket(
 
 
 def test_the_theme_is_followed_without_a_redraw(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """Colours are the page's variables: a switch changes them, nothing is drawn anew."""
     state.put("flights", [document(n) for n in range(30)])
-    notebook = open_notebook("theme.ipynb", [live_output("flights", TABLE)])
+    notebook = show_notebook("theme.ipynb", [live_output("flights", TABLE)])
     live = notebook.live().wait_for()
     ground = (
         """root => getComputedStyle(root.querySelector('.frame')).backgroundColor"""
@@ -310,58 +310,11 @@ def test_the_theme_is_followed_without_a_redraw(
     notebook.screenshot("live-dark")
 
 
-def test_a_lost_connection_keeps_the_rows_and_comes_back(
-    open_notebook: Open, state: State, jupyter: Jupyter
-) -> None:
-    """Without Jupyter it goes on; everything comes back on the same address, and no
-    reload is needed."""
-    state.put("lasting", [document(1)])
-    notebook = open_notebook("lasting.ipynb", [live_output("lasting", TABLE)])
-    live = notebook.live().wait_for()
-    jupyter.kill()
-    state.put("lasting", [document(1), document(2)])
-    live.element.get_by_text("showing 2 of 2 rows").wait_for()
-    state.kill()
-    live.wait_for_link("reconnecting")
-    assert [row[1] for row in live.rows] == ["1", "2"]
-    assert live.status.startswith("reconnecting")
-    jupyter.start()
-    live.wait_for_link("live")
-    state.put("lasting", [document(n) for n in (1, 2, 3)])
-    live.element.get_by_text("showing 3 of 3 rows").wait_for()
-
-
-def test_a_deployment_that_dies_is_found_again(
-    open_notebook: Open, state: State
-) -> None:
-    """It is started again behind the page, which keeps its rows and goes on.
-
-    What keeps it from starting is said in the view, until it is there again.
-    """
-    state.put("dying", [document(1)])
-    notebook = open_notebook("dying.ipynb", [live_output("dying", TABLE)])
-    live = notebook.live().wait_for()
-    with state.written_by_tomorrow():
-        state.kill()
-        live.wait_for_link("reconnecting")
-        live.element.get_by_text("The store has format 99").wait_for()
-        assert (
-            "The deployment does not answer"
-            in live.element.locator(".failure").inner_text()
-        )
-        live.element.screenshot(path=notebook.picture("view-not-started"))
-        assert [row[1] for row in live.rows] == ["1"]
-    live.wait_for_link("live")
-    expect(live.element.locator(".failure")).to_be_hidden()
-    state.put("dying", [document(1), document(2)])
-    live.element.get_by_text("showing 2 of 2 rows").wait_for()
-
-
-def test_a_busy_kernel_holds_nothing_up(open_notebook: Open, state: State) -> None:
+def test_a_busy_kernel_holds_nothing_up(show_notebook: Open, state: State) -> None:
     """While a cell runs, updates arrive and the table can be scrolled."""
     state.put("busy", [document(n) for n in range(100)])
     show = f"from IPython.display import display; display({live_output('busy', TABLE)!r}, raw=True)"
-    notebook = open_notebook(
+    notebook = show_notebook(
         "busy.ipynb", [show, "input = 0\nimport time\nwhile True: time.sleep(0.1)"]
     )
     notebook.run_all(wait=False)
@@ -438,9 +391,9 @@ display(data, metadata=metadata, raw=True)
 """
 
 
-def test_the_widget_is_fed_over_the_comm(open_notebook: Open) -> None:
+def test_the_widget_is_fed_over_the_comm(show_notebook: Open) -> None:
     """Where the page may not follow by itself, the kernel's results reach the same view."""
-    notebook = open_notebook(
+    notebook = show_notebook(
         "widget.ipynb", [WIDGET, 'live.followed.put(b\'[{"n": 1.0}, {"n": 7.0}]\')']
     )
     notebook.run_cell(0)
@@ -471,11 +424,11 @@ def test_a_front_end_that_is_not_jupyters_is_fed_by_its_kernel(
 
 
 def test_the_widget_takes_the_socket_where_it_may(
-    open_notebook: Open, state: State
+    show_notebook: Open, state: State
 ) -> None:
     """On a page of Jupyter's the widget is a client like the renderer: no value passes the kernel."""
     state.put("x", [document(5)])
-    notebook = open_notebook(
+    notebook = show_notebook(
         "direct.ipynb",
         [WIDGET.replace("Followed(), False", "Followed(), True")],
     )
@@ -483,3 +436,53 @@ def test_the_widget_takes_the_socket_where_it_may(
     live = notebook.live().wait_for()
     assert live.element.get_attribute("data-source") == "socket"
     assert live.rows[0][1] == "5"
+
+
+# -- at the end, what is hard on every page --------------------------------------------
+
+
+def test_a_lost_connection_keeps_the_rows_and_comes_back(
+    open_notebook: Open, state: State, jupyter: Jupyter
+) -> None:
+    """Without Jupyter it goes on; everything comes back on the same address, and no
+    reload is needed."""
+    state.put("lasting", [document(1)])
+    notebook = open_notebook("lasting.ipynb", [live_output("lasting", TABLE)])
+    live = notebook.live().wait_for()
+    jupyter.kill()
+    state.put("lasting", [document(1), document(2)])
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
+    state.kill()
+    live.wait_for_link("reconnecting")
+    assert [row[1] for row in live.rows] == ["1", "2"]
+    assert live.status.startswith("reconnecting")
+    jupyter.start()
+    live.wait_for_link("live")
+    state.put("lasting", [document(n) for n in (1, 2, 3)])
+    live.element.get_by_text("showing 3 of 3 rows").wait_for()
+
+
+def test_a_deployment_that_dies_is_found_again(
+    open_notebook: Open, state: State
+) -> None:
+    """It is started again behind the page, which keeps its rows and goes on.
+
+    What keeps it from starting is said in the view, until it is there again.
+    """
+    state.put("dying", [document(1)])
+    notebook = open_notebook("dying.ipynb", [live_output("dying", TABLE)])
+    live = notebook.live().wait_for()
+    with state.written_by_tomorrow():
+        state.kill()
+        live.wait_for_link("reconnecting")
+        live.element.get_by_text("The store has format 99").wait_for()
+        assert (
+            "The deployment does not answer"
+            in live.element.locator(".failure").inner_text()
+        )
+        live.element.screenshot(path=notebook.picture("view-not-started"))
+        assert [row[1] for row in live.rows] == ["1"]
+    live.wait_for_link("live")
+    expect(live.element.locator(".failure")).to_be_hidden()
+    state.put("dying", [document(1), document(2)])
+    live.element.get_by_text("showing 2 of 2 rows").wait_for()
