@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.deployments import deployment
 
 import convexlab
+from convexlab.functions.processes.forking import CAN_FORK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,8 @@ def test_a_push_replaces_functions_under_whoever_calls_and_follows(
         followed = db.watch("swapped:now")
         caller = Caller(running.url, running.admin_key)
         caller.start()
+        while not (spare := running.pids("spare")):
+            caller.wait_for(calls=1)
         for version in range(1, VERSIONS):
             running.push({"swapped": MODULE.format(version=version)})
             followed.wait_for(lambda value, version=version: value[0] == version)
@@ -85,6 +88,8 @@ def test_a_push_replaces_functions_under_whoever_calls_and_follows(
             assert broken["status"] != "success"
             caller.wait_for(calls=3)
         caller.end()
+        # None of the pushes, good or broken, took it: each ran in a fork of it.
+        assert not CAN_FORK or running.pids("spare") == spare
         assert caller.failed == []
         versions = [version for version, _ in caller.seen]
         assert versions == sorted(versions)
