@@ -107,7 +107,7 @@ pd.DataFrame([{"group": 0, "place": n, "stamp": "", "name": f"item {n}"} for n i
 
 def run(options: Options) -> Iterator[Table]:
     modules = {"schema": SCHEMA, "items": ITEMS}
-    with desk(options.folder, modules) as page:
+    with desk(options.folder, modules, one_page=options.smoke) as page:
         page.served.run("mutation", "items:seed", groups=WIDGETS, size=SIZE)
         yield _until_painted(page, options)
         yield _first_table(page, options)

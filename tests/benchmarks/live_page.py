@@ -15,7 +15,7 @@ from tests.benchmarks.deployments import Deployment, deployment
 from tests.browser.chromium import launched
 from tests.browser.files import build_browser_files
 from tests.browser.jupyter import Jupyter
-from tests.browser.pages import Notebook, write_notebook
+from tests.browser.pages import Notebook, open_lab, write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,6 +96,8 @@ class Desk:
     served: Deployment
     jupyter: Jupyter
     context: BrowserContext
+    #: Shared by all notebooks, where pages of their own would cost too much.
+    shared: Page | None = None
 
     @contextlib.contextmanager
     def notebook(
@@ -104,17 +106,26 @@ class Desk:
         """A trusted notebook, open in JupyterLab; closed with its kernel at the end."""
         write_notebook(self.jupyter.root, name, cells)
         self.jupyter.trust(name)
-        page = self.context.new_page()
+        page = self.shared or self.context.new_page()
+        notebook = Notebook(page, self.jupyter, name)
         try:
-            yield Notebook(page, self.jupyter, name).open()
+            yield notebook.show() if self.shared else notebook.open()
         finally:
-            page.close()
+            notebook.close() if self.shared else page.close()
             self.jupyter.end_kernels()
 
 
 @contextlib.contextmanager
-def desk(folder: Path, modules: Mapping[str, str]) -> Iterator[Desk]:
-    """JupyterLab over a deployment that runs these modules."""
+def desk(
+    folder: Path, modules: Mapping[str, str], *, one_page: bool = False
+) -> Iterator[Desk]:
+    """JupyterLab over a deployment that runs these modules.
+
+    Args:
+        folder: for all of it.
+        modules: what runs there.
+        one_page: whether all notebooks are shown on one page, which says little of times.
+    """
     build_browser_files()
     jupyter = Jupyter(folder)
     with (
@@ -125,7 +136,10 @@ def desk(folder: Path, modules: Mapping[str, str]) -> Iterator[Desk]:
         try:
             context = browser.new_context(viewport={"width": 1280, "height": 860})
             context.add_init_script(PROBE)
-            yield Desk(served, jupyter, context)
+            shared = context.new_page() if one_page else None
+            if shared:
+                open_lab(shared, jupyter)
+            yield Desk(served, jupyter, context, shared)
         finally:
             jupyter.stop()
 
