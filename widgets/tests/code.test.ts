@@ -40,6 +40,9 @@ test("a live output is written as the call that gave it", () => {
   assert.equal(code({ kind: "metric", field: "n", label: "tasks" }), 'db.watch("tasks:list").metric("n", label="tasks")');
   assert.equal(code({ kind: "chart", chart: { mark: "bar", x: null } }), 'db.watch("tasks:list").chart({"mark": "bar", "x": None})');
   assert.equal(code({ kind: "stored", table: "tasks" }), 'db.table("tasks")');
+  const of = { sql: "select 1", params: [2] };
+  assert.equal(code({ kind: "stored", table: "rows", of, back: 60 }), 'db.sql("select 1", params=[2]).watch().history(60)');
+  assert.equal(code({ kind: "stored", table: "rows", of: { ...of, ts: "17" } }), 'db.at(17).sql("select 1", params=[2])');
   assert.equal(code({ kind: "auto", back: 600 }), 'db.watch("tasks:list").history(600)');
   assert.equal(code({ kind: "log", field: null }), 'db.watch("tasks:list").log()');
 });

@@ -7,7 +7,7 @@
 import { type JSONValue, jsonToConvex, type Value } from "convex/values";
 import { fieldsOf } from "../../src/inputs.ts";
 import { SQL_ROWS } from "../../src/owner.ts";
-import { type Args, isObject, type LiveSpec, type ViewSpec } from "../../src/spec.ts";
+import { type Answered, type Args, isObject, type LiveSpec, type ViewSpec } from "../../src/spec.ts";
 import type { Function } from "./deployment.ts";
 
 const IDENTIFIER = /^[\p{L}_][\p{L}\p{N}_]*$/u;
@@ -75,9 +75,19 @@ export function tableCode(table: string): string {
 }
 
 export function sqlCode(sql: string, params: Value = []): string {
+  return withImports(`db.${callOfSql(sql, params)}.watch()`);
+}
+
+function callOfSql(sql: string, params: Value): string {
   const isEmpty = Array.isArray(params) ? params.length === 0 : params === null;
   const given = isEmpty ? "" : `, params=${literal(params)}`;
-  return withImports(`db.sql(${linesLiteral(sql.trim())}${given}).watch()`);
+  return `sql(${linesLiteral(sql.trim())}${given})`;
+}
+
+/** The rows of a statement: as of their moment, or as they are. */
+function answerCode({ sql, params, ts }: Answered): string {
+  const call = callOfSql(sql, jsonToConvex(params));
+  return ts === null ? `db.${call}.watch()` : `db.at(${ts}).${call}`;
 }
 
 /** Of several lines: as one reads them. */
@@ -114,8 +124,10 @@ function quotedWord(text: string): string {
 
 /** A live output's own call. */
 export function liveCode({ path, args, view, back }: LiveSpec): string {
-  if (view.kind === "stored") return tableCode(view.table);
   const slider = back === null ? "" : `.history(${back})`;
+  if (view.kind === "stored") {
+    return view.of ? withImports(`${answerCode(view.of)}${slider}`) : tableCode(view.table);
+  }
   const base =
     path === SQL_ROWS
       ? sqlCode(String(args.sql), args.params ?? [])
