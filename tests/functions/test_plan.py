@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from tests.functions.lab import Lab, lab_of
 
 from convexlab import knobs
-from convexlab.engine.write_set import net_versions
+from convexlab.engine.versions import net_versions
 from convexlab.followers.written import Written
 
 SOURCE = """

@@ -13,7 +13,7 @@ from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.definitions import activate_schema, declare_schema
-from convexlab.engine.write_set import net_versions
+from convexlab.engine.versions import net_versions
 from convexlab.errors import CallerError
 from convexlab.followers.text.request import (
     TextAnswer,

@@ -273,7 +273,7 @@ def said_nothing(name: str, request: bytes) -> bytes:
 def test_a_query_follows_what_could_be_found(
     any_of: Any, written: Any, is_touched: bool
 ):
-    from convexlab.engine.write_set import net_versions
+    from convexlab.engine.versions import net_versions
     from convexlab.followers.written import Written
 
     lab = searched_lab()

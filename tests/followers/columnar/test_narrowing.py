@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from tests.functions.mirrored import Mirrored, mirrored_lab
 
 from convexlab.documents.value import Int64
-from convexlab.engine.write_set import net_versions
+from convexlab.engine.versions import net_versions
 from convexlab.followers.written import Written
 
 if TYPE_CHECKING:
