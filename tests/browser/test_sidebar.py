@@ -6,7 +6,9 @@ No notebook is open, and no kernel runs, but where a cell is inserted.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from tests.browser.keyboard import Walk
 from tests.browser.pages import MIME, PAGE_MS, write_notebook
 from tests.browser.sidebar import Sidebar
 from tests.browser.state import State
-from tests.deployments import deployment
+from tests.deployments import deployment, until
 
 from convexlab.cli.jupyter_servers import Server, sidebar_of
 from convexlab_kernel import discovery
@@ -27,7 +29,6 @@ from convexlab_kernel.client import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import BrowserContext, Locator, Page, Route, WebSocket
     from tests.browser.sidebar import Theme
@@ -431,24 +432,78 @@ def test_each_type_has_its_input(sidebar: Sidebar, tasks: State) -> None:
     sidebar.picture("types")
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment that `convexlab serve` serves: in production."""
+    folder = tmp_path_factory.mktemp("production") / "served"
+    with deployment(folder, {"schema": SCHEMA, "tasks": TASKS}) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def production(
+    context: BrowserContext,
+    browser_files: None,
+    served: Deployment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Sidebar]:
+    """A page that looks at it."""
+    at = {"CONVEXLAB_URL": served.url, "CONVEXLAB_ADMIN_KEY": served.admin_key}
+    jupyter = Jupyter(tmp_path_factory.mktemp("jupyter-production"), at)
+    jupyter.start()
+    page = context.new_page()
+    try:
+        yield Sidebar(page, jupyter).open()
+    finally:
+        page.close()
+        jupyter.stop()
+
+
 def test_in_production_one_is_asked_first(
-    context: BrowserContext, browser_files: None, tmp_path: Path
+    production: Sidebar, served: Deployment
 ) -> None:
-    """A deployment that `convexlab serve` serves: before a mutation, also one that is
-    repeated; a query changes nothing. What is edited by hand is asked for once a kind."""
-    with deployment(tmp_path / "served", {"schema": SCHEMA, "tasks": TASKS}) as served:
-        at = {"CONVEXLAB_URL": served.url, "CONVEXLAB_ADMIN_KEY": served.admin_key}
-        jupyter = Jupyter(tmp_path / "jupyter", at)
-        jupyter.start()
-        page = context.new_page()
+    """Before a mutation, also one that is repeated; a query changes nothing. What is
+    edited by hand is asked for once a kind."""
+    expect(production.section("status")).to_contain_text("production")
+    _ask_first(production, served)
+    _ask_once(production, served)
+
+
+def test_an_index_is_seen_being_filled_and_then_ready(
+    production: Sidebar, served: Deployment
+) -> None:
+    """Over how many documents it is; the writer stands still while one looks."""
+    rows = "".join(f'{{"text": "{n}", "points": {n}}}\n' for n in range(40_000))
+    path = "/api/import?tableName=tasks&mode=append"
+    served.ask("POST", path, content=rows.encode())
+    production.only("Tables")
+    entry = production.entry("tables", "tasks")
+    entry.get_by_role("button", name="tasks", exact=True).click()
+    by_owner = '.index("by_points", ["points"]).index("by_owner", ["owner"])'
+    schema = SCHEMA.replace('.index("by_points", ["points"])', by_owner)
+    (writer,) = map(psutil.Process, served.pids("writer"))
+    with ThreadPoolExecutor(1) as pool:
+        pushed = pool.submit(served.push, {"schema": schema, "tasks": TASKS})
+        until(lambda: _filled(served) > 0)
+        writer.suspend()
         try:
-            other = Sidebar(page, jupyter).open()
-            expect(other.section("status")).to_contain_text("production")
-            _ask_first(other, served)
-            _ask_once(other, served)
+            index = entry.locator(".convexlab-index", has_text="by_owner")
+            expect(index).to_contain_text("backfilling")
+            expect(index).to_contain_text(re.compile(r"\d,000 of 40,0\d\d documents"))
+            expect(index.get_by_role("progressbar", name="Filled")).to_be_visible()
+            production.picture("filling")
         finally:
-            page.close()
-            jupyter.stop()
+            writer.resume()
+        pushed.result()
+    expect(index).to_have_text("by_owner (owner)enabled")
+
+
+def _filled(served: Deployment) -> int:
+    """Over how many documents an index is that is being filled; 0: it has not begun."""
+    body = {"path": "_system/frontend/browseTables:default", "args": {}}
+    tables = served.ask("POST", "/api/query", body).json()["value"]
+    (indexes,) = (each["indexes"] for each in tables if each["name"] == "tasks")
+    return max(int(each.get("filled", 0)) for each in indexes)
 
 
 def _ask_first(sidebar: Sidebar, served: Deployment) -> None:

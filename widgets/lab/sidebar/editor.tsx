@@ -112,10 +112,11 @@ function Form(props: Props & { readonly now: Args | null }) {
         id={field}
         spellCheck={false}
         value={text}
-        aria-invalid={refusal !== null}
+        aria-invalid={isEdited && refusal !== null}
         onChange={(event) => setText(event.target.value)}
       />
-      <Trouble text={failure || refusal} />
+      {/* What is still to be written is no mistake yet. */}
+      <Trouble text={failure || (isEdited ? refusal : null)} />
       {hasChanged && isEdited ? (
         <Trouble text="This document has been changed meanwhile, by somebody else." />
       ) : null}

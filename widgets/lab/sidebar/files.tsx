@@ -14,9 +14,9 @@ const PAGE = { paginationOpts: { cursor: null, numItems: SHOWN } };
 export function FilesView({ deployment }: { deployment: Deployment }) {
   const { value, failure } = useFollowed<Page<StoredFile>>(deployment.owner, FILES, PAGE);
   const [busy, problem, run] = useChange(deployment, "files");
-  const store = (files: FileList | null) =>
+  const store = (files: readonly File[]) =>
     run(async () => {
-      for (const file of files ?? []) await deployment.owner.upload(file);
+      for (const file of files) await deployment.owner.upload(file);
     });
   return (
     <div
@@ -24,17 +24,23 @@ export function FilesView({ deployment }: { deployment: Deployment }) {
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
-        store(event.dataTransfer.files);
+        store([...event.dataTransfer.files]);
       }}
     >
-      <label className="convexlab-upload">
-        {busy ? "Storing…" : "Store files"}
-        <input
-          type="file"
-          multiple
-          onChange={(event) => store(event.currentTarget.files)}
-        />
-      </label>
+      <div className="convexlab-line">
+        <label className="convexlab-action convexlab-choose">
+          {busy ? "Storing…" : "Store files"}
+          <input
+            type="file"
+            multiple
+            aria-label="Store files"
+            onChange={(event) => {
+              store([...(event.currentTarget.files ?? [])]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </label>
+      </div>
       <Trouble text={problem || failure} />
       {value?.page.length === 0 ? <Nothing text="No files: choose some, or drop them here." /> : null}
       <List label="Files">
