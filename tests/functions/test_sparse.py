@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,7 +191,7 @@ def test_at_the_limit_there_is_nothing_but_the_mirror(
     failures: dict[int, Exception] = {1: FollowerBehind("not yet")} if is_behind else {}
     Counting(lab, failures)
     few = lab.committer.begin(writable=False, limits=Limits(documents_read=50))
-    monkeypatch.setattr(lab.committer, "begin", lambda **_: few)
+    monkeypatch.setattr(lab, "committer", SimpleNamespace(begin=lambda **_: few))
     if is_behind:
         assert lab.query_error("m:loop").code == FollowerBehind.code
     else:
