@@ -663,7 +663,7 @@ def test_a_profile_says_what_is_in_each_column(shown: Any, tasks: State) -> None
     nobody = sum(task["owner"] is None for task in all_)
     assert owner.locator(".facts").inner_text() == f"{nobody} missing · 2 different"
     missing = sum("text" not in task for task in all_)
-    name = view.element.locator(".name").get_by_text("text", exact=True)
+    name = view.element.page.locator(".name").get_by_text("text", exact=True)
     text = view.element.locator(".profile").filter(has=name)
     expect(text.locator(".facts")).to_contain_text(f"{missing} missing · ")
 
