@@ -707,7 +707,9 @@ def test_a_whole_table_has_a_past(shown: Any, notebook: Notebook, tasks: State) 
     expect(cell(view, 0, "text")).to_have_text("still later")
     # Two moments of it are compared: the deployment says what has changed.
     (goes,) = [
-        task for task in tasks.run("query", "tasks:all") if task["text"] == "of then"
+        task
+        for task in tasks.run("query", "tasks:all")
+        if task.get("text") == "of then"
     ]
     look_back(view, moment)
     expect(cell(view, 0, "text")).to_have_text("of then")
