@@ -90,9 +90,9 @@ compiled: $(VENV)/.dev
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
 	CONVEXLAB_COMPILE=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir $(COMPILED)/wheel .
 	$(BIN)/python -m venv --without-pip $(COMPILED)/env
+	$(BIN)/pip --python $(COMPILED)/env/bin/python install --quiet --no-deps $(COMPILED)/wheel/convexlab-*.whl
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 	  > "$$($(COMPILED)/env/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/beneath.pth"
-	$(BIN)/pip --python $(COMPILED)/env/bin/python install --quiet --no-deps --force-reinstall $(COMPILED)/wheel/convexlab-*.whl
 	$(COMPILED)/env/bin/convexlab --version
 
 # What the compiled modules serve, against them: about ten minutes.
