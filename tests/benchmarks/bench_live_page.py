@@ -338,15 +338,21 @@ def _looks(page: Desk, options: Options) -> Table:
         said = []
         for _ in range(options.count(5, 1)):
             _forget_profiles(page)
-            said.append(notebook.page.evaluate(LOOKS, [spec, MIME, documents]))
+            whole = f"{documents:,} documents"
+            said.append(notebook.page.evaluate(LOOKS, [spec, MIME, whole]))
+        whole = f"{documents:,} rows"
+        answers = [
+            notebook.page.evaluate(LOOKS, [_answer(n)[MIME], MIME, whole])
+            for n in range(options.count(5, 1))
+        ]
     bare, answer = _bare_profile(documents, options.count(5, 2))
     facts = said[0]["facts"]
     assert facts == answer, f"the profiles say {facts}, DuckDB {answer}"
     again = _profiles_again(page, documents, options.count(5, 2))
     base = percentile(bare, 50)
 
-    def row(what: str, name: str) -> Row:
-        took = [each[name] for each in said]
+    def row(what: str, name: str, looks: list[dict[str, Any]] = said) -> Row:
+        took = [each[name] for each in looks]
         return Row(what, None, took, ratio=percentile(took, 50) / base)
 
     return Table(
@@ -364,6 +370,9 @@ def _looks(page: Desk, options: Options) -> Table:
             ),
             row("the last rows", "jump"),
             row("sorted by an indexed field", "sort"),
+            row("the first rows of db.sql(…), which is run for it", "open", answers),
+            row("  its last rows", "jump", answers),
+            row("  sorted by a column", "sort", answers),
             Row("DuckDB: the same profiles", None, bare, ratio=1.0),
         ],
         [
@@ -385,7 +394,7 @@ def _heap(page: Page) -> float:
 
 
 # A view of its own, drawn by the page's renderer: what it takes until each look is there.
-LOOKS = """async ([spec, mime, documents]) => {
+LOOKS = """async ([spec, mime, whole]) => {
     const { rendermime } = window.jupyterapp.shell.currentWidget.content;
     const renderer = rendermime.createRenderer(mime);
     const host = document.createElement('div');
@@ -402,7 +411,6 @@ LOOKS = """async ([spec, mime, documents]) => {
     };
     const press = name => all('button').find(each => each.textContent === name).click();
     const model = rendermime.createModel({ data: { [mime]: spec }, trusted: true });
-    const whole = `${documents.toLocaleString('en')} documents`;
     const open = await probe.until(() => renderer.renderModel(model), here);
     await probe.until(() => {}, () => all('.summary')[0].textContent.startsWith(whole));
     const drawn = () => all('.profile .facts').length > 3
@@ -666,6 +674,18 @@ def _stored(table: str) -> dict[str, Any]:
             "args": {"tableName": table},
             "view": {"kind": "stored", "table": table},
         }
+    )
+
+
+def _answer(number: int) -> dict[str, Any]:
+    """A statement over all of the rows, of which nothing is kept yet."""
+    text = (
+        "SELECT place, name, share, kind FROM rows WHERE place >= ? ORDER BY place DESC"
+    )
+    said = {"sql": text, "params": [-1.0 - number]}
+    view = {"kind": "stored", "table": "rows", "of": said}
+    return output_of(
+        {"path": "_system/sql/version:default", "args": said, "view": view}
     )
 
 
