@@ -11,7 +11,7 @@ import pytest
 from tests.functions.lab import lab_of
 
 from convexlab.documents.value import Int64
-from convexlab.errors import FunctionFailed
+from convexlab.errors import SchemaViolation
 from convexlab.testing import deployment
 
 SCHEMA = """
@@ -99,9 +99,9 @@ def test_without_validation_a_schema_keeps_its_indexes_only() -> None:
     t = deployment({"m": WRITES, "schema": SCHEMA % False})
     t.mutation("m:insert", fields={"anything": ["goes"]})
     strict = deployment({"m": WRITES, "schema": SCHEMA % True})
-    with pytest.raises(FunctionFailed, match="missing the required field `a`"):
+    with pytest.raises(SchemaViolation, match="missing the required field `a`"):
         strict.mutation("m:insert", fields={"anything": ["goes"]})
-    with pytest.raises(FunctionFailed, match="extra field `b`"):
+    with pytest.raises(SchemaViolation, match="extra field `b`"):
         strict.mutation("m:insert", fields={"a": 1, "b": 2})
 
 
