@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import aiohttp
 import httpx
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from convexlab import knobs
 from convexlab.errors import InvalidArguments
@@ -42,6 +42,7 @@ def sent_by_httpx(
     st.lists(st.tuples(NAMES, TEXTS), min_size=1, max_size=3),
     st.lists(st.tuples(NAMES, NAMES, TRICKY.map(b"".join)), max_size=3),
 )
+@example([("a", " ")], [("b", " ", b" ")])
 def test_a_multipart_form_says_what_was_put_in(
     fields: list[tuple[str, str]], files: list[tuple[str, str, bytes]]
 ) -> None:

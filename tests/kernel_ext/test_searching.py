@@ -107,7 +107,7 @@ def test_a_search_by_meaning_embeds_first(notes):
     with pytest.raises(InvalidArguments, match="not a public action but a query"):
         SearchBox("notes:near", embed="notes:starting", db=notes)
     with pytest.raises(NotFound, match="Is `notes:meaning` meant"):
-        SearchBox("notes:near", embed="notes:meanin", db=notes)
+        SearchBox("notes:near", embed="notes:mean", db=notes)
 
 
 def test_an_action_is_asked_by_itself(notes):

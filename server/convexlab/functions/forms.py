@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import HTTP
+from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -112,8 +113,9 @@ def _field(head: bytes, content: bytes) -> tuple[str, FormValue]:
     name = headers.get_param("name", header="content-disposition")
     if not isinstance(name, str):
         raise InvalidArguments("The body is no form: a part has no name.")
-    filename = headers.get_filename()
-    if filename is not None:
+    said = headers.get_param("filename", header="content-disposition")
+    if said is not None:
+        filename = collapse_rfc2231_value(said)
         kind = headers.get_content_type()
         return _unescaped(name), UploadedFile(_unescaped(filename), kind, content)
     charset = headers.get_content_charset("utf-8")
