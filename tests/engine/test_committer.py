@@ -11,6 +11,7 @@ from convexlab.engine.audit import audit
 from convexlab.engine.backfill import work_slice
 from convexlab.engine.committer import Committer
 from convexlab.engine.definitions import create_index
+from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.contract import CallRecord
 
 if TYPE_CHECKING:
@@ -100,6 +101,45 @@ def test_a_group_gathers_while_the_one_before_is_flushed(
     committer.flush(second)
     committer.durable(second)
     assert not committer.is_busy
+
+
+def test_a_group_that_is_flushed_meanwhile_is_counted_once(
+    steps: Any, committer: Committer, persistence: Persistence
+):
+    steps(lambda tx: tx.insert("t", {"n": 1}))
+    for n in (2, 3):
+        steps(lambda tx, n=n: tx.insert("t", {"n": n}), settle=False)
+    group = committer.apply()
+    assert group is not None
+    catalog = committer.catalog
+    table = catalog.table("t")
+    assert table is not None
+    index = table.by_creation_time
+    in_flight = [key for key, _ in committer.begin().rows(index.id, EVERYTHING)][1:]
+
+    class Late(list[bytes]):
+        """Keys; the group is flushed as the first of them is looked at."""
+
+        is_flushed = False
+
+        def _flush(self) -> None:
+            if not self.is_flushed:
+                committer.flush(group)
+            self.is_flushed = True
+
+        def __iter__(self) -> Any:
+            self._flush()
+            return super().__iter__()
+
+        def __contains__(self, key: object) -> bool:
+            self._flush()
+            return super().__contains__(key)
+
+    assert persistence.head().count(index.id, but=(late := Late(in_flight))) == 1
+    assert late.is_flushed
+    assert persistence.head().count(index.id) == 3
+    committer.durable(group)
+    assert committer.begin().count(index) == 3
 
 
 def test_what_a_transaction_took_back_can_be_written_in_the_same_group(

@@ -23,7 +23,7 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from convexlab.engine.interval import Interval
     from convexlab.engine.write_set import DocumentWrite, IndexKeys, Revision
@@ -173,11 +173,13 @@ class RangeReader(Protocol):
         """The keys and texts of `range`."""
 
 
-class CountingReader(RangeReader, Protocol):
-    """One that can also say how many rows there are."""
+class CountingReader(Protocol):
+    """One that can say how many rows there are."""
 
-    def count(self, index_id: int, interval: Interval) -> int:
-        """How many rows an interval has."""
+    def count(
+        self, index_id: int, interval: Interval, *, but: Collection[bytes]
+    ) -> int:
+        """How many rows an interval has without the keys in `but`, at one moment."""
 
 
 class Chunk(Generic[AnyRow]):
@@ -272,17 +274,18 @@ def count_rows(
     index_id: int,
     interval: Interval,
 ) -> int:
-    """How many rows a range has with `layers` laid over, older first: O2."""
+    """How many rows a range has with `layers` laid over, older first: O2.
+
+    What the base has of what is laid over is counted by the layers alone: the base
+    may take a layer in at any moment.
+    """
     laid_over: dict[bytes, Revision | None] = {}
     for layer in layers:
         keys = layer.maps.get(index_id)
         if keys is not None:
             laid_over.update(keys.within(interval))
-    count = base.count(index_id, interval)
-    for key, revision in laid_over.items():
-        there = base.range(index_id, key, key + b"\0", reverse=False, limit=1)
-        count += (revision is not None) - bool(there)
-    return count
+    there = sum(1 for revision in laid_over.values() if revision is not None)
+    return there + base.count(index_id, interval, but=laid_over)
 
 
 def _bodies_of(chunk: Chunk[Row]) -> Chunk[Body]:

@@ -22,7 +22,7 @@ from convexlab.engine.write_set import INDEX_SLOT_BITS
 from convexlab.errors import OutOfRetention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from convexlab.engine.cache import RevisionCache
     from convexlab.engine.interval import Interval
@@ -65,9 +65,17 @@ class Base(Protocol):
         """The keys and texts of `range`."""
 
     def count(
-        self, index_id: int, interval: Interval, *, most: int | None = None
+        self,
+        index_id: int,
+        interval: Interval,
+        *,
+        most: int | None = None,
+        but: Collection[bytes] = (),
     ) -> int:
-        """How many rows an interval has; beyond `most` it need not know."""
+        """How many rows an interval has without the keys in `but`, at one moment.
+
+        Beyond `most` it need not know.
+        """
 
     def close(self) -> None:
         """Let go of it."""
@@ -308,10 +316,16 @@ class _AsOf:
         return [(key, revision.body) for key, revision in rows]
 
     def count(
-        self, index_id: int, interval: Interval, *, most: int | None = None
+        self,
+        index_id: int,
+        interval: Interval,
+        *,
+        most: int | None = None,
+        but: Collection[bytes] = (),
     ) -> int:
         whole = Snapshot(self, ts=self._ts, catalog_ts=self._ts, modules_ts=self._ts)
-        return sum(1 for _ in islice(whole.rows(index_id, interval), most))
+        rows = islice(whole.rows(index_id, interval), most)
+        return sum(1 for key, _ in rows if key not in but)
 
     def close(self) -> None:
         self._base.close()

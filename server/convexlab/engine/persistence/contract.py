@@ -20,7 +20,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -194,9 +194,21 @@ class PersistenceSnapshot(Protocol):
         """
 
     def count(
-        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+        self,
+        index_id: int,
+        interval: Interval = EVERYTHING,
+        *,
+        most: int | None = None,
+        but: Collection[bytes] = (),
     ) -> int:
-        """How many entries an index has in an interval; beyond `most` it need not know."""
+        """How many entries an index has in an interval, at one moment.
+
+        Args:
+            index_id: the index.
+            interval: of its keys.
+            most: beyond so many it need not know.
+            but: keys in the interval that are not counted.
+        """
 
     def close(self) -> None:
         """Let go of the snapshot."""

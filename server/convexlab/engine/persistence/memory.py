@@ -23,7 +23,7 @@ from convexlab.engine.timestamp import BEGINNING, Timestamp
 from convexlab.engine.write_set import FIRST_USER_SLOT, Revision, by_id_index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from convexlab.engine.interval import Interval
     from convexlab.engine.persistence.contract import Commit, TrimPlan
@@ -347,14 +347,19 @@ class MemorySnapshot:
         return self._store.calls_after(ts)
 
     def count(
-        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+        self,
+        index_id: int,
+        interval: Interval = EVERYTHING,
+        *,
+        most: int | None = None,
+        but: Collection[bytes] = (),
     ) -> int:
-        """How many entries an index has in an interval; beyond `most` it need not know."""
+        """How many entries an index has in an interval, at one moment."""
         limit = 1 << 62 if most is None else most
         rows = self.range(
             index_id, interval.start, interval.end, reverse=False, limit=limit
         )
-        return len(rows)
+        return sum(1 for key, _ in rows if key not in but)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -22,7 +22,7 @@ from convexlab.engine.write_set import INDEX_SLOT_BITS, Revision, table_of_index
 from convexlab.errors import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from convexlab.engine.interval import Interval
@@ -59,6 +59,8 @@ _BODIES = """
     ORDER BY e.key {order} LIMIT ?4"""
 _COUNT = "SELECT count(*) FROM index_entries WHERE index_id = ?1 AND key >= ?2"
 _COUNTS = {False: _COUNT, True: f"{_COUNT} AND key < ?3"}
+_IS_THERE = """
+    SELECT EXISTS (SELECT 1 FROM index_entries WHERE index_id = ?1 AND key = ?2)"""
 _COUNTS_TO = {
     False: """
         SELECT count(*) FROM (
@@ -344,9 +346,31 @@ class SqliteSnapshot:
         }
 
     def count(
-        self, index_id: int, interval: Interval = EVERYTHING, *, most: int | None = None
+        self,
+        index_id: int,
+        interval: Interval = EVERYTHING,
+        *,
+        most: int | None = None,
+        but: Collection[bytes] = (),
     ) -> int:
-        """How many entries an index has in an interval; beyond `most` it need not know."""
+        """How many entries an index has in an interval, at one moment."""
+        if not but:
+            return self._count(index_id, interval, most)
+        # N.B. without a transaction a group may be flushed between two statements.
+        is_pinned = self._connection.in_transaction
+        if not is_pinned:
+            self._connection.execute("BEGIN")
+        try:
+            counted = self._count(index_id, interval, None)
+            for key in but:
+                found: int = scalar(self._connection, _IS_THERE, (index_id, key))
+                counted -= found
+            return counted
+        finally:
+            if not is_pinned:
+                self._connection.execute("COMMIT")
+
+    def _count(self, index_id: int, interval: Interval, most: int | None) -> int:
         bindings: tuple[Any, ...] = (index_id, interval.start)
         if interval.end is not None:
             bindings = (*bindings, interval.end)
