@@ -182,7 +182,9 @@ class Flusher:
         with self.lock:
             self._settle()
             is_handed_over = False
-            if self._committer.gathered and not self.is_busy:
+            # N.B. with what somebody waits for it goes when that is due.
+            is_unasked = self._committer.gathered and not self._gathering
+            if is_unasked and not self.is_busy:
                 is_handed_over = self._is_handed_over = self._seal()
         if is_handed_over:
             self._begun.acquire()
