@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.browser.pages import PAGE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -51,6 +52,15 @@ def launched() -> Iterator[Browser]:
         finally:
             RUNNING.remove(browser)
         browser.close()
+
+
+@contextmanager
+def a_window(browser: Browser) -> Iterator[BrowserContext]:
+    """One user's window, with cookies and a cache of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PAGE_MS)
+    yield context
+    context.close()
 
 
 def take_pictures(test: str) -> list[Path]:

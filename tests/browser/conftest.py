@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.chromium import launched
+from tests.browser.chromium import a_window, launched
 from tests.browser.files import build_browser_files
 from tests.browser.jupyter import Jupyter
 from tests.browser.pages import PAGE_MS, App, Notebook, open_lab, write_notebook
@@ -58,10 +58,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """One user's browser: cookies and cache are shared by a module's pages."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(PAGE_MS)
-    yield context
-    context.close()
+    with a_window(chromium) as context:
+        yield context
 
 
 @pytest.fixture

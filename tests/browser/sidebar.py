@@ -76,6 +76,11 @@ class Sidebar:
         script = f"async ([name, args]) => {{ {'await' if wait else 'void'} {done}; }}"
         self.page.evaluate(script, [command, args])
 
+    def active_source(self) -> str:
+        """What the active cell says, drawn or not."""
+        cell = f"{APP}.shell.currentWidget.content.activeCell"
+        return str(self.page.evaluate(f"{cell}.model.sharedModel.getSource()"))
+
     def section(self, name: str) -> Locator:
         """What stands in a section of the panel."""
         return self.page.locator(f"#convexlab-{name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -135,10 +136,13 @@ def test_a_name_that_was_just_pushed_completes(complete, tasks):
     assert "%convex run tasks:more" in complete("%convex run tasks:")
 
 
-def test_what_is_late_is_there_the_next_time(tasks):
+def test_what_is_late_is_there_the_next_time(tasks, monkeypatch):
     """And the keystroke does not wait for it."""
     known = Known(tasks, seconds=0)
+    is_asked, ask_all = threading.Event(), known._ask_all
+    monkeypatch.setattr(known, "_ask_all", lambda: is_asked.wait(60) and ask_all())
     assert not known.inventory().tables
+    is_asked.set()
     thread = known._asking[""]
     thread.join(60)
     assert "tasks" in known.inventory().tables
