@@ -22,6 +22,11 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def expect_python(text: str) -> None:
+    """Raises SyntaxError; a cell may await."""
+    compile(text, "<text>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_to_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -38,7 +43,7 @@ def test_paths_that_are_named_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_python_blocks_parse(page: Path) -> None:
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        ast.parse(MAGIC.sub("", block))
+        expect_python(MAGIC.sub("", block))
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=named)
@@ -56,4 +61,4 @@ def test_notebook_cells_have_one_heading_and_parse(notebook: Path) -> None:
     assert first.startswith("# "), first
     for cell in cells:
         if cell["cell_type"] == "code":
-            ast.parse(MAGIC.sub("", "".join(cell["source"])))
+            expect_python(MAGIC.sub("", "".join(cell["source"])))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 import textwrap
 from contextlib import asynccontextmanager
@@ -87,6 +89,14 @@ class Stage:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(knobs, "RUNNER_IDLE_SECONDS", 0.0)
             self.runners._tidy()
+
+    async def kill(self, role: str) -> None:
+        """Kill all runners in a role; none of them is given a run any more."""
+        killed = self.pids(role)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        while any(w.pid in killed for w in self.runners.workers):  # noqa: ASYNC110
+            await asyncio.sleep(0)  # each turn may hear of it
 
     async def until_gone(self, pid: int) -> None:
         """Wait until a process has ended."""

@@ -194,8 +194,7 @@ async def test_a_runner_killed_from_outside_says_which_signal(stage: Stage) -> N
     stage.hold("query")
     run = stage.start("asks_plain", plain=True)
     await stage.hears(1)
-    for pid in stage.pids("plain_runner"):
-        os.kill(pid, signal.SIGKILL)
+    await stage.kill("plain_runner")
     assert "killed by signal 9" in failure_of(await run.done).message
 
 
