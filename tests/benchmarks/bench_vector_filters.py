@@ -146,12 +146,8 @@ class Filtered:
         for one in itertools.islice(itertools.cycle(self.asked), self._warm):
             ask(one)
         took = self._cost(ask)
-        return Row(
-            f"{what}: recall {self._recall(ask, passing):.3f}, first {cold:.1f} ms",
-            1000 / float(np.mean(took)),
-            took,
-            ratio=float(np.median(beside) / np.median(took)),
-        )
+        found = f"recall {self._recall(ask, passing):.3f}, first {cold:.1f} ms"
+        return _row_beside(beside, f"{what}: {found}", took)
 
     @property
     def _warm(self) -> int:
@@ -172,12 +168,7 @@ class Filtered:
         for one in itertools.islice(itertools.cycle(self.asked), 3 * len(ways)):
             ask(one)
         took = self._cost(ask)
-        return Row(
-            f"{len(ways)} filters in turn",
-            1000 / float(np.mean(took)),
-            took,
-            ratio=float(np.median(beside) / np.median(took)),
-        )
+        return _row_beside(beside, f"{len(ways)} filters in turn", took)
 
     def _cost(self, ask: Callable[[Any], Any]) -> list[float]:
         """Milliseconds of processor time, the least of each search."""
@@ -193,6 +184,12 @@ class Filtered:
             )
         true = nearest_among(self.marked.vectors[passing], self.asked)
         return recall(ask, self.asked, passing[true])
+
+
+def _row_beside(beside: list[float], name: str, took: list[float]) -> Row:
+    """What was measured, and its ratio to the search without a filter."""
+    ratio = float(np.median(beside) / np.median(took))
+    return Row(name, 1000 / float(np.mean(took)), took, ratio=ratio)
 
 
 def _processor_ms(ask: Callable[[Any], Any], one: Any) -> float:

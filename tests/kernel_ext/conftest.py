@@ -14,6 +14,7 @@ from convexlab.errors import ConvexlabError
 from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
 from convexlab_kernel.notebook import push
+from convexlab_kernel.views import MIME
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -46,6 +47,12 @@ def empty(database):
     for table in database.tables.values():
         with contextlib.suppress(ConvexlabError):
             table.clear()
+
+
+def told(control):
+    """What the page is told of a form, a button or a box."""
+    data, _ = control._repr_mimebundle_()
+    return data[MIME]["control"]
 
 
 def deploy(database, **modules):

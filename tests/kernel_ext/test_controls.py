@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.kernel_ext.conftest import deploy
+from tests.kernel_ext.conftest import deploy, told
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab_kernel.asked import Allowed, Backend
@@ -61,12 +61,6 @@ def think(ctx, text: str):
 def notes(db):
     deploy(db, notes=NOTES)
     return db
-
-
-def told(shown):
-    """What the page is told."""
-    data, _ = shown._repr_mimebundle_()
-    return data[MIME]["control"]
 
 
 def test_a_form_has_what_its_mutation_takes(notes):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.kernel_ext.conftest import deploy
+from tests.kernel_ext.conftest import deploy, told
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab_kernel.searching import SearchBox
-from convexlab_kernel.views import MIME
 
 NOTES = """from convexlab import action, internal_action, mutation, query
 
@@ -57,12 +56,6 @@ def hidden(ctx, text: str):
 def notes(db):
     deploy(db, notes=NOTES)
     return db
-
-
-def told(box):
-    """What the page is told."""
-    data, _ = box._repr_mimebundle_()
-    return data[MIME]["control"]
 
 
 def test_a_search_says_which_argument_takes_the_text(notes):
