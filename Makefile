@@ -78,10 +78,12 @@ bench: $(VENV)/.dev
 
 # -- wheels ----------------------------------------------------------------------------
 
-# A wheel of pure Python; with a C compiler, `CONVEXLAB_COMPILE=1 make wheel` makes one
-# for this platform and this Python with a compiled engine (hatch_build.py).
+# A wheel with a compiled engine for this platform and this Python (hatch_build.py);
+# without a C compiler, or by `make wheel CONVEXLAB_COMPILE=`, of pure Python for any.
+CONVEXLAB_COMPILE ?= try
+
 wheel: | $(BIN)/python
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	CONVEXLAB_COMPILE=$(CONVEXLAB_COMPILE) $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 # An environment with the compiled wheel; what it stands on is the other one's.
 COMPILED := $(VENV)/compiled

@@ -156,6 +156,8 @@ def test_arguments_are_checked(t):
         t.mutation("tasks:create", text=5)
     with pytest.raises(InvalidArguments, match="by name"):
         t.mutation("tasks:create", {"text": "a"}, text="b")
+    with pytest.raises(InvalidArguments, match="by name"):
+        t.mutation("tasks:create", "a")
 
 
 def test_what_is_not_there_is_not_found(t):

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from convexlab.folder import Folder
-    from convexlab.functions.processes.push import PushResult
+    from convexlab.functions.processes.push import Deployed, PushResult
     from convexlab.functions.processes.spawning import Spawned
 
 
@@ -124,6 +124,9 @@ class Deployment:
         self.clock: SchedulerClock
         self.addresses: Addresses
         self.environment: Environment
+        self._tokens: Tokens
+        self._door: Door
+        self._origins = set(options.origins)  # of pages; *grows with* `%convex open`
         self.url = self.site_url = self.origin = ""
         self._takes_connections_at: str | None = None
         self._is_announced = False
@@ -138,60 +141,77 @@ class Deployment:
             ProcessDied: a function process did not come up.
             OSError: the port is taken.
         """
-        keys, options = self.folder.keys, self.options
-        cursor_secret = hashlib.sha256(f"cursors {keys.admin}".encode()).digest()
-        self.logs = logs = LogStream(LogFile(self.folder.path))
-        self._closing.push_async_callback(logs.close)
-        disclosure = Disclosure(options.redacts)
-        backend = ProcessBackend(
+        admin = self.folder.keys.admin
+        cursor_secret = hashlib.sha256(f"cursors {admin}".encode()).digest()
+        disclosure = Disclosure(self.options.redacts)
+        deployed = await self._open_backend(cursor_secret, disclosure)
+        self._open_gateway()
+        self._open_door(deployed, disclosure)
+        self._add_endpoints()
+        self._add_files(self._door, cursor_secret)
+        await self._add_environment(self._door, self._learn)
+        await self._add_transfers(self._door)
+        await self._serve(self._door)
+        self._start_clock()
+        settle_garbage()
+
+    async def _open_backend(
+        self, cursor_secret: bytes, disclosure: Disclosure
+    ) -> Deployed:
+        """The log, and the function processes; what they have deployed."""
+        self.logs = LogStream(LogFile(self.folder.path))
+        self._closing.push_async_callback(self.logs.close)
+        self.backend = ProcessBackend(
             self.folder.path,
             cursor_secret,
             sys.stderr.buffer,
-            Logbook(logs),
+            Logbook(self.logs),
             spawned=self._spawned,
             disclosure=disclosure,
         )
-        self._closing.push_async_callback(backend.supervisor.close)
-        deployed = await backend.open()
-        self.backend = backend
+        self._closing.push_async_callback(self.backend.supervisor.close)
+        return await self.backend.open()
+
+    def _open_gateway(self) -> None:
+        """What sessions and actions ask, and what goes on by itself."""
         claims = Claims(self.folder.path / "actions.claims")
         self._closing.callback(claims.close)
-        self.gateway = gateway = Gateway(backend, claims=claims)
-        self.asks = Asks(gateway)
-        SchedulerAsks(gateway).add_to(self.asks)
+        self.gateway = Gateway(self.backend, claims=claims)
+        self.asks = Asks(self.gateway)
+        SchedulerAsks(self.gateway).add_to(self.asks)
         self._start_embedding()
         self._start_declaring()
-        backend.supervisor.runners.answer = self.asks.answer
-        origins = set(options.origins)
-        tokens = Tokens(keys.admin_key, deployed.auth.providers)
-        self._closing.push_async_callback(tokens.close)
-        door = Door(
-            gateway,
-            tokens,
+        self.backend.supervisor.runners.answer = self.asks.answer
+
+    def _open_door(self, deployed: Deployed, disclosure: Disclosure) -> None:
+        """Who is let in."""
+        keys, options = self.folder.keys, self.options
+        self._tokens = Tokens(keys.admin_key, deployed.auth.providers)
+        self._closing.push_async_callback(self._tokens.close)
+        self._door = Door(
+            self.gateway,
+            self._tokens,
             secret=keys.path if options.secret_gate else None,
             instance=keys.instance,
-            origins=origins,
+            origins=self._origins,
             sockets=options.sockets,
-            site=Site(backend, tokens, disclosure),
+            site=Site(self.backend, self._tokens, disclosure),
         )
 
-        async def learn(pushed: PushResult) -> None:
-            backend.learn(pushed)
-            if tokens.believe(pushed.providers):
-                await door.recheck()
+    def _add_endpoints(self) -> None:
+        """What the owner asks over HTTP."""
+        supervisor, pusher = self.backend.supervisor, self.backend.pusher
+        self.admin = Admin(supervisor, pusher, learn=self._learn, origins=self._origins)
+        self.admin.add_to(self._door)
+        Sql(supervisor).add_to(self._door)
+        Why(self.gateway.causes).add_to(self._door)
+        Logs(self.logs, self.gateway).add_to(self._door)
 
-        supervisor, pusher = backend.supervisor, backend.pusher
-        self.admin = Admin(supervisor, pusher, learn=learn, origins=origins)
-        self.admin.add_to(door)
-        Sql(supervisor).add_to(door)
-        Why(gateway.causes).add_to(door)
-        Logs(logs, gateway).add_to(door)
-        self._add_files(door, cursor_secret)
-        await self._add_environment(door, learn)
-        await self._add_transfers(door)
-        await self._serve(door)
-        self._start_clock()
-        settle_garbage()
+    async def _learn(self, pushed: PushResult) -> None:
+        """Something else is deployed."""
+        self.backend.learn(pushed)
+        if self._tokens.believe(pushed.providers):
+            await self._door.recheck()
 
     async def _serve(self, door: Door) -> None:
         """Open the ports, and say where they are."""

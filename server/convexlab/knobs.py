@@ -12,6 +12,9 @@ from typing import Final
 
 MAX_DOCUMENT_BYTES: Final = 1 << 20
 MAX_VALUE_BYTES: Final = 16 << 20
+# Up to so many bytes the arguments of a query that nobody follows are brought to one
+# spelling, so that two who ask the same share its run. A vector's numbers have 8,000.
+CANONICAL_ARGUMENTS_BYTES: Final = 4096
 MAX_DOCUMENT_NESTING: Final = 16
 MAX_VALUE_NESTING: Final = 64
 MAX_ARRAY_LENGTH: Final = 8192
@@ -244,6 +247,8 @@ WATCH_SECONDS: Final = 0.05
 # A query faster than this may wait behind others in a reader's pipe.
 QUICK_QUERY_SECONDS: Final = 0.005
 QUERIES_IN_A_READER: Final = 8
+# What a reader has answered waits so long for what comes behind it in the same batch.
+ANSWERS_HELD_SECONDS: Final = 0.0005
 MAX_WAITING_MUTATIONS: Final = 10_000
 # A group is sealed, once the disk is free, when the queue is empty, or at this many
 # mutations or this age. Half of what 64 callers that wait for their answers keep on the
@@ -281,6 +286,9 @@ CALL_SECONDS: Final = 600.0
 LIVE_SECONDS: Final = 10.0
 # The first statement in SQL waits for the mirror of all tables to be built.
 SQL_FIRST_SECONDS: Final = 60.0
+# What `db.sql` brings at once: answers that people look at whole, and none of a million
+# rows, which take a second and 30 MB. Python fetches the others when it asks for them.
+SQL_FIRST_ROWS: Final = 1_000
 # What completion waits for names: longer, and it comes after the next keystroke. The
 # fields of a table without a schema are those of so many of its newest documents.
 COMPLETION_SECONDS: Final = 0.08
@@ -300,6 +308,8 @@ IMPORT_BATCH_BYTES: Final = 4 << 20
 IMPORTS_IN_FLIGHT: Final = 4
 # A progress bar for what takes less than this only flickers.
 PROGRESS_AFTER_SECONDS: Final = 1.0
+# Faster than that nobody reads it.
+PROGRESS_EVERY_SECONDS: Final = 0.2
 # What a notebook file keeps of a result: enough to read, too little to bloat git.
 STATIC_ROWS: Final = 20
 STATIC_COLUMNS: Final = 30
@@ -421,7 +431,7 @@ KEPT_PROFILES: Final = 64
 PROFILE_CHANGED_ROWS: Final = 20_000
 # The rows of statements that pages read by window, in the mirror's process: an answer of
 # a million rows of ten numbers takes 80 MB. One that nobody has asked about for so long
-# makes room for the next; who still looks at it has it made again.
+# is let go; who still looks at it has it made again.
 KEPT_ANSWERS_BYTES: Final = 256 << 20
 KEPT_ANSWER_SECONDS: Final = 300.0
 # Documents that the mirror has taken in and not yet written: 512 cost DuckDB some 15 ms,
@@ -453,6 +463,8 @@ FOLLOWER_NICE: Final = 5
 FOLLOWER_REST_SECONDS: Final = 5.0
 # A follower's files are brought to rest when nothing has come for so long.
 FOLLOWER_IDLE_SECONDS: Final = 2.0
+# How often it is looked whether what one keeps for who asks again is still wanted.
+FOLLOWER_LET_GO_SECONDS: Final = 60.0
 
 # -- vector search ------------------------------------------------------------------
 
@@ -478,11 +490,12 @@ VECTOR_PAST_ROWS: Final = 1_000
 VECTOR_SELECTIONS_BYTES: Final = 32 << 20
 VECTOR_JOURNAL_ROWS: Final = 8_192
 # The vectors that pass a filter which is asked for again are kept once more, beside each
-# other, where they are at most this share of all; such copies together have at most that
-# share. Each search copies about so many. How often a filter was asked for counts half
-# after so many searches.
+# other, where they are at most this share of all. Such copies together have at most that
+# share: room for a half and for smaller ones, since one in a hundred beside it kept a half
+# out, whose searches took twice as long. Each search copies about so many. How often a
+# filter was asked for counts half after so many searches.
 VECTOR_EXCERPT_MOST: Final = 1 / 2
-VECTOR_EXCERPTS: Final = 1 / 2
+VECTOR_EXCERPTS: Final = 0.6
 VECTOR_EXCERPT_STEP: Final = 4_096
 VECTOR_USES_HALVED: Final = 4_000
 
@@ -512,11 +525,20 @@ TEXT_PAST_ROWS: Final = 1_000
 # each: one letter has thousands, and most people begin with the same.
 TEXT_KEPT_BEGINNINGS: Final = 512
 # What Tantivy gathers before it writes a segment, each of which costs a search 15 µs: of
-# short texts 300,000 or so. Its least is 15 MB.
-TEXT_WRITER_BYTES: Final = 64_000_000
+# short texts 900,000 or so; of fewer it takes less. Its least is 15 MB.
+TEXT_WRITER_BYTES: Final = 192_000_000
 # Small segments become one while nothing else is to be done, of so many bytes of stored
-# texts at most (60,000 short ones): whoever comes as it is written waits 0.1 s.
-TEXT_GATHERED_BYTES: Final = 8_000_000
+# texts at most (750,000 short ones, which Tantivy gathers at once): 200,000 in three
+# seconds.
+TEXT_GATHERED_BYTES: Final = 100_000_000
+# A reader that has asked for so much of one index searches it by itself where it is at
+# rest: 20 MB of libraries, and a tenth of a second beside what it does. It asks again
+# after so long whether there are better files.
+TEXT_NEAR_SEARCHES: Final = 32
+TEXT_NEAR_SECONDS: Final = 1.0
+# An index that has changed is put to rest, too, once one search in so many of its texts
+# was asked of it since: its files are 50 bytes a text.
+TEXT_REST_SHARE: Final = 100
 
 # -- vector and text search ---------------------------------------------------------
 
@@ -562,6 +584,9 @@ RUNNER_IDLE_SECONDS: Final = 60.0
 # until new actions are given to another.
 RUNNER_BEAT_SECONDS: Final = 0.25
 RUNNER_STALL_SECONDS: Final = 1.0
+# So many vector searches of a shared runner are with the index keeper at once; each has a
+# thread there, and more than there are cores only wait in it.
+RUNNER_KEEPER_CALLS: Final = 8
 # How often it is looked whether a runner has died that something keeps from closing.
 RUNNER_LOOK_SECONDS: Final = 1.0
 # An action that holds up its event loop for longer is told so.

@@ -194,8 +194,7 @@ class Deployment:
         args: Mapping[str, Any] | None,
         kwargs: dict[str, Any],
     ) -> Any:
-        given = () if args is None else (dict(args),)
-        values = call_arguments(f"t.{kind}", given, kwargs)
+        values = call_arguments(f"t.{kind}", _given(args), kwargs)
         return self._core.call(kind, reference_path(ref), values, self._identity)
 
     # -- what is there -----------------------------------------------------------
@@ -320,8 +319,7 @@ class Moment:
             NotFound: there was no such function.
             OutOfRetention: the moment is no longer kept, or has not come yet.
         """
-        given = () if args is None else (dict(args),)
-        values = call_arguments("t.at(…).query", given, kwargs)
+        values = call_arguments("t.at(…).query", _given(args), kwargs)
         path = reference_path(ref)
         return self._core.query_at(self.ts, path, values, self._identity)
 
@@ -463,3 +461,10 @@ def _sources(modules: Modules) -> list[ModuleSource]:
         for file in sorted(folder.rglob("*.py"))
         if (path := module_path(file.relative_to(folder).as_posix())) is not None
     ]
+
+
+def _given(args: object) -> tuple[Any, ...]:
+    """What was given by position, a mapping of whatever kind as a dict."""
+    if args is None:
+        return ()
+    return (dict(args) if isinstance(args, Mapping) else args,)

@@ -3,6 +3,10 @@
 By `db.table("flights").insert(df)`, from the data frame to durable documents. The
 reference is raw `executemany` of the same rows, already JSON text, into a table
 with an index.
+
+And what does it cost that a file appended to a table is noted row by row, so that it can
+be taken back? Beside the same file brought into a table of its own, by processor time of
+all of the deployment's processes.
 """
 
 from __future__ import annotations
@@ -12,17 +16,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
-from tests.benchmarks.deployments import Watch, deployment, memory_of
+from tests.benchmarks.deployments import Deployment, Watch, deployment, memory_of
 from tests.benchmarks.figures import Options, Row, Table
 from tests.benchmarks.raw_store import RawStore
 
 import convexlab
+from convexlab_kernel.transferring import Source, bring_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
+
+    from convexlab_kernel.transferring import Mode
 
 SCHEMA = """
 from convexlab import define_schema, define_table, v
@@ -76,6 +83,41 @@ def run(options: Options) -> Iterator[Table]:
                 watch.cpu(len(frame)),
             ],
         )
+        yield _appended(served, frame.head(options.count(100_000, 500)), options)
+
+
+def _appended(served: Deployment, frame: pd.DataFrame, options: Options) -> Table:
+    """One file into a new table, and again behind what is there; by turns."""
+    file = options.folder / "flights.jsonl"
+    frame.to_json(file, orient="records", lines=True)
+    db = convexlab.connect(served.url, admin_key=served.admin_key)
+    new: list[float] = []
+    appended: list[float] = []
+    turns: tuple[tuple[Mode, list[float]], ...] = (
+        ("requireEmpty", new),
+        ("append", appended),
+    )
+    for turn in range(options.count(4, 1)):
+        for mode, of in turns:
+            before = sum(served.cpu_seconds().values())
+            source = Source(file, f"turn{turn}", "jsonLines")
+            rows = bring_in(db, source, mode=mode, confirm=_yes, tell=_yes)
+            assert rows == len(frame), rows
+            spent = sum(served.cpu_seconds().values()) - before
+            of.append(1e3 * spent / len(frame))
+    return Table(
+        f"a file of {len(frame):,} rows, processor time of all processes for each row; "
+        "ratio of the least of the turns",
+        "row",
+        [
+            Row("appended, and noted", None, appended, ratio=min(appended) / min(new)),
+            Row("into a table of its own", None, new, ratio=1.0),
+        ],
+    )
+
+
+def _yes(_: str) -> bool:
+    return True
 
 
 def _reference(folder: Path, frame: pd.DataFrame) -> Row:

@@ -1,7 +1,7 @@
 """Does a filter make a vector search slower, whatever it lets through?
 
-100,000 vectors of 384 dimensions (`--documents` for more), asked at the keeper's
-interface, bytes in and bytes out. In processor time, which others on the machine change
+100,000 vectors of 384 dimensions (`--documents` for more, not in a byte a number),
+asked at the keeper's interface, bytes in and bytes out. In processor time, which others on the machine change
 little; the reference is the same search without a filter.
 
     by chance       what passes has nothing to do with the vectors
@@ -52,8 +52,11 @@ def run(options: Options) -> Iterator[Table]:
     vectors = embeddings(count + queries)
     vectors, asked = vectors[:count], vectors[count:]
     marked = Marked(vectors)
-    for quantization in (None,) if options.smoke else (None, "int8"):
-        searched, _ = follow(vectors, marks=marked.of, quantization=quantization)
+    is_plain_only = options.smoke or count > VECTORS
+    for quantization in (None,) if is_plain_only else (None, "int8"):
+        searched, _ = follow(
+            vectors, marks=marked.of, in_bulk=True, quantization=quantization
+        )
         settle_garbage()
         yield Filtered(searched, marked, asked).table(quantization)
         del searched

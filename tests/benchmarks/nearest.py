@@ -6,6 +6,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+import uvloop
 from tests.benchmarks import large_store, wire
 from tests.benchmarks.deployments import Deployment
 from tests.benchmarks.searchers import Searchers
@@ -61,7 +63,7 @@ class Nearest(Searchers):
     """
 
     def __init__(self, folder: Path, vectors: Any) -> None:
-        super().__init__(folder, [])
+        super().__init__(folder, [], rest_seconds=0.0)
         self._vectors = vectors
 
     def __enter__(self) -> Self:
@@ -109,11 +111,30 @@ class Nearest(Searchers):
         es = [vector.tolist() for vector in vectors]
         self._ask("action", "m:hits", es=es, salt=0)
 
+    def crowd_of_actions(
+        self, vectors: Any, *, each: int, seconds: float
+    ) -> list[float]:
+        """As `crowd`, by actions."""
+        return uvloop.run(self._crowd(self._actions(vectors, each), seconds))
+
     def _requests(self, texts: Sequence[Any], each: int) -> Iterator[bytes]:
-        endless = itertools.cycle(texts)
-        while True:
-            some = [vector.tolist() for vector in itertools.islice(endless, each)]
+        for es in _so_many(texts, each):
             if each == 1:
-                yield self._request("m:best", e=some[0])
+                yield self._request("m:best", e=es[0])
             else:
-                yield self._request("m:several", es=some)
+                yield self._request("m:several", es=es)
+
+    def _actions(self, vectors: Any, each: int) -> Iterator[bytes]:
+        for es in _so_many(vectors, each):
+            yield self._request("m:hits", "action", es=es, salt=0)
+
+
+def _so_many(vectors: Any, each: int) -> Iterator[list[msgspec.Raw]]:
+    """So many of them at a time, again and again, as they are sent.
+
+    N.B. a bare engine's callers have theirs at hand as well.
+    """
+    said = [msgspec.Raw(msgspec.json.encode(vector.tolist())) for vector in vectors]
+    endless = itertools.cycle(said)
+    while True:
+        yield list(itertools.islice(endless, each))

@@ -10,6 +10,7 @@ from tests.followers.vectors import Searched, push, schema_of
 
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import encode_id
+from convexlab.documents.ordering import encode_key
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.write_set import Revision
@@ -17,6 +18,8 @@ from convexlab.followers.vector.request import decode_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from convexlab.followers.vector.index import VectorIndex
 
     # A document's owner and kind, by its number.
     Marks = Callable[[int], tuple[int, int]]
@@ -51,13 +54,19 @@ def owner_and_kind(number: int) -> tuple[int, int]:
 
 
 def follow(
-    vectors: Any, *, marks: Marks = owner_and_kind, **options: Any
+    vectors: Any,
+    *,
+    marks: Marks = owner_and_kind,
+    in_bulk: bool = False,
+    **options: Any,
 ) -> tuple[Searched, float]:
     """A follower that has them, and how long it took to take them in.
 
     Args:
         vectors: as a NumPy array.
         marks: what each document has in its filter fields, `owner` and `meta.kind`.
+        in_bulk: without making documents, and looking for the vectors in them: that
+            takes longer than all else.
         options: of the index.
     """
     store = MemoryPersistence()
@@ -69,16 +78,31 @@ def follow(
     began = time.perf_counter()
     assert searched.vectors.learn(committer.catalog) == [table]
     for start in range(0, len(vectors), _STEP):
-        searched.vectors.take(
-            table,
-            [
-                _revision(table.number, number, vector, marks(number))
-                for number, vector in enumerate(vectors[start : start + _STEP], start)
-            ],
-        )
+        numbers = range(start, min(start + _STEP, len(vectors)))
+        if in_bulk:
+            (index,) = searched.vectors._filling.values()
+            _put(index, numbers, vectors, marks)
+        else:
+            searched.vectors.take(
+                table,
+                [_revision(table.number, n, vectors[n], marks(n)) for n in numbers],
+            )
     searched.vectors.took(table)
     searched.vectors.apply([], searched.now)
     return searched, time.perf_counter() - began
+
+
+def _put(index: VectorIndex, numbers: range, vectors: Any, marks: Marks) -> None:
+    """As `VectorIndex.apply` leaves them."""
+    slots = [
+        index.versions.begin(
+            number.to_bytes(16, "big"), 1, number, [*map(encode_key, marks(number))]
+        )
+        for number in numbers
+    ]
+    index.changed_ts = 1
+    index.changes += len(slots)
+    index._add(np.array(slots), vectors[numbers.start : numbers.stop])
 
 
 def _revision(table: int, number: int, vector: Any, marks: tuple[int, int]) -> Revision:

@@ -12,8 +12,9 @@ from convexlab.documents.document import (
     index_key_maker,
     without_system_fields,
 )
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ordering import decode_key, encode_key, successor
-from convexlab.documents.value import UNDEFINED, values_equal
+from convexlab.documents.value import UNDEFINED
 
 ID = bytes(range(16))
 fields = st.lists(

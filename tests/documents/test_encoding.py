@@ -12,7 +12,8 @@ from hypothesis import given, strategies as st
 from tests.documents.strategies import objects, values
 
 from convexlab.documents import encoding
-from convexlab.documents.value import Int64, values_equal
+from convexlab.documents.equality import values_equal
+from convexlab.documents.value import Int64
 from convexlab.errors import InvalidValue, LimitExceeded
 
 

@@ -11,8 +11,14 @@ from hypothesis import given, strategies as st
 from tests.documents.strategies import field_names, values
 
 from convexlab.documents.encoding import to_stored, to_wire
-from convexlab.documents.one_pass import text_as_it_stands
-from convexlab.documents.value import MAX_EXACT_INT, UNDEFINED, Int64, normalize
+from convexlab.documents.one_pass import fields_as_they_stand, text_as_it_stands
+from convexlab.documents.value import (
+    MAX_EXACT_INT,
+    UNDEFINED,
+    Int64,
+    normalize,
+    normalize_fields,
+)
 from convexlab.errors import ConvexlabError
 
 
@@ -96,6 +102,37 @@ def test_what_it_says_is_what_was_given(x: Any):
     before = repr(x)
     text_as_it_stands(x, stored=False)
     assert repr(x) == before
+
+
+@given(anything | st.dictionaries(field_names, values | others, max_size=3))
+def test_fields_as_they_stand_are_those_that_are_normalized(x: Any):
+    fields = fields_as_they_stand(x)
+    if fields is not None:
+        assert repr(fields) == repr(normalize_fields(x))
+        assert fields is not x
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        {"n": MAX_EXACT_INT + 1},
+        {"n": UNDEFINED},
+        {"n": math.nan},
+        {"n": []},
+        {"n": "\ud800"},
+        {"$n": 1},
+        {f"f{at}": 1 for at in range(1025)},
+        {1: 1},
+        [],
+    ],
+)
+def test_what_is_more_than_a_few_scalars_does_not_stand(x: Any):
+    assert fields_as_they_stand(x) is None
+
+
+def test_a_few_scalars_stand():
+    x = {"a": "text", "b": 1, "c": 1.5, "d": None, "e": True}
+    assert fields_as_they_stand(x) == x
 
 
 def nested(depth: int, inside: Any = 1) -> Any:

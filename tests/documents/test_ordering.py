@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 from tests.documents.strategies import numbers, texts, values
 
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ordering import (
     compare,
     decode_key,
@@ -17,7 +18,7 @@ from convexlab.documents.ordering import (
     encode_number,
     successor,
 )
-from convexlab.documents.value import UNDEFINED, Int64, values_equal
+from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.errors import InvalidValue
 
 operands = st.one_of(values, st.just(UNDEFINED))

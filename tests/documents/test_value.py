@@ -1,4 +1,4 @@
-"""documents/value.py: what is taken in, what is refused, and what equals what."""
+"""documents/value.py: what is taken in, and what is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.documents.strategies import objects, values
 
-from convexlab.documents.ordering import compare
+from convexlab.documents.equality import values_equal
 from convexlab.documents.value import (
     UNDEFINED,
     Int64,
@@ -31,7 +31,6 @@ from convexlab.documents.value import (
     normalize_fields,
     size_of,
     to_ms,
-    values_equal,
 )
 from convexlab.errors import InvalidValue, LimitExceeded
 
@@ -319,46 +318,6 @@ def test_underscored_names_are_kept_at_the_top_of_a_document():
     check_document({"_id": "x", "_creationTime": 1.0, "a": {"_x": 1}})
     with pytest.raises(InvalidValue, match="`_x`"):
         check_document({"_x": 1})
-
-
-# -- equality -----------------------------------------------------------------------
-
-
-@given(values, values)
-def test_equal_values_are_those_that_compare_as_equal(a, b):
-    assert values_equal(a, b) == (compare(a, b) == 0)
-
-
-@given(values)
-def test_a_value_equals_its_copy(x):
-    assert values_equal(x, copy.deepcopy(x))
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "equal"),
-    [
-        (1, 1.0, True),
-        (1, True, False),
-        (0, False, False),
-        (1, Int64(1), False),
-        (1.0, Int64(1), False),
-        (0.0, -0.0, False),
-        (0, -0.0, False),
-        (0, 0.0, True),
-        (math.nan, math.nan, True),
-        (None, UNDEFINED, False),
-        ("a", b"a", False),
-        ([1], [1.0], True),
-        ({"a": 1}, {"a": True}, False),
-        ({"a": 1}, {"b": 1}, False),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
-        ([], {}, False),
-        ([1], [1, 2], False),
-    ],
-)
-def test_equality_is_convex_equality(a, b, equal):
-    assert values_equal(a, b) is equal
-    assert values_equal(b, a) is equal
 
 
 # -- Int64, UNDEFINED, times ---------------------------------------------------------

@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 )
 
 from convexlab.documents.document import index_key
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ids import decode_id
-from convexlab.documents.value import UNDEFINED, Int64, values_equal
+from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine import prepared
 from convexlab.engine.audit import audit
 from convexlab.engine.backfill import work_slice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,30 @@ def test_an_index_that_is_still_kept_reads_as_of_then(
     work_all(committer)
     assert numbers_at(persistence, then) == [0, 1, 2, 3, 4]
     assert "by_m" not in catalog_at(persistence, then).tables["t"].indexes
+
+
+def test_a_thousand_commits_later_each_moment_reads_as_it_was(
+    steps: Any, committer: Committer, persistence: Persistence, indexed: list[str]
+):
+    draw = random.Random(22)
+    state = {key: n for n, key in enumerate(indexed)}
+    recorded = {}
+    for n in range(1_000):
+        in_groups = {"settle": n % 50 == 49}
+        key = draw.choice([*state, None])
+        if key is None:
+            made = steps(lambda tx, n=n: tx.insert("t", {"n": n}), **in_groups)
+            state[made] = n
+        elif len(state) > 20:
+            steps(lambda tx, key=key: tx.delete(key), **in_groups)
+            del state[key]
+        else:
+            steps(lambda tx, key=key, n=n: tx.patch(key, {"n": n}), **in_groups)
+            state[key] = n
+        recorded[committer.ts] = sorted(state.values())
+    assert len(recorded) == 1_000
+    for ts in list(recorded)[::9]:
+        assert numbers_at(persistence, ts) == recorded[ts]
 
 
 def test_an_index_dropped_since_says_so(

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from convexlab.engine.interval import EVERYTHING, Interval
-from convexlab.engine.read_set import Read, ReadSet
+from convexlab.engine.look import Read
+from convexlab.engine.read_set import ReadSet
 
 keys = st.binary(max_size=2)
 intervals = st.builds(Interval, keys, st.none() | keys)

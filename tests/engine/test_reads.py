@@ -14,7 +14,7 @@ from convexlab.engine.catalog import presence_of
 from convexlab.engine.definitions import create_index
 from convexlab.engine.interval import Interval
 from convexlab.engine.limits import Limits
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.engine.write_set import by_id_index, touched_keys
 from convexlab.errors import (
     LimitExceeded,

@@ -10,7 +10,7 @@ from convexlab.documents.encoding import to_stored
 from convexlab.documents.expression import decode, encode
 from convexlab.documents.predicate import predicate
 from convexlab.documents.value import UNDEFINED
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.engine.versions import Versions
 from convexlab.errors import InvalidQuery
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,47 @@ def test_an_answer_is_as_of_what_was_asked(
     add(steps, "b")
     assert ask(keeper, committer) == ["a", "b"]
     assert ask(keeper, committer, at=then) == ["a"]
+
+
+def test_what_it_keeps_is_looked_at_though_nothing_comes(
+    persistence: SqlitePersistence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Again and again, also after it failed."""
+    looked = queue.SimpleQueue[int]()
+
+    class Keeping(Mirror):
+        def let_go(self) -> None:
+            looked.put(1)
+            raise OSError("disk")
+
+    monkeypatch.setattr(knobs, "FOLLOWER_LET_GO_SECONDS", 0.001)
+    keeper = IndexKeeper(lambda: open_reader(tmp_path / "store"), {"mirror": Keeping})
+    keeper.keep("mirror")
+    assert [looked.get(timeout=60) for _ in range(3)] == [1, 1, 1]
+    keeper.close()
+
+
+def test_what_comes_of_no_commit_is_put_to_rest_too(
+    persistence: SqlitePersistence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rested, built = queue.SimpleQueue[int](), queue.SimpleQueue[Any]()
+
+    class Building(Mirror):
+        def __init__(self) -> None:
+            super().__init__()
+            self.done = print
+            built.put(self)
+
+        def checkpoint(self) -> None:
+            rested.put(1)
+
+    monkeypatch.setattr(knobs, "FOLLOWER_IDLE_SECONDS", 0.001)
+    keeper = IndexKeeper(lambda: open_reader(tmp_path / "store"), {"mirror": Building})
+    keeper.keep("mirror")
+    rested.get(timeout=60)  # after it was opened
+    built.get(timeout=60).done()
+    rested.get(timeout=60)
+    keeper.close()
 
 
 def test_nothing_is_opened_before_it_is_asked_for(

@@ -6,7 +6,7 @@ from tests.followers.reading import eq
 
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.expression import encode
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.engine.versions import Versions
 from convexlab.followers.written import Version, Written
 

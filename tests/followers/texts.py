@@ -16,12 +16,15 @@ from convexlab.documents.v import v
 from convexlab.documents.words import searched_words, words_of
 from convexlab.engine.timestamp import Timestamp
 from convexlab.followers.following import Following
+from convexlab.followers.text import resting
 from convexlab.followers.text.follower import Texts
 from convexlab.followers.text.request import (
     Definition,
+    TextAnswer,
     TextRequest,
     Unsettled,
     decode_answer,
+    decode_request,
     definition_of,
     encode_request,
 )
@@ -120,9 +123,23 @@ class Searched:
         """(internal id, score), as the follower says."""
         moment = Timestamp(at or self.texts.watermark)
         answer = self.texts.answer(self.request(text, limit, **options), moment)
-        found = decode_answer(answer)
-        ids = [found.ids[i : i + 16] for i in range(0, len(found.ids), 16)]
-        return list(zip(ids, found.scores, strict=True))
+        return _pairs(decode_answer(answer))
+
+    def look_at(self, text: str, limit: int = 10, *, at: int, **options: Any) -> Found:
+        """The same, as a process says that looks at the files of what is at rest."""
+        number, _ = self.definition()
+        rested = self.index.rested(self.texts.watermark)
+        assert rested is not None, "it has changed since"
+        assert self.folder is not None, "it has no files"
+        index = resting.look_at(self.folder, (number, "said"), rested)
+        asked = decode_request(self.request(text, limit, **options))
+        assert index.has(asked, at), (index.changed_ts, at, index.until)
+        return _pairs(index.best(asked, at))
+
+
+def _pairs(answer: TextAnswer) -> Found:
+    ids = [answer.ids[i : i + 16] for i in range(0, len(answer.ids), 16)]
+    return list(zip(ids, answer.scores, strict=True))
 
 
 class Counts:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from convexlab.documents.document import get_path
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ordering import compare
-from convexlab.documents.value import UNDEFINED, values_equal
+from convexlab.documents.value import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.functions.acts import acts
 
-from convexlab import knobs
 from convexlab.functions import action_threads
 
 if TYPE_CHECKING:
@@ -51,26 +51,38 @@ async def test_threads_print_into_the_log_of_who_started_them() -> None:
         ]
 
 
+class Clock:
+    """It goes on only while somebody sleeps."""
+
+    now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 async def test_who_holds_up_the_loop_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(knobs, "LONG_STEP_SECONDS", 0.01)
+    clock = Clock()
+    monkeypatch.setattr(action_threads, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(time, "sleep", clock.sleep)
     here = acts("""
         async def blocks():
-            time.sleep(0.02)
+            time.sleep(9)
 
         @action
         async def f(ctx):
             await asyncio.gather(blocks(), blocks())
             await asyncio.sleep(0)
-            time.sleep(0.02)
+            time.sleep(9)
 
         @action
         async def g(ctx):
-            await asyncio.to_thread(time.sleep, 0.02)
+            time.sleep(0.001)
+            await asyncio.to_thread(len, "")
     """)
     (warning,) = (await here.outcome("f")).log_lines
-    assert warning.startswith("[WARN] The function held up its event loop for 0.0 s")
+    assert warning.startswith("[WARN] The function held up its event loop for 9.0 s")
     assert (await here.outcome("g")).log_lines == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.functions.lab import Lab, lab_of
 from tests.functions.test_scheduled import Store, add
@@ -15,6 +16,8 @@ from convexlab.engine import definitions
 from convexlab.engine.interval import EVERYTHING
 from convexlab.errors import CallerError, InvalidArguments, NotAllowed, NotFound
 from convexlab.functions import browsing, scheduled, system_mutations
+from convexlab.functions.processes.deployed import write_sources
+from convexlab.functions.processes.messages import Source
 
 SCHEMA = define_schema(
     {
@@ -75,6 +78,22 @@ def test_functions_are_told_with_what_they_say_of_themselves(lab: Lab):
     assert (get["module"], get["name"], get["kind"]) == ("m", "get", "query")
     assert get["description"] == "What is at `n`."
     assert get["args"]["value"]["n"]["optional"] is False
+
+
+def test_modules_are_told_with_where_they_came_from(lab: Lab):
+    """Another place is told though the source is the same."""
+    tasks = Source("tasks", "", b'{"kind": "cell", "cell": 3}', "1", 1.5)
+    lab.system(lambda tx: write_sources(tx, [tasks, Source("notes", "")]))
+    said, _ = ask(lab, browsing.LIST_MODULES)
+    place = {"kind": "cell", "cell": 3}
+    assert said == [
+        {"path": "notes", "origin": None, "pushedAt": 0.0},
+        {"path": "tasks", "origin": place, "pushedAt": 1.5},
+    ]
+    moved = msgspec.structs.replace(tasks, origin=b'{"kind": "file"}')
+    lab.system(lambda tx: write_sources(tx, [moved]))
+    (told,), _ = ask(lab, browsing.LIST_MODULES)
+    assert told["origin"] == {"kind": "file"}
 
 
 def test_a_document_is_refused_before_it_is_sent_in_the_words_of_after(lab: Lab):

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from convexlab.documents.expression import encode
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.engine.versions import Versions
 from convexlab.followers.written import Written
 from convexlab.functions.cache import Findings, QueryToken, Results

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from convexlab.errors import ConvexError, InvalidQuery
-from convexlab.functions.cursors import FINGERPRINT_BYTES, open_cursor, seal
+from convexlab.functions.cursors import (
+    FINGERPRINT_BYTES,
+    journal_of,
+    open_cursor,
+    open_journal,
+    place_of,
+    seal,
+)
 
 FINGERPRINT = b"f" * FINGERPRINT_BYTES
 
@@ -15,6 +22,25 @@ def test_a_cursor_gives_back_its_position(position, secret) -> None:
         open_cursor(seal(FINGERPRINT, position, secret), FINGERPRINT, secret)
         == position
     )
+
+
+def test_a_journal_gives_back_where_each_page_ended() -> None:
+    places = [
+        place_of(FINGERPRINT, cursor, wanted)
+        for cursor in (None, "c")
+        for wanted in (5, 6)
+    ]
+    places.append(place_of(b"g" * FINGERPRINT_BYTES, None, 5))
+    ends = {place: b"k" * n or None for n, place in enumerate(places)}
+    assert len(ends) == 5
+    assert open_journal(journal_of(ends, b"s"), b"s") == ends
+
+
+@pytest.mark.parametrize("journal", ["", "nonsense", "{}", '["AAAA"]'])
+def test_other_text_is_no_journal(journal) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        open_journal(journal, b"s")
+    assert caught.value.kind == "InvalidCursor"
 
 
 def test_equal_positions_give_equal_cursors() -> None:

@@ -11,6 +11,7 @@ from convexlab.documents.ids import decode_id
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
 from convexlab.engine.definitions import activate_schema, declare_schema
+from convexlab.engine.limits import Limits
 from convexlab.followers.embeddings import Wanted
 from convexlab.functions import embedding_documents as embedding
 
@@ -42,9 +43,9 @@ def wanted(id_: str, field: str) -> Wanted:
     return Wanted(number, internal_id, field)
 
 
-def written(lab: Any, args: dict[str, Any]) -> None:
+def written(lab: Any, args: dict[str, Any], limits: Limits | None = None) -> None:
     made = [embedding.Made(**one) for one in args["made"]]
-    tx = lab.committer.begin()
+    tx = lab.committer.begin(limits=limits)
     embedding.write(tx, embedding.Write(made))
     lab.committer.accept(tx.finish())
 
@@ -70,6 +71,16 @@ def test_texts_are_read_with_their_models_and_vectors_written_back(lab: Any):
     assert [(done.digest, done.ts) for done in embedding.done(asked, read, 7)] == [
         (one["digest"], 7) for one in read if one
     ]
+
+
+def test_documents_that_are_large_together_get_all_their_vectors(lab: Any):
+    ids = lab.insert("t", {"a": "A" * 60}, {"a": "B" * 60})
+    asked = tuple(wanted(id_, "ea") for id_ in ids)
+    read = embedding.read(lab.committer.begin(), embedding.asked(asked))
+    args = embedding.made(asked, read, {0: [1.0], 1: [2.0]})
+    written(lab, args, limits=Limits(bytes_written=250))
+    tx = lab.committer.begin()
+    assert [tx.get(*decode_id(id_))["ea"] for id_ in ids] == [[1.0], [2.0]]
 
 
 def test_a_vector_of_a_text_that_changed_is_not_written(lab: Any):

@@ -116,6 +116,14 @@ def test_what_cannot_be_overloaded_says_what_to_write(function) -> None:
         (lambda doc: setattr(doc.a, "b", 1), "a filter only looks"),
         (lambda doc: doc == 1, "not the document itself"),
         (lambda doc: doc.a == {1}, "the filter's constant"),
+        (
+            lambda doc: doc.a.is_in(5),
+            r"`doc\.a\.is_in\(…\)` takes a list of values, not 5",
+        ),
+        (lambda doc: doc.a.is_in("ab"), "takes a list of values, not 'ab'"),
+        (lambda doc: doc[5] == 1, "fields have names"),
+        (lambda doc: doc.field(5) == 1, "takes a field's name"),
+        (5, r"filter\(5\): it takes a function of the document"),
     ],
 )
 def test_other_mistakes_are_explained(function, said) -> None:

@@ -76,7 +76,7 @@ def test_one_of_them_is_enough(t: Any):
     [
         ("query('docs').search()", "needs what to look for"),
         ("query('docs').search(text=5)", "the text is a string"),
-        ("query('docs').search(text='a', limit=0)", "1 to 256 documents; 0 were asked"),
+        ("query('docs').search(text='a', limit=0)", "^A search gives 1 to 256 documents; 0 were asked"),
         ("query('docs').search(text='a', vector=[1])", "has 2 dimensions; the vector has 1"),
         ("query('docs').search(text='a', filter=lambda q: q.eq('kind', 'x'))", "no filter field `kind`"),
         ("query('docs').search(text='a', filter=lambda q: q.or_(q.eq('owner', 'x'), q.eq('owner', 'y')))", "takes one condition"),

@@ -33,6 +33,16 @@ def everything(ctx, how: dict):
 def plain(ctx, n: int, cursor: str | None = None):
     return ctx.db.query("t").paginate(num_items=n, cursor=cursor)
 @query
+def lanes(ctx, n: int):
+    return [
+        ctx.db.query("t").with_index("by_a", a=lane["_id"]).paginate(num_items=n)
+        for lane in ctx.db.query("lanes").order("desc").collect()
+    ]
+@query
+def from_where_it_says(ctx):
+    said = ctx.db.query("said").order("desc").first()
+    return ctx.db.query("t").paginate(num_items=1, cursor=said and said["cursor"])
+@query
 def two(ctx, opts: PaginationOpts):
     return [ctx.db.query("t").paginate(opts), ctx.db.query("t").order("desc").paginate(opts)]
 """
@@ -194,6 +204,55 @@ def test_several_pages_in_one_query_each_keep_their_end() -> None:
         [0, 1],
         [9, 3, 2],
     ]
+
+
+def test_p2_pages_keep_their_ends_when_others_come_and_go() -> None:
+    """Which pages a query reads may depend on documents: lanes of a board."""
+    lab = lab_with([])
+    lab.table("lanes")
+    first, second = lab.insert("lanes", {}, {})
+    lab.insert("t", *({"a": lane, "b": 0} for lane in (first, second) for _ in "123"))
+
+    def lanes(journal: str | None) -> tuple[list[int], str | None]:
+        outcome = lab.outcome("query", "m:lanes", {"n": 2}, journal=journal)
+        assert outcome.error is None, outcome.error.message
+        value: Any = from_wire(outcome.value or b"")
+        return [len(result["page"]) for result in value], outcome.journal
+
+    sizes, journal = lanes(None)
+    assert sizes == [2, 2]
+    (third,) = lab.insert("lanes", {})
+    lab.insert("t", {"a": third, "b": 0})
+    sizes, journal = lanes(journal)
+    assert sizes == [1, 2, 2]
+    tx = lab.committer.begin()
+    tx.delete(second)
+    tx.delete(ids(lab.query("m:lanes", n=1)[2]["page"])[0])
+    lab.committer.accept(tx.finish())
+    sizes, journal = lanes(journal)
+    assert sizes == [1, 1]
+    lab.insert("t", {"a": third, "b": 1})
+    assert lanes(journal)[0] == [2, 1]
+
+
+def test_a_page_that_begins_elsewhere_ends_elsewhere() -> None:
+    lab = numbered(4)
+    lab.table("said")
+    outcome = lab.outcome("query", "m:from_where_it_says", {})
+    cursor = from_wire(outcome.value or b"")["continueCursor"]  # type: ignore[index, call-overload]
+    lab.insert("said", {"cursor": cursor})
+    moved = lab.outcome("query", "m:from_where_it_says", {}, journal=outcome.journal)
+    assert [d["a"] for d in from_wire(moved.value or b"")["page"]] == [1]  # type: ignore[index, union-attr, call-overload]
+
+
+def test_a_run_that_fails_forgets_no_page() -> None:
+    lab = numbered(4)
+    args = {"opts": {"numItems": 2, "cursor": None}}
+    journal = lab.outcome("query", "m:two", args).journal
+    assert journal is not None
+    failed = lab.outcome("query", "m:two", {"opts": 1}, journal=journal)
+    assert failed.error is not None
+    assert failed.journal == journal
 
 
 def test_a_limit_on_rows_asks_for_a_split() -> None:

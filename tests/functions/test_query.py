@@ -135,6 +135,8 @@ def test_q1_what_is_read_is_what_was_consumed() -> None:
         ("q.paginate()", "needs `numItems`"),
         ("q.paginate(3)", "takes PaginationOpts"),
         ("q.order_by('')", "takes a field's name"),
+        ("q.order_by(5)", "takes a field's name"),
+        ("q.group_by(5)", "takes names of fields, not 5"),
         (
             "[*(q := q.filter(lambda d: d.a == 1) for _ in range(257))]",
             "at most 256 operators",

@@ -387,6 +387,38 @@ def test_rows_that_are_too_many_wait_for_the_mirror(large: Labs):
         large.run(counted(), tx, Behind(9, large.lab.keeper))
 
 
+@pytest.mark.parametrize(
+    "limits", [Limits(documents_read=2), Limits(bytes_read=400)], ids=["rows", "bytes"]
+)
+def test_a_small_table_of_too_large_documents_is_read_in_columns(
+    limits: Limits, large: Labs, monkeypatch: pytest.MonkeyPatch
+):
+    """What is returned counts, and nothing of what was scanned."""
+    monkeypatch.setattr(knobs, "SCAN_PAYS_ROWS", 5)
+    first = (lambda q: q.n >= 3, ("n", "desc"), lambda query: query.first()["n"], None)
+    looped = (None, ("n", "desc"), lambda query: next(iter(query))["n"], None)
+    paged = (
+        None,
+        ("n", "desc"),
+        lambda query: len(query.paginate(num_items=1)["page"]),
+        None,
+    )
+    for asked, said, returned in [
+        (counted(), "3", 0),
+        (first, "4", 1),
+        (looped, "4", 1),
+        (paged, "1", 1),
+    ]:
+        tx = large.lab.committer.begin(writable=False, limits=limits)
+        assert large.run(asked, tx, NO_INDEXES) == "LimitExceeded"
+        tx = large.lab.committer.begin(writable=False, limits=limits)
+        assert large.run(asked, tx, large.lab.keeper) == said
+        assert tx.usage.documents_read == returned
+    kept = (lambda q: q.n >= 0, None, lambda query: query.collect(), None)
+    tx = large.lab.committer.begin(writable=False, limits=limits)
+    assert large.run(kept, tx, large.lab.keeper) == "LimitExceeded"
+
+
 def test_a_small_table_is_read_row_by_row(large: Labs, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(knobs, "SCAN_PAYS_ROWS", 5)
     tx = large.lab.committer.begin(writable=False)

@@ -45,6 +45,12 @@ def budget(ctx):
     return rare(ctx).paginate(opts)
 
 @query
+def common(ctx):
+    rows = ctx.db.query("t").filter(lambda d: d.kind == "common")
+    page = rows.paginate(num_items=99)
+    return [len(page["page"]) > 9, page["pageStatus"]]
+
+@query
 def by_kind(ctx, most: int):
     rows = ctx.db.query("t").with_index("by_kind", kind="common")
     return [d["n"] for d in rows.filter(lambda d: d.n > 395).take(most)]
@@ -139,6 +145,16 @@ def test_a_filter_that_may_fail_is_judged_row_by_row(lab: Mirrored):
     assert counting.asked == 0
 
 
+def test_a_page_of_too_large_rows_that_pass_is_to_be_split(
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch
+):
+    counting = Counting(lab)
+    few = lab.committer.begin(writable=False, limits=Limits(bytes_read=5_000))
+    monkeypatch.setattr(lab, "committer", SimpleNamespace(begin=lambda **_: few))
+    assert lab.query("m:common") == [True, "SplitRequired"]
+    assert counting.asked == 0
+
+
 def test_pages_follow_one_another(lab: Mirrored):
     counting, found, cursor, is_done = Counting(lab), [], None, False
     while not is_done:
@@ -184,13 +200,18 @@ def test_a_mirror_that_is_behind_is_asked_again_later(lab: Mirrored):
 
 
 @pytest.mark.parametrize("is_behind", [False, True])
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(documents_read=50), Limits(bytes_read=5_000)],
+    ids=["rows", "bytes"],
+)
 def test_at_the_limit_there_is_nothing_but_the_mirror(
-    lab: Mirrored, monkeypatch: pytest.MonkeyPatch, *, is_behind: bool
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch, limits: Limits, *, is_behind: bool
 ):
     monkeypatch.setattr(knobs, "SCAN_PROBE_ROWS", 10_000)
     failures: dict[int, Exception] = {1: FollowerBehind("not yet")} if is_behind else {}
     Counting(lab, failures)
-    few = lab.committer.begin(writable=False, limits=Limits(documents_read=50))
+    few = lab.committer.begin(writable=False, limits=limits)
     monkeypatch.setattr(lab, "committer", SimpleNamespace(begin=lambda **_: few))
     if is_behind:
         assert lab.query_error("m:loop").code == FollowerBehind.code

@@ -262,7 +262,8 @@ async def test_a_client_that_asks_again_on_a_new_connection_gets_the_one_outcome
             if client.returncode is None:
                 client.kill()
                 await client.communicate()
-    assert said == f"value {called}\n".encode()
+    # N.B. a busy machine holds the action up, which its log then says.
+    assert said.splitlines()[-1:] == [f"value {called}".encode()]
     assert outside.steps(called) == [1, 1, 1]
     assert (await asyncio.to_thread(served.query, "m:notes")).count(called) == 1
 

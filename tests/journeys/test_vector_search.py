@@ -59,6 +59,11 @@ def brute(ctx, e: list[float], kind: int | None = None, limit: int = 10):
 async def look(ctx, e: list[float], kind: int):
     found = await ctx.vector_search("docs", "near", vector=e, filter=lambda q: q.eq("kind", kind))
     return [[hit["_id"], hit["_score"]] for hit in found]
+
+@action
+def look_plain(ctx, e: list[float], kind: int):
+    found = ctx.vector_search("docs", "near", vector=e, filter=lambda q: q.eq("kind", kind))
+    return [[hit["_id"], hit["_score"]] for hit in found]
 """
 
 
@@ -113,7 +118,9 @@ def test_every_write_is_found_at_once_and_by_actions_too(lab: Deployment, kept: 
         e = vector(chance)
         assert lab.mutation("m:move", id=ids[7], e=e) == [7]
         assert lab.query("m:near", e=e, limit=1) == [[ids[7], pytest.approx(1.0)]]
-        assert lab.action("m:look", e=e, kind=1) == lab.query("m:near", e=e, kind=1)
+        found = lab.query("m:near", e=e, kind=1)
+        for look in ("m:look", "m:look_plain"):
+            assert lab.action(look, e=e, kind=1) == found
         lab.mutation("m:remove", ids=ids[:10])
         check(lab, chance)
     (told,) = kept.indexes

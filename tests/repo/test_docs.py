@@ -15,6 +15,8 @@ NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MAGIC = re.compile(r"^\s*(%|!).*$", re.MULTILINE)
+# `tests/a/test_b.py` (`test_c`, `test_d`)
+TESTS = re.compile(r"`(tests/[\w/]+\.py)` \(([^)]*)\)")
 PATH = re.compile(r"`((?:server|kernel_ext|widgets|notebooks|docs|tests)/[\w./-]*)`")
 
 
@@ -38,6 +40,17 @@ def test_links_lead_to_files(page: Path) -> None:
 def test_paths_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_tests_that_are_named_exist(page: Path) -> None:
+    missing = [
+        (file, test)
+        for file, listed in TESTS.findall(page.read_text(encoding="utf-8"))
+        for test in re.findall(r"`(test_\w+)`", listed)
+        if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

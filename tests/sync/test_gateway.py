@@ -16,7 +16,7 @@ from tests.sync.tiny import tiny
 from convexlab import knobs
 from convexlab.errors import Overloaded, Unavailable
 from convexlab.sync.backend import Caller
-from convexlab.sync.gateway import Gateway
+from convexlab.sync.gateway import Gateway, canonical
 from convexlab.sync.transition import Payload
 
 # -- queries ------------------------------------------------------------------
@@ -467,6 +467,14 @@ async def test_a_mutation_called_once_returns_when_it_is_published(gateway, back
     run = await gateway.mutate("counter:inc", b'{"by": 2}')
     assert (run.value, run.ts) == (b"2.0", backend.ts)
     assert (await gateway.query("counter:get", b"{}")).value == b"2.0"
+
+
+def test_arguments_have_one_spelling_unless_they_are_long(monkeypatch):
+    short, spelled = b'{ "b": 1, "a": [1.0] }', b'{"a":[1.0],"b":1}'
+    assert canonical(short) == canonical(spelled) == spelled
+    monkeypatch.setattr(knobs, "CANONICAL_ARGUMENTS_BYTES", len(spelled))
+    assert (canonical(short), canonical(spelled)) == (short, spelled)
+    assert canonical(b'{"$bad": 1, "long": 2}') == b'{"$bad": 1, "long": 2}'
 
 
 async def test_arguments_that_are_no_value_are_the_querys_error(gateway, page):

@@ -15,7 +15,7 @@ from typing import Any
 
 from convexlab.documents.encoding import from_wire, to_stored, to_wire
 from convexlab.documents.value import normalize
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.errors import ConvexError, ConvexlabError, OutOfRetention, RetryError
 from convexlab.sync.backend import (
     ActionRun,

@@ -64,6 +64,14 @@ def test_now_is_answered_while_the_mirror_is_built_and_commits_go_on(
     assert then.json() == answer.json()
 
 
+def test_the_first_rows_are_asked_for_alone(running: Deployment) -> None:
+    numbers = {"sql": "FROM range(100)", "format": "json"}
+    assert len(ask(running, {**numbers, "limit": 7}).json()) == 7
+    window = {**numbers, "of": {"sql": "FROM range(9)"}, "limit": 1}
+    assert "SELECT … LIMIT" in ask(running, window).json()["message"]
+    assert ask(running, {**numbers, "limit": -1}).status_code == 400
+
+
 def test_whole_documents_tell_null_from_missing(running: Deployment) -> None:
     """As DuckDB's columns cannot; where nobody asks for them, there is no such column."""
     running.mutation("trips:note", text=None)

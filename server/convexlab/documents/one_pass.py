@@ -72,6 +72,31 @@ def objects_as_they_stand(objects: list[Any]) -> list[dict[str, Any]] | None:
         return None
 
 
+def fields_as_they_stand(x: object) -> dict[str, Any] | None:
+    """`normalize_fields(x)`, for the fields that most patches are: a few scalars.
+
+    Returns:
+        None: `x` is to be normalized.
+    """
+    if type(x) is not dict or not _STR_ONLY.issuperset(map(type, x)):
+        return None
+    for item in x.values():
+        kind = type(item)
+        if kind is float:
+            if math.isnan(item):
+                return None
+        elif kind is int:
+            if not -MAX_EXACT_INT <= item <= MAX_EXACT_INT:
+                return None
+        elif kind not in _PLAIN or (kind is str and not item.isascii()):
+            return None
+    try:
+        check_object(x, 1)
+    except Refusal:
+        return None
+    return x.copy()
+
+
 def _value(x: Any, depth: int, tags: Tags) -> Any:
     kind = type(x)
     if kind is dict:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ordering import compare, encode_key
 from convexlab.documents.shape import document_fits
 from convexlab.documents.value import (
     UNDEFINED,
     Int64,
     Undefined,
-    values_equal,
 )
 from convexlab.documents.words import has_words
 from convexlab.errors import InvalidQuery

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from convexlab.documents.display import show
 from convexlab.documents.encoding import to_json_object
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ids import decode_id
 from convexlab.documents.validator import (
     ALL_TYPES,
@@ -24,7 +25,7 @@ from convexlab.documents.validator import (
     belongs,
     is_identifier,
 )
-from convexlab.documents.value import Int64, values_equal
+from convexlab.documents.value import Int64
 from convexlab.errors import InvalidValue, SchemaViolation
 
 if TYPE_CHECKING:

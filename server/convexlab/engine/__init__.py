@@ -5,6 +5,7 @@ Reading order
     interval      intervals of index keys, and sets of them
     write_set     revisions, and a document's way from one to the next
     versions      what a group of commits made of each document
+    look          one interval that was looked at
     read_set      what was looked at
     overlay       what differs from a base: points and ranges merged
     log           what each commit wrote, as the store keeps it

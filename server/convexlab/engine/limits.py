@@ -34,6 +34,8 @@ def most_of(limits: Limits) -> Limits:
 
 
 DEFAULT_LIMITS = Limits()
+# The kinds of what is raised where documents that are read are too many, or too large.
+READ_LIMITS = frozenset({"TooManyDocumentsRead", "TooManyBytesRead"})
 # For the system's own transactions: pushes, backfills, imports.
 NO_LIMITS = Limits(*[1 << 62] * 7)
 
@@ -59,6 +61,15 @@ class Usage:
         self.bytes_written = 0
         self.functions_scheduled = 0
         self.scheduled_bytes = 0
+
+    @property
+    def reads(self) -> tuple[int, int]:
+        """How many documents and bytes were read."""
+        return self.documents_read, self.bytes_read
+
+    @reads.setter
+    def reads(self, counted: tuple[int, int]) -> None:
+        self.documents_read, self.bytes_read = counted
 
     def read(self, size: int) -> None:
         """One document was read."""

@@ -19,9 +19,10 @@ Invariants
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from convexlab.engine.interval import Interval, IntervalSet, fewest
+from convexlab.engine.look import Read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
 
     # An index, and the filter through which it was read.
     Source: TypeAlias = tuple[int, bytes | None]
-
-
-class Read(NamedTuple):
-    """An interval of index keys that was looked at: from `start` up to before `end`.
-
-    With a `where` (an expression's bytes), only documents that pass it count.
-    """
-
-    index_id: int
-    start: bytes
-    end: bytes | None
-    where: bytes | None = None
 
 
 class RangeRead:

@@ -31,8 +31,9 @@ from convexlab.errors import LimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convexlab.engine.look import Read
     from convexlab.engine.overlay import Body, RangeReader
-    from convexlab.engine.read_set import RangeRead, Read, ReadSet
+    from convexlab.engine.read_set import RangeRead, ReadSet
     from convexlab.engine.write_set import Document
 
 _TABLES_BY_ID: Final = by_id_index(TABLES)

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convexlab.documents.encoding import to_stored
+from convexlab.documents.equality import values_equal
 from convexlab.documents.ids import decode_id, encode_id, new_internal_id
+from convexlab.documents.one_pass import fields_as_they_stand
 from convexlab.documents.value import (
     UNDEFINED,
     check_document,
     normalize,
     normalize_fields,
-    values_equal,
 )
 from convexlab.engine.catalog import CATALOG_TABLES, TableInfo
 from convexlab.engine.constraints import (
@@ -81,7 +82,9 @@ class Writes(Reads):
     def patch(self, document_id: str, fields: Mapping[str, Any]) -> None:
         """Set some fields; those that are UNDEFINED go."""
         info, old = self._document_to_write(document_id, "Update on")
-        changes = normalize_fields(fields, "")
+        changes = fields_as_they_stand(fields)
+        if changes is None:
+            changes = normalize_fields(fields, "")
         before = old.document
         after = before.copy()
         is_changed = False

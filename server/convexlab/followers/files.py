@@ -7,6 +7,7 @@ noticed.
 
 from __future__ import annotations
 
+import mmap
 import os
 import zlib
 from typing import TYPE_CHECKING
@@ -51,9 +52,28 @@ def read(folder: Path, file: SavedFile) -> bytes:
         ValueError: it is not what was written.
     """
     body = (folder / file.name).read_bytes()
+    _check(body, file)
+    return body
+
+
+def mapped(folder: Path, file: SavedFile) -> mmap.mmap:
+    """The same, in memory that all have in common who look at it.
+
+    N.B. it must not be written again, only replaced.
+
+    Raises:
+        FileNotFoundError: it is no longer there.
+        ValueError: it is not what was written.
+    """
+    with (folder / file.name).open("rb") as opened:
+        body = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
+    _check(body, file)
+    return body
+
+
+def _check(body: bytes | mmap.mmap, file: SavedFile) -> None:
     if (len(body), zlib.crc32(body)) != (file.size, file.sum):
         raise ValueError(f"{file.name} is not what was written")
-    return body
 
 
 def flush_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from convexlab.documents.expression import FieldPath
-    from convexlab.engine.read_set import Read
+    from convexlab.engine.look import Read
     from convexlab.followers.written import Place, Version
 
 T = TypeVar("T", bound="Hashable")

@@ -125,3 +125,23 @@ class Idles(Protocol):
         Args:
             is_wanted: whether commits have come meanwhile: then it ends soon.
         """
+
+
+@runtime_checkable
+class WorksBeside(Protocol):
+    """A follower that works on a thread of its own, beside the one that follows.
+
+    Attributes:
+        done: told when there is something to put to rest that came of no commit; *set
+            by* who keeps the follower.
+    """
+
+    done: Callable[[], None]
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A follower that keeps something of its answers for who asks again."""
+
+    def let_go(self) -> None:
+        """Drop what nobody has asked about lately; by the thread that follows."""

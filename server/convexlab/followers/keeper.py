@@ -15,12 +15,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
 from convexlab.errors import NotFound, OutOfRetention
-from convexlab.followers.follower import Idles
+from convexlab.followers.follower import Idles, Keeps, WorksBeside
 from convexlab.followers.following import Following
 from convexlab.followers.runs import documents_after
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     )
     from convexlab.engine.timestamp import Timestamp
     from convexlab.followers.follower import Follower
+
+
+_MONOTONIC: Final = time.monotonic
 
 
 class DerivedIndexes(Protocol):
@@ -200,6 +204,11 @@ class _Kept:
         self._wanted = threading.Event()
         self._is_open = True
         self._is_rested = True
+        follower = following.follower
+        self._keeps = follower if isinstance(follower, Keeps) else None
+        self._let_go_due = 0.0
+        if isinstance(follower, WorksBeside):
+            follower.done = self.wake
         self._thread = threading.Thread(
             target=self._live, name=f"{following.follower.name} index", daemon=True
         )
@@ -207,7 +216,7 @@ class _Kept:
         self._thread.start()
 
     def wake(self) -> None:
-        """There may be new commits."""
+        """There may be new commits, or something else to put to rest."""
         self._wanted.set()
 
     def close(self) -> None:
@@ -220,12 +229,29 @@ class _Kept:
     def _live(self) -> None:
         _go_after_others()
         while self._is_open:
-            pause = None if self._is_rested else knobs.FOLLOWER_IDLE_SECONDS
-            if self._wanted.wait(pause):
+            if self._wanted.wait(self._pause()):
                 self._wanted.clear()
                 self._advance()
-            else:
+            elif not self._is_rested:
                 self._rest()
+            self._let_go()
+
+    def _pause(self) -> float | None:
+        """How long there is nothing to do, if no commit comes."""
+        if not self._is_rested:
+            return knobs.FOLLOWER_IDLE_SECONDS
+        return None if self._keeps is None else knobs.FOLLOWER_LET_GO_SECONDS
+
+    def _let_go(self) -> None:
+        """Now and then, also while commits keep coming, or none do."""
+        now = _MONOTONIC()
+        if self._keeps is None or now < self._let_go_due:
+            return
+        self._let_go_due = now + knobs.FOLLOWER_LET_GO_SECONDS
+        try:
+            self._keeps.let_go()
+        except Exception:  # noqa: BLE001 - another time, then
+            traceback.print_exc()
 
     def _rest(self) -> None:
         self._is_rested = True

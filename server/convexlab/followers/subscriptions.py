@@ -28,7 +28,7 @@ from convexlab.followers.intervals import Intervals
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator
 
-    from convexlab.engine.read_set import Read
+    from convexlab.engine.look import Read
     from convexlab.followers.written import Place, Written
 
 T = TypeVar("T", bound="Hashable")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    Buffer = bytes | bytearray | memoryview
     Mask = NDArray[np.bool_]
     Slots = NDArray[np.int64]
 
@@ -255,18 +256,7 @@ class Versions:
     ) -> Versions:
         """What `to_parts` gave."""
         made = cls(len(values), own)
-        made._values = [{key: n for n, key in enumerate(keys)} for keys in values]
-        made._ids = np.frombuffer(columns[0], np.uint8).reshape(-1, ID_BYTES).copy()
-        made._from = np.frombuffer(columns[1], np.int64).copy()
-        made._to = np.frombuffer(columns[2], np.int64).copy()
-        made._digests = np.frombuffer(columns[3], np.uint64).copy()
-        made.own = [
-            np.frombuffer(column, kind).copy()
-            for column, kind in zip(columns[4:], own, strict=False)
-        ]
-        codes = columns[4 + len(made.own) :]
-        made._codes = [np.frombuffer(column, np.int32).copy() for column in codes]
-        made.count = len(made._from)
+        made._lay_over(values, [bytearray(column) for column in columns])
         free = made._from == _FREE
         made._free = np.flatnonzero(free).tolist()
         live = np.flatnonzero(made.current() & ~free)
@@ -275,6 +265,31 @@ class Versions:
         if made.count < _FIRST_ROOM:
             made._grow(_FIRST_ROOM)
         return made
+
+    @classmethod
+    def to_look_at(
+        cls,
+        values: list[list[bytes]],
+        columns: Sequence[Buffer],
+        own: Sequence[DTypeLike] = (),
+    ) -> Versions:
+        """The same, which does not change: nothing is copied, nor found by id."""
+        made = cls(len(values), own)
+        made._lay_over(values, columns)
+        made.dead = len(made.slots_in_use()) - int(made.current().sum())
+        return made
+
+    def _lay_over(self, values: list[list[bytes]], columns: Sequence[Buffer]) -> None:
+        """Have its columns be these bytes."""
+        self._values = [{key: n for n, key in enumerate(keys)} for keys in values]
+        ids, begun, ended, digests, *others = (
+            np.frombuffer(column, kind.dtype)
+            for column, kind in zip(columns, self._columns(), strict=True)
+        )
+        self._ids = ids.reshape(-1, ID_BYTES)
+        self._from, self._to, self._digests = begun, ended, digests
+        self.own, self._codes = others[: len(self.own)], others[len(self.own) :]
+        self.count = len(begun)
 
     def check(self) -> None:
         """Assert V1, and that the counts are those of the columns."""

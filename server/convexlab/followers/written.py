@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, KeysView, Mapping
 
     from convexlab.documents.expression import Equalities
-    from convexlab.engine.read_set import Read
+    from convexlab.engine.look import Read
     from convexlab.engine.versions import Versions
     from convexlab.engine.write_set import IndexKey
 

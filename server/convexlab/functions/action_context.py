@@ -251,7 +251,7 @@ class ActionCtx(_Context):
             limit: how many documents, 1 to 256.
             filter: `lambda q: q.eq("owner", o)`, or `q.or_(…)` of several.
         """
-        body = to_stored(vector_search.asked(table, index, vector, limit, filter))
+        body = vector_search.asked(table, index, vector, limit, filter)
 
         async def made() -> Any:
             return from_stored(await self._calls.ask(vector_search.ASK, "", body))
@@ -406,7 +406,7 @@ class SyncActionCtx(_Context):
             limit: how many documents, 1 to 256.
             filter: `lambda q: q.eq("owner", o)`, or `q.or_(…)` of several.
         """
-        body = to_stored(vector_search.asked(table, index, vector, limit, filter))
+        body = vector_search.asked(table, index, vector, limit, filter)
         found: Any = from_stored(self._ask(vector_search.ASK, "", body))
         return list(found)
 

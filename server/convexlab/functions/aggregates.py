@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     Answer = Callable[[Aggregation], list[tuple[list[Any], list[Any]]]]
 
 
+def may_name_a_field(field: object) -> bool:
+    """Whether a user gave a name, such as `address.city`."""
+    return isinstance(field, str) and bool(field)
+
+
 class Aggregate:
     """One of `count() sum_("f") avg("f") min_("f") max_("f")`, for `group_by(…).agg(…)`."""
 
     def __init__(self, kind: MeasureKind, field: str | None = None) -> None:
-        if kind != "count" and (not isinstance(field, str) or not field):
+        if kind != "count" and not may_name_a_field(field):
             raise InvalidValue(f"{kind} takes a field's name, not {field!r}.")
         self.measure = Measure(kind, field_path(field) if field else ())
 
@@ -63,7 +68,7 @@ class Grouping:
     """
 
     def __init__(self, answer: Answer, fields: tuple[str, ...]) -> None:
-        if not all(fields) or not fields:
+        if not fields or not all(map(may_name_a_field, fields)):
             raise InvalidQuery(
                 f"group_by takes names of fields, not {', '.join(map(repr, fields)) or 'nothing'}."
             )

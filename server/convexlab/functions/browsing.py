@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LIST_TABLES: Final = "_system/frontend/browseTables:default"
 LIST_FUNCTIONS: Final = "_system/frontend/browseFunctions:default"
+LIST_MODULES: Final = "_system/frontend/browseModules:default"
 DOCUMENT: Final = "_system/frontend/getDocument:default"
 CHECK: Final = "_system/frontend/checkDocument:default"
 ADD: Final = "_system/frontend/addDocument:default"
@@ -120,6 +121,21 @@ def _functions(question: Question) -> Value:
     return from_wire(msgspec.json.encode([_function(spec) for spec in specs]))
 
 
+def _modules(question: Question) -> Value:
+    """Where each module came from, and since when it is this version."""
+    question.tx.read_set.record(MODULES_BY_PATH, EVERYTHING)
+    found = question.tx.rows(MODULES_BY_PATH, EVERYTHING)
+    return [_module(revision.document) for _, revision in found]
+
+
+def _module(document: Mapping[str, Any]) -> Value:
+    return {
+        "path": document["path"],
+        "origin": from_wire(document["origin"].encode()) or None,
+        "pushedAt": document["pushedAt"],
+    }
+
+
 def _function(spec: FunctionSpec) -> dict[str, Any]:
     told = {"module": spec.module, "name": spec.name, "kind": spec.kind}
     described = {"description": spec.description, "line": spec.line}
@@ -154,6 +170,7 @@ def _check(question: Question) -> Value:
 QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     LIST_TABLES: _tables,
     LIST_FUNCTIONS: _functions,
+    LIST_MODULES: _modules,
     DOCUMENT: _document,
     CHECK: _check,
 }

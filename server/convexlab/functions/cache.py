@@ -39,7 +39,7 @@ from convexlab.followers.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
-    from convexlab.engine.read_set import Read
+    from convexlab.engine.look import Read
     from convexlab.followers.written import Written
 
 P = TypeVar("P")

@@ -6,6 +6,9 @@ The position is an index key, or the end of the range; the fingerprint is that o
 the query, so that a cursor fits only the query it came from. The tag is keyed:
 changed text does not open. Equal positions give equal cursors, because a query's
 result must not change when it is run again.
+
+A journal is where the pages of one run ended: cursors that belong to the place of a
+page, which is its query, where it began and how many documents it was to have.
 """
 
 from __future__ import annotations
@@ -15,12 +18,16 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
+import msgspec
+
 from convexlab.errors import ConvexError, InvalidQuery
 
 FINGERPRINT_BYTES: Final = 8
 _TAG_BYTES: Final = 12
 _END: Final = b"\x00"
 _AFTER: Final = b"\x01"
+
+_decode_journal: Final = msgspec.json.Decoder(list[str]).decode
 
 
 def seal(fingerprint: bytes, position: bytes | None, secret: bytes) -> str:
@@ -37,6 +44,44 @@ def open_cursor(cursor: object, fingerprint: bytes, secret: bytes) -> bytes | No
         InvalidQuery: it is no cursor of this deployment.
         ConvexError: it belongs to another query; clients start over.
     """
+    found, position = _opened(cursor, secret)
+    if found != fingerprint:
+        raise ConvexError(
+            {"isConvexSystemError": True, "paginationError": "InvalidCursor"}
+        )
+    return position
+
+
+def place_of(fingerprint: bytes, cursor: str | None, wanted: int) -> bytes:
+    """What a journal knows a page by: its query, where it begins, its size."""
+    begins = repr((cursor, wanted)).encode()
+    return hashlib.blake2b(
+        begins, key=fingerprint, digest_size=FINGERPRINT_BYTES
+    ).digest()
+
+
+def journal_of(ends: dict[bytes, bytes | None], secret: bytes) -> str:
+    """The journal of a run whose pages, by place, ended there; None: at the end."""
+    sealed = [seal(place, end, secret) for place, end in ends.items()]
+    return msgspec.json.encode(sealed).decode()
+
+
+def open_journal(journal: str, secret: bytes) -> dict[bytes, bytes | None]:
+    """Where pages ended, by place.
+
+    Raises:
+        InvalidQuery: it is no journal of this deployment.
+    """
+    try:
+        return dict(_opened(end, secret) for end in _decode_journal(journal))
+    except msgspec.DecodeError:
+        raise InvalidQuery(
+            "InvalidCursor: the journal cannot be read.", kind="InvalidCursor"
+        ) from None
+
+
+def _opened(cursor: object, secret: bytes) -> tuple[bytes, bytes | None]:
+    """Fingerprint and position."""
     try:
         if not isinstance(cursor, str):
             raise TypeError
@@ -51,12 +96,8 @@ def open_cursor(cursor: object, fingerprint: bytes, secret: bytes) -> bytes | No
         _tag(plain, secret), tag
     ):
         raise _unreadable()
-    if plain[:FINGERPRINT_BYTES] != fingerprint:
-        raise ConvexError(
-            {"isConvexSystemError": True, "paginationError": "InvalidCursor"}
-        )
-    position = plain[FINGERPRINT_BYTES:]
-    return None if position[:1] == _END else position[1:]
+    fingerprint, position = plain[:FINGERPRINT_BYTES], plain[FINGERPRINT_BYTES:]
+    return fingerprint, None if position[:1] == _END else position[1:]
 
 
 def _unreadable() -> InvalidQuery:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
-from convexlab.documents.ids import FIRST_USER_TABLE, decode_id
+from convexlab.documents.ids import decode_id
 from convexlab.documents.validator import belongs
 from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, InvalidValue, NotAllowed
+from convexlab.functions import by_id
 from convexlab.functions.plan import Plan
 from convexlab.functions.query import Query
 from convexlab.functions.sql import run_sql
@@ -48,13 +49,7 @@ class _Reader:
         Args:
             args: the id, or the table and the id, which is then checked to be of it.
         """
-        execution = self._execution
-        execution.leave()
-        try:
-            number, internal_id = self._target("get", args)
-            return execution.tx.get(number, internal_id)
-        finally:
-            execution.enter()
+        return by_id.get(self._execution, args)
 
     def query(self, table: str, /) -> Query:
         """A query over a table; nothing is read yet."""
@@ -93,49 +88,6 @@ class _Reader:
             )
         raise NotImplementedError
 
-    def _target(self, method: str, args: tuple[Any, ...]) -> tuple[int, bytes]:
-        """Table number and internal id of `(id,)` or `(table, id)`."""
-        if len(args) == 1:
-            table, document_id = None, args[0]
-        elif len(args) == 2:
-            table, document_id = args
-        else:
-            raise InvalidArguments(
-                f"`{self._where}.{method}` takes an id, or a table and an id."
-            )
-        if not isinstance(document_id, str):
-            raise InvalidArguments(
-                f"Invalid argument `id` for `{self._where}.{method}`: an id is a string, not {document_id!r}."
-            )
-        try:
-            number, internal_id = decode_id(document_id)
-        except InvalidValue as error:
-            raise InvalidValue(
-                f"Invalid argument `id` for `{self._where}.{method}`: {error}"
-            ) from None
-        self._check_number(number)
-        if table is not None:
-            self._check_belongs(method, table, number)
-        return number, internal_id
-
-    def _check_belongs(self, method: str, table: object, number: int) -> None:
-        tables = self._execution.tx.catalog.table_numbers
-        if not isinstance(table, str) or not belongs(number, table, tables):
-            found = next(
-                (name for name, other in tables.items() if other == number), "unknown"
-            )
-            raise InvalidArguments(
-                f'Invalid argument `id` for `{self._where}.{method}`: expected to be an Id<"{table}">, got Id<"{found}"> instead.'
-            )
-
-    def _check_number(self, number: int) -> None:
-        raise NotImplementedError
-
-    def _is_systems(self, number: int) -> bool:
-        """Whether ids with this number are of one of the system's tables."""
-        table = self._execution.tx.catalog.by_id_number.get(number)
-        return number < FIRST_USER_TABLE if table is None else table.is_system
-
 
 class SystemReader(_Reader):
     """`ctx.db.system`: the system tables that functions may read."""
@@ -155,8 +107,21 @@ class SystemReader(_Reader):
                 f"`{table}` is no system table that functions may read: these are {', '.join(_READABLE_SYSTEM_TABLES)}."
             )
 
+    def get(self, *args: Any) -> dict[str, Any] | None:
+        """A document of one of these tables, or None; `args` as of `ctx.db.get`."""
+        execution = self._execution
+        execution.leave()
+        try:
+            number, internal_id = by_id.decoded(self._where, "get", args)
+            self._check_number(number)
+            if len(args) == 2 and args[0] is not None:
+                by_id.check_belongs(execution, self._where, "get", args[0], number)
+            return execution.tx.get(number, internal_id)
+        finally:
+            execution.enter()
+
     def _check_number(self, number: int) -> None:
-        if not self._is_systems(number):
+        if not by_id.is_systems(self._execution, number):
             raise NotAllowed("User tables can only be accessed with db.")
         tables = self._execution.tx.catalog.table_numbers
         self._check_table(
@@ -203,12 +168,6 @@ class DatabaseReader(_Reader):
             raise NotAllowed(
                 f"System tables can only be accessed from db.system.{method}()."
             )
-
-    def _check_number(self, number: int) -> None:
-        # N.B. `_is_systems`, spelled out: each get and each write comes by.
-        table = self._execution.tx.catalog.by_id_number.get(number)
-        if number < FIRST_USER_TABLE if table is None else table.is_system:
-            raise NotAllowed("System tables can only be accessed with db.system.")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in ("insert", "patch", "replace", "delete"):
@@ -269,13 +228,7 @@ class DatabaseWriter(DatabaseReader):
 
     def patch(self, *args: Any) -> None:
         """Sets some fields; a field that is UNDEFINED is removed."""
-        execution = self._execution
-        execution.leave()
-        try:
-            document_id, fields = self._written("patch", args)
-            execution.tx.patch(document_id, fields)
-        finally:
-            execution.enter()
+        by_id.patch(self._execution, args)
 
     @overload
     def replace(self, id: str, document: Mapping[str, Any], /) -> None: ...
@@ -285,13 +238,7 @@ class DatabaseWriter(DatabaseReader):
 
     def replace(self, *args: Any) -> None:
         """Sets all fields."""
-        execution = self._execution
-        execution.leave()
-        try:
-            document_id, document = self._written("replace", args)
-            execution.tx.replace(document_id, document)
-        finally:
-            execution.enter()
+        by_id.replace(self._execution, args)
 
     @overload
     def delete(self, id: str, /) -> None: ...
@@ -301,18 +248,4 @@ class DatabaseWriter(DatabaseReader):
 
     def delete(self, *args: Any) -> None:
         """Deletes a document."""
-        execution = self._execution
-        execution.leave()
-        try:
-            self._target("delete", args)
-            execution.tx.delete(args[-1])
-        finally:
-            execution.enter()
-
-    def _written(self, method: str, args: tuple[Any, ...]) -> tuple[str, Any]:
-        if len(args) not in (2, 3):
-            raise InvalidArguments(
-                f"`ctx.db.{method}` takes an id and fields, or a table, an id and fields."
-            )
-        self._target(method, args[:-1])
-        return args[-2], args[-1]
+        by_id.delete(self._execution, args)

@@ -53,8 +53,8 @@ class Execution:
     """One call and all that is nested in it: one transaction, one time, one log.
 
     Attributes:
-        incoming: the page ends that the journal says must be repeated, in the order
-            of the calls to `paginate`.
+        incoming: the page ends that the journal says must be repeated, by the places
+            of the pages (`cursors`): which pages there are may depend on documents.
         outgoing: the page ends reached.
         identity_read: *set by* the first look at `ctx.auth`.
         depth: how many calls are nested at the moment.
@@ -93,7 +93,6 @@ class Execution:
         *,
         clock: UserClock,
         identity: Identity | None = None,
-        incoming: list[str] | None = None,
         secret: bytes = b"",
         scheduling: Scheduling = UNSCHEDULED,
         request: bytes = b"",
@@ -104,8 +103,8 @@ class Execution:
         self.run = run
         self.clock = clock
         self.identity = identity
-        self.incoming = incoming or []
-        self.outgoing: list[str] = []
+        self.incoming: dict[bytes, bytes | None] = {}
+        self.outgoing: dict[bytes, bytes | None] = {}
         self.identity_read = False
         self.depth = 0
         self.entered: set[str] = set()

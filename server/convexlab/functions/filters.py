@@ -13,6 +13,7 @@ overloaded: they raise, and say what to write.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from convexlab.documents.expression import (
@@ -24,7 +25,7 @@ from convexlab.documents.value import UNDEFINED, Undefined, normalize
 from convexlab.errors import InvalidQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from convexlab.documents.expression import Node
     from convexlab.documents.predicate import Evaluate
@@ -128,7 +129,8 @@ class Expression:
 
     def is_in(self, choices: Iterable[object]) -> Expression:
         """Whether it equals one of the choices."""
-        return _operation("or", *(_operation("eq", self, choice) for choice in choices))
+        listed = listed_values(choices, f"`{_shown(self._node)}.is_in(…)`")
+        return _operation("or", *(_operation("eq", self, choice) for choice in listed))
 
     def length(self) -> Expression:
         """How many elements, characters, bytes or fields; missing for anything else."""
@@ -205,6 +207,8 @@ class Document:
     def field(self, path: str) -> Field:
         """The field at a path, `a.b` being `b` inside `a`."""
         object.__setattr__(self, "_looked", True)
+        if not isinstance(path, str):
+            raise InvalidQuery(f"`q.field({path!r})`: it takes a field's name.")
         return Field(("field", *path.split(".")))
 
     def __getattr__(self, name: str) -> Field:
@@ -215,6 +219,8 @@ class Document:
 
     def __getitem__(self, name: str) -> Field:
         object.__setattr__(self, "_looked", True)
+        if not isinstance(name, str):
+            raise InvalidQuery(f"`doc[{name!r}]`: a document's fields have names.")
         return Field(("field", name))
 
     def __eq__(self, other: object) -> NoReturn:
@@ -292,6 +298,11 @@ def build(function: Callable[[Any], object]) -> Expression:
     Raises:
         InvalidQuery: it made none.
     """
+    if not callable(function):
+        raise InvalidQuery(
+            f"filter({function!r}): it takes a function of the document, as in "
+            "`.filter(lambda doc: doc.done.eq(False))`."
+        )
     document = Document()
     made = function(document)
     if isinstance(made, Expression):
@@ -302,6 +313,17 @@ def build(function: Callable[[Any], object]) -> Expression:
         f"A filter's function returned {made!r} instead of an expression. `is` and `is not` cannot be overloaded: "
         "write `doc.done.eq(False)` or `doc.owner.is_null()`, and do not forget the `return`."
     )
+
+
+def listed_values(values: Iterable[object], where: str) -> list[object]:
+    """Several values that a user gave: text is one value, not its characters.
+
+    Raises:
+        InvalidQuery: they are not several.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidQuery(f"{where} takes a list of values, not {values!r}.")
+    return list(values)
 
 
 def all_of(expressions: tuple[Expression, ...]) -> Expression:

@@ -128,7 +128,7 @@ def fused_search(tx: Transaction, ask: Ask, table: str, sought: Sought) -> Fused
         )
     if sought.text is not None and not isinstance(sought.text, str):
         raise InvalidQuery(f"search(text={sought.text!r}): the text is a string.")
-    limit = results_wanted(sought.limit)
+    limit = results_wanted(sought.limit, "A search")
     condition = _condition(sought.filter)
     text = vector = None
     if sought.text is not None:

@@ -401,14 +401,13 @@ class InProcess:
         return _value_of(path, outcome)
 
     def _search_vectors(self, body: bytes) -> bytes:
-        args: Any = from_stored(body)
         with self._lock:
             tx = self._begin(writable=False)
             ask = partial(
                 self._derived.ask, at=tx.snapshot.durable_ts, patience_seconds=0.0
             )
             try:
-                return to_stored(list(vector_search.answer(tx, ask, args)))
+                return vector_search.answer(tx, ask, body)
             except ConvexlabError as error:
                 raise raised_from(failure_from(error)) from None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from convexlab import knobs
 from convexlab.engine.interval import Interval
+from convexlab.engine.limits import READ_LIMITS
 from convexlab.errors import InvalidQuery, LimitExceeded
 from convexlab.functions import cursors, scanning
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     Result: TypeAlias = PaginationResult[dict[str, Any]]
 
 Status: TypeAlias = Literal["SplitRecommended", "SplitRequired"] | None
-
-_READ_LIMITS = frozenset({"TooManyDocumentsRead", "TooManyBytesRead"})
 
 
 def whole_number(n: Any, name: str) -> int:
@@ -74,6 +73,7 @@ class PageReader:
         self._page: list[dict[str, Any]] = []
         self._keys: list[bytes] = []  # of all rows read
         self._matches: list[bytes] = []  # of those that pass the filters
+        self._end: bytes | None = None  # *set by* the result
 
     def read(self) -> Result:
         """The page; its end goes to the journal."""
@@ -81,17 +81,18 @@ class PageReader:
         if self._has_budget:  # P3, also where a filter fails on its way
             execution.tx.read_set.count_all()
         cursor, end_cursor = self._opts.get("cursor"), self._opts.get("endCursor")
-        if end_cursor is None and len(execution.outgoing) < len(execution.incoming):
-            end_cursor = execution.incoming[len(execution.outgoing)]  # P2
         after = None if cursor is None else self._open(cursor)
         wanted = self._wanted() if end_cursor is None else 0
+        place = cursors.place_of(self._fingerprint, cursor, wanted)
         if cursor is not None and after is None:  # beyond the end
             result = self._result(None, None)
         elif end_cursor is not None:
             result = self._up_to(after, self._open(end_cursor))
+        elif place in execution.incoming:
+            result = self._up_to(after, execution.incoming[place])  # P2
         else:
             result = self._next(after, wanted)
-        execution.outgoing.append(result["continueCursor"])
+        execution.outgoing[place] = self._end
         return result
 
     def _wanted(self) -> int:
@@ -156,7 +157,7 @@ class PageReader:
 
     def _require_progress(self, error: LimitExceeded) -> None:
         """A page may end at a limit on reading, unless it has not even begun."""
-        if error.kind not in _READ_LIMITS or not self._keys:
+        if error.kind not in READ_LIMITS or not self._keys:
             raise error
 
     def _take(self, key: bytes, document: dict[str, Any]) -> None:
@@ -191,6 +192,7 @@ class PageReader:
     def _result(self, end: bytes | None, status: Status) -> Result:
         if status is not None:  # P3
             self._execution.tx.read_set.count_all()
+        self._end = end
         keys = self._matches if status is None else self._keys
         return {
             "page": self._page,

@@ -21,7 +21,15 @@ from convexlab.documents.aggregates import Aggregation
 from convexlab.documents.indexes import BUILT_IN_INDEXES
 from convexlab.errors import InvalidQuery, NotFound
 from convexlab.functions import filters, scanning
-from convexlab.functions.aggregates import Aggregate, Grouping, avg, max_, min_, sum_
+from convexlab.functions.aggregates import (
+    Aggregate,
+    Grouping,
+    avg,
+    max_,
+    may_name_a_field,
+    min_,
+    sum_,
+)
 from convexlab.functions.definition import wire_name
 from convexlab.functions.fused_search import Sought, fused_search
 from convexlab.functions.pages import PageReader, whole_number
@@ -219,7 +227,7 @@ class Query:
             direction: "asc" or "desc".
         """
         self._check_order(direction)
-        if not field:
+        if not may_name_a_field(field):
             raise InvalidQuery(f"order_by({field!r}): it takes a field's name.")
         plan = replace(self._plan, order=direction)
         name = (

@@ -17,6 +17,7 @@ from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Undefined, normalize
 from convexlab.engine.interval import Interval, after_prefix
 from convexlab.errors import InvalidQuery, InvalidValue
+from convexlab.functions.filters import listed_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,7 @@ class IndexRange:
 
     def in_(self, field: str, values: Iterable[object]) -> Self:
         """The field equals one of the values."""
-        return self._equal(field, list(values))
+        return self._equal(field, listed_values(values, f'`q.in_("{field}", …)`'))
 
     def gt(self, field: str, value: object) -> Self:
         """The field comes after the value."""
@@ -237,7 +238,8 @@ def range_of(
         equals: equalities that hold for all of them.
     """
     builders = [
-        _built(shown, function, equals) for function in functions or (_everything,)
+        _built(shown, index, function, equals)
+        for function in functions or (_everything,)
     ]
     found = [part for builder in builders for part in builder.intervals(index)]
     conditions = [builder.condition() for builder in builders]
@@ -252,8 +254,16 @@ def range_of(
 
 
 def _built(
-    shown: str, function: Callable[[Any], object], equals: Mapping[str, Any]
+    shown: str,
+    index: IndexInfo,
+    function: Callable[[Any], object],
+    equals: Mapping[str, Any],
 ) -> IndexRange:
+    if not callable(function):
+        raise InvalidQuery(
+            f"Index {shown}: a range is a function, as in `lambda q: q.eq(…)`, not {function!r}. "
+            f"Equality is written by the field's name, too: `{index.fields[0]}={function!r}`."
+        )
     builder = IndexRange(shown)
     for name, value in equals.items():
         builder.eq(name, value)

@@ -26,7 +26,7 @@ from convexlab.errors import (
     RetryError,
 )
 from convexlab.followers.keeper import NO_INDEXES
-from convexlab.functions import determinism, metrics
+from convexlab.functions import cursors, determinism, metrics
 from convexlab.functions.context import (
     MutationCtx,
     QueryCtx,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 _NO_CLOCK: Final = NoClock()
 # Errors of ours that keep their code; an error of the system is none.
 _TYPED: Final = (CallerError, RetryError)
-_decode_journal: Final = msgspec.json.Decoder(list[str]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def run(
         definition = find(modules, path, kind, admin=admin)
         values = arguments_of(args_json)
         if journal is not None:
-            execution.incoming = _journal(journal)
+            execution.incoming = cursors.open_journal(journal, secret)
     except CallerError as error:
         outcome.error = refused(error)
         return outcome
@@ -178,8 +177,10 @@ def run(
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
-    if execution.outgoing:
-        outcome.journal = msgspec.json.encode(execution.outgoing).decode()
+    if outcome.error is not None and journal is not None:
+        outcome.journal = journal  # of the pages that it did not come to, too
+    elif execution.outgoing:
+        outcome.journal = cursors.journal_of(execution.outgoing, secret)
     return outcome
 
 
@@ -237,13 +238,6 @@ def arguments_of(args_json: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InvalidArguments("ArgumentValidationError: the arguments are one object.")
     return values
-
-
-def _journal(journal: str) -> list[str]:
-    try:
-        return _decode_journal(journal)
-    except msgspec.DecodeError:
-        raise InvalidArguments("InvalidCursor: the journal cannot be read.") from None
 
 
 def result_text(

@@ -6,9 +6,9 @@ answer is the one that reading the rows would give if there were no limits on th
 was written since the mirror's moment, own writes included, is taken out of its answer by
 id and judged here.
 
-    rows ≤ `SCAN_PAYS_ROWS` ──▶ read the rows
-    more ──▶ ask the mirror ──▶ it is behind ──▶ read the rows ──▶ they are too many ──▶
-             └▶ its answer + what it does not know yet       wait for the mirror ◀──┘
+    rows ≤ `SCAN_PAYS_ROWS` ──────────────────────┐
+    more ──▶ ask the mirror ──▶ it is behind ──▶ read the rows ──▶ they are too many, or
+             └▶ its answer + what it does not know yet       too large: ask the mirror
 
 Where nobody knows how many rows will be read (`first`, `take`, loops, pages) they are
 read until it turns out that few of them pass: see `sparse`.
@@ -16,6 +16,7 @@ read until it turns out that few of them pass: see `sparse`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from heapq import merge
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from convexlab.documents.encoding import from_stored, from_stored_each
 from convexlab.documents.expression import TRUE
 from convexlab.documents.predicate import predicate
 from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.limits import READ_LIMITS
 from convexlab.errors import FollowerBehind, LimitExceeded, NotFound, OutOfRetention
 from convexlab.functions.mirrored import Mirrored, is_mirrored, judges_all
 from convexlab.functions.sparse import SparseRows
@@ -86,7 +88,7 @@ def scan(
     """
     tx = execution.tx
     is_sorted = plan.sort is not None and judges_all(plan)
-    if is_sorted and not by_rows and _reads_much(execution, plan):
+    if is_sorted and not by_rows:
         return Scanned(_sorted_rows(execution, plan, within), _everything)
     if by_rows or not _is_sparse(plan):
         expect = None if plan.where else wanted
@@ -156,20 +158,25 @@ def _planned(
     by_rows: Callable[[], T],
     by_columns: Callable[[_Overlaid], T],
 ) -> T:
-    """The answer by the way that pays."""
-    if not _reads_much(execution, plan):
-        return by_rows()
-    overlaid = _Overlaid(execution, plan)
-    patience = min(knobs.SCAN_PATIENCE_SECONDS, execution.patience_seconds)
+    """The answer by the way that pays, or else by the one that there is."""
+    if _reads_much(execution, plan):
+        patience = min(knobs.SCAN_PATIENCE_SECONDS, execution.patience_seconds)
+        with suppress(FollowerBehind, OutOfRetention, NotFound):
+            return by_columns(_Overlaid(execution, plan, patience))
+    usage = execution.tx.usage
+    before = usage.reads
     try:
-        return by_columns(overlaid.waiting(patience))
-    except (FollowerBehind, OutOfRetention, NotFound) as unavailable:
+        return by_rows()
+    except LimitExceeded as error:
+        if error.kind not in READ_LIMITS or not is_mirrored(plan):
+            raise
+        exceeded, usage.reads = usage.reads, before  # the mirror's rows do not count
+        overlaid = _Overlaid(execution, plan, execution.patience_seconds)
         try:
-            return by_rows()
-        except LimitExceeded:
-            if not isinstance(unavailable, FollowerBehind):
-                raise
-        return by_columns(overlaid.waiting(execution.patience_seconds))
+            return by_columns(overlaid)
+        except (OutOfRetention, NotFound):
+            usage.reads = exceeded
+            raise error from None
 
 
 def _reads_much(execution: Execution, plan: Plan) -> bool:
@@ -188,19 +195,17 @@ def _reads_much(execution: Execution, plan: Plan) -> bool:
 class _Overlaid:
     """What the mirror says as of what is durable of the snapshot, and what came later."""
 
-    def __init__(self, execution: Execution, plan: Plan) -> None:
+    def __init__(
+        self, execution: Execution, plan: Plan, patience_seconds: float
+    ) -> None:
         assert plan.table is not None, plan
         self._plan = plan
         self._tx = execution.tx
         # By id, what the mirror does not know; it leaves these documents out.
         unsettled = execution.tx.unsettled(plan.table)
         self._mirrored = Mirrored(execution, plan, unsettled)
-        self._unsettled = [each for each in unsettled.values() if each is not None]
-
-    def waiting(self, patience_seconds: float) -> _Overlaid:
-        """The same, so patient."""
         self._mirrored.patience_seconds = patience_seconds
-        return self
+        self._unsettled = [each for each in unsettled.values() if each is not None]
 
     def documents(self, most: int | None) -> list[Document]:
         """The first `most` documents, or all."""

@@ -59,7 +59,7 @@ class SparseRows:
         self._judge = filters.predicate(filters.all_of(plan.where))
         self._mirrored = Mirrored(execution, plan, is_sparse=True)
         self._wanted = wanted
-        self._looked = self._kept = 0
+        self._looked = self._looked_bytes = self._kept = 0
         self._look_at = knobs.SCAN_PROBE_ROWS  # rows, after which the mirror is asked
         # A key before all that is still to be read: *set by* each row of the store.
         self._passed = self._place(within.start, within.end)
@@ -90,7 +90,7 @@ class SparseRows:
         if rows is None:
             store = self._tx.snapshot.base
             rows = store.bodies(index_id, start, end, reverse=reverse, limit=limit)
-            self._note(rows[-1][0] if rows else None, len(rows))
+            self._note(rows[-1][0] if rows else None, [len(body) for _, body in rows])
         return rows
 
     def range(
@@ -111,11 +111,12 @@ class SparseRows:
             ]
         store = self._tx.snapshot.base
         rows = store.range(index_id, start, end, reverse=reverse, limit=limit)
-        self._note(rows[-1][0] if rows else None, len(rows))
+        self._note(rows[-1][0] if rows else None, [len(row.body) for _, row in rows])
         return rows
 
-    def _note(self, last: bytes | None, count: int) -> None:
-        self._looked += count
+    def _note(self, last: bytes | None, sizes: list[int]) -> None:
+        self._looked += len(sizes)
+        self._looked_bytes += sum(sizes)
         self._passed = self._passed if last is None else last
 
     # -- which of both --------------------------------------------------------------
@@ -142,12 +143,22 @@ class SparseRows:
             return None
 
     def _is_last_chance(self, limit: int) -> bool:
-        """Whether the limits do not let it look at so many more rows."""
-        usage = self._tx.usage
-        return usage.documents_read + limit > usage.limits.documents_read
+        """Whether the limits do not let it look at so many more rows, if all are alike.
+
+        N.B. where most of them pass, the mirror's are too large as well.
+        """
+        usage, limits = self._tx.usage, self._tx.usage.limits
+        size = limit * self._looked_bytes // max(self._looked, 1)
+        return usage.documents_read + limit > limits.documents_read or (
+            self._few_pass and usage.bytes_read + size > limits.bytes_read
+        )
+
+    @property
+    def _few_pass(self) -> bool:
+        return self._kept * _FEW <= self._looked
 
     def _pays(self, index_id: int, start: bytes, end: bytes | None) -> bool:
-        if self._looked < self._look_at or self._kept * _FEW > self._looked:
+        if self._looked < self._look_at or not self._few_pass:
             return False
         self._look_at = 2 * self._looked + knobs.SCAN_PROBE_ROWS
         most = knobs.SCAN_PAYS_ROWS + 1

@@ -30,7 +30,6 @@ from convexlab.functions import (
     sql,
     transfers,
     variables,
-    vector_search,
 )
 from convexlab.functions.analysis import function_specs
 from convexlab.functions.module_presence import MODULES_BY_PATH
@@ -185,11 +184,6 @@ def _unreferenced(question: Question) -> Value:
     return list(file_documents.unreferenced(question.tx, question.args["digests"]))
 
 
-def _vector_search(question: Question) -> Value:
-    """What is nearest to a vector, for an action."""
-    return list(vector_search.answer(question.tx, question.ask, question.args))
-
-
 def _to_embed(question: Question) -> Value:
     """The texts whose embeddings are to be made; nobody follows it."""
     return list(embedding_documents.read(question.tx, question.args))
@@ -210,7 +204,6 @@ QUERIES: Final[dict[str, Callable[[Question], Value]]] = {
     UNREFERENCED: _unreferenced,
     "_system/frontend/getSchemas:default": _schemas,
     "_system/frontend/components:list": _components,
-    vector_search.QUERY: _vector_search,
     embedding_documents.READ: _to_embed,
     **browsing.QUERIES,
     **variables.QUERIES,

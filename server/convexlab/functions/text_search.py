@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import msgspec
+
 from convexlab import knobs
 from convexlab.documents.document import get_path
 from convexlab.documents.expression import Node, encode as encode_node
@@ -55,8 +57,7 @@ _HOW: Final = "`lambda q: q.search(field, text).eq(filter_field, value)`"
 # -- what users write ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SearchBuilder:
+class SearchBuilder(msgspec.Struct, frozen=True):
     """What a search's function is given, and returns: each call gives a new one.
 
     Attributes:
@@ -93,9 +94,11 @@ class SearchBuilder:
 # -- a search -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class TextSearch(Ranked):
-    """One search of one index, checked.
+    """One search of one index, checked; it does not change.
+
+    N.B. it would take 2 µs longer to make one that cannot.
 
     Attributes:
         table: that it is in.
@@ -223,6 +226,10 @@ def text_search(
         InvalidQuery, LimitExceeded: what is asked cannot be.
     """
     info, index = find_index(tx, table, name, "search")
+    if not callable(search):
+        raise InvalidQuery(
+            f"Search index `{name}`: a search is a function, not {search!r}: write {_HOW}."
+        )
     asked = search(SearchBuilder())
     if not isinstance(asked, SearchBuilder):
         raise InvalidQuery(

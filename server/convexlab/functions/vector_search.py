@@ -19,10 +19,13 @@ import math
 import struct
 from dataclasses import dataclass
 from operator import mul
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from convexlab import knobs
 from convexlab.documents.document import get_path
+from convexlab.documents.encoding import encode_json, from_stored, to_stored
 from convexlab.documents.expression import Node, encode as encode_node
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
@@ -54,12 +57,10 @@ if TYPE_CHECKING:
     # A field and a value, one of which a document must have.
     Condition = tuple[str, Any]
 
-# What an action asks the gateway for, and the query that answers it.
+# What an action asks for.
 ASK: Final = "vector_search"
-QUERY: Final = "_system/search:vector"
 
 _NUMBERS: Final = frozenset({int, float})
-_FLOAT_ONLY: Final = frozenset({float})
 # Between these float32 neither overflows nor vanishes.
 _LEAST, _MOST = 1e-30, 1e30
 
@@ -129,7 +130,7 @@ class VectorSearch(Ranked):
     Attributes:
         table: that it is in.
         index: as the schema has it.
-        vector: the numbers.
+        packed: the numbers, as little-endian float32.
         limit: how many documents.
         any_of: fields and values, one of which a document must have; None: any will do.
         ask: asks a follower.
@@ -137,7 +138,7 @@ class VectorSearch(Ranked):
 
     table: TableInfo
     index: VectorIndexDefinition
-    vector: list[float]
+    packed: bytes
     limit: int
     any_of: tuple[Condition, ...] | None
     ask: Ask
@@ -156,11 +157,15 @@ class VectorSearch(Ranked):
         """What is nearest, of all that the transaction sees."""
         self._record(tx)
         unsettled = tx.unsettled(self.table)
-        found = [
-            hit for hit in self._settled(len(unsettled)) if hit[0] not in unsettled
-        ]
+        settled = hits_in(self.ask(NAME, self.request(len(unsettled))))
+        if not unsettled:
+            return settled
+        found = [hit for hit in settled if hit[0] not in unsettled]
+        vector = _unpacked(self.packed)
         for internal_id, revision in unsettled.items():
-            score = None if revision is None else self._score(revision.document)
+            if revision is None:
+                continue
+            score = self._score(vector, revision.document)
             if score is not None:
                 found.append((internal_id, score))
         found.sort(key=lambda hit: (-hit[1], hit[0]))
@@ -168,11 +173,15 @@ class VectorSearch(Ranked):
 
     def fingerprint(self) -> bytes:
         """What distinguishes it from another search of the same table."""
-        asked = (self.index.name, self.vector, self.limit)
+        asked = (self.index.name, self.packed, self.limit)
         return repr(asked).encode() + encode_node(self._where())
 
-    def _settled(self, more: int) -> list[Hit]:
-        """What the follower says; so many more as may be laid over."""
+    def request(self, more: int = 0) -> bytes:
+        """What the follower is asked.
+
+        Args:
+            more: how many may be laid over: so many more are asked for.
+        """
         fields = self.index.filter_fields
         filters = None
         if self.any_of is not None:
@@ -181,27 +190,20 @@ class VectorSearch(Ranked):
             self.table.number,
             self.index.name,
             definition_of(self.index),
-            _packed(self.vector),
+            self.packed,
             self.limit + more,
             filters,
         )
-        answer = decode_answer(self.ask(NAME, encode_request(request)))
-        scores = struct.unpack(f"<{len(answer.scores) // 4}f", answer.scores)
-        ids = answer.ids
-        starts = range(0, len(ids), ID_BYTES)
-        return [
-            (ids[start : start + ID_BYTES], score)
-            for start, score in zip(starts, scores, strict=True)
-        ]
+        return encode_request(request)
 
-    def _score(self, document: dict[str, Any]) -> float | None:
+    def _score(self, sought: list[float], document: dict[str, Any]) -> float | None:
         """The cosine of a document's vector; None: it is not to be found."""
         vector = get_path(document, self.index.vector_field)
         if type(vector) is not list or len(vector) != self.index.dimensions:
             return None
         if not _NUMBERS.issuperset(map(type, vector)) or not _passes(document, self):
             return None
-        return _cosine(self.vector, vector)
+        return _cosine(sought, vector)
 
     def _record(self, tx: Transaction) -> None:
         """V1; and the schema, which says what the index is."""
@@ -227,6 +229,14 @@ class VectorSearch(Ranked):
         return ("and", ("or", *choices), is_one)
 
 
+def hits_in(answer: bytes) -> list[Hit]:
+    """What the follower said, nearest first."""
+    said = decode_answer(answer)
+    starts = range(0, len(said.ids), ID_BYTES)
+    ids = [said.ids[start : start + ID_BYTES] for start in starts]
+    return list(zip(ids, _unpacked(said.scores), strict=True))
+
+
 def vector_search(
     tx: Transaction,
     ask: Ask,
@@ -244,7 +254,7 @@ def vector_search(
         ask: asks a follower, as of what the transaction's snapshot shows to everybody.
         table: its name.
         name: the index's.
-        vector: as the user passed it.
+        vector: as the user passed it, or `Packed`.
         limit: how many documents, 1 to 256.
         any_of: of these fields and values a document must have one.
 
@@ -258,16 +268,27 @@ def vector_search(
     return VectorSearch(
         info,
         index,
-        _numbers(index, vector),
+        _packed_for(index, vector),
         results_wanted(limit),
         None if any_of is None else tuple(any_of),
         ask,
     )
 
 
+def _packed_for(index: VectorIndexDefinition, vector: Any) -> bytes:
+    packed = vector.numbers if type(vector) is Packed else _packed_plain(vector)
+    if packed is None:
+        packed = _packed(_numbers(index, vector))
+    if len(packed) != 4 * index.dimensions:
+        raise InvalidQuery(
+            f"Vector index `{index.name}` has {index.dimensions} dimensions; the vector "
+            f"has {len(packed) // 4}. Both must come from the same model.",
+            kind="VectorDimensionsMismatch",
+        )
+    return packed
+
+
 def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
-    if _is_plainly_one(vector, index.dimensions):
-        return vector.copy()  # type: ignore[no-any-return]  # a list of floats
     numbers = normalize(vector, "the vector")
     if type(numbers) is not list or not all(
         type(number) in _NUMBERS and math.isfinite(number)  # type: ignore[arg-type]  # a number
@@ -277,26 +298,7 @@ def _numbers(index: VectorIndexDefinition, vector: Any) -> list[float]:
             f"Vector index `{index.name}` is searched with a list of finite numbers, "
             f"not with {_briefly(vector)}."
         )
-    if len(numbers) != index.dimensions:
-        raise InvalidQuery(
-            f"Vector index `{index.name}` has {index.dimensions} dimensions; the vector "
-            f"has {len(numbers)}. Both must come from the same model.",
-            kind="VectorDimensionsMismatch",
-        )
     return [float(number) for number in numbers]  # type: ignore[arg-type]  # numbers
-
-
-def _is_plainly_one(vector: Any, dimensions: int) -> bool:
-    """Whether it needs no longer look, of hundreds of numbers; False may be wrong."""
-    return (
-        type(vector) is list and len(vector) == dimensions and _are_plain_floats(vector)
-    )
-
-
-def _are_plain_floats(vector: list[Any]) -> bool:
-    return _FLOAT_ONLY.issuperset(map(type, vector)) and math.isfinite(
-        math.hypot(*vector)
-    )
 
 
 def _briefly(value: Any) -> str:
@@ -309,12 +311,17 @@ def _briefly(value: Any) -> str:
     return repr(value)[:60]
 
 
-def results_wanted(limit: Any) -> int:
-    """How many documents a search is to give: 1 to 256."""
+def results_wanted(limit: Any, what: str = "A vector search") -> int:
+    """How many documents a search is to give: 1 to 256.
+
+    Args:
+        limit: what was passed.
+        what: how a refusal names the search.
+    """
     number = whole_number(limit, "limit")
     if not 1 <= number <= knobs.MAX_VECTOR_RESULTS:
         raise LimitExceeded(
-            f"A vector search gives 1 to {knobs.MAX_VECTOR_RESULTS} documents; "
+            f"{what} gives 1 to {knobs.MAX_VECTOR_RESULTS} documents; "
             f"{number} were asked for.",
             kind="VectorLimitTooLargeError",
         )
@@ -344,14 +351,30 @@ def _passes(document: dict[str, Any], search: VectorSearch) -> bool:
     )
 
 
+class Packed(NamedTuple):
+    """Finite numbers as little-endian float32, packed by who was given them."""
+
+    numbers: bytes
+
+
+def _packed_plain(vector: Any) -> bytes | None:
+    """A list of ordinary floats, each looked at once; None: it needs a longer look."""
+    # N.B. to count equal types takes two thirds of the time of a set of them.
+    if type(vector) is not list or [*map(type, vector)].count(float) != len(vector):
+        return None
+    return _packed_as_is(vector) if _LEAST < math.hypot(*vector) < _MOST else None
+
+
 def _packed(vector: list[float]) -> bytes:
     """As float32, brought to where that neither overflows nor vanishes."""
-    # N.B. the length takes a fifth of the time of the greatest and the least.
     if _LEAST < math.hypot(*vector) < _MOST:
-        return struct.pack(f"<{len(vector)}f", *vector)
-    most, least = max(vector), min(vector)
-    largest = max(most, -least) or 1.0
-    return struct.pack(f"<{len(vector)}f", *(number / largest for number in vector))
+        return _packed_as_is(vector)
+    largest = max(map(abs, vector), default=0.0) or 1.0
+    return _packed_as_is([number / largest for number in vector])
+
+
+def _packed_as_is(vector: list[float]) -> bytes:
+    return struct.pack(f"<{len(vector)}f", *vector)
 
 
 def _unpacked(numbers: bytes) -> list[float]:
@@ -379,55 +402,74 @@ def _direction(vector: list[float]) -> list[float]:
 # -- for actions ------------------------------------------------------------------------
 
 
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """A search as an action sends it.
+
+    Attributes:
+        rest: what else was passed, as stored: `table`, `index`, `limit`, `anyOf`; and
+            `vector` where it is not packed, to be refused by who knows the index.
+        packed: the numbers, as little-endian float32.
+    """
+
+    rest: bytes
+    packed: bytes | None
+
+
+_encode_asked: Final = msgspec.msgpack.Encoder().encode
+_decode_asked: Final = msgspec.msgpack.Decoder(Asked).decode
+
+
 def asked(
     table: str,
     index: str,
     vector: Any,
     limit: Any,
     filter_: Callable[[Any], object] | None,
-) -> dict[str, Any]:
-    """A search as an action sends it; the filter's function has been called."""
-    any_of = conditions_of(filter_)
-    return {
-        "table": table,
-        "index": index,
-        **_sent(vector),
-        "limit": limit,
-        "anyOf": None
-        if any_of is None
-        else [
+) -> bytes:
+    """What an action asks for; the filter's function has been called."""
+    any_of, packed = conditions_of(filter_), _packed_plain(vector)
+    rest = {"table": table, "index": index, "limit": limit}
+    if any_of is not None:
+        rest["anyOf"] = [
             {"field": field} if value is UNDEFINED else {"field": field, "value": value}
             for field, value in any_of
-        ],
-    }
+        ]
+    if packed is None:
+        rest["vector"] = normalize(vector, "the vector")
+    return _encode_asked(Asked(to_stored(rest), packed))
 
 
-def _sent(vector: Any) -> dict[str, Any]:
-    """Floats in the four bytes that each has in the end: the gateway passes them on.
+def sought(tx: Transaction, ask: Ask, body: bytes) -> VectorSearch:
+    """The search that an action asks for.
 
-    What else was passed is sent as it is, and refused by who knows the index.
+    Raises:
+        NotFound, InvalidArguments, InvalidQuery, LimitExceeded: as `vector_search`.
     """
-    if type(vector) is list and vector and _are_plain_floats(vector):
-        return {"packed": _packed(vector)}
-    return {"vector": normalize(vector, "the vector")}
-
-
-def answer(tx: Transaction, ask: Ask, args: dict[str, Any]) -> list[dict[str, Any]]:
-    """What an action gets: ids and scores, nearest first."""
-    any_of, packed = args.get("anyOf"), args.get("packed")
-    search = vector_search(
+    said = _decode_asked(body)
+    rest: Any = from_stored(said.rest)
+    any_of = rest.get("anyOf")
+    return vector_search(
         tx,
         ask,
-        args["table"],
-        args["index"],
-        args["vector"] if packed is None else _unpacked(packed),
-        limit=args["limit"],
+        rest["table"],
+        rest["index"],
+        rest["vector"] if said.packed is None else Packed(said.packed),
+        limit=rest["limit"],
         any_of=None
         if any_of is None
         else [(each["field"], each.get("value", UNDEFINED)) for each in any_of],
     )
+
+
+def told(search: VectorSearch, hits: list[Hit]) -> bytes:
+    """What an action gets, as stored: ids and scores, nearest first."""
     number = search.table.id_number
-    return [
-        {"_id": encode_id(number, internal_id), "_score": score}
-        for internal_id, score in search.hits(tx)
-    ]
+    return encode_json(
+        [{"_id": encode_id(number, id_), "_score": score} for id_, score in hits]
+    )
+
+
+def answer(tx: Transaction, ask: Ask, body: bytes) -> bytes:
+    """What an action gets of a transaction."""
+    search = sought(tx, ask, body)
+    return told(search, search.hits(tx))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from convexlab.functions import vector_search
 from convexlab.functions.processes.messages import Failure
 from convexlab.sync.backend import Caller
 
@@ -38,7 +37,6 @@ class Asks:
             "query": self._query,
             "mutation": self._mutation,
             "action": self._action,
-            vector_search.ASK: self._vector_search,
         }
 
     def add(self, kind: str, answerer: Answerer) -> None:
@@ -93,13 +91,6 @@ class Asks:
                 stored=True,
                 within=question.run,
                 request=question.run.message.request,
-            )
-        )
-
-    async def _vector_search(self, question: Question) -> bytes | Failure:
-        return said(
-            await self._gateway.query(
-                vector_search.QUERY, question.body, caller_of(question), stored=True
             )
         )
 

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.errors import ConvexlabError
 from convexlab.functions.processes.runners import Run
 
@@ -71,14 +71,15 @@ class Caller:
 ANONYMOUS = Caller()
 
 
-@dataclass(frozen=True, slots=True)
-class QueryCall:
-    """One run of a query.
+class QueryCall(msgspec.Struct, frozen=True, eq=False):
+    """One run of a query; two with equal fields are two runs.
 
     `path` is canonical (`dir/module:name`), `args` the canonical JSON of the
     arguments object. `stored` asks for the value with numbers as they are stored
     (`1` stays `1`) instead of as the wire has them (`1.0`). `request_id` names it in
     the text of its error and in the log, `is_followed` says that a session follows it.
+
+    N.B. a struct, as `MutationCall` is.
     """
 
     path: str
@@ -87,8 +88,8 @@ class QueryCall:
     caller: Caller = ANONYMOUS
     journal: str | None = None
     stored: bool = False
-    request_id: str = field(default="", compare=False)
-    is_followed: bool = field(default=False, compare=False)
+    request_id: str = ""
+    is_followed: bool = False
 
 
 class MutationCall(msgspec.Struct, frozen=True, eq=False):

@@ -13,7 +13,7 @@ from convexlab.functions.processes import messages
 from convexlab.functions.processes.exchange import Exchange
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.push import Pusher
-from convexlab.functions.processes.supervisor import Answered, Supervisor
+from convexlab.functions.processes.supervisor import Supervisor
 from convexlab.functions.timetable import DuePage
 from convexlab.sync.backend import (
     ActionCall,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from convexlab.functions.processes.calls import Answered
     from convexlab.functions.processes.exchange import HttpCall
     from convexlab.functions.processes.push import Deployed
     from convexlab.functions.processes.spawning import Spawned

@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, OutOfRetention
+from convexlab.sync.followed import FollowedQuery
 from convexlab.sync.runs import Runs, Waiter
-from convexlab.sync.session import FollowedQuery
 from convexlab.sync.work import BROKEN, TRY_AGAIN, Close, Work
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from convexlab.functions.cache import CachedResult, Results
     from convexlab.sync.backend import Backend, QueryRun
     from convexlab.sync.causes import Causes
+    from convexlab.sync.followed import Flight, FollowedQuery
     from convexlab.sync.interest import Interest
-    from convexlab.sync.session import ClientSession, Flight, FollowedQuery
+    from convexlab.sync.session import ClientSession
 
 _log = logging.getLogger(__name__)
 

@@ -34,14 +34,12 @@ Invariants
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 from uuid import UUID
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_wire, to_canonical
-from convexlab.errors import CallerError, RemoteProtocolError
-from convexlab.functions.cache import QueryToken
+from convexlab.errors import RemoteProtocolError
 from convexlab.functions.requested import UNKNOWN, requested
 from convexlab.protocol.messages import (
     Action,
@@ -55,9 +53,7 @@ from convexlab.protocol.messages import (
     ModifyQuerySet,
     Mutation,
     Remove,
-    arguments,
     encode,
-    function_path,
 )
 from convexlab.protocol.versions import StateVersion, decode_ts
 from convexlab.sync.backend import (
@@ -69,6 +65,8 @@ from convexlab.sync.backend import (
     MutationRun,
     RunError,
 )
+from convexlab.sync.followed import Flight, FollowedQuery
+from convexlab.sync.named import call_of, token_of
 from convexlab.sync.transition import (
     Payload,
     action_response,
@@ -100,44 +98,6 @@ if TYPE_CHECKING:
     from convexlab.functions.requested import Client
 
 _NOBODY: Final = "None"
-
-
-class FollowedQuery:
-    """One query of a session's query set.
-
-    `token` takes on the journal of its last result, so that later runs repeat its
-    decisions. `refused` is set for good when the query could not even be asked.
-    """
-
-    __slots__ = ("query_id", "refused", "result", "sent", "session", "token")
-
-    def __init__(
-        self,
-        session: ClientSession,
-        query_id: int,
-        token: QueryToken,
-        refused: Payload | None = None,
-    ) -> None:
-        self.session = session
-        self.query_id = query_id
-        self.token = token
-        self.refused = refused
-        self.result: CachedResult[Payload] | None = None
-        self.sent: bytes | None = None  # the digest of what the client has
-
-
-@dataclass(slots=True)
-class Flight:
-    """A Transition being prepared: where it goes, and what it still waits for."""
-
-    ts: int
-    query_set: int
-    identity: int
-    caller: Caller
-    removed: list[int]
-    owed: bool
-    waiting: set[FollowedQuery]
-    said: list[tuple[FollowedQuery, Payload]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,32 +270,13 @@ class ClientSession:
         return works
 
     def _add(self, message: Add) -> None:
-        query = self._followed(message)
+        admin, stored = self.caller.admin, self._stored
+        token, why = token_of(message, admin=admin, stored=stored)
+        name = request_id(token.path, message.query_id)
+        refused = refusal(why, name) if why else None
+        query = FollowedQuery(self, message.query_id, token, refused)
         self.queries[message.query_id] = query
         self._stale[query] = None
-
-    def _followed(self, message: Add) -> FollowedQuery:
-        path = function_path(message.udf_path)
-        token = QueryToken(
-            path or message.udf_path,
-            b"{}",
-            message.journal,
-            self.caller.admin,
-            self._stored,
-        )
-        request = request_id(token.path, message.query_id)
-        try:
-            if path is None or message.component_path:
-                raise CallerError(
-                    _no_function(message.udf_path, message.component_path)
-                )
-            raw = arguments(message.args)
-            _check_size(message.udf_path, raw)
-            token = token._replace(args=to_canonical(from_wire(raw)))
-        except CallerError as error:
-            refused = refusal(error.message, request)
-            return FollowedQuery(self, message.query_id, token, refused)
-        return FollowedQuery(self, message.query_id, token)
 
     def _remove(self, query: FollowedQuery) -> list[Work]:
         del self.queries[query.query_id]
@@ -348,7 +289,7 @@ class ClientSession:
     def _mutation(self, message: Mutation) -> list[Work]:
         if len(self._mutations) >= knobs.MAX_SESSION_CALLS:
             return [Close(TRY_AGAIN, "TooManyConcurrentMutations")]
-        path, raw, refused = _call(message)
+        path, raw, refused = call_of(message)
         call = MutationCall(
             self._call_id(message.request_id),
             path,
@@ -365,7 +306,7 @@ class ClientSession:
         if self._actions >= knobs.MAX_SESSION_CALLS:
             return [Close(TRY_AGAIN, "TooManyConcurrentRequests")]
         self._actions += 1
-        path, raw, refused = _call(message)
+        path, raw, refused = call_of(message)
         call = ActionCall(
             self._call_id(message.request_id),
             path,
@@ -632,33 +573,3 @@ def _session_id(text: str) -> str:
 def _version_mismatch(what: str, expected: int, got: int) -> list[Work]:
     reason = f"InternalServerError: {what} is at {expected}, not {got}"
     return [Close(BROKEN, reason)]
-
-
-def _no_function(path: str, component: str | None) -> str:
-    where = f" in component '{component}'" if component else ""
-    return f"Could not find public function for '{path}'{where}."
-
-
-def _check_size(path: str, args: bytes) -> None:
-    """Refuse what is too large before it is decoded."""
-    limit = knobs.MAX_VALUE_BYTES
-    if len(args) > limit:
-        megabytes = len(args) / (1 << 20)
-        raise CallerError(
-            f"Arguments for {path} are too large "
-            f"(actual: {megabytes:.2f} MiB, limit: {limit >> 20} MiB)"
-        )
-
-
-def _call(message: Mutation | Action) -> tuple[str, bytes, RunError | None]:
-    """A call's canonical path and arguments, and why it cannot be made."""
-    path = function_path(message.udf_path)
-    raw = arguments(message.args)
-    if path is None or message.component_path:
-        error = RunError(_no_function(message.udf_path, message.component_path))
-        return message.udf_path, raw, error
-    try:
-        _check_size(message.udf_path, raw)
-    except CallerError as error:
-        return path, b"{}", RunError(error.message)
-    return path, raw, None

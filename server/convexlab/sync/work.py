@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from convexlab.protocol.messages import Authenticate
     from convexlab.sync.backend import ActionCall, MutationCall
-    from convexlab.sync.session import FollowedQuery
+    from convexlab.sync.followed import FollowedQuery
 
 # Close codes, and reasons by which npm's client chooses how long to wait.
 TRY_AGAIN: Final = 1013

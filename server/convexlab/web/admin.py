@@ -28,6 +28,7 @@ from aiohttp import web
 
 from convexlab.documents.cells import columns_in
 from convexlab.documents.rows import lines_of
+from convexlab.engine.compiled import engine_in_words
 from convexlab.errors import CallerError, InvalidArguments, NotFound
 from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.importer import Importer
@@ -152,6 +153,7 @@ class Admin:
         return json_answer(
             {
                 "version": version("convexlab"),
+                "engine": engine_in_words(),
                 "name": self._opened.instance,
                 "url": str(request.url.origin()),
                 "startedAt": self._began,

@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -118,6 +119,7 @@ class _Answer(msgspec.Struct, frozen=True):
         return b"%b\r\n\r\n%b" % (b"\r\n".join(parts), body)
 
 
+@cache
 def _phrase(status: int) -> bytes:
     return HTTPStatus(status).phrase.encode()
 

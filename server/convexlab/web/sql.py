@@ -1,6 +1,7 @@
 """SQL over HTTP, for the owner: rows as an Arrow stream, or as JSON.
 
     POST /api/convexlab/sql   {"sql", "params", "ts", "format"} ─▶ the rows
+                              {…, "limit"} ─▶ the first of them
                               {"sql", "of": {"sql", "params"}, …} ─▶ some of the rows of
                                                                     another statement
 
@@ -11,7 +12,7 @@ answer names with the tables that it read. Rows cross as Arrow made them.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -62,6 +63,8 @@ class Asked(msgspec.Struct, frozen=True):
         format: `arrow`, or `json` for values as stored.
         documents: whether tables have `_doc`, the whole document, as a column too; with
             `json` only.
+        limit: how many rows are wanted at most, the first ones; None: all. Not with `of`
+            and `changes`, whose `sql` says it.
         of: the statement whose rows `sql` reads, as the table `rows` with their places
             in `_place`; they are kept for a while, so that parts of them fit together.
             With `json` only.
@@ -74,6 +77,7 @@ class Asked(msgspec.Struct, frozen=True):
     ts: str | None = None
     format: Literal["arrow", "json"] = "arrow"
     documents: bool = False
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
     of: Answered | None = None
     changes: Changed | None = None
 
@@ -165,8 +169,14 @@ def _question(asked: Asked) -> bytes:
     window = _window(asked, params)
     if window is None:
         documents = asked.documents and not is_arrow
-        plain = SqlRequest(asked.sql, params, is_arrow, documents=documents)
+        plain = SqlRequest(
+            asked.sql, params, is_arrow, documents=documents, limit=asked.limit
+        )
         return b"sql\n" + msgspec.msgpack.encode(plain)
+    if asked.limit is not None:
+        raise InvalidArguments(
+            "Of the rows of a statement, `sql` says how many: SELECT … LIMIT."
+        )
     if is_arrow:
         raise InvalidArguments(
             "The rows of a statement are read as JSON, not as Arrow."

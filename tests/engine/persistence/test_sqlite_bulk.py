@@ -11,7 +11,7 @@ from convexlab.engine.audit import audit
 from convexlab.engine.committer import Committer
 from convexlab.engine.definitions import create_index
 from convexlab.engine.persistence.sqlite import SqlitePersistence
-from convexlab.engine.persistence.sqlite_bulk import BULK_DOCUMENTS, is_bulk
+from convexlab.engine.persistence.sqlite_bulk import BULK_DOCUMENTS, parted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,14 +57,37 @@ def numbers(committer: Committer, table: str) -> list[Any]:
     return [document["n"] for document in tx.documents(index)]
 
 
-def test_only_many_inserts_into_one_table_are_bulk(committer: Committer):
-    step(committer, lambda tx: tx.insert("a", {}))
+def test_many_inserts_into_one_table_are_bulk_whatever_is_beside(committer: Committer):
+    """But not where the table loses or changes documents meanwhile."""
+    first = step(committer, lambda tx: tx.insert("a", {}))
+    step(committer, lambda tx: tx.insert("b", {}))
     tx = committer.begin()
+    noted = tx.insert("b", {})
     insert("a")(tx)
-    assert is_bulk(tx.finish().write_set)
-    tx.insert("b", {})
-    assert not is_bulk(tx.finish().write_set)
-    assert not is_bulk([])
+    many, others = parted(tx.finish().write_set)
+    assert len(many) == MANY
+    assert [write.id for write in others] == [decode_id(noted)[1]]
+    tx.patch(first, {"n": 1})
+    writes = tx.finish().write_set
+    assert parted(writes) == ((), writes)
+    assert parted([]) == ((), [])
+
+
+def test_what_is_noted_beside_many_inserts_is_there_too(committer: Committer):
+    """Of other tables: a new document, a changed one, one that goes."""
+    kept, gone = (step(committer, lambda tx: tx.insert("b", {"n": 0})) for _ in "ab")
+
+    def note(tx: Transaction) -> None:
+        tx.insert("b", {"n": 2})
+        insert("a")(tx)
+        tx.patch(kept, {"n": 1})
+        tx.delete(gone)
+
+    step(committer, note)
+    step(committer, insert("a"))
+    committer.settle_all()
+    assert numbers(committer, "b") == [1, 2]
+    assert len(numbers(committer, "a")) == 2 * MANY
 
 
 def test_a_group_of_several_bulk_inserts_is_all_there(committer: Committer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,8 +12,8 @@ from tests.followers.columnar.test_folded import Lab
 
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
-from convexlab.followers.columnar.answers import answers
 from convexlab.followers.columnar.counting import Counting
+from convexlab.followers.columnar.profiles import Profiles
 from convexlab.followers.columnar.sql import SqlRequest, answer_of, answer_sql
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Profiled(Lab):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mirror._handlers = {**answers(), "anew": answer_sql}
+        profiled = partial(answer_sql, profiles=Profiles())
+        self.mirror._handlers = {"sql": profiled, "anew": answer_sql}
 
     def ask(self, text: str, *params: Any, kind: str = "sql") -> list[dict[str, Any]]:
         self.following.advance()

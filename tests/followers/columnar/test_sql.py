@@ -115,6 +115,27 @@ def test_as_of_then(sql: Sql, steps: Any, committer: Committer):
     assert sql(count, at=then) == [{"n": 4}]
 
 
+def test_the_first_rows(sql: Sql):
+    """In the statement's order, under its names."""
+    sizes = "select size from messages where size > ? order by size desc"
+    assert sql(sizes, 1, limit=2) == [{"size": 5}, {"size": 4}]
+    assert sql(f"with a as ({sizes}) from a;", 3, limit=5) == [{"size": 5}, {"size": 4}]
+    assert len(sql("summarize messages", limit=1)) > 1
+    with pytest.raises(InvalidQuery, match=r"column .nope. not found"):
+        sql("select nope from messages", limit=2)
+
+
+def test_arrow_says_what_cannot_be_computed(sql: Sql):
+    text = "select cast(channel as int) from messages"
+    for options in ({}, {"limit": 2}):
+        with pytest.raises(
+            InvalidQuery, match=r"SQL: .*Could not convert string 'a'"
+        ) as e:
+            sql.answer(text, arrow=True, **options)
+        assert text in str(e.value)
+        assert "LINE" not in str(e.value), "a line of what it was run inside of"
+
+
 def test_arrow(sql: Sql):
     import pyarrow as pa
 

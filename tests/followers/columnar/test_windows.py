@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +12,9 @@ import pytest
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery, NotFound
-from convexlab.followers.columnar.mirror import Mirror
+from convexlab.followers.columnar import windows
+from convexlab.followers.columnar.kept import KeptRows, keep
+from convexlab.followers.columnar.mirror import Mirror, Reading
 from convexlab.followers.columnar.sql import answer_of
 from convexlab.followers.columnar.windows import WindowRequest, Windows
 from convexlab.followers.following import Following
@@ -19,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convexlab.engine.persistence.contract import Persistence
+    from convexlab.followers.columnar.statement import Statement
 
 ROWS = 5_000
+COUNT = "select count(*) n from rows"
 GROUPS = "select size % 1000 g, count(*) n from messages group by 1"
 
 
@@ -29,14 +35,18 @@ class Pages:
 
     def __init__(self, persistence: Persistence) -> None:
         self.seconds = 0.0
+        self.advancing = threading.Lock()
         self.windows = Windows(lambda: self.seconds)
-        self.mirror = Mirror(None, {"window": self.windows.answer})
+        self.mirror = Mirror(
+            None, {"window": self.windows.answer}, let_go=self.windows.let_go
+        )
         self.following = Following(persistence, self.mirror)
 
     def __call__(
         self, text: str, *params: Any, of: str, with_: Any = (), at: Any = None
     ) -> Any:
-        self.following.advance()
+        with self.advancing:
+            self.following.advance()
         request = WindowRequest(text, of, stored(params), stored(with_))
         body = b"window\n" + msgspec.msgpack.encode(request)
         told = self.mirror.answer(body, at or self.mirror.watermark)
@@ -132,6 +142,62 @@ def test_what_is_kept_is_bounded_and_let_go(pages: Pages, monkeypatch: Any):
     with pytest.raises(InvalidQuery, match="too large"):
         pages("from rows", of=texts)
     assert len(pages.kept) == 1
+
+
+def test_what_nobody_asks_about_is_let_go_though_nobody_asks(pages: Pages):
+    """Another answer is asked about meanwhile, and stays."""
+    pages(COUNT, of="select size from messages")
+    pages.seconds += knobs.KEPT_ANSWER_SECONDS
+    pages.mirror.let_go()
+    assert pages(COUNT, of="from messages") == [{"n": ROWS}]
+    assert len(pages.kept) == 2
+    pages.seconds += 1
+    pages.mirror.let_go()
+    assert len(pages.kept) == 1
+    pages.seconds += knobs.KEPT_ANSWER_SECONDS
+    pages.mirror.let_go()
+    assert not pages.kept
+    assert pages(COUNT, of="from messages") == [{"n": ROWS}]
+
+
+def test_a_slow_statement_holds_up_who_asks_about_it_and_nobody_else(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+):
+    """Both who ask about it get the rows of one run; it is not let go meanwhile."""
+    began, may_go, runs = threading.Event(), threading.Event(), []
+
+    def slow(reading: Reading, statement: Statement, *what: Any) -> KeptRows:
+        if "range" in statement.text:
+            runs.append(statement.text)
+            began.set()
+            assert may_go.wait(60)
+        return keep(reading, statement, *what)
+
+    monkeypatch.setattr(windows, "keep", slow)
+    assert pages(COUNT, of="from messages") == [{"n": ROWS}]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(pages, COUNT, of="from range(7)") for _ in range(2)]
+        try:
+            assert began.wait(60)
+            assert pages(COUNT, of="select 1 as one") == [{"n": 1}]
+            pages.seconds += knobs.KEPT_ANSWER_SECONDS + 1
+            pages.mirror.let_go()
+            assert not pages.kept
+        finally:
+            may_go.set()
+        assert [each.result(60) for each in asked] == [[{"n": 7}]] * 2
+    assert len(runs) == len(pages.kept) == 1
+
+
+def test_many_answers_are_made_at_once(pages: Pages):
+    """Also the first ones, which have no place for their rows yet."""
+    with ThreadPoolExecutor(8) as pool:
+        asked = [
+            pool.submit(pages, COUNT, of=f"from messages where size < {n % 4}")
+            for n in range(16)
+        ]
+        assert [each.result(60)[0]["n"] for each in asked] == [0, 1, 2, 3] * 4
+    assert len(pages.kept) == 4
 
 
 def test_a_mirror_that_was_made_anew_is_asked_again(pages: Pages):

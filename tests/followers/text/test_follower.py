@@ -29,7 +29,6 @@ from convexlab.documents.value import UNDEFINED
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import FollowerBehind, OutOfRetention
-from convexlab.followers.text import gathering
 from convexlab.followers.text.request import Unsettled
 
 if TYPE_CHECKING:
@@ -374,6 +373,38 @@ def test_broken_files_are_made_again(searched: Searched, spoil: str, how: str):
     assert len(list(searched.folder.iterdir())) == 3
 
 
+def test_what_is_searched_much_since_it_changed_is_put_to_rest(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "INDEX_SAVE_SHARE", 0)
+    monkeypatch.setattr(knobs, "TEXT_REST_SHARE", 2)
+    insert(searched, "a", "b", "c")
+    searched.texts.checkpoint()
+    told: list[int] = []
+    searched.texts.done = lambda: told.append(searched.index.asked)
+    insert(searched, "a d")
+    searched.texts.checkpoint()
+    assert not searched.index.rested_ts
+    for _ in range(5):
+        searched.ask("a")
+    assert told == [3]
+    searched.texts.checkpoint()
+    assert searched.index.rested_ts == searched.texts.watermark
+
+
+def test_it_is_put_to_rest_while_other_texts_change(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "TEXT_REST_SHARE", 100)
+    insert(searched, "a")
+    searched.ask("a")
+    insert(searched, {"other": 1})
+    assert not searched.index.rested_ts
+    monkeypatch.setattr(knobs, "FOLLOWER_IDLE_SECONDS", -1.0)
+    insert(searched, {"other": 1})
+    assert searched.index.rested_ts == searched.now
+
+
 def test_status_tells_what_there_is(searched: Searched):
     insert(searched, "three words here")
     (told,) = searched.following.status()["indexes"]  # type: ignore[misc]
@@ -404,7 +435,7 @@ _steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=16)
 @given(
     steps=_steps,
     text=_texts,
@@ -421,7 +452,6 @@ def test_any_history_is_answered_as_plain_bm25_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(knobs, "TEXT_TAIL_ROWS", 3)
         patch.setattr(knobs, "TEXT_PAST_ROWS", 5)
-        patch.setattr(gathering, "_LEAST", 2)
         searched = searched_in(tmp_path_factory.mktemp("any") / "texts")
         searched.following.advance()
         moments: dict[int, dict[bytes, dict[str, Any]]] = {}
@@ -434,6 +464,10 @@ def test_any_history_is_answered_as_plain_bm25_does(
             if at >= searched.index.exact_from:
                 got = searched.ask(text, limit, at=at, filters=filters)
                 assert_same(got, searched.plain(documents, text, limit, filters))
+        searched.texts.rest()
+        for at in (searched.index.changed_ts, searched.now):
+            looked_at = searched.look_at(text, limit, at=at, filters=filters)
+            assert looked_at == searched.ask(text, limit, at=at, filters=filters)
 
 
 def _take(searched: Searched, name: str, values: list[Any]) -> None:
@@ -451,6 +485,8 @@ def _take(searched: Searched, name: str, values: list[Any]) -> None:
             searched.texts.checkpoint()
         case "idle", _:
             searched.texts.idle(lambda: False)
+            for index in searched.texts.indexes.values():
+                index.gathering.wait()
         case "die", _:
             searched.follow()
 

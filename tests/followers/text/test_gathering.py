@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convexlab import knobs
-from convexlab.followers.text.gathering import Segment, segments_in, to_gather
+from convexlab.followers.text.gathering import (
+    Gathering,
+    Segment,
+    segments_in,
+    to_gather,
+)
 from convexlab.followers.text.postings import Postings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MOST = knobs.TEXT_GATHERED_BYTES
@@ -20,12 +26,13 @@ MOST = knobs.TEXT_GATHERED_BYTES
     ("sizes", "gathered"),
     [
         ([], []),
-        ([5, 5, 5], []),  # too few
+        ([5], []),  # too few
+        ([5, 5], [0, 1]),
         ([5, 900, 5, 5, 5], [0, 2, 3, 4]),  # the large one is left
-        ([900, 5, 5, 5], []),
+        ([900, 5, 5], [1, 2]),
         ([5, 40, 300, 2_000], [0, 1, 2, 3]),  # each a step from those before it
-        ([MOST // 2, MOST // 4, MOST // 5, MOST // 6], []),  # together too large
-        ([MOST, 9, MOST // 2, 8, MOST // 8, 7], []),
+        ([MOST // 2, MOST * 2 // 3], []),  # together too large
+        ([MOST, 9, MOST // 2, 8, MOST // 8, 7], [1, 3, 5]),
         ([MOST // 5] * 7, [0, 1, 2, 3, 4]),
     ],
 )
@@ -46,3 +53,21 @@ def test_segments_are_told_in_the_order_of_the_searchers(tmp_path: Path):
     assert [given[first] for first in firsts] == [each.texts for each in segments]
     assert all(each.bytes > 0 for each in segments)
     postings.close()
+
+
+def test_what_fails_on_its_thread_is_told_and_begun_again(
+    capsys: pytest.CaptureFixture[str],
+):
+    times = []
+
+    def fails(is_to_end: Callable[[], bool]) -> None:
+        times.append(is_to_end())
+        raise OSError("the disk is full")
+
+    gathering = Gathering(fails)
+    for _ in range(2):
+        gathering.begin()
+        gathering.wait()
+    assert times == [False, False]
+    assert "OSError: the disk is full" in capsys.readouterr().err
+    gathering.end()

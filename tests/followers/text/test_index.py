@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,13 @@ from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import encode_id
 from convexlab.engine.write_set import Revision
 from convexlab.errors import OutOfRetention
-from convexlab.followers.text.gathering import segments_in
+from convexlab.followers.text.gathering import Gathering, segments_in
 from convexlab.followers.text.index import TextIndex
 from convexlab.followers.text.postings import Postings
 from convexlab.followers.text.request import Definition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from convexlab.followers.schema_indexes import Step
@@ -88,7 +90,7 @@ def test_the_newest_come_first_and_of_one_moment_the_least_id(
     assert index.by_age(apart) == apart[::-1]
 
 
-def scattered(folder: Path, parts: int = 5) -> TextIndex:
+def scattered(folder: Path, parts: int = 3) -> TextIndex:
     """In as many segments; of each three texts one has changed and one is gone."""
     index = TextIndex(Definition("body", ("owner",)), Postings(folder, 1))
     for part in range(parts):
@@ -112,9 +114,55 @@ def test_small_segments_become_one_with_all_that_was_in_them(tmp_path: Path):
     index.check()
     index.apply([step(KEPT, 9, "a")])
     index.settle()
-    index.gather(lambda: False)  # too few
-    assert segments(index) == 2
+    index.gather(lambda: False)
+    assert segments(index) == 1
     index.check()
+
+
+def test_texts_come_and_go_while_segments_are_gathered(tmp_path: Path):
+    index = scattered(tmp_path, 5)  # so many that two more are left in the tail
+    looked, go_on = threading.Event(), threading.Event()
+
+    def is_to_end() -> bool:
+        looked.set()
+        assert go_on.wait(10)
+        return False
+
+    gathering = threading.Thread(target=index.gather, args=(is_to_end,))
+    gathering.start()
+    assert looked.wait(10)
+    index.apply([step(KEPT, 9, "a"), step(bytes([0, 0]) * 8, 9, "b")])
+    index.check()
+    go_on.set()
+    gathering.join()
+    assert segments(index) == 1
+    index.check()
+
+
+def test_who_has_something_for_tantivy_ends_the_gathering(tmp_path: Path):
+    index = scattered(tmp_path)
+    begun = threading.Event()
+    ended = []
+
+    def work(is_to_end: Callable[[], bool]) -> None:
+        begun.set()
+        while not is_to_end():
+            pass
+        index.gather(is_to_end)
+        ended.append(segments(index))
+
+    index.gathering = Gathering(work)
+    for change in (
+        lambda: index.apply([step(n.to_bytes(16), 9, "a") for n in range(1_100)]),
+        lambda: index.trim(9),
+        index.close,
+    ):
+        begun.clear()
+        index.gathering.begin()
+        assert begun.wait(10)
+        change()
+        assert min(ended) > 1
+        ended.clear()
 
 
 def test_nothing_is_gathered_while_somebody_waits(tmp_path: Path):

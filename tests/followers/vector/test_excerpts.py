@@ -126,13 +126,19 @@ def test_many_newcomers_are_copied_with_all_others(monkeypatch: pytest.MonkeyPat
     assert first not in excerpts_of(index)
 
 
+def selection(uses: float, size: int | None, count: int = 0) -> Any:
+    excerpt = None if size is None else SimpleNamespace(size=size)
+    return SimpleNamespace(uses=uses, excerpt=excerpt, count=count)
+
+
+def test_a_half_fits_beside_small_ones():
+    others: Any = [selection(5, 1), selection(5, 3)]
+    assert make_room(selection(5, None, 50), others, 100)
+    assert all(other.excerpt is not None for other in others)
+
+
 def test_what_is_asked_for_more_takes_the_room(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(knobs, "VECTOR_EXCERPTS", 0.5)
-
-    def selection(uses: float, size: int | None, count: int = 0) -> Any:
-        excerpt = None if size is None else SimpleNamespace(size=size)
-        return SimpleNamespace(uses=uses, excerpt=excerpt, count=count)
-
     seldom, often = selection(2, 30), selection(9, 20)
     others: Any = [seldom, often, selection(50, None)]
     assert not make_room(selection(4, None, 25), others, 100)

@@ -118,6 +118,12 @@ def test_a_vector_that_is_not_finite_is_refused(searched: Searched):
         searched.ask([float("nan"), 0, 0])
 
 
+def test_a_vector_of_another_length_is_refused(searched: Searched):
+    insert(searched, {"e": [1, 0, 0]})
+    with pytest.raises(InvalidArguments, match="has 2 dimensions, and the index has 3"):
+        searched.ask([1.0, 0.0])
+
+
 def test_filters_are_values_one_of_which_a_document_has(searched: Searched):
     a, b, c, d = insert(
         searched,

@@ -9,8 +9,8 @@ from tests.functions.processes.writing import Writing, value_of
 
 from convexlab import knobs
 from convexlab.functions.processes.messages import Import, RunMutation
+from convexlab.functions.processes.pace import Pace
 from convexlab.functions.processes.recorder import FlightRecorder
-from convexlab.functions.processes.writer import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,13 +126,17 @@ def test_an_import_is_held_for_its_next_batch_but_nobody_else(
     """As long as it takes: only the number of batches, or somebody's call, ends it."""
     monkeypatch.setattr(knobs, "IMPORT_HELD_SECONDS", 3600.0)
     monkeypatch.setattr(knobs, "IMPORT_GROUP_BATCHES", 3)
-    with Writing(tmp_path, module=MODULE) as writing:
+    is_held = threading.Event()
+
+    def fault(point: str) -> None:
+        if point == "flusher.held":
+            is_held.set()
+
+    with Writing(tmp_path, module=MODULE, fault=fault) as writing:
         groups = len(writing.groups)
         writing.ask_all(*(batch(writing, has_more=True) for _ in range(3)))
         writing.ask_all(batch(writing, has_more=True), batch(writing, has_more=False))
-        flusher, is_held = writing.writer._flusher, threading.Event()
-        hold = flusher.hold
-        monkeypatch.setattr(flusher, "hold", lambda size: (hold(size), is_held.set()))
+        is_held.clear()
         monkeypatch.setattr(knobs, "CHORES_SECONDS", 0.0)  # they seal nothing of it
         writing.writer._retention_is_due_at = 0.0
         held = batch(writing, has_more=True)

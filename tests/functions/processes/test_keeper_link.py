@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
+from tests.functions.processes.keepers import ANSWERED, Keeper, echo, hang_up
 
 from convexlab import knobs
 from convexlab.engine.timestamp import Timestamp
@@ -15,21 +15,14 @@ from convexlab.errors import FollowerBehind
 from convexlab.functions.processes.keeper_link import (
     KeeperLink,
     Question,
-    Told,
     framed,
-    keeper_address,
     receive_frame,
     send_frame,
 )
-from convexlab.functions.processes.unix_sockets import listen_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    Answer = Callable[[socket.socket, Question], None]
-
-ANSWERED = 20.0
 
 
 @pytest.fixture
@@ -74,43 +67,6 @@ def test_what_ends_within_a_frame_has_closed(
     assert receive_frame(theirs) is None
 
 
-class Keeper:
-    """A keeper that answers as it is told; a connection after another.
-
-    Args:
-        folder: of the deployment.
-        answers: what each of its connections does with its questions, in turn.
-    """
-
-    def __init__(self, folder: Path, answers: list[Answer]) -> None:
-        self._listening = listen_at(keeper_address(folder), 8)
-        self._listening.setblocking(True)
-        self._thread = threading.Thread(target=self._live, args=(answers,), daemon=True)
-        self._thread.start()
-
-    def _live(self, answers: list[Answer]) -> None:
-        for answer in answers:
-            connection, _ = self._listening.accept()
-            with connection:
-                while (frame := receive_frame(connection)) is not None:
-                    question = msgspec.msgpack.decode(frame, type=Question)
-                    if answer is hang_up:
-                        break
-                    answer(connection, question)
-
-    def close(self) -> None:
-        self._thread.join(ANSWERED)
-        self._listening.close()
-
-
-def echo(connection: socket.socket, question: Question) -> None:
-    send_frame(connection, msgspec.msgpack.encode(Told(question.request)))
-
-
-def hang_up(connection: socket.socket, question: Question) -> None:
-    raise AssertionError((connection, question))
-
-
 def ask(link: KeeperLink, request: bytes, patience: float = ANSWERED) -> bytes:
     return link.ask("text", request, at=Timestamp(1), patience_seconds=patience)
 
@@ -131,6 +87,23 @@ def test_a_keeper_that_died_is_asked_again_once(tmp_path: Path):
     keeper = Keeper(tmp_path, [hang_up, hang_up])
     with pytest.raises(FollowerBehind, match="The text index died"):
         ask(link, b"a")
+    keeper.close()
+
+
+def test_one_that_died_and_is_slow_to_come_back_is_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_ANSWER_SECONDS", 0.01)
+    is_over = threading.Event()
+
+    def hang(*_: object) -> None:
+        assert is_over.wait(ANSWERED)
+
+    keeper, link = Keeper(tmp_path, [hang_up, hang]), KeeperLink(tmp_path)
+    with pytest.raises(FollowerBehind, match="The text index is starting"):
+        ask(link, b"a", patience=0)
+    is_over.set()
+    link.close()
     keeper.close()
 
 

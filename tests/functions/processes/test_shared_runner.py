@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convexlab.functions.processes.channel import SyncChannel
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class Unreadable:
     """A store that cannot be read."""
+
+    folder = Path()
 
     def now(self, _: Any) -> Any:
         raise RuntimeError("the store is gone")

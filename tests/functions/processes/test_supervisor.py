@@ -20,11 +20,13 @@ from convexlab.functions.processes.messages import (
     RunMutation,
     Source,
 )
-from convexlab.functions.processes.supervisor import Answered, Supervisor
+from convexlab.functions.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from convexlab.functions.processes.calls import Answered
 
 MODULE = """
 from convexlab import mutation

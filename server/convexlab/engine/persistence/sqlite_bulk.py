@@ -8,6 +8,7 @@ inserts of a group before it touches an index, so that each page is changed once
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -15,7 +16,7 @@ import apsw
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convexlab.engine.persistence.contract import Commit
+    from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import DocumentWrite
 
 # From so many documents on an array is quicker than a row at a time.
@@ -29,11 +30,26 @@ _ENTRIES = """
     SELECT ?1, value, ?2 + rowid FROM carray(?3) ORDER BY value"""
 
 
-def is_bulk(writes: Sequence[DocumentWrite]) -> bool:
-    """Whether these are many new documents of one table, and nothing else."""
-    return len(writes) >= BULK_DOCUMENTS and all(
-        write.old is None and write.table == writes[0].table for write in writes
-    )
+def parted(
+    writes: Sequence[DocumentWrite],
+) -> tuple[Sequence[DocumentWrite], Sequence[DocumentWrite]]:
+    """Many new documents of one table, if there are, and the other writes.
+
+    The others are of other tables, so it does not matter which come first: an import
+    notes beside its rows which they are.
+    """
+    if len(writes) < BULK_DOCUMENTS:
+        return (), writes
+    tables = Counter([write.table for write in writes])
+    ((table, count),) = tables.most_common(1)
+    many = writes
+    if count < len(writes):
+        many = [write for write in writes if write.table == table]
+    if count < BULK_DOCUMENTS or any(write.old is not None for write in many):
+        return (), writes
+    if many is writes:
+        return writes, ()
+    return many, [write for write in writes if write.table != table]
 
 
 class _Keys:
@@ -58,17 +74,18 @@ class BulkRows:
         self._documents: list[tuple[int, int, int, list[bytes]]] = []
         self._entries: dict[int, list[_Keys]] = {}
 
-    def add(self, commit: Commit, first_row: int) -> None:
-        """Add the writes of a commit, for which `is_bulk` holds."""
+    def add(
+        self, writes: Sequence[DocumentWrite], ts: Timestamp, first_row: int
+    ) -> None:
+        """Add new documents of one table, of a commit at `ts`."""
         bodies = []
-        for row, write in enumerate(commit.writes, first_row):
+        for row, write in enumerate(writes, first_row):
             assert write.new is not None, write
             write.new.row = row
             bodies.append(write.new.body)
-        table = commit.writes[0].table
-        self._documents.append((first_row - 1, table, commit.ts, bodies))
+        self._documents.append((first_row - 1, writes[0].table, ts, bodies))
         self._rows.append(range(first_row, first_row + len(bodies)))
-        for column in zip(*[write.new_keys for write in commit.writes], strict=True):
+        for column in zip(*[write.new_keys for write in writes], strict=True):
             runs = self._entries.setdefault(column[0][0], [])
             if not runs or runs[-1].next_row != first_row:
                 runs.append(_Keys(first_row))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from convexlab.engine.log import encode_writes
 from convexlab.engine.persistence.contract import is_session_call
-from convexlab.engine.persistence.sqlite_bulk import BulkRows, is_bulk
+from convexlab.engine.persistence.sqlite_bulk import BulkRows, parted
 from convexlab.engine.persistence.sqlite_reads import encode_keys
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ class GroupRows:
     def add(self, commit: Commit) -> None:
         """Add the next commit."""
         ts = commit.ts
-        if is_bulk(commit.writes):
-            self._bulk.add(commit, self.next_row)
-            self.next_row += len(commit.writes)
-        else:
-            for write in commit.writes:
-                self._add_write(write, ts)
+        many, others = parted(commit.writes)
+        if many:
+            self._bulk.add(many, ts, self.next_row)
+            self.next_row += len(many)
+        for write in others:
+            self._add_write(write, ts)
         for place, revision in commit.added_entries:
             self._point((place,), revision.row)
         call_id, outcome = commit.call_id, None

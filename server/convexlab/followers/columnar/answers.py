@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.columnar.profiles import Profiles
 from convexlab.followers.columnar.scans import answer_documents, answer_groups
 from convexlab.followers.columnar.sql import answer_sql
@@ -12,6 +13,7 @@ from convexlab.followers.columnar.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from convexlab.followers.columnar.mirror import Reading
 
@@ -22,10 +24,15 @@ ANSWERS: Final[dict[str, Callable[[Reading, bytes], bytes]]] = {
 }
 
 
-def answers() -> dict[str, Callable[[Reading, bytes], bytes]]:
-    """The same for one mirror, with what keeps something of its answers."""
-    return {
-        **ANSWERS,
+def answering_mirror(path: Path | None) -> Mirror:
+    """A mirror that answers all of them, and keeps something of what it has answered.
+
+    Args:
+        path: of its file; None keeps it in memory.
+    """
+    windows = Windows()
+    handlers = ANSWERS | {
         "sql": partial(answer_sql, profiles=Profiles()),
-        "window": Windows().answer,
+        "window": windows.answer,
     }
+    return Mirror(path, handlers, let_go=windows.let_go)

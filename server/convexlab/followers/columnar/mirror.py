@@ -107,6 +107,8 @@ class Mirror:
     Args:
         path: of its file, made if missing; None keeps it in memory.
         handlers: what answers a request, by its kind.
+        let_go: drops what the handlers keep and nobody has asked about lately, through a
+            connection in no transaction.
     """
 
     name = "columnar"
@@ -115,11 +117,13 @@ class Mirror:
         self,
         path: Path | None,
         handlers: dict[str, Callable[[Reading, bytes], bytes]] | None = None,
+        let_go: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
     ) -> None:
         self._file = MirrorFile(path)
         self.watermark = self._file.watermark
         self.names: dict[str, int] = {}
         self._handlers = handlers or {}
+        self._let_go = let_go
         self._folded = Folded()
         # What was taken in since the file's watermark, and how many bytes it has.
         self._pending: list[Change] = []
@@ -335,6 +339,17 @@ class Mirror:
         with self._lock:
             self._write()
             self._file.checkpoint()
+
+    def let_go(self) -> None:
+        """See `Keeps`."""
+        if self._let_go is None:
+            return
+        with self._lock:
+            connection = self._file.connection.cursor()
+        try:
+            self._let_go(connection)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """See `Follower.close`."""

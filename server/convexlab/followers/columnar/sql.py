@@ -7,6 +7,7 @@ are exact, those beyond are int64; decimals are numbers; times are milliseconds.
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # What a column says of itself in Arrow when its values are of several kinds: JSON.
 MIXED: Final = {b"convexlab": b"json"}
+# How DuckDB begins the line in which something failed.
+_LINE: Final = re.compile(r"^LINE \d+: ", re.MULTILINE)
 
 
 class SqlRequest(msgspec.Struct, frozen=True):
@@ -41,6 +44,8 @@ class SqlRequest(msgspec.Struct, frozen=True):
         tables: the numbers of the tables there are, by name; None: as they are now.
         documents: whether the tables have a column `_doc` of whole documents, which tell
             null from missing as DuckDB's columns do not. Not for Arrow.
+        limit: how many rows are wanted at most, the first ones; None: all. A SUMMARIZE
+            gives all.
         is_dry: whether only what it depends on is wanted: it is planned, and not run.
     """
 
@@ -49,6 +54,7 @@ class SqlRequest(msgspec.Struct, frozen=True):
     arrow: bool = False
     tables: dict[str, int] | None = None
     documents: bool = False
+    limit: int | None = None
     is_dry: bool = False
 
 
@@ -137,6 +143,8 @@ def _rows(
 ) -> bytes:
     documents = request.documents
     found = _run(reading, statement, params, documents=documents)
+    if request.limit is not None:
+        found = found.limit(request.limit)
     if request.arrow:
         return _arrow_stream(found)
     return to_stored(values_of(found, documents=documents))
@@ -210,7 +218,7 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
     try:
         rows = found.fetchall()
     except duckdb.Error as error:
-        raise InvalidQuery(f"SQL: {error}") from None
+        raise _failed(error) from None
     return [
         {
             name: _value(cell, name, of)
@@ -218,6 +226,16 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
         }
         for row in rows
     ]
+
+
+def _failed(error: duckdb.Error) -> InvalidQuery:
+    """What a statement that failed as it ran is told.
+
+    DuckDB ran it inside of another, so the number of the line that it shows is not the
+    user's.
+    """
+    said = _LINE.sub(lambda found: " " * len(found.group()), str(error))
+    return InvalidQuery(f"SQL: {said}")
 
 
 def _check_names(names: list[str]) -> None:
@@ -259,10 +277,14 @@ def _whole(number: int) -> int | float:
 
 
 def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
+    import duckdb
     import pyarrow as pa
 
     kinds = [str(of) for _, of, *_ in found.description]
-    table: pa.Table = found.to_arrow_table()
+    try:
+        table: pa.Table = found.to_arrow_table()
+    except duckdb.Error as error:
+        raise _failed(error) from None
     fields = [
         field.with_metadata(MIXED) if kind == "JSON" else field
         for field, kind in zip(table.schema, kinds, strict=True)

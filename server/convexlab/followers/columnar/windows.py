@@ -8,21 +8,22 @@ and filtered here. The statement is run once and its rows are kept, beside the m
 memory, so that windows of one answer fit together: without an ORDER BY a statement may
 give its rows in another order each time.
 
-Kept rows are those of a moment; they are also those of a later one while none of the
-tables that were read has changed. They are let go when nobody has asked for a while, or
-others need the room.
+They are let go when nobody has asked for a while, or others need the room. Whoever asks
+about an answer waits for its statement, and for nobody else's.
 
 Invariants
     W1  All windows of one answer are of the same rows in the same places.
-    W2  No more bytes are kept than KEPT_ANSWERS_BYTES, as far as these can be told.
+    W2  No more bytes are kept than KEPT_ANSWERS_BYTES, as far as these can be told, but for
+        answers that are being asked about.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.changes import changes
+from convexlab.followers.columnar.kept import keep
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.mirror import Reading, view
 from convexlab.followers.columnar.profiles import Profiles, summarized
@@ -38,19 +40,18 @@ from convexlab.followers.columnar.sql import SqlAnswer, profile_values, values_o
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import duckdb
+
+    from convexlab.followers.columnar.kept import KeptRows
 
 # A statement or a table, its parameters, since when.
 _Key = tuple[str, str, int | None]
 ROWS: Final = "rows"
 #: Where a row stands in its answer.
 PLACE: Final = "_place"
-_STORE: Final = "kept"
 _MONOTONIC: Final = time.monotonic
-# Types whose values are not Convex's: their text is shown.
-_TEXTS: Final = ("DATE", "TIME", "INTERVAL", "UUID", "BIT", "BIGNUM")
-# What a value takes in memory, beside the letters of a text.
-_VALUE_BYTES: Final = 8
 
 
 class WindowRequest(msgspec.Struct, frozen=True):
@@ -73,23 +74,26 @@ class WindowRequest(msgspec.Struct, frozen=True):
     since: int | None = None
 
 
-@dataclass(slots=True)
-class _Kept:
-    """The rows of one answer.
+class _Answer:
+    """One answer that somebody asks about, or has asked about lately.
 
     Attributes:
-        name: of the table that has them.
-        at: of when they are.
-        tables: that were read: their names and numbers.
-        size: in bytes.
-        asked: when somebody last asked for some, in seconds.
+        lock: held by who makes its rows or reads them.
+        rows: *set by* the first who asks; *cleared by* a statement that fails.
+        askers: how many ask just now, or wait to: it is not let go meanwhile.
+        asked: when somebody last did, in seconds.
     """
 
-    name: str
-    at: int
-    tables: dict[str, int]
-    size: int = 0
-    asked: float = 0.0
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: KeptRows | None = None
+        self.askers = 0
+        self.asked = 0.0
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.rows.size if self.rows is not None else 0
 
 
 class Windows:
@@ -101,9 +105,11 @@ class Windows:
 
     def __init__(self, clock: Any = _MONOTONIC) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
-        self._made = 0
+        self._answers: OrderedDict[_Key, _Answer] = OrderedDict()
+        self._lock = (
+            threading.Lock()
+        )  # of which answers there are; held for no statement
+        self._numbers = itertools.count(1)
 
     def answer(self, reading: Reading, body: bytes) -> bytes:
         """Answer a WindowRequest with a SqlAnswer.
@@ -116,61 +122,81 @@ class Windows:
         import duckdb
 
         request = msgspec.msgpack.decode(body, type=WindowRequest)
-        answer = SqlAnswer([])
+        told = SqlAnswer([])
+        key = (request.of, request.of_params, request.since)
         try:
-            # N.B. one at a time: what is asked for first is what others ask for, too.
-            with self._lock:
-                kept = self._found(reading, request)
-                answer.tables = list(kept.tables)
-                answer.rows = to_stored(_window(reading, kept, request))
+            with self._asking(key) as answer:
+                rows = self._rows(reading, request, answer)
+                told.tables = list(rows.tables)
+                told.rows = to_stored(_window(reading, rows, request))
         except InvalidQuery as error:
-            answer.refused = str(error)
+            told.refused = str(error)
         except duckdb.Error as error:
-            answer.refused = f"SQL: {error}"
-        return msgspec.msgpack.encode(answer)
+            told.refused = f"SQL: {error}"
+        return msgspec.msgpack.encode(told)
+
+    def let_go(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Drop what nobody has asked about lately, and what there is no room for (W2).
+
+        Args:
+            connection: to the mirror, in no transaction.
+        """
+        for rows in self._taken_out():
+            rows.drop(connection)
 
     # -- what is kept ------------------------------------------------------------------
 
-    def _found(self, reading: Reading, request: WindowRequest) -> _Kept:
-        key = (request.of, request.of_params, request.since)
-        kept = self._kept.get(key)
-        if kept is None or not _still_holds(kept, reading):
-            self._drop(reading, key)
-            kept = self._kept[key] = self._make(reading, request)
-        self._kept.move_to_end(key)
-        kept.asked = self._clock()
-        self._let_go(reading)
-        return kept
-
-    def _make(self, reading: Reading, request: WindowRequest) -> _Kept:
-        statement = _statement(reading, request)
-        self._made += 1
-        numbers = {name: int(reading.tables[name].number) for name in statement.tables}
-        kept = _Kept(f"r{self._made}", int(reading.at), numbers)
-        _copy(
-            reading.connection, statement, from_stored(request.of_params.encode()), kept
-        )
-        return kept
-
-    def _let_go(self, reading: Reading) -> None:
-        """What nobody has asked for lately, and what there is no room for (W2)."""
-        before = self._clock() - knobs.KEPT_ANSWER_SECONDS
-        total = sum(kept.size for kept in self._kept.values())
-        for key, kept in list(self._kept.items())[:-1]:
-            if kept.asked < before or total > knobs.KEPT_ANSWERS_BYTES:
-                total -= kept.size
-                self._drop(reading, key)
-
-    def _drop(self, reading: Reading, key: _Key) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is None or not _is_there(reading, kept):
-            return
-        # N.B. another connection: this one's transaction is not committed any more.
-        connection = reading.connection.cursor()
+    @contextmanager
+    def _asking(self, key: _Key) -> Iterator[_Answer]:
+        """An answer, for one at a time."""
+        with self._lock:
+            answer = self._answers.setdefault(key, _Answer())
+            self._answers.move_to_end(key)
+            answer.askers += 1
         try:
-            connection.execute(f"DROP TABLE {_STORE}.{kept.name}").fetchall()
+            with answer.lock:
+                yield answer
         finally:
-            connection.close()
+            with self._lock:
+                answer.askers -= 1
+                answer.asked = self._clock()
+                if answer.rows is None and not answer.askers:
+                    del self._answers[key]
+
+    def _rows(
+        self, reading: Reading, request: WindowRequest, answer: _Answer
+    ) -> KeptRows:
+        """The rows of an answer as of the reading's moment, made if they are not kept."""
+        rows = answer.rows
+        if rows is None or not rows.still_hold(reading):
+            answer.rows = None
+            # N.B. another connection: this one's transaction is not committed any more.
+            connection = reading.connection.cursor()
+            try:
+                if rows is not None:
+                    rows.drop(connection)
+                statement = _statement(reading, request)
+                params = from_stored(request.of_params.encode())
+                name = f"r{next(self._numbers)}"
+                rows = answer.rows = keep(reading, statement, params, name)
+                self.let_go(connection)
+            finally:
+                connection.close()
+        return rows
+
+    def _taken_out(self) -> list[KeptRows]:
+        """The rows to be dropped: those that were asked about longest ago."""
+        before = self._clock() - knobs.KEPT_ANSWER_SECONDS
+        gone = []
+        with self._lock:
+            total = sum(answer.size for answer in self._answers.values())
+            for key, answer in list(self._answers.items()):
+                is_due = answer.asked < before or total > knobs.KEPT_ANSWERS_BYTES
+                if is_due and not answer.askers and answer.rows is not None:
+                    total -= answer.size
+                    gone.append(answer.rows)
+                    del self._answers[key]
+        return gone
 
 
 def _statement(reading: Reading, request: WindowRequest) -> Statement:
@@ -185,90 +211,16 @@ def _statement(reading: Reading, request: WindowRequest) -> Statement:
     return statement
 
 
-def _still_holds(kept: _Kept, reading: Reading) -> bool:
-    """Whether its rows are there, and are those of the moment that is asked about."""
-    if not _is_there(reading, kept):
-        return False
-    if kept.at == reading.at:
-        return True
-    until = min(kept.at, int(reading.at))
-    now = reading.tables
-    return all(
-        name in now and now[name].number == number and now[name].changed_ts <= until
-        for name, number in kept.tables.items()
-    )
-
-
-def _is_there(reading: Reading, kept: _Kept) -> bool:
-    """A mirror that was made anew has nothing of the one before."""
-    found = reading.connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?",
-        [_STORE, kept.name],
-    )
-    return bool(found.fetchall())
-
-
-def _copy(
-    connection: duckdb.DuckDBPyConnection,
-    statement: Statement,
-    params: Any,
-    kept: _Kept,
-) -> None:
-    """Run a statement once, and keep its rows."""
-    text = f"({statement.text.rstrip().rstrip(';')}\n)"
-    described = connection.sql(f"SELECT * FROM {text} LIMIT 0", params=params)
-    columns = [(name, str(of)) for name, of, *_ in described.description]
-    most = knobs.KEPT_ANSWERS_BYTES // (_VALUE_BYTES * len(columns))
-    connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {_STORE}").fetchall()
-    fields = ", ".join(_field(name, of) for name, of in columns)
-    connection.execute(
-        f"CREATE TABLE {_STORE}.{kept.name} AS "
-        f"SELECT {fields} FROM {text} LIMIT {most + 1}",
-        params,
-    ).fetchall()
-    kept.size = _size(connection, kept, columns)
-    if kept.size > knobs.KEPT_ANSWERS_BYTES:
-        raise InvalidQuery(
-            "SQL: the answer is too large to be looked at: more than "
-            f"{knobs.KEPT_ANSWERS_BYTES >> 20} MB. Ask for fewer columns or rows; "
-            "`.df()` has them all."
-        )
-    connection.commit()  # whoever reads a window has another connection
-
-
-def _field(name: str, of: str) -> str:
-    """A column as it is kept: as it is, or as the text of what has no value."""
-    if of.startswith(_TEXTS) and not of.startswith("TIMESTAMP"):
-        return f"CAST({quoted(name)} AS VARCHAR) AS {quoted(name)}"
-    return quoted(name)
-
-
-def _size(
-    connection: duckdb.DuckDBPyConnection, kept: _Kept, columns: list[tuple[str, str]]
-) -> int:
-    """About how many bytes its rows take: texts by their letters."""
-    texts = "".join(
-        f" + coalesce(sum(strlen(CAST({quoted(name)} AS VARCHAR))), 0)"
-        for name, of in columns
-        if of in {"VARCHAR", "JSON", "BLOB"} or of.endswith(("]", ")"))
-    )
-    found = connection.execute(
-        f"SELECT count(*) * {_VALUE_BYTES * len(columns)}{texts} FROM {_STORE}.{kept.name}"
-    )
-    ((size,),) = found.fetchall()
-    return int(size)
-
-
 # -- one window ------------------------------------------------------------------------
 
 
-def _window(reading: Reading, kept: _Kept, request: WindowRequest) -> list[Any]:
+def _window(reading: Reading, kept: KeptRows, request: WindowRequest) -> list[Any]:
     connection = reading.connection
     inner = summarized(request.text)
     read = read_statement(connection, inner or request.text, (ROWS,))
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {quoted(ROWS)} AS "
-        f"SELECT *, rowid AS {quoted(PLACE)} FROM {_STORE}.{kept.name}"
+        f"SELECT *, rowid AS {quoted(PLACE)} FROM {kept.table}"
     ).fetchall()
     # The table is no table of the mirror's: nothing else is to be made readable.
     statement = Statement(read.text, (), read.tree)

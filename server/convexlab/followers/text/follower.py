@@ -5,6 +5,7 @@ How they follow is `SchemaIndexes`; here is how they are asked, and kept fit.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
@@ -17,6 +18,7 @@ from convexlab.followers.text.ranking import Ranking
 from convexlab.followers.text.request import (
     NAME,
     Definition,
+    TextAnswer,
     decode_request,
     definition_of,
     encode_answer,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.catalog import Catalog, TableInfo
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Key
@@ -35,9 +37,17 @@ if TYPE_CHECKING:
 
 
 class Texts(SchemaIndexes[TextIndex]):
-    """See the module."""
+    """See the module; it is `WorksBeside`.
+
+    Args:
+        folder: of its files, made when first needed; None keeps all in memory.
+    """
 
     name = NAME
+
+    def __init__(self, folder: Path | None) -> None:
+        self.done: Callable[[], None] = lambda: None
+        super().__init__(folder)
 
     def definitions(self, table: TableDefinition) -> dict[str, object]:
         """See `SchemaIndexes`."""
@@ -48,6 +58,14 @@ class Texts(SchemaIndexes[TextIndex]):
         assert isinstance(definition, Definition), definition
         home = None if self._folder is None else resting.new_folder(self._folder)
         return TextIndex(definition, Postings(home, len(definition.filter_fields)))
+
+    def learn(self, catalog: Catalog) -> Sequence[TableInfo]:
+        """See `Follower.learn`."""
+        before = self.indexes
+        tables = super().learn(catalog)
+        for key in before.keys() - self.indexes.keys():
+            before[key].gathering.end()
+        return tables
 
     def take(self, table: TableInfo, revisions: Sequence[Revision]) -> None:
         """See `Follower.take`: nobody asks yet, so Tantivy commits once, at the end."""
@@ -61,16 +79,27 @@ class Texts(SchemaIndexes[TextIndex]):
         super().took(table)
 
     def tend(self, index: TextIndex) -> None:
-        """Forget what is past."""
+        """Forget what is past; put to rest what is searched while others change."""
         if index.has_much_past:
             self.rest()  # N.B. before: see `TextIndex.trim`
             index.trim(self.watermark - int(knobs.TEXT_PAST_SECONDS * 1e9))
+        is_quiet = monotonic() - index.changed_at > knobs.FOLLOWER_IDLE_SECONDS
+        if is_quiet and index.wants_rest:
+            self.rest()
+            index.gathering.begin()
+
+    def checkpoint(self) -> None:
+        """See `Follower.checkpoint`."""
+        if any(index.wants_rest for index in self.indexes.values()):
+            self.rest()
+        else:
+            super().checkpoint()
 
     def idle(self, is_wanted: Callable[[], bool]) -> None:
-        """See `Idles`: small segments become one."""
-        for index in self.indexes.values():
-            if not is_wanted():
-                index.gather(is_wanted)
+        """See `Idles`: small segments become one, meanwhile."""
+        if not is_wanted():
+            for index in self.indexes.values():
+                index.gathering.begin()
 
     def load(self, folder: Path) -> tuple[int, dict[Key, TextIndex]]:
         """See `SchemaIndexes`."""
@@ -96,15 +125,21 @@ class Texts(SchemaIndexes[TextIndex]):
 
     def _let_go(self) -> None:
         for index in (*self.indexes.values(), *self._filling.values()):
-            index.postings.close()
+            index.close()
 
     def answer(self, request: bytes, at: Timestamp) -> bytes:
         """See `Follower.answer`: a TextRequest is answered with a TextAnswer."""
         asked = decode_request(request)
         index = self._index_for(asked)
+        until = self.watermark  # N.B. before: the next may be coming in
         with index.lock.reading():
             index.check_at(at)
             found = Ranking(index, asked, at).best()
+            rested = index.rested(until)
+        if rested is not None:
+            found = TextAnswer(found.ids, found.scores, rested)
+        elif index.was_asked():
+            self.done()
         return encode_answer(found)
 
     def _index_for(self, asked: TextRequest) -> TextIndex:

@@ -6,7 +6,8 @@ A change ends a document's slot and gives it another. The ended ones stay in Tan
 a while, so that a moment a little ago can be answered; each answer leaves out what did
 not hold at its moment.
 
-One thread changes it; others ask meanwhile, also while Tantivy commits.
+One thread changes it; others ask meanwhile, also while Tantivy commits. A third one may
+gather Tantivy's segments; whoever has something for Tantivy ends that first.
 
 Invariants
     X1  As of a moment from `exact_from` on, the slots that held then are those of the
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import blake2b
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,11 +30,10 @@ from convexlab import knobs
 from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.words import words_of
-from convexlab.engine.timestamp import in_words
-from convexlab.errors import OutOfRetention
 from convexlab.followers.shared_lock import SharedLock
-from convexlab.followers.text.bm25 import idf
-from convexlab.followers.text.tail import Tail
+from convexlab.followers.text.gathering import Gathering
+from convexlab.followers.text.request import Rested
+from convexlab.followers.text.searched import SearchedIndex
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Step
-    from convexlab.followers.text.postings import Postings
+    from convexlab.followers.text.postings import Postings, View
     from convexlab.followers.text.request import Definition
     from convexlab.followers.versions import Slots
 
@@ -48,18 +49,14 @@ if TYPE_CHECKING:
 
 # The column beside the versions': when a document was created.
 COLUMNS: Final = (np.float64,)
-# Tantivy's counts are taken as they are while at most one text in so many is gone.
-_GONE_SHARE: Final = 16
 # A commit to Tantivy pays when the tail is so large a part of what it has.
 _TAIL_SHARE: Final = 4
-# Beyond so many, columns are sorted faster than tuples.
-_MANY: Final = 32
 # How many texts are written anew before it is looked whether somebody waits.
 _GATHERED_AT_ONCE: Final = 500
 _NO_SLOTS: Final = np.zeros(0, np.int64)
 
 
-class TextIndex:
+class TextIndex(SearchedIndex):
     """See the module.
 
     Args:
@@ -68,9 +65,11 @@ class TextIndex:
         versions: of its files; None: it begins with nothing.
 
     Attributes:
-        changed_ts: the newest commit that changed what it holds.
-        exact_from: states before this timestamp are not in it.
         changes: how many slots have come and gone.
+        rested_ts: the watermark of the files that have it as it is; 0: none have.
+        asked: how many searches there were since it changed.
+        changed_at: when that was, on the monotonic clock.
+        gathering: of Tantivy's segments.
     """
 
     def __init__(
@@ -79,15 +78,20 @@ class TextIndex:
         postings: Postings,
         versions: Versions | None = None,
     ) -> None:
-        self.definition = definition
+        versions = versions or Versions(len(definition.filter_fields), COLUMNS)
+        super().__init__(definition, versions)
         self.postings = postings
-        self.versions = versions or Versions(len(definition.filter_fields), COLUMNS)
-        self.tail = Tail()
-        self.gone: Counter[str] = Counter()
-        self.changed_ts = 0
-        self.exact_from = 0
         self.changes = 0
+        self.rested_ts = 0
+        self.asked = 0
+        self.changed_at = 0.0
         self.lock = SharedLock()
+        self.gathering = Gathering(self.gather)
+
+    @property
+    def view(self) -> View:
+        """See `SearchedIndex`."""
+        return self.postings.view
 
     # -- changes --------------------------------------------------------------------
 
@@ -114,6 +118,7 @@ class TextIndex:
                     self.tail.end(slot)
         self.gone.update(self._words_of(superseded))
         if is_run:
+            self.gathering.end()
             self._give(current)
         if is_run or self._has_long_tail:
             self._commit()
@@ -152,6 +157,8 @@ class TextIndex:
             self.tail.end(before)
         self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
+        self.rested_ts = self.asked = 0
+        self.changed_at = monotonic()
         if words:
             fresh[versions.begin(id_, ts, digest, keys, (created,))] = words
         return before
@@ -183,6 +190,7 @@ class TextIndex:
         Args:
             released: slots that it was told to delete; from here on they are free.
         """
+        self.gathering.end()
         came = list(self.tail.pending)
         self._give({slot: self.tail.words(slot) for slot in came})
         forgotten = [slot for slot in released.tolist() if slot not in self.tail]
@@ -214,26 +222,25 @@ class TextIndex:
         if len(ended) < excess:
             ended = self.versions.ended_by(self.changed_ts)[:excess]
         if len(ended):
+            self.gathering.end()
             stored = [slot for slot in ended.tolist() if slot not in self.tail]
             self.postings.delete(np.array(stored, np.int64))
             self._commit(ended)
 
-    def gather(self, is_wanted: Callable[[], bool]) -> None:
+    def gather(self, is_to_end: Callable[[], bool]) -> None:
         """Have Tantivy make one of its small segments, where that pays.
 
         Args:
-            is_wanted: whether somebody waits for a change: then all stays as it is.
+            is_to_end: whether Tantivy is wanted: then all stays as it is.
         """
-        scattered = np.unique(np.array(self.postings.scattered(), np.int64))
-        in_use = np.isin(scattered, self.versions.slots_in_use())
-        slots = [slot for slot in scattered[in_use].tolist() if slot not in self.tail]
+        postings, before = self.postings, self.postings.view
+        slots = self._scattered()
         if not slots:
             return
-        postings, before = self.postings, self.postings.view
         try:
             postings.delete(np.array(slots, np.int64))
             for start in range(0, len(slots), _GATHERED_AT_ONCE):
-                if is_wanted():
+                if is_to_end():
                     postings.roll_back()
                     return
                 self._give(before.words_at(slots[start : start + _GATHERED_AT_ONCE]))
@@ -244,67 +251,42 @@ class TextIndex:
         with self.lock.writing():
             postings.view = view
 
-    # -- what words are worth -----------------------------------------------------------
+    def _scattered(self) -> list[int]:
+        """The slots of small segments that are in use: they are to become one."""
+        found = np.unique(self.postings.scattered())
+        with self.lock.reading():
+            in_use = np.isin(found, self.versions.slots_in_use())
+            # N.B. a slot that was free is the tail's when it is used again.
+            return [slot for slot in found[in_use].tolist() if slot not in self.tail]
+
+    def close(self) -> None:
+        """Let go of Tantivy's files."""
+        self.gathering.end()
+        self.postings.close()
+
+    def rested(self, until: int) -> Rested | None:
+        """Where another process may search it, while nothing changes.
+
+        Args:
+            until: a watermark whose commits are all in.
+        """
+        if not self.rested_ts:
+            return None
+        return Rested(self.rested_ts, self.view.commit, until)
 
     @property
-    def _counts_well(self) -> bool:
-        """Whether few of the texts that Tantivy counts are gone."""
-        counted = self.postings.view.documents
-        return (counted - self._there) * _GONE_SHARE <= counted
+    def wants_rest(self) -> bool:
+        """Whether it is asked so much that its files are worth writing."""
+        if self.rested_ts or self.postings.folder is None:
+            return False
+        return self.asked * knobs.TEXT_REST_SHARE > self.live
 
-    @property
-    def _there(self) -> int:
-        """How many current texts Tantivy has."""
-        superseded = self.versions.dead - len(self.tail.never)
-        return max(self.postings.view.there - superseded, 0)
-
-    def idfs(self, words: Iterable[str]) -> dict[str, float]:
-        """How much each word says."""
-        view = self.postings.view
-        if self._counts_well:
-            return {word: view.own_idf(word) for word in words}
-        there, gone = self._there, self.gone
-        return {
-            word: idf(there, min(max(view.having(word) - gone[word], 0), there))
-            for word in words
-        }
-
-    def boosts(self, factors: Mapping[str, float]) -> Mapping[str, float]:
-        """What Tantivy's scores for words are to be multiplied by."""
-        if self._counts_well:
-            return factors
-        own = self.postings.view.own_idf
-        return {
-            word: factors[word] * says / own(word)
-            for word, says in self.idfs(factors).items()
-        }
-
-    # -- as of a moment -----------------------------------------------------------------
-
-    def check_at(self, at: int) -> None:
-        """Refuse a moment whose documents are not all known: X1."""
-        if at < self.exact_from and at < self.changed_ts:
-            raise OutOfRetention(
-                f"The text index has no state as of {in_words(at)}; "
-                f"the oldest that it has is of {in_words(self.exact_from)}."
-            )
-
-    def created(self, slot: int) -> float:
-        """When the document of a slot was created."""
-        return float(self.versions.own[0].item(slot))
-
-    def by_age(self, slots: list[int]) -> list[int]:
-        """Slots by their documents: the newest first, then by id."""
-        # N.B. most often there are two or three, of other moments.
-        if len(slots) <= _MANY:
-            ages = dict(zip(map(self.versions.own[0].item, slots), slots, strict=True))
-            if len(ages) == len(slots):
-                return [ages[created] for created in sorted(ages, reverse=True)]
-        numbers = np.array(slots, np.int64)
-        first, second = self.versions.id_numbers(numbers)
-        order = np.lexsort((second, first, -self.versions.own[0][numbers]))
-        ordered: list[int] = numbers[order].tolist()
-        return ordered
+    def was_asked(self) -> bool:
+        """Count a search; whether it is the one that makes the index want rest."""
+        if self.wants_rest:
+            return False
+        self.asked += 1
+        return self.wants_rest
 
     # -- what people may want to know ---------------------------------------------------
 

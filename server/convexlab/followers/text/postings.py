@@ -20,7 +20,7 @@ import tantivy
 
 from convexlab import knobs
 from convexlab.followers.text.bm25 import idf
-from convexlab.followers.text.gathering import segments_in, to_gather
+from convexlab.followers.text.gathering import commit_in, segments_in, to_gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +40,9 @@ _LAST_BITS: Final = 15
 _SLOT_BITS: Final = 32
 # How many texts are looked at in one call, which others wait for.
 _AT_ONCE: Final = 500
+# How many are deleted in one, which takes 3 ms.
+_DELETED_AT_ONCE: Final = 10_000
+_NO_SLOTS: Final = np.zeros(0, np.int64)
 _SLOT_MASK: Final = (1 << _SLOT_BITS) - 1
 
 
@@ -80,7 +83,8 @@ class Postings:
         self._index = tantivy.Index(self._schema, path=path)
         self._index.config_reader(reload_policy="manual")
         self._writer = self._index.writer(knobs.TEXT_WRITER_BYTES, 1)
-        self.view = View(self._index.searcher(), self._schema)
+        number = 0 if folder is None else commit_in(folder)
+        self.view = View(self._index.searcher(), self._schema, number)
 
     def add(self, slot: int, words: Iterable[str], codes: Sequence[int]) -> None:
         """A text, found after the next commit."""
@@ -93,47 +97,47 @@ class Postings:
 
     def delete(self, slots: Slots) -> None:
         """Texts that are found until the next commit."""
-        if len(slots):
+        for start in range(0, len(slots), _DELETED_AT_ONCE):
             # N.B. a deletion by term takes the number for a signed one and finds none.
-            query = _having_slots(self._schema, slots.tolist())
+            some = slots[start : start + _DELETED_AT_ONCE].tolist()
+            query = _having_slots(self._schema, some)
             self._writer.delete_documents_by_query(query)
 
     def commit(self) -> View:
         """Have what was added and deleted last; what is to become the `view`."""
-        self._writer.commit()
+        number = int(self._writer.commit())
         self._index.reload()
-        return View(self._index.searcher(), self._schema)
+        return View(self._index.searcher(), self._schema, number)
 
     def roll_back(self) -> None:
         """Forget what was added and deleted since the last commit."""
         self._writer.rollback()
 
-    def scattered(self) -> list[int]:
+    def scattered(self) -> Slots:
         """The slots of segments that are to become one, freed ones among them.
 
         They are those of Tantivy's last commit.
         """
         if self.folder is None:
-            return []
+            return _NO_SLOTS
         try:
             segments = segments_in(self.folder)
             self._index.reload()
             searcher = self._index.searcher()
             # N.B. a merge that ends meanwhile makes other segments of them.
             if segments_in(self.folder).keys() != segments.keys():
-                return []
+                return _NO_SLOTS
         except FileNotFoundError:
-            return []
+            return _NO_SLOTS
         sizes = list(segments.values())
         view = View(searcher, self._schema)
-        return [
-            slot
+        found = [
+            np.array(view.slots_at(number, range(start, end)), np.int64)
             for number in to_gather(sizes)
             for start in range(0, sizes[number].texts, _AT_ONCE)
-            for slot in view.slots_at(
-                number, range(start, min(start + _AT_ONCE, sizes[number].texts))
-            )
+            for end in [min(start + _AT_ONCE, sizes[number].texts)]
         ]
+        return np.concatenate(found) if found else _NO_SLOTS
 
     def close(self) -> None:
         """Let go of the files."""
@@ -141,19 +145,40 @@ class Postings:
             self._writer.wait_merging_threads()
 
 
+def read_view(folder: Path, filters: int, commit: int) -> View:
+    """What another process's postings have.
+
+    Args:
+        folder: of Tantivy's files.
+        filters: how many filter fields there are.
+        commit: the number of Tantivy's.
+
+    Raises:
+        FileNotFoundError: they are of another commit by now.
+    """
+    index = tantivy.Index.open(str(folder))
+    index.config_reader(reload_policy="manual")
+    searcher = index.searcher()
+    if commit_in(folder) != commit:
+        raise FileNotFoundError(f"{folder} has another commit than {commit}")
+    return View(searcher, _schema(filters), commit)
+
+
 class View:
     """What a commit left: it does not change.
 
     Attributes:
+        commit: the number of Tantivy's.
         there: how many texts there are.
         documents: how many Tantivy counts, those among them that are gone.
         average_length: what it takes for the texts' average length.
         segments: in how many parts they are, each of which is searched.
     """
 
-    def __init__(self, searcher: Any, schema: Any) -> None:
+    def __init__(self, searcher: Any, schema: Any, commit: int = 0) -> None:
         self._searcher = searcher
         self._schema = schema
+        self.commit = commit
         self.there = int(searcher.num_docs)
         self.segments = int(searcher.num_segments)
         self.documents, self.average_length = self._statistics()

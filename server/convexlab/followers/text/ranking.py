@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         Set as AbstractSet,
     )
 
-    from convexlab.followers.text.index import TextIndex
     from convexlab.followers.text.postings import Hits
     from convexlab.followers.text.request import TextRequest, Unsettled
+    from convexlab.followers.text.searched import SearchedIndex
 
     # A score, and a slot, or below zero the number of what is laid over: -1 is the first.
     Entry = tuple[float, int]
@@ -67,9 +67,9 @@ class Ranking:
         at: as of when.
     """
 
-    def __init__(self, index: TextIndex, asked: TextRequest, at: int) -> None:
+    def __init__(self, index: SearchedIndex, asked: TextRequest, at: int) -> None:
         self._index = index
-        self._view = index.postings.view
+        self._view = index.view
         self._asked = asked
         self._at = at
         self._hidden: AbstractSet[bytes] = frozenset()

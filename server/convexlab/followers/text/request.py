@@ -75,16 +75,32 @@ class TextRequest(msgspec.Struct, frozen=True, array_like=True):
     unsettled: tuple[Unsettled, ...] = ()
 
 
+class Rested(msgspec.Struct, frozen=True, array_like=True):
+    """Files that have an index as an answer found it.
+
+    Attributes:
+        watermark: theirs.
+        commit: the number of Tantivy's.
+        until: nothing of the index has changed up to this timestamp.
+    """
+
+    watermark: int
+    commit: int
+    until: int
+
+
 class TextAnswer(msgspec.Struct, frozen=True, array_like=True):
     """The best matches, best first; equal ones newest first, then by id.
 
     Attributes:
         ids: internal ids, 16 bytes each.
         scores: what each is worth.
+        rested: where the asker may look by itself.
     """
 
     ids: bytes
     scores: list[float]
+    rested: Rested | None = None
 
 
 encode_request: Final = msgspec.msgpack.Encoder().encode

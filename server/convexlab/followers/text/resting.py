@@ -21,8 +21,9 @@ import numpy as np
 from convexlab.followers import files
 from convexlab.followers.files import SavedFile
 from convexlab.followers.text.index import COLUMNS, TextIndex
-from convexlab.followers.text.postings import Postings
+from convexlab.followers.text.postings import Postings, read_view
 from convexlab.followers.text.request import Definition
+from convexlab.followers.text.rested import RestedIndex
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.followers.schema_indexes import Key
+    from convexlab.followers.text.request import Rested
 
 FORMAT: Final = 3
 _STATE: Final = "state.json"
@@ -55,6 +57,11 @@ class _Columns(msgspec.Struct, frozen=True, array_like=True):
     columns: list[bytes]
 
 
+class _Looked(msgspec.Struct, frozen=True, array_like=True):
+    values: list[list[bytes]]
+    columns: list[memoryview]  # of what was read
+
+
 def new_folder(folder: Path) -> Path:
     """An empty folder for an index's postings."""
     folder.mkdir(exist_ok=True)
@@ -73,6 +80,8 @@ def save(folder: Path, watermark: int, indexes: Mapping[Key, TextIndex]) -> None
     ]
     state = msgspec.json.encode(_State(FORMAT, watermark, described))
     files.replace(folder / _STATE, state)
+    for index in indexes.values():
+        index.rested_ts = watermark
     _sweep(folder, {name for each in described for name in _names_of(each)})
 
 
@@ -82,6 +91,7 @@ def _save_index(folder: Path, watermark: int, key: Key, index: TextIndex) -> _In
     assert home is not None, "it is in memory"
     columns = msgspec.msgpack.encode(_Columns(*index.versions.to_parts()))
     path = folder / f"{watermark}-{home.name}.columns"
+    path.unlink(missing_ok=True)  # who looks at an older one goes on to see it
     return _Index(
         *key, index.definition, index.changed_ts, home.name, files.write(path, columns)
     )
@@ -89,16 +99,21 @@ def _save_index(folder: Path, watermark: int, key: Key, index: TextIndex) -> _In
 
 def load(folder: Path) -> tuple[int, dict[Key, TextIndex]]:
     """The watermark and the indexes as they were left; see `SchemaIndexes.load`."""
+    state = _state_in(folder)
+    return state.watermark, {
+        (each.table, each.name): _load_index(folder, each, state.watermark)
+        for each in state.indexes
+    }
+
+
+def _state_in(folder: Path) -> _State:
     try:
         state = msgspec.json.decode((folder / _STATE).read_bytes(), type=_State)
     except msgspec.DecodeError as error:
         raise ValueError(f"{_STATE}: {error}") from None
     if state.format != FORMAT:
         raise ValueError(f"{_STATE}: format {state.format}")
-    return state.watermark, {
-        (each.table, each.name): _load_index(folder, each, state.watermark)
-        for each in state.indexes
-    }
+    return state
 
 
 def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
@@ -112,8 +127,33 @@ def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
     _reconcile(postings, versions)
     index = TextIndex(described.definition, postings, versions)
     index.changed_ts = described.changed_ts
-    index.exact_from = watermark
+    index.exact_from = index.rested_ts = watermark
     return index
+
+
+def look_at(folder: Path, key: Key, rested: Rested) -> RestedIndex:
+    """An index of the keeper's, in another process; its files may go meanwhile.
+
+    Args:
+        folder: of the text indexes.
+        key: the index's.
+        rested: what the keeper said.
+
+    Raises:
+        FileNotFoundError: they are others by now.
+        ValueError: they are not what was left.
+    """
+    state = _state_in(folder)
+    found = {(each.table, each.name): each for each in state.indexes}.get(key)
+    if state.watermark != rested.watermark or found is None:
+        raise FileNotFoundError(f"{_STATE} is of {state.watermark}")
+    body = files.mapped(folder, found.columns)
+    columns = msgspec.msgpack.decode(body, type=_Looked)
+    view = read_view(
+        folder / found.postings, len(found.definition.filter_fields), rested.commit
+    )
+    versions = Versions.to_look_at(columns.values, columns.columns, COLUMNS)
+    return RestedIndex(found.definition, versions, view, found.changed_ts, rested)
 
 
 def _reconcile(postings: Postings, versions: Versions) -> None:

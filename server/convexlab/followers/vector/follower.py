@@ -50,12 +50,19 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
+def _nothing() -> None:
+    """Nobody is to be told."""
+
+
 class Vectors(SchemaIndexes[VectorIndex]):
     """See the module.
 
     Args:
         folder: of its files, made when first needed; None keeps all in memory.
         start: has the cutting of new lists done.
+
+    Attributes:
+        done: see `WorksBeside`: new lists are there.
     """
 
     name = NAME
@@ -67,6 +74,7 @@ class Vectors(SchemaIndexes[VectorIndex]):
         start: Callable[[Callable[[], None]], None] = on_a_thread,
     ) -> None:
         self._start = start
+        self.done: Callable[[], None] = _nothing
         super().__init__(folder)
 
     def definitions(self, table: TableDefinition) -> dict[str, object]:
@@ -86,7 +94,14 @@ class Vectors(SchemaIndexes[VectorIndex]):
     def _fit(self, index: VectorIndex) -> None:
         if index.wants_building:
             slots, vectors = index.begin_building()
-            self._start(_building(index, slots, vectors))
+            self._start(lambda: self._build(index, slots, vectors))
+
+    def _build(self, index: VectorIndex, slots: Slots, vectors: Numbers) -> None:
+        try:
+            index.build(slots, vectors)
+        except Exception:  # noqa: BLE001 - the old lists go on; the next commit tries again
+            traceback.print_exc()
+        self.done()
 
     def load(self, folder: Path) -> tuple[int, dict[Key, VectorIndex]]:
         """See `SchemaIndexes`; lists that no longer suit are cut anew."""
@@ -111,6 +126,11 @@ class Vectors(SchemaIndexes[VectorIndex]):
         vector = normalized(np.frombuffer(asked.vector, "<f4"))
         if vector is None:
             raise InvalidArguments("The vector has a NaN or an infinity in it.")
+        if len(vector) != asked.definition.dimensions:  # FAISS would read beyond it
+            raise InvalidArguments(
+                f"The vector has {len(vector)} dimensions, and the index has "
+                f"{asked.definition.dimensions}."
+            )
         ids, scores = self._index_for(asked).nearest(
             vector, asked.limit, asked.filters, at
         )
@@ -123,13 +143,3 @@ class Vectors(SchemaIndexes[VectorIndex]):
                 f"Vector index `{asked.index}` has just been pushed anew. Try again."
             )
         return index
-
-
-def _building(index: VectorIndex, slots: Slots, vectors: Numbers) -> Callable[[], None]:
-    def build() -> None:
-        try:
-            index.build(slots, vectors)
-        except Exception:  # noqa: BLE001 - the old lists go on; the next commit tries again
-            traceback.print_exc()
-
-    return build

@@ -7,12 +7,15 @@ take, and their outcomes become messages again.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from convexlab.engine.files import FILES_VARIABLE, open_files
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot
+from convexlab.engine.transaction import Transaction
+from convexlab.functions import vector_search
 from convexlab.functions.action_run import Asked, World
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.processes.deployed import Deployed, identity_of
@@ -20,8 +23,10 @@ from convexlab.functions.processes.failures import failure_of
 from convexlab.functions.processes.messages import ActionDone, RunAction, RunHttp
 
 if TYPE_CHECKING:
+    from convexlab.engine.timestamp import Timestamp
     from convexlab.functions.processes.messages import Become
     from convexlab.functions.runner import Outcome
+    from convexlab.functions.vector_search import VectorSearch
 
 Started: TypeAlias = RunAction | RunHttp
 
@@ -31,19 +36,39 @@ class Code:
 
     Args:
         role: says where the store is.
+
+    Attributes:
+        folder: the deployment's.
     """
 
     def __init__(self, role: Become) -> None:
-        self._store = open_reader(Path(role.folder))
-        self._deployed = Deployed(Path(role.folder).name)
-        self._files = open_files(Path(role.folder), os.environ.get(FILES_VARIABLE))
+        self.folder = Path(role.folder)
+        self._store = open_reader(self.folder)
+        self._deployed = Deployed(self.folder.name)
+        self._files = open_files(self.folder, os.environ.get(FILES_VARIABLE))
+        # N.B. a thread that an action left behind may search while the next one begins.
+        self._turn = threading.Lock()
 
     def now(self, environment: dict[str, str | None]) -> World:
         """What a run that begins now finds around it."""
-        with newest_snapshot(self._store.snapshot()) as snapshot:
+        with self._turn, newest_snapshot(self._store.snapshot()) as snapshot:
             tables = self._deployed.catalog(snapshot).table_numbers
             modules = self._deployed.modules(snapshot)
             return World(modules, tables, environment, files=self._files)
+
+    def searched(self, body: bytes) -> tuple[VectorSearch, Timestamp]:
+        """A vector search that an action asks for, and as of when: all that is committed.
+
+        Raises:
+            ConvexlabError: what is asked cannot be.
+        """
+        with self._turn, newest_snapshot(self._store.snapshot()) as snapshot:
+            tx = Transaction(snapshot, self._deployed.catalog(snapshot))
+            return vector_search.sought(tx, _unasked, body), snapshot.durable_ts
+
+
+def _unasked(name: str, request: bytes) -> bytes:
+    raise AssertionError(f"{name} is asked by the runner itself: {request!r}")
 
 
 def asked_of(message: RunAction) -> Asked:

@@ -153,6 +153,7 @@ class Flusher:
             if not is_large:
                 seconds = knobs.IMPORT_HELD_SECONDS
                 self._held_until = min(monotonic() + seconds, self._since + 5 * seconds)
+            self._fault("flusher.held")
 
     def seal(self, *, even_if_young: bool) -> None:
         """Send the gathering group off, unless it may grow or another is flushed.

@@ -26,9 +26,8 @@ from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, InternalError
 from convexlab.followers import embeddings
-from convexlab.followers.columnar.answers import answers
+from convexlab.followers.columnar.answers import answering_mirror
 from convexlab.followers.columnar.file import FILE
-from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.followers.text import request as text_request
 from convexlab.followers.vector import request
@@ -66,7 +65,7 @@ def followers_of(folder: Path | None) -> Mapping[str, Callable[[], Follower]]:
         folder: the deployment's; None: its indexes are in memory.
     """
     return {
-        "columnar": lambda: Mirror(folder and folder / FILE, answers()),
+        "columnar": lambda: answering_mirror(folder and folder / FILE),
         request.NAME: lambda: _vectors(folder),
         text_request.NAME: lambda: _texts(folder),
         embeddings.NAME: lambda: embeddings.Embeddings(folder),

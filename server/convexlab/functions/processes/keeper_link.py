@@ -54,6 +54,24 @@ def keeper_address(folder: Path) -> Path:
     return socket_address(folder, "keeper.sock")
 
 
+def body_of(told: Told) -> bytes:
+    """What a follower answers.
+
+    Raises:
+        ConvexlabError: what it refuses.
+    """
+    if told.failure is not None:
+        raise error_from(told.failure)
+    return told.body
+
+
+def behind(name: str, error: Exception) -> FollowerBehind:
+    """What to say of an index whose connection was lost, or did not answer in time."""
+    if isinstance(error, TimeoutError):
+        return FollowerBehind(f"The {name} index is starting. Try again.")
+    return FollowerBehind(f"The {name} index died: {error}.")
+
+
 class KeeperLink:
     """`followers.keeper.DerivedIndexes` in another process; one caller at a time.
 
@@ -75,16 +93,10 @@ class KeeperLink:
         question = self._encode(Question(name, at, patience_seconds, request))
         timeout = patience_seconds + knobs.FOLLOWER_ANSWER_SECONDS
         try:
-            told = self._decode(self._call(question, timeout))
-        except TimeoutError:
-            self.close()  # the answer must not be taken for the next one's
-            raise FollowerBehind(f"The {name} index is starting. Try again.") from None
-        except OSError:  # it died since: a new one is started by whoever comes
-            self.close()
-            told = self._again(name, question, timeout)
-        if told.failure is not None:
-            raise error_from(told.failure)
-        return told.body
+            told = self._decode(self._answer(question, timeout))
+        except OSError as error:
+            raise behind(name, error) from None
+        return body_of(told)
 
     def close(self) -> None:
         """Hang up."""
@@ -93,14 +105,22 @@ class KeeperLink:
                 self._socket.close()
             self._socket = None
 
-    def _again(self, name: str, question: bytes, timeout: float) -> Told:
+    def _answer(self, question: bytes, timeout: float) -> bytes:
         try:
-            return self._decode(self._call(question, timeout))
-        except OSError as error:
-            self.close()
-            raise FollowerBehind(f"The {name} index died: {error}.") from None
+            return self._call(question, timeout)
+        except TimeoutError:
+            raise
+        except OSError:  # it died since: a new one is started by whoever comes
+            return self._call(question, timeout)
 
     def _call(self, question: bytes, timeout: float) -> bytes:
+        try:
+            return self._called(question, timeout)
+        except OSError:
+            self.close()  # the answer must not be taken for the next one's
+            raise
+
+    def _called(self, question: bytes, timeout: float) -> bytes:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.connect(str(keeper_address(self._folder)))

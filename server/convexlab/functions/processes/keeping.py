@@ -20,13 +20,13 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from convexlab import knobs
-from convexlab.errors import FollowerBehind
 from convexlab.functions.processes.channel import AsyncChannel
-from convexlab.functions.processes.failures import error_from
 from convexlab.functions.processes.keeper_link import (
     HEAD,
     Question,
     Told,
+    behind,
+    body_of,
     framed,
     keeper_address,
 )
@@ -122,15 +122,13 @@ class Keeping:
             writer.write(framed(msgspec.msgpack.encode(question)))
             told = msgspec.msgpack.decode(await _frame(reader), type=Told)
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise FollowerBehind(f"The {name} index died: {error}.") from None
+            raise behind(name, error) from None
         finally:
             writer.close()
-        if told.failure is not None:
-            raise error_from(told.failure)
-        return told.body
+        return body_of(told)
 
     async def close(self) -> None:
-        """End the process, which brings its files to rest, and stop listening."""
+        """End the process and stop listening; what its files lack the next reads anew."""
         listening, self._listening = self._listening, None
         if listening is None:
             return

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from convexlab.engine.read_set import Read
+from convexlab.engine.look import Read
 from convexlab.engine.versions import Versions
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convexlab.errors import InvalidArguments
+from convexlab.functions import vector_search
 from convexlab.functions.action_run import prepare, run_plain
 from convexlab.functions.definition import split_path
 from convexlab.functions.http_run import ClientGone, prepare_http, serve_plain
@@ -40,6 +41,7 @@ from convexlab.functions.processes.messages import (
     Took,
     ToProcess,
 )
+from convexlab.functions.processes.runner_searches import PlainSearches
 from convexlab.functions.runner import Outcome
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class PlainRunner:
     ) -> None:
         self._code = code
         self._channel = channel
+        self._searches = PlainSearches(code)
         self._calls: queue.SimpleQueue[Started] = queue.SimpleQueue()
         self._exchanges: dict[int, PlainExchange] = {}
         self._asked: dict[int, queue.SimpleQueue[Told]] = {}
@@ -146,6 +149,8 @@ class PlainRunner:
 
     def _asker(self, run: int) -> PlainAsk:
         def ask(kind: str, path: str, body: bytes) -> bytes:
+            if kind == vector_search.ASK:
+                return self._searches.answer(body)
             number = next(self._numbers)
             answer: queue.SimpleQueue[Told] = queue.SimpleQueue()
             self._asked[number] = answer

@@ -26,7 +26,12 @@ from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
-from convexlab.errors import CallerError, ConvexlabError, OutOfRetention
+from convexlab.errors import (
+    CallerError,
+    ConvexlabError,
+    FollowerBehind,
+    OutOfRetention,
+)
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import settings, system_queries
 from convexlab.functions.analysis import function_specs, plain_actions, routes_of
@@ -55,6 +60,7 @@ from convexlab.functions.processes.messages import (
     Stop,
     ToProcess,
 )
+from convexlab.functions.processes.near_texts import NearTexts
 from convexlab.functions.processes.used import used_by
 from convexlab.functions.runner import arguments_of, run as run_function
 from convexlab.functions.system_queries import Question
@@ -84,8 +90,9 @@ def run(
         channel.send([Ready(base.meta.last_ts)])
     name = Path(role.folder).name
     link = KeeperLink(Path(role.folder))
+    derived = NearTexts(link, Path(role.folder))
     reader = Reader(
-        channel, recorder, store, secret=role.secret, name=name, derived=link
+        channel, recorder, store, secret=role.secret, name=name, derived=derived
     )
     batch: list[ToProcess] | None = first
     while batch is not None:
@@ -131,14 +138,22 @@ class Reader:
 
     def run_batch(self, batch: list[ToProcess]) -> bool:
         """Run what has arrived; False when it is time to end."""
+        answers: list[FromProcess] = []
+        began = perf_counter()
         try:
             for message in batch:
                 self._recorder.start(getattr(message, "number", 0))
                 if isinstance(message, Stop):
                     return False
-                self._channel.send([self._answer(message)])
+                answers.append(self._answer(message))
                 self._recorder.end()
+                # N.B. to send and to take in one by itself costs as much as a short run.
+                if perf_counter() - began >= knobs.ANSWERS_HELD_SECONDS:
+                    self._channel.send(answers)
+                    answers, began = [], perf_counter()
         finally:
+            if answers:
+                self._channel.send(answers)
             self._let_go()
         return True
 
@@ -222,7 +237,7 @@ class Reader:
             question = Question(tx, args, modules, partial(self._ask_derived, snapshot))
             said = system_queries.answer(call.path, question)
             value = (to_stored if call.stored else to_wire)(said)
-        except CallerError as error:
+        except (CallerError, FollowerBehind) as error:
             failure = failure_from(error)
         return QueryDone(
             number=call.number,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from convexlab import knobs
 from convexlab.errors import ConvexlabError, InvalidArguments
+from convexlab.functions import vector_search
 from convexlab.functions.action_run import cancelled, prepare, run_async
 from convexlab.functions.awaited_calls import watch_tasks
 from convexlab.functions.definition import split_path
@@ -48,6 +49,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
     to_process_decoder,
 )
+from convexlab.functions.processes.runner_searches import AwaitedSearches
 from convexlab.functions.runner import FunctionError, Outcome
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class SharedRunner:
         self._is_beating = False
         self._channel: AsyncChannel[ToProcess, FromProcess]
         self._closed = asyncio.Event()
+        self._searches = AwaitedSearches(code)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load-modules")
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._exchanges: dict[int, Exchange] = {}
@@ -250,6 +253,8 @@ class SharedRunner:
 
     def _asker(self, run: int) -> AsyncAsk:
         async def ask(kind: str, path: str, body: bytes) -> bytes:
+            if kind == vector_search.ASK:
+                return await self._searches.answer(body)
             number = next(self._numbers)
             answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             self._asked[number] = answer

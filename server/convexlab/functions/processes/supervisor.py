@@ -7,8 +7,7 @@ that passes it is killed and a warm spare takes its role.
     writer   one queue, in order. A new writer is told which calls are awaited: it
              answers the committed ones from their records and runs the others
              again, except the one that was running when the old writer died.
-    readers  a shared queue, short batches each. Queries known to be slow, and
-             those not known yet, run alone; slow ones only on the last reader.
+    readers  share a queue, and take of it what they can run (`readers`).
     runners  of actions, started when there are any (`runners`).
     keeper   started when somebody asks for a derived index (`keeping`).
     spare    started when the others are up; forks what analyses a push, or replaces.
@@ -26,94 +25,48 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 from convexlab import knobs
-from convexlab.engine.read_set import Read
 from convexlab.errors import (
     Closing,
-    ConvexlabError,
     InternalError,
     Overloaded,
     ProcessDied,
 )
-from convexlab.functions.module_presence import module_presence
-from convexlab.functions.processes.deployed import SYSTEM
+from convexlab.functions.processes.calls import Call
+from convexlab.functions.processes.failing import Failing
 from convexlab.functions.processes.forked import forked_by
 from convexlab.functions.processes.keeping import Keeping
 from convexlab.functions.processes.messages import (
     ActionDone,
     Answer,
     Ask,
-    Failure,
     FromProcess,
     Group,
     Head,
-    Import,
     Logged,
     Misplaced,
     Note,
     Part,
-    PrepareImport,
     QueryDone,
     RaiseClock,
-    ReadDue,
     Ready,
     Recover,
-    Reply,
     RunMutation,
-    RunQuery,
     ShowVersions,
     Took,
 )
+from convexlab.functions.processes.readers import Readers
 from convexlab.functions.processes.runners import Runners
-from convexlab.functions.processes.waiting import Waiting
 from convexlab.functions.processes.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from convexlab.functions.processes.calls import Answered, Awaited
     from convexlab.functions.processes.spawning import Spawned
-
-Awaited: TypeAlias = "asyncio.Future[Any]"
-# A mutation's tag, and its outcome: a reply, or why it did not run.
-Answered: TypeAlias = tuple[Any, Reply | ConvexlabError]
-
-
-@dataclass(slots=True)
-class _Call:
-    message: Any
-    future: Awaited | None
-    tag: Any = None
-    is_second_run: bool = False  # its first reader died of something
-
-
-@dataclass(slots=True)
-class _Reader:
-    """A reader and what it was given, in order; the first is what it runs."""
-
-    worker: Worker
-    running: dict[int, _Call] = field(default_factory=dict)
-    alone: bool = False  # runs a query that nothing may wait behind
-
-
-@dataclass(slots=True)
-class _Pace:
-    """How long a query path takes, as a moving mean; None until it ran once."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def note(self, path: str, seconds: float) -> None:
-        before = self.seconds.get(path, seconds)
-        self.seconds[path] = before * 0.8 + seconds * 0.2
-
-    def is_quick(self, path: str) -> bool:
-        return self.seconds.get(path, 1.0) < knobs.QUICK_QUERY_SECONDS
-
-    def is_slow(self, path: str) -> bool:
-        return self.seconds.get(path, 0.0) > knobs.SLOW_QUERY_SECONDS
 
 
 class Supervisor:
@@ -145,15 +98,14 @@ class Supervisor:
         self._spawned = [] if spawned is None else spawned
         self._number = 0
         self._writer: Worker | None = None
-        self._writer_calls: dict[int, _Call] = {}
+        self._writer_calls: dict[int, Call] = {}
         self._least_ts = 0  # every later commit is after it
         self._shown: list[int] = []  # tables whose versions groups bring
         self._deaths = 0  # of writers, since one answered a call
-        self._readers: list[_Reader] = []
-        self._analysts: dict[Worker, dict[int, _Call]] = {}
+        self._readers = Readers()
+        self._analysts: dict[Worker, dict[int, Call]] = {}
         self._spare: Worker | None = None
-        self._queries: Waiting[_Call] = Waiting()
-        self._pace = _Pace()
+        self._failing = Failing(published, lambda: self.ts)
         self._tasks: set[asyncio.Task[None]] = set()
         self.keeping = Keeping(folder, log)
         self.runners = Runners(self._fresh, self._own)
@@ -177,8 +129,10 @@ class Supervisor:
         await asyncio.gather(
             *(w.become("reader", self.folder, self._secret) for w in readers)
         )
-        self._readers = [_Reader(worker) for worker in readers if worker.alive]
-        for _ in range(knobs.READERS - len(self._readers)):
+        for worker in readers:
+            if worker.alive:
+                self._readers.add(worker)
+        for _ in range(knobs.READERS - len(self._readers.workers)):
             self._go_on("new reader", self._replace_reader())
         self._go_on("watch", self._watch())
         self._go_on("spare", self._keep_spare())
@@ -188,19 +142,19 @@ class Supervisor:
         self._closing = True
         for task in list(self._tasks):
             task.cancel()
-        workers = [reader.worker for reader in self._readers]
+        workers = self._readers.workers
         workers += [w for w in (self._spare, self._writer, *self._analysts) if w]
         await asyncio.gather(
             self.keeping.close(),
             self.runners.close(),
             *(worker.stop(knobs.STOP_PROCESS_SECONDS) for worker in workers),
         )
-        for call in [*self._writer_calls.values(), *self._queries]:
-            self._fail(call, Closing("The deployment is stopping."))
+        for call in [*self._writer_calls.values(), *self._readers.waiting()]:
+            self._failing.fail(call, Closing("The deployment is stopping."))
 
     def processes(self) -> list[dict[str, Any]]:
         """Role and pid of each, for the status."""
-        workers = [self._writer, *(r.worker for r in self._readers), self._spare]
+        workers = [self._writer, *self._readers.workers, self._spare]
         workers += self.runners.workers
         found = [{"role": w.role, "pid": w.pid} for w in workers if w is not None]
         if self.keeping.pid is not None:
@@ -246,11 +200,11 @@ class Supervisor:
     def submit(self, message: RunMutation, tag: Any) -> None:
         """Queue a mutation; `published` answers it under its tag."""
         waiting = len(self._writer_calls)
-        call = _Call(message, None, tag)
+        call = Call(message, None, tag)
         if self._closing:
-            self._fail(call, Closing("The deployment is stopping."))
+            self._failing.fail(call, Closing("The deployment is stopping."))
         elif waiting >= knobs.MAX_WAITING_MUTATIONS:
-            self._fail(
+            self._failing.fail(
                 call, Overloaded(f"{waiting} mutations wait already; try again.")
             )
         else:
@@ -264,7 +218,7 @@ class Supervisor:
         """
         self._refuse_if_closing()
         future: Awaited = asyncio.get_running_loop().create_future()
-        self._to_writer(_Call(message, future))
+        self._to_writer(Call(message, future))
         return future
 
     def raise_clock(self, ts: int) -> None:
@@ -279,7 +233,7 @@ class Supervisor:
         if self._writer is not None:
             self._writer.send(ShowVersions(self._shown))
 
-    def _to_writer(self, call: _Call) -> None:
+    def _to_writer(self, call: Call) -> None:
         self._writer_calls[call.message.number] = call
         if self._writer is not None:
             self._writer.send(call.message)
@@ -288,20 +242,12 @@ class Supervisor:
         """Queue a call for a reader; its future gets a QueryDone or an Answer."""
         self._refuse_if_closing()
         future: Awaited = asyncio.get_running_loop().create_future()
-        self._queries.add(_line(message), message.number, _Call(message, future))
-        self._dispatch()
+        self._readers.submit(Call(message, future))
         return future
 
     async def preload(self, make: Callable[[], Any]) -> None:
         """Ask every reader to load modules; what fails, fails when it is used."""
-        futures = []
-        for reader in self._readers:
-            future: Awaited = asyncio.get_running_loop().create_future()
-            call = _Call(make(), future)
-            reader.running[call.message.number] = call
-            reader.worker.send(call.message)
-            futures.append(future)
-        await asyncio.gather(*futures)
+        await self._readers.preload(make)
 
     async def analyst(self) -> Worker:
         """A fresh process for one push; give it back with `dismiss`."""
@@ -319,7 +265,7 @@ class Supervisor:
         if worker not in self._analysts:
             raise ProcessDied(worker.how_it_ended())
         future: Awaited = asyncio.get_running_loop().create_future()
-        self._analysts[worker][message.number] = _Call(message, future)
+        self._analysts[worker][message.number] = Call(message, future)
         worker.send(message)
         return future
 
@@ -333,48 +279,12 @@ class Supervisor:
         if self._closing:
             raise Closing("The deployment is stopping.")
 
-    # -- readers ------------------------------------------------------------------------
-
-    def _dispatch(self) -> None:
-        """Give waiting queries to the readers that can take them."""
-        self._queries.offer(self._take)
-
-    def _take(self, number: int, call: _Call) -> bool:
-        """Give one call to a reader, if one can take it."""
-        reader = self._reader_for(call.message)
-        if reader is None:
-            return False
-        reader.alone = not self._is_quick(call.message)
-        reader.running[number] = call
-        reader.worker.send(call.message)
-        return True
-
-    def _is_quick(self, message: Any) -> bool:
-        return isinstance(message, ReadDue) or (
-            isinstance(message, RunQuery) and self._pace.is_quick(message.path)
-        )
-
-    def _reader_for(self, message: Any) -> _Reader | None:
-        readers = self._readers
-        if isinstance(message, PrepareImport) or (
-            isinstance(message, RunQuery) and self._pace.is_slow(message.path)
-        ):
-            readers = readers[-1:]
-        free = [
-            r
-            for r in readers
-            if not r.alone and len(r.running) < knobs.QUERIES_IN_A_READER
-        ]
-        if not self._is_quick(message):
-            free = [r for r in free if not r.running]
-        return min(free, key=lambda r: len(r.running), default=None)
-
     # -- what comes back ----------------------------------------------------------------
 
     def _received(self, worker: Worker, message: FromProcess) -> None:
         match message:
             case QueryDone():
-                self._query_done(worker, message)
+                self._readers.query_done(worker, message)
             case Group():
                 self._publish(message)
             case Answer():
@@ -385,15 +295,6 @@ class Supervisor:
                 self.runners.received(worker, message)
             case Ready() | Note():
                 raise InternalError(f"the worker handles {type(message).__name__}")
-
-    def _query_done(self, worker: Worker, done: QueryDone) -> None:
-        for reader in self._readers:
-            if reader.worker is worker:
-                call = reader.running.pop(done.number)
-                reader.alone = False
-                self._pace.note(call.message.path, done.seconds)
-                _succeed(call, done)
-        self._dispatch()
 
     def _publish(self, group: Group) -> None:
         assert group.ts >= self.ts, (group.ts, self.ts)  # S3
@@ -408,15 +309,13 @@ class Supervisor:
         self.keeping.advance(group.ts)
 
     def _answered(self, worker: Worker, answer: Answer) -> None:
-        calls: dict[int, _Call] = self._analysts.get(worker, self._writer_calls)
-        for reader in self._readers:
-            if reader.worker is worker:
-                calls = reader.running
-                reader.alone = False
+        if worker in self._readers:
+            self._readers.answered(worker, answer)
+            return
+        calls = self._analysts.get(worker, self._writer_calls)
         call = calls.pop(answer.number, None)
         if call is not None:
-            _succeed(call, answer)
-        self._dispatch()
+            call.succeed(answer)
 
     # -- death ----------------------------------------------------------------------------
 
@@ -431,7 +330,7 @@ class Supervisor:
                     await worker.kill(reason)
 
     def _working(self) -> list[Worker]:
-        workers = [r.worker for r in self._readers if r.running]
+        workers = self._readers.working
         if self._writer is not None and self._writer_calls:
             workers.append(self._writer)
         return [*workers, *self._analysts]
@@ -452,7 +351,7 @@ class Supervisor:
             self._writer = None
             if worker.reason is None:
                 self._give_back_the_clocks(culprit, reason)
-            self._fail_culprit(
+            self._failing.fail_culprit(
                 self._writer_calls, culprit, reason, worker.users_stack()
             )
             # One that dies of a call fails that call: there is progress.
@@ -465,91 +364,26 @@ class Supervisor:
             self.runners.lost(worker)
         elif worker in self._analysts:
             for call in self._analysts.pop(worker).values():
-                self._fail(call, ProcessDied(reason))
+                self._failing.fail(call, ProcessDied(reason))
         elif worker is self._spare:
             self._spare = None
-        else:
+        elif worker in self._readers:
             self._reader_lost(worker, culprit, reason)
         worker.recorder.close()
 
     def _give_back_the_clocks(self, culprit: int, reason: str) -> None:
         """S2 is for what somebody waits for: the clock decides itself what it tries again."""
         call = self._writer_calls.get(culprit)
-        if call is not None and _is_the_clocks(call.message):
-            self._fail(self._writer_calls.pop(culprit), ProcessDied(reason))
+        if call is not None and call.is_the_clocks:
+            self._failing.fail(self._writer_calls.pop(culprit), ProcessDied(reason))
 
     def _reader_lost(self, worker: Worker, culprit: int, reason: str) -> None:
-        for reader in [r for r in self._readers if r.worker is worker]:
-            self._readers.remove(reader)
-            call = reader.running.get(culprit)
-            if call is not None and (worker.reason or call.is_second_run):
-                stack = worker.users_stack()
-                self._fail_culprit(reader.running, culprit, reason, stack)
-            elif call is not None:
-                call.is_second_run = True  # S2: whatever killed it may be none of its
-            for number, call in reversed(reader.running.items()):
-                self._queries.put_back(_line(call.message), number, call)
-            if not self._closing:
-                self._go_on("new reader", self._replace_reader())
-
-    def _fail_culprit(
-        self, calls: dict[int, _Call], culprit: int, reason: str, stack: str
-    ) -> None:
-        """S2. Its neighbours stay where they are."""
-        call = calls.pop(culprit, None)
-        if call is None:
-            return
-        failure = Failure(message=reason, code="ProcessDied", traceback=stack)
-        match call.message:
-            case RunMutation(call_id=call_id):
-                # N.B. a session that asked twice has two calls of one id.
-                again = [
-                    calls.pop(number)
-                    for number, other in list(calls.items())
-                    if getattr(other.message, "call_id", None) == call_id
-                ]
-                answered: list[Answered] = [
-                    (one.tag, Reply(one.message.number, None, None, failure, []))
-                    for one in [call, *again]
-                ]
-                self._published(Group(self.ts, self.ts, [], []), answered)
-            case RunQuery(path=path, at=at):
-                # Data does not wake it: it looked at its module only.
-                index, interval = module_presence(path)
-                reads = [Read(index, interval.start, interval.end)]
-                _succeed(
-                    call,
-                    QueryDone(
-                        number=culprit,
-                        ts=at,
-                        value=None,
-                        failure=failure,
-                        log_lines=[],
-                        journal=None,
-                        read_set=reads,
-                        identity_read=False,
-                        clock_read=False,
-                        seconds=0.0,
-                    ),
-                )
-            case Import(request=request):
-                # What comes after its lines is not brought in without them.
-                later = [
-                    calls.pop(number)
-                    for number, other in list(calls.items())
-                    if request and getattr(other.message, "request", 0) == request
-                ]
-                for one in [call, *later]:
-                    self._fail(one, ProcessDied(reason))
-            case _:
-                self._fail(call, ProcessDied(reason))
-
-    def _fail(self, call: _Call, error: ConvexlabError) -> None:
-        """Answer a call that did not run."""
-        if call.future is None:
-            self._published(Group(self.ts, self.ts, [], []), [(call.tag, error)])
-        elif not call.future.done():
-            call.future.set_exception(error)
+        failed = self._readers.lost(worker, culprit)  # S2
+        if failed is not None:
+            stack = worker.users_stack()
+            self._failing.fail_culprit({culprit: failed}, culprit, reason, stack)
+        if not self._closing:
+            self._go_on("new reader", self._replace_reader())
 
     async def _replace_writer(self) -> None:
         self._writer = writer = await self._come_up("writer")
@@ -570,8 +404,7 @@ class Supervisor:
     async def _replace_reader(self) -> None:
         worker = await self._come_up("reader")
         if worker is not None:
-            self._readers.append(_Reader(worker))
-            self._dispatch()
+            self._readers.add(worker)
 
     async def _come_up(self, role: str) -> Worker | None:
         """A new process in this role; None if it cannot be had."""
@@ -619,20 +452,3 @@ class Supervisor:
     def _give_up(self, reason: str) -> None:
         if not self.failed.done():
             self.failed.set_exception(InternalError(reason))
-
-
-def _line(message: Any) -> str:
-    """Where a call waits: all in one line are for the same readers."""
-    return message.path if isinstance(message, RunQuery) else type(message).__name__
-
-
-def _succeed(call: _Call, result: Any) -> None:
-    if call.future is not None and not call.future.done():
-        call.future.set_result(result)
-
-
-def _is_the_clocks(message: Any) -> bool:
-    """Whether nobody but the deployment itself waits for it."""
-    return isinstance(message, RunMutation) and bool(
-        message.entry or message.path.startswith(SYSTEM)
-    )

@@ -36,6 +36,7 @@ from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import ConvexlabError, OutOfRetention, Unavailable
 from convexlab.followers.keeper import NO_INDEXES
+from convexlab.functions.execution import UserClock
 from convexlab.functions.processes import altering, importing, schema_push
 from convexlab.functions.processes.deployed import Deployed
 from convexlab.functions.processes.failures import failure_from
@@ -61,6 +62,8 @@ from convexlab.functions.processes.messages import (
     ToProcess,
 )
 from convexlab.functions.processes.mutations import Mutations
+from convexlab.functions.processes.pace import Pace
+from convexlab.functions.processes.recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +73,6 @@ if TYPE_CHECKING:
     from convexlab.functions.processes.channel import SyncChannel
     from convexlab.functions.processes.flusher import Outgoing
     from convexlab.functions.processes.mutations import Done
-    from convexlab.functions.processes.recorder import FlightRecorder
 
 # Gateway-made call ids begin so; only sessions ask again for theirs.
 _GATEWAY_CALL = "g"
@@ -80,16 +82,19 @@ class _Waitable(Protocol):
     def fileno(self) -> int: ...
 
 
-class Recorded(msgspec.Struct, frozen=True, array_like=True):
-    """What is stored of a mutation's outcome, to answer the same call again."""
+class Recorder(UserClock, Protocol):
+    """Notes which call runs: `recorder.FlightRecorder`."""
 
-    value: bytes
-    log_lines: list[str]
+    def start(self, call: int) -> None:
+        """A call begins."""
+
+    def end(self) -> None:
+        """It is over."""
 
 
 def run(
     channel: SyncChannel[ToProcess, FromProcess],
-    recorder: FlightRecorder,
+    recorder: Recorder,
     role: Become,
     first: list[ToProcess],
 ) -> None:
@@ -111,25 +116,6 @@ def run(
         persistence.close()
 
 
-class Pace:
-    """Which mutations are known to be quick: others may be gathered with them."""
-
-    def __init__(self) -> None:
-        self._slowest: dict[str, float] = {}
-
-    def note(self, path: str, seconds: float) -> None:
-        """A call took so long; the memory of a slow one fades."""
-        before = self._slowest.get(path, 0.0) * 0.9
-        self._slowest[path] = max(before, seconds)
-
-    def is_quick(self, message: ToProcess) -> bool:
-        """Whether a group may be kept open while this runs."""
-        return (
-            isinstance(message, RunMutation)
-            and self._slowest.get(message.path, 1.0) < knobs.QUICK_MUTATION_SECONDS
-        )
-
-
 class Writer:
     """See the module.
 
@@ -147,7 +133,7 @@ class Writer:
     def __init__(
         self,
         channel: SyncChannel[ToProcess, FromProcess],
-        recorder: FlightRecorder,
+        recorder: Recorder,
         persistence: SqlitePersistence,
         *,
         secret: bytes,
