@@ -55,7 +55,8 @@ class Card:
         if address.folder is not None:
             facts.append(("folder", str(address.folder)))
         if status.version:
-            facts.append(("version", status.version))
+            said = (status.version, status.engine)
+            facts.append(("version", ", ".join(filter(None, said))))
         facts += [(f"{each.name} index", str(each)) for each in status.followers]
         return facts
 

@@ -13,30 +13,24 @@ the deployment but its address and, once something is watched, one WebSocket.
 from __future__ import annotations
 
 import base64
-import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import msgspec
 
-from convexlab.documents.encoding import from_stored, to_stored
+from convexlab.documents.encoding import to_stored
 from convexlab.documents.moment import ts_of
-from convexlab.documents.value import normalize
-from convexlab.errors import ConvexlabError, InvalidArguments, NotAllowed, NotFound
-from convexlab.protocol.versions import encode_ts
 from convexlab_kernel import discovery, reads
 from convexlab_kernel.attachment import Attachment
-from convexlab_kernel.failures import Envelope, failed
+from convexlab_kernel.calls import STATUS, Calls
 from convexlab_kernel.followed import LiveResult
 from convexlab_kernel.functions import LIST as LIST_FUNCTIONS, Functions
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live
-from convexlab_kernel.meant import kind_instead, near_path
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
-from convexlab_kernel.results import presented
+from convexlab_kernel.references import Reference, arguments_of, path_of, public_name
 from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
 from convexlab_kernel.statement import VERSION, StatementPages
 from convexlab_kernel.status import Status
@@ -45,13 +39,11 @@ from convexlab_kernel.tracebacks import edge
 from convexlab_kernel.uploading import upload_file
 
 if TYPE_CHECKING:
-    import inspect
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from convexlab_kernel.discovery import Address
-    from convexlab_kernel.functions import Function
-    from convexlab_kernel.sql import SqlRows
+    from convexlab_kernel.sql_rows import SqlRows
 
 _encode = msgspec.json.Encoder().encode
 # The system's queries that a page may follow: its user owns the deployment.
@@ -103,6 +95,7 @@ class Database:
         self._attachment = Attachment(
             address, authorization=_acting(self._key(address), identity)
         )
+        self._calls = Calls(self._attachment)
         self._link: Link | None = None
 
     def _key(self, address: Address) -> str | None:
@@ -120,7 +113,7 @@ class Database:
         path, arguments = path_of(ref), arguments_of(args, kwargs)
         if not path.startswith("_system/"):
             reads.reading(self, path, arguments, path)
-        return self._call("/api/query", path, arguments)
+        return self._calls.run("/api/query", path, arguments)
 
     @edge
     def mutation(
@@ -128,7 +121,9 @@ class Database:
     ) -> Any:
         """Run a mutation and return its value."""
         reads.writing("a mutation")
-        return self._call("/api/mutation", path_of(ref), arguments_of(args, kwargs))
+        return self._calls.run(
+            "/api/mutation", path_of(ref), arguments_of(args, kwargs)
+        )
 
     @edge
     def action(
@@ -136,7 +131,7 @@ class Database:
     ) -> Any:
         """Run an action and return its value."""
         reads.writing("an action")
-        return self._call("/api/action", path_of(ref), arguments_of(args, kwargs))
+        return self._calls.run("/api/action", path_of(ref), arguments_of(args, kwargs))
 
     @edge
     def run(
@@ -147,9 +142,11 @@ class Database:
         if reads.is_recording():
             self._note_run(path, arguments)
         if self._attachment.admin:
-            return self._call("/api/function", path, arguments)
+            return self._calls.run("/api/function", path, arguments)
         module, _, function = path.partition(":")
-        return self._call(f"/api/run/{module}/{function or 'default'}", path, arguments)
+        return self._calls.run(
+            f"/api/run/{module}/{function or 'default'}", path, arguments
+        )
 
     @edge
     def watch(
@@ -157,30 +154,6 @@ class Database:
     ) -> Live:
         """Follow a query: a live result."""
         return self._watch(path_of(ref), arguments_of(args, kwargs))
-
-    def _call(
-        self, endpoint: str, path: str, arguments: bytes, *, ts: int | None = None
-    ) -> Any:
-        body: dict[str, Any] = {
-            "path": path,
-            "args": msgspec.Raw(arguments),
-            "format": "stored_json",
-        }
-        if ts is not None:
-            body["ts"] = encode_ts(ts)
-        answer = msgspec.json.decode(
-            self._attachment.post(endpoint, _encode(body)), type=Envelope
-        )
-        for line in answer.log_lines:
-            print(f"{path} {line}")  # noqa: T201 - a function's log belongs to its caller
-        if answer.status != "success":
-            error = failed(
-                answer.error_message, data=answer.error_data, code=answer.error_code
-            )
-            raise self._pointed(path, error)
-        # N.B. what is answered now is of now, to within the answer's own way.
-        as_of = time.time() * 1e3 if ts is None else ts / 1e6
-        return presented(from_stored(bytes(answer.value)), as_of=as_of)
 
     def _note_run(self, path: str, arguments: bytes) -> None:
         """A live cell runs a function: it follows a query, and nothing else may it."""
@@ -237,30 +210,6 @@ class Database:
             self._attachment.refresh, identity=identity, admin=scheme == "Convex"
         )
 
-    def _pointed(self, path: str, error: Exception) -> Exception:
-        """With what to write, where the function's name or kind is at fault."""
-        text = str(error)
-        if kind := kind_instead(path, text):
-            error.add_note(f"It is run by db.{kind}({path!r}, …).")
-        elif text.startswith(f"Could not find function for '{path}") and (
-            self._attachment.admin
-        ):
-            return self._named(path, error)
-        return error
-
-    def _named(self, path: str, error: Exception) -> Exception:
-        """With the name that is meant, which may be a table's."""
-        status = self.status()
-        if ":" not in path and any(table.name == path for table in status.tables):
-            return NotFound(
-                f"`{path}` is a table, not a function: db.table({path!r}) reads its documents."
-            )
-        near = near_path(path, status.function_paths())
-        # What is there by that name now was not there then.
-        if near and near != path:
-            error.add_note(f"Is `{near}` meant?")
-        return error
-
     # -- what is there -----------------------------------------------------------
 
     @property
@@ -294,7 +243,7 @@ class Database:
     def functions(self) -> Functions:
         """The deployment's functions by path, with what they take, give and say."""
         status = self.status()  # needs the deployment's key, and says so
-        told = self._call("/api/query", LIST_FUNCTIONS, to_stored({}))
+        told = self._calls.run("/api/query", LIST_FUNCTIONS, to_stored({}))
         return Functions(told, status, self.run)
 
     @property
@@ -309,7 +258,7 @@ class Database:
     def status(self) -> Status:
         """What the deployment says of itself."""
         self._attachment.need_admin("The status")
-        return self._attachment.get("/api/convexlab/status", Status)
+        return self._attachment.get(STATUS, Status)
 
     def as_user(self, **identity: Any) -> Database:
         """The same deployment, acting as a user: `as_user(subject="ann")`."""
@@ -375,7 +324,7 @@ class Database:
         **kwargs: Any,
     ) -> Any:
         arguments = arguments_of(args, kwargs)
-        return self._call("/api/query_at_ts", path_of(ref), arguments, ts=ts)
+        return self._calls.run("/api/query_at_ts", path_of(ref), arguments, ts=ts)
 
     @edge
     def upload(self, path: str | Path, *, content_type: str | None = None) -> str:
@@ -407,118 +356,13 @@ class Database:
     def __getattr__(self, name: str) -> Reference:
         if name.startswith("_"):
             raise AttributeError(name)
-        return Reference(self, (_named(name),))
+        return Reference(self, (public_name(name),))
 
     def __repr__(self) -> str:
         return f"<convexlab deployment {self.name} at {self._attachment.address.url}>"
-
-
-class Reference:
-    """A module or a function of a deployment, found by attributes.
-
-    Args:
-        database: whose it is.
-        parts: the names so far; the last one is the function's when it is called.
-    """
-
-    def __init__(self, database: Database, parts: tuple[str, ...]) -> None:
-        self._database = database
-        self._parts = parts
-
-    def __getattr__(self, name: str) -> Reference:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Reference(self._database, (*self._parts, _named(name)))
-
-    @edge
-    def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
-        """Run the function, whatever its kind."""
-        if len(self._parts) < 2:
-            message = (
-                f"`{'.'.join(self._parts)}` is not a function: db.MODULE.FUNCTION(…) is, "
-                "and db.functions lists them."
-            )
-            raise NotFound(message)
-        return self._database.run(self.path, args, **kwargs)
-
-    @property
-    def path(self) -> str:
-        """The function's path."""
-        return path_of_parts(self._parts)
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        """What the function takes: `db.tasks.create?` shows it."""
-        return self._function().signature
-
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]  # of this function, not of its class
-        return self._function().__doc__
-
-    def _function(self) -> Function:
-        try:
-            return self._database.functions[self.path]
-        except ConvexlabError as error:  # help is not refused: it has nothing to say
-            raise AttributeError(str(error)) from None
-
-    def __repr__(self) -> str:
-        return f"<{'.'.join(('db', *self._parts))}>"
-
-
-# -- references and arguments --------------------------------------------------
-
-
-def path_of(ref: Any) -> str:
-    """A function's path: of a path, an `api.…` reference, or a decorated function."""
-    if isinstance(ref, str):
-        return ref
-    if isinstance(ref, Reference):
-        return ref.path
-    functions = sys.modules.get("convexlab.functions.definition")
-    if functions is not None:
-        path: str = functions.reference_path(ref)
-        return path
-    message = (
-        f"A {type(ref).__name__} does not name a function: give its path, for instance "
-        '"tasks:list", or api.tasks.list.'
-    )
-    raise InvalidArguments(message)
-
-
-def path_of_parts(parts: tuple[str, ...]) -> str:
-    """`("admin", "users", "list")` as `admin/users:list`."""
-    return "/".join(parts[:-1]) + ":" + parts[-1]
-
-
-def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> bytes:
-    """A call's arguments as JSON: one dict, or by name."""
-    if args is not None and kwargs:
-        message = (
-            "Arguments go by name or as one dict, not both: "
-            f"put {', '.join(kwargs)} into the dict."
-        )
-        raise InvalidArguments(message)
-    given: Any = args if args is not None else {_named(k): v for k, v in kwargs.items()}
-    if not hasattr(given, "keys"):
-        message = (
-            f"A function's arguments go by name or as one dict; this is a "
-            f"{type(given).__name__}: {given!r}."
-        )
-        raise InvalidArguments(message)
-    return to_stored(normalize(given))
-
-
-def _named(name: str) -> str:
-    """One trailing underscore is not part of a name: `from_` passes `from`."""
-    return name.removesuffix("_") or name
 
 
 def _acting(key: str | None, identity: Mapping[str, Any] | None) -> str | None:
     if key is None or identity is None:
         return key
     return f"{key}:{base64.b64encode(_encode(identity)).decode()}"
-
-
-def _later(what: str, instead: str | None) -> NotAllowed:
-    advice = f" Meanwhile: {instead}." if instead else ""
-    return NotAllowed(f"`{what}` is not in this release.{advice}")

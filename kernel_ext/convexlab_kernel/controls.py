@@ -23,7 +23,8 @@ from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments
 from convexlab_kernel import display
 from convexlab_kernel.asked import Allowed, Backend
-from convexlab_kernel.client import Database, connect, path_of
+from convexlab_kernel.client import Database, connect
+from convexlab_kernel.references import path_of
 from convexlab_kernel.signatures import Fields, mutation_fields, query_fields
 from convexlab_kernel.tracebacks import edge
 from convexlab_kernel.views import MIME, widget_bundle
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convexlab_kernel.live import Live
+
+# What each is for, as it is said where it cannot be used.
+NAMES = {
+    "form": "a form that calls",
+    "button": "a button that calls",
+    "upload": "a place for files, which calls",
+    "search": "a search that asks",
+}
 
 
 class Control:
@@ -92,9 +101,15 @@ class Control:
         data, meta = widget_bundle(self)
         if self.public:
             data[MIME] = self.description()
-        data["text/html"] = f"<code>{html.escape(repr(self))}</code>"
+        data["text/html"] = self._static()
         data["text/plain"] = repr(self)
         return data, meta
+
+    def _static(self) -> str:
+        """What stands where no script runs: what it is for, and what it calls."""
+        label = f"<b>{html.escape(self._label)}</b> · " if self._label else ""
+        called = f"{NAMES[self.kind]} <code>{html.escape(self.path)}</code>"
+        return f"{display.NOTE}{label}{called} where the notebook is open and trusted</div>"
 
     def __repr__(self) -> str:
         label = f" {self._label!r}" if self._label else ""

@@ -3,6 +3,7 @@
 GitHub, nbconvert and untrusted notebooks show these, so they need no script, say
 how much of the whole they show, and stay under 64 KB. Numbers are written as
 JavaScript writes them, as in the live views. The same value gives the same bytes.
+They are saved with the notebook: the secret path in an address of a file is left out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import html
 import importlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
 TABLE = '<table class="convexlab" style="border-collapse:collapse;font-size:13px">'
 HEAD = '<th style="text-align:left;padding:3px 10px;border-bottom:1px solid #8886">'
 CELL = '<td style="text-align:left;padding:2px 10px;border-bottom:1px solid #8882">'
+# N.B. each cell says it: a page's own style of cells goes before a table's.
+NO_WRAP = "padding:2px 10px;border-bottom:1px solid #8882;white-space:nowrap"
+PLACES = {"_id": 0, "_score": 1, "_creationTime": 3}
+ELSEWHERE = 2
 NOTE = '<div style="font-size:12px;opacity:.75;margin:3px 0">'
 CARD_LINES = 64
+# Behind it an address leads to the deployment's files and functions, with no login.
+SECRET_PATH = re.compile(r"(?<=/c/)[\w-]{32}(?=/)", re.ASCII)
 
 
 # -- what a value is -----------------------------------------------------------
@@ -42,6 +50,21 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for row in rows for name in row)
     system = [name for name in ("_id", "_creationTime") if name in names]
     return system + [name for name in names if name not in system]
+
+
+def columns_shown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as live tables have them: how well it was found second, the time last."""
+    return sorted(columns(rows), key=lambda name: PLACES.get(name, ELSEWHERE))
+
+
+def is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column stands at its right edge: of numbers, and some that are missing."""
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return bool(values) and name != "_creationTime" and all(map(_is_number, values))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def article(name: str) -> str:
@@ -76,12 +99,17 @@ def plain(value: object) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, str):
-        return value
+        return without_secret(value)
     if isinstance(value, bytes):
         return f"bytes({len(value)})"
     if isinstance(value, (list, dict)):
-        return json.dumps(_jsonable(value), ensure_ascii=False)
+        return without_secret(json.dumps(_jsonable(value), ensure_ascii=False))
     return str(value)
+
+
+def without_secret(text: str) -> str:
+    """Addresses as they may be saved and shown to others."""
+    return SECRET_PATH.sub("…", text)
 
 
 def number(value: float) -> str:
@@ -100,9 +128,11 @@ def _jsonable(value: object) -> object:
 
 
 def field(name: str, value: object) -> str:
-    """A document's field: its creation time as a time, the rest as `cell`."""
+    """A document's field: its creation time as a time, its score short, else as `cell`."""
     if name == "_creationTime" and isinstance(value, (int, float)):
         return moment(value)
+    if name == "_score" and isinstance(value, float):
+        return f"{value:.4f}"
     return cell(value)
 
 
@@ -140,18 +170,22 @@ def table_html(
 ) -> str:
     """Documents as a table: the first rows, and how many there are."""
     whole = len(rows) if total is None else total
-    names = columns(rows[: knobs.STATIC_ROWS])
+    part = rows[: knobs.STATIC_ROWS]
+    names = columns_shown(part)
     hidden = len(names) - knobs.STATIC_COLUMNS
     names = names[: knobs.STATIC_COLUMNS]
-    head = "".join(f"{HEAD}{html.escape(name)}</th>" for name in names)
+    sides = ["right" if is_numeric(part, name) else "left" for name in names]
+    head = "".join(
+        f"{HEAD.replace('left', side)}{html.escape(name)}</th>"
+        for name, side in zip(names, sides, strict=True)
+    )
+    opened = [f'<td style="text-align:{side};{NO_WRAP}">' for side in sides]
     body: list[str] = []
-    size = 2_000
-    for row in rows[: knobs.STATIC_ROWS]:
+    size = 2_000 + len(head.encode())
+    for row in part:
         line = "".join(
-            f"{CELL}{html.escape(field(name, row[name]))}</td>"
-            if name in row
-            else f"{CELL}</td>"
-            for name in names
+            f"{td}{html.escape(field(name, row[name])) if name in row else ''}</td>"
+            for td, name in zip(opened, names, strict=True)
         )
         size += len(line.encode())
         if size > knobs.STATIC_BYTES:
@@ -162,8 +196,7 @@ def table_html(
         said += f", {hidden} more columns"
     foot = html.escape(f"{said} · {note}" if note else said)
     return (
-        f'{TABLE}<thead><tr>{head}</tr></thead><tbody style="white-space:nowrap">'
-        f"{''.join(body)}</tbody></table>"
+        f"{TABLE}<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
         f"{NOTE}{foot}</div>"
     )
 
@@ -177,7 +210,7 @@ def table_text(
 ) -> str:
     """Documents as lines of text under a line of names."""
     part = rows[: knobs.STATIC_ROWS]
-    names = columns(part)[: knobs.STATIC_COLUMNS]
+    names = columns_shown(part)[: knobs.STATIC_COLUMNS]
     cells = [
         [field(name, row[name])[:32] if name in row else "" for name in names]
         for row in part
@@ -206,7 +239,7 @@ def value_html(value: object, *, note: str = "") -> str:
     foot = f"{NOTE}{html.escape(note)}</div>" if note else ""
     if isinstance(value, dict) and value:
         return card_html(value.items()) + foot
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _is_number(value):
         big = '<div class="convexlab" style="font-size:28px;line-height:1.3">'
         return f"{big}{html.escape(plain(value))}</div>{foot}"
     if value == []:
@@ -219,7 +252,7 @@ def value_html(value: object, *, note: str = "") -> str:
 
 def _tree(value: object) -> tuple[str, str]:
     """A value as JSON, as much of it as a notebook is to keep; and how much that is."""
-    tree = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)
+    tree = without_secret(json.dumps(_jsonable(value), ensure_ascii=False, indent=2))
     most = knobs.STATIC_BYTES // 8
     if len(tree) <= most:
         return tree, ""

@@ -15,7 +15,6 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from convexlab import knobs
 from convexlab.errors import NotAllowed, NotFound
 from convexlab_kernel import display
 from convexlab_kernel.meant import near_path
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from convexlab_kernel.status import Status
 
 LIST = "_system/frontend/browseFunctions:default"
+# Lines that a notebook keeps: half of what it may of any value.
+LISTED = 100
 
 
 class UnknownFunction(NotFound, KeyError):
@@ -180,11 +181,11 @@ class Functions(Mapping[str, Function]):
         return [(module, list(functions)) for module, functions in listed]
 
     def _repr_html_(self) -> str:
-        body, left = "", knobs.STATIC_ROWS
+        body, left = "", LISTED
         for module, functions in self._by_module():
             body += _module_html(module, functions[:left]) if left > 0 else ""
             left -= len(functions)
-        shown = min(len(self), knobs.STATIC_ROWS)
+        shown = min(len(self), LISTED)
         return (
             f"{display.TABLE}<tbody>{body}</tbody></table>"
             f"{display.NOTE}{display.shown(shown, len(self), 'functions')}</div>"

@@ -8,14 +8,13 @@ are sent one after another, so documents keep the order of their rows.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from convexlab.documents.cells import Column
     from convexlab_kernel.attachment import Attachment
+    from convexlab_kernel.progress import Progress
 
 Mode = Literal["requireEmpty", "append", "replace"]
 
@@ -59,28 +59,6 @@ class Imported(msgspec.Struct, frozen=True, rename="camel"):
     """What the deployment says of one batch."""
 
     num_written: int
-
-
-class Progress(Protocol):
-    """What is told how many more rows have been written: a tqdm bar, for one."""
-
-    def update(self, n: int, /) -> object:
-        """Count `n` more."""
-
-
-@contextlib.contextmanager
-def bar(table: str, rows: int | None = None) -> Iterator[Progress]:
-    """A progress bar, for what takes longer than a moment."""
-    from tqdm.auto import tqdm
-
-    with tqdm(
-        total=rows,
-        desc=table,
-        unit=" documents",
-        leave=False,
-        delay=knobs.PROGRESS_AFTER_SECONDS,
-    ) as shown:
-        yield shown
 
 
 def insert(

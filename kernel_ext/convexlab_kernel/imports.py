@@ -90,11 +90,17 @@ def _statements(names: list[Name]) -> list[str]:
 
 
 def _from(module: str, members: set[str]) -> str:
-    listed = sorted(members, key=lambda name: (not name.isupper(), name.lower(), name))
+    listed = sorted(members, key=_place)
     line = f"from {module} import {', '.join(listed)}"
     if len(line) <= _WIDTH:
         return line
     return f"from {module} import (\n" + "".join(f"    {n},\n" for n in listed) + ")"
+
+
+def _place(name: str) -> tuple[int, str, str]:
+    """Constants, classes, the rest: the order of isort and ruff."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, name.lower(), name
 
 
 def _rank(statement: str) -> int:

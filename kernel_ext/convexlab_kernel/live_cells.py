@@ -325,7 +325,8 @@ class Control:
             value=cell.paused,
             icon="pause",
             tooltip="Pause this cell",
-            layout=ipywidgets.Layout(width="32px"),
+            # Without padding: with it, the icon has no room, and is cut.
+            layout=ipywidgets.Layout(width="32px", padding="0"),
         )
         self._button.observe(self._clicked, "value")
         self._box = ipywidgets.HBox([self._button, self._text])
@@ -341,7 +342,8 @@ class Control:
         """Say how it stands."""
         self._text.value = _note(status)
         self._button.value = paused
-        self._button.disabled = self._cell.ended
+        if self._cell.ended:
+            self._button.layout.display = "none"
 
     def _clicked(self, change: Any) -> None:
         self._cell.press(paused=change["new"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What every module has without saying so.
 _OWN: Final = {"__name__", "__file__", "__doc__", "__spec__", "__package__"}
-_CLIENT: Final = "convexlab_kernel.client"
+_CLIENT: Final = {"convexlab_kernel.client", "convexlab_kernel.references"}
 _GIVEN: Final = frozenset(dir(builtins)) | _OWN
 
 
@@ -66,7 +66,7 @@ def explained(name: str, value: object) -> str:
         value: what it is in the notebook.
     """
     unseen = f"`{name}` is a variable of this notebook, and a module does not see it: "
-    if type(value).__module__ == _CLIENT:
+    if type(value).__module__ in _CLIENT:
         return f"{unseen}inside of a function the database is `ctx.db`."
     if callable(value) or isinstance(value, ModuleType):
         return f"{unseen}import it, or define it, in the module's cell."

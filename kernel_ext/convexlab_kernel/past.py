@@ -24,8 +24,9 @@ from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    from convexlab_kernel.sql import SqlRows
+    from convexlab_kernel.sql_rows import SqlRows
 
 
 class Moment:
@@ -115,9 +116,41 @@ class PastRevisions(msgspec.Struct, frozen=True):
 
 
 class History(Documents):
-    """A document's revisions, oldest first: each `from`, `to` and `document`."""
+    """A document's revisions, oldest first: each `from`, `to` and `document`.
+
+    Shown with the fields that were not always the same first.
+    """
 
     what = "revisions"
+
+    def _lines(self) -> list[dict[str, Any]]:
+        fields = _changed_first([one["document"] for one in self])
+        return [
+            {
+                # Two words: no field of a document is called so.
+                "valid from": _moment(one["from"]),
+                "valid to": "now" if one["to"] is None else _moment(one["to"]),
+                **{name: one["document"].get(name, "") for name in fields},
+            }
+            for one in self
+        ]
+
+
+def _changed_first(documents: list[dict[str, Any]]) -> list[str]:
+    """The fields of a document's revisions, but its id and time."""
+    names = dict.fromkeys(name for each in documents for name in each)
+    own = [name for name in names if not name.startswith("_")]
+    missing = object()
+    first = documents[0] if documents else {}
+    same = {
+        name: all(each.get(name, missing) == first.get(name) for each in documents)
+        for name in own
+    }
+    return sorted(own, key=same.__getitem__)
+
+
+def _moment(when: datetime) -> str:
+    return display.moment(when.timestamp() * 1e3)
 
 
 def history_of(said: PastRevisions) -> History:

@@ -53,11 +53,15 @@ class Documents(list[Document]):
         """As a polars frame."""
         return to_polars(self)
 
+    def _lines(self) -> list[Document]:
+        """What is shown of them, a line each."""
+        return self
+
     def _repr_html_(self) -> str:
-        return display.table_html(self, what=self.what, note=self.note)
+        return display.table_html(self._lines(), what=self.what, note=self.note)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        text = display.table_text(self, what=self.what, note=self.note)
+        text = display.table_text(self._lines(), what=self.what, note=self.note)
         printer.text("[…]" if cycle else text)
 
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from convexlab.errors import InvalidArguments
 from convexlab_kernel.asked import Allowed
-from convexlab_kernel.client import Database, connect, path_of
+from convexlab_kernel.client import Database, connect
 from convexlab_kernel.controls import Control
+from convexlab_kernel.references import path_of
 from convexlab_kernel.signatures import (
     Fields,
     action_fields,
@@ -28,7 +29,7 @@ from convexlab_kernel.signatures import (
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @edge
@@ -130,14 +131,8 @@ class _Sought:
         """The argument that takes the text: as told, or the only string."""
         if self.told is not None:
             return self._there(fields, self.told)
-        texts = [name for name in self._free(fields) if _is_text(fields[name])]
-        if len(texts) != 1:
-            said = ", ".join(texts) or "none of its arguments is a string"
-            raise InvalidArguments(
-                f"Which argument of `{self.path}` takes what is typed? Say it with "
-                f"`argument=`: {said}."
-            )
-        return texts[0]
+        asked = f"Which argument of `{self.path}` takes what is typed? Say it with `argument=`"
+        return self._only(fields, _is_text, asked, "a string")
 
     def text_beside(self, fields: Fields) -> str | None:
         """The argument that takes the text beside its vector; None: there is none.
@@ -154,14 +149,25 @@ class _Sought:
 
     def vector(self, fields: Fields) -> str:
         """The argument that takes the vector: the only list of numbers."""
-        vectors = [name for name in self._free(fields) if _is_vector(fields[name])]
-        if len(vectors) != 1:
-            said = ", ".join(vectors) or "none of its arguments is one"
-            raise InvalidArguments(
-                f"`{self.path}` is to take the vector of what is typed as its only list "
-                f"of numbers, as in `def near(ctx, vector: list[float])`: {said}."
-            )
-        return vectors[0]
+        asked = (
+            f"`{self.path}` is to take the vector of what is typed as its only list of "
+            "numbers, as in `def near(ctx, vector: list[float])`"
+        )
+        return self._only(fields, _is_vector, asked, "one")
+
+    def _only(
+        self,
+        fields: Fields,
+        fits: Callable[[Mapping[str, Any]], bool],
+        asked: str,
+        kind: str,
+    ) -> str:
+        """The one argument that fits, of those that are not given; else what is asked."""
+        found = [name for name in self._free(fields) if fits(fields[name])]
+        if len(found) != 1:
+            said = ", ".join(found) or f"none of its arguments is {kind}"
+            raise InvalidArguments(f"{asked}: {said}.")
+        return found[0]
 
     def _free(self, fields: Fields) -> list[str]:
         return [name for name in fields if name not in self.given]

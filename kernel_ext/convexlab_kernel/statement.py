@@ -79,8 +79,8 @@ class Statement:
             "deployment": self.database.name,
         }
 
-    def first(self) -> tuple[Documents, int]:
-        """The first rows, and how many there are.
+    def first(self) -> Documents:
+        """The first rows.
 
         Raises:
             InvalidQuery: it cannot be run, or is too large to be looked at.
@@ -88,11 +88,17 @@ class Statement:
         rows = self._ask(
             f"SELECT * EXCLUDE (_place) FROM rows LIMIT {knobs.STATIC_ROWS}"  # noqa: S608 - a number
         )
-        ((count),) = self._ask("SELECT count(*) AS n FROM rows")
-        return Documents(rows), int(count["n"])
+        return Documents(rows)
+
+    def count(self) -> int:
+        """How many rows there are; the errors are those of `first`."""
+        (row,) = self._ask("SELECT count(*) AS n FROM rows")
+        return int(row["n"])
 
     def _ask(self, text: str) -> list[dict[str, Any]]:
         asked = {"sql": text, "format": "json", "of": self.said}
+        if self.ts is not None:
+            asked["ts"] = str(self.ts)
         body = msgspec.json.encode(asked)
         post = self.database.attachment.post
         rows: Any = from_stored(once_it_is_there(lambda: post(PATH, body)))
@@ -121,6 +127,10 @@ class StatementView:
     def description(self) -> dict[str, Any]:
         """What the page needs to read them by itself."""
         return self._statement.description()
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._statement.count()
 
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The part of an output that is read on the page."""
@@ -189,7 +199,7 @@ class LiveStatement(Live):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, meta = self.page_bundle()
         try:
-            rows, total = self._statement.first()
+            rows, total = self._statement.first(), self._statement.count()
         except ConvexlabError as error:
             said = [(type(error).__name__, str(error))]
             data["text/html"] = display.card_html(said)
@@ -223,9 +233,7 @@ class StatementPages:
         version = Later(partial(follow, VERSION, arguments))
         return LiveStatement(statement, rows, version)
 
-    def of_a_moment(
-        self, arguments: bytes, ts: int
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The part of an output that reads the rows as of a timestamp."""
+    def of_a_moment(self, arguments: bytes, ts: int) -> StatementView | None:
+        """The rows as of a timestamp; a summary has few."""
         statement = Statement(self._database, arguments, ts)
-        return ({}, {}) if statement.is_summary else StatementView(statement).bundle()
+        return None if statement.is_summary else StatementView(statement)

@@ -82,6 +82,7 @@ class Status(msgspec.Struct, frozen=True):
     """What `GET /api/convexlab/status` answers."""
 
     version: str = ""
+    engine: str = ""
     url: str = ""
     tables: list[TableStatus] = []
     modules: list[ModuleStatus] = []

@@ -15,9 +15,10 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored
 from convexlab_kernel import display, importing, reads
+from convexlab_kernel.progress import bar
 from convexlab_kernel.results import Documents, to_arrow, to_pandas, to_polars
 from convexlab_kernel.signatures import edit_of
-from convexlab_kernel.sql import SqlRows, run_sql
+from convexlab_kernel.sql import run_sql
 from convexlab_kernel.tracebacks import edge
 from convexlab_kernel.views import seconds_back
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convexlab_kernel.client import Database
     from convexlab_kernel.importing import Mode
     from convexlab_kernel.live import Live
+    from convexlab_kernel.sql_rows import SqlRows
     from convexlab_kernel.status import Status, TableStatus
 
 DATA = "_system/cli/tableData"
@@ -265,7 +267,7 @@ class Table(Rows):
         attachment = self._database.attachment
         if not progress:
             return importing.insert(attachment, self.name, batches, mode=mode)
-        with importing.bar(self.name, rows) as shown:
+        with bar(self.name, rows) as shown:
             return importing.insert(
                 attachment, self.name, batches, mode=mode, progress=shown
             )

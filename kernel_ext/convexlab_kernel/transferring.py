@@ -24,6 +24,7 @@ from convexlab.documents.cells import columns_in
 from convexlab.documents.rows import FORMS, lines_of, names_in
 from convexlab.errors import InvalidArguments, NotFound, TransferFailed
 from convexlab_kernel import importing
+from convexlab_kernel.progress import bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -201,9 +202,9 @@ def import_file(
         raise TransferFailed("The import was not confirmed.")
     columns = _columns(database, table) if source.form == "csv" else {}
     batches = importing.file_batches(source.path, source.form, columns)
-    with importing.bar(table) as bar:
+    with bar(table) as shown:
         return importing.insert(
-            database.attachment, table, batches, mode=mode, progress=bar
+            database.attachment, table, batches, mode=mode, progress=shown
         )
 
 

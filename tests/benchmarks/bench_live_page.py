@@ -23,6 +23,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.broadcaster import broadcaster
+from tests.benchmarks.brought import heard
 from tests.benchmarks.deployments import call
 from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.live_page import Desk, clock_ahead, desk
@@ -92,6 +93,8 @@ def touch_all(ctx, groups: int, stamp: str):
     for group in range(groups):
         ctx.db.patch(first_of(ctx, group)["_id"], {"stamp": stamp})
 """
+# Statements beside those that the page asks for.
+KERNELS_ANSWERS = 100
 SIZE = 20
 WIDGETS = 50
 UPDATES_A_SECOND = 20
@@ -345,6 +348,7 @@ def _looks(page: Desk, options: Options) -> Table:
             notebook.page.evaluate(LOOKS, [_answer(n)[MIME], MIME, whole])
             for n in range(options.count(5, 1))
         ]
+    shown, whole_answers, sizes = _in_a_kernel(page, options.count(5, 2))
     bare, answer = _bare_profile(documents, options.count(5, 2))
     facts = said[0]["facts"]
     assert facts == answer, f"the profiles say {facts}, DuckDB {answer}"
@@ -373,6 +377,18 @@ def _looks(page: Desk, options: Options) -> Table:
             row("the first rows of db.sql(…), which is run for it", "open", answers),
             row("  its last rows", "jump", answers),
             row("  sorted by a column", "sort", answers),
+            Row(
+                "  in a kernel, until there is what the notebook keeps",
+                None,
+                shown,
+                ratio=percentile(shown, 50) / base,
+            ),
+            Row(
+                "  in a kernel, until Python has all rows",
+                None,
+                whole_answers,
+                ratio=percentile(whole_answers, 50) / base,
+            ),
             Row("DuckDB: the same profiles", None, bare, ratio=1.0),
         ],
         [
@@ -380,8 +396,40 @@ def _looks(page: Desk, options: Options) -> Table:
             "elements; profiles as DuckDB has them",
             f"the page's memory, scrolled through: {heap:.0f} MB, and {empty:.0f} MB of "
             "JupyterLab with no table (JavaScript's heap; target: below 150 MB)",
+            f"db.sql(…) brings the kernel {sizes[0]:,} bytes until it is shown, and "
+            f"{sizes[1]:,} once Python asks for all rows",
         ],
     )
+
+
+def _in_a_kernel(
+    page: Desk, times: int
+) -> tuple[list[float], list[float], tuple[int, int]]:
+    """A statement of whose answer nothing is kept yet: shown, and as a frame.
+
+    Returns:
+        Milliseconds until it is shown, and until Python has all of it; the bytes that
+        each brings.
+    """
+    import convexlab
+
+    shown, whole, sizes = [], [], (0, 0)
+    with convexlab.connect(page.served.url, admin_key=page.served.admin_key) as db:
+        for number in range(times):
+            of = _answer(KERNELS_ANSWERS + number)[MIME]["args"]
+            with heard() as brought:
+                began = time.perf_counter()
+                rows = db.sql(of["sql"], params=of["params"])
+                rows._repr_mimebundle_()
+                shown.append((time.perf_counter() - began) * 1e3)
+                looked = sum(brought)
+            with heard() as brought:
+                began = time.perf_counter()
+                frame = db.sql(of["sql"], params=of["params"]).arrow()
+                whole.append((time.perf_counter() - began) * 1e3)
+                sizes = (looked, sum(brought))
+            assert len(rows) == frame.num_rows
+    return shown, whole, sizes
 
 
 def _heap(page: Page) -> float:

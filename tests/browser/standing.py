@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.browser.pages import Live
 
+# What has moved on the page though nobody moved it, from now on, and how far one sees
+# it: `window.shifts`. Buttons of JupyterLab's own toolbars come when they are ready.
+WATCH_SHIFTS = """() => {
+    window.shifts = [];
+    const own = ({ node }) => (node?.closest ? node : node?.parentElement)?.closest('.jp-Toolbar');
+    const ours = ({ sources }) => sources.length === 0 || !sources.every(own);
+    const what = ({ node }) => node?.outerHTML?.slice(0, 80) ?? node?.textContent;
+    const told = list => window.shifts.push(...list.getEntries().filter(ours)
+        .map(({ value, sources }) => [value, ...sources.map(what)]));
+    new PerformanceObserver(told).observe({ type: "layout-shift" });
+}"""
 # Where things stand, as one sees them: pixels from the scroller's upper edge.
 STANDING = """(root, key) => {
     const scroller = root.querySelector('.scroller');

@@ -5,11 +5,14 @@ One question a test, asked of JupyterLab in Chromium with a deployment of its ow
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
-from tests.browser.pages import MIME, live_output
+from tests.browser.pages import MIME, live_output, output_of
+from tests.browser.standing import WATCH_SHIFTS
+from tests.deployments import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
     Open = Callable[..., Notebook]
 
 TABLE = {"kind": "table"}
+TEXT = {"type": "string"}
 EDIT = {
     "path": "state:put",
     "id": "name",
-    "fields": {"carrier": {"fieldType": {"type": "string"}, "optional": True}},
+    "fields": {"carrier": {"fieldType": TEXT, "optional": True}},
 }
 
 
@@ -164,9 +168,11 @@ def test_updates_move_nothing_but_the_user_does(
             rows[50 + n] = {**rows[50 + n], "carrier": f"#{n}"}
             state.put("moving", rows)
 
+    notebook.page.evaluate(WATCH_SHIFTS)
     insert(10)
     live.element.get_by_text("showing 510 of 510 rows").wait_for()
     assert (live.evaluate(offset), live.evaluate(widths)) == before
+    assert notebook.page.evaluate("window.shifts") == []
     keys.press("ArrowRight")
     keys.press("Enter")
     editor = live.element.get_by_label("new carrier")
@@ -311,18 +317,42 @@ def test_the_theme_is_followed_without_a_redraw(
 
 
 def test_a_busy_kernel_holds_nothing_up(show_notebook: Open, state: State) -> None:
-    """While a cell runs, updates arrive and the table can be scrolled."""
-    state.put("busy", [document(n) for n in range(100)])
-    show = f"from IPython.display import display; display({live_output('busy', TABLE)!r}, raw=True)"
+    """While a cell runs, updates arrive; one sorts, searches, scrolls, edits and presses."""
+    rows = [document(n, text="null") for n in range(102)]
+    put = {"path": "state:put", "id": "name", "fields": {"text": {"fieldType": TEXT}}}
+    one_more = {"name": "busy", "text": json.dumps({"value": rows})}
+    button = {"kind": "button", "path": "state:put", "args": one_more}
+    shown = [
+        live_output("busy", {**TABLE, "edit": put}),
+        output_of({"control": button}),
+    ]
+    show = f"for each in {shown!r}: display(each, raw=True)"
+    state.put("busy", rows[:100])
     notebook = show_notebook(
         "busy.ipynb", [show, "input = 0\nimport time\nwhile True: time.sleep(0.1)"]
     )
     notebook.run_all(wait=False)
     live = notebook.live().wait_for()
-    notebook.page.locator(".jp-InputPrompt", has_text="[*]").first.wait_for()
-    state.put("busy", [document(n) for n in range(101)])
+    busy = notebook.page.locator(".jp-InputPrompt", has_text="[*]")
+    busy.first.wait_for()
+    state.put("busy", rows[:101])
     live.element.get_by_text("showing 101 of 101 rows").wait_for()
-    assert notebook.page.locator(".jp-InputPrompt", has_text="[*]").count() == 1
+    for _ in range(2):
+        live.element.get_by_role("columnheader").nth(1).click()
+    assert live.rows[0][1] == "100"
+    live.evaluate("root => { root.querySelector('.scroller').scrollTop = 1e9; }")
+    last = live.element.locator(".row[aria-rowindex='102']")
+    expect(last.locator("> *").nth(1)).to_have_text("0")
+    last.locator("> *").nth(live.columns.index("text")).dblclick()
+    live.element.get_by_label("new text").fill('{"value": "edited"}')
+    notebook.page.keyboard.press("Enter")
+    edited = rows[0]["_id"]
+    until(lambda: state.run("query", "state:get", name=edited) == "edited", str)
+    live.element.get_by_role("searchbox").fill("AA")
+    live.element.get_by_text("showing 34 of 101 rows").wait_for()
+    notebook.live(1).element.get_by_role("button").click()
+    live.element.get_by_text("showing 34 of 102 rows").wait_for()
+    assert busy.count() == 1
 
 
 def test_a_restart_and_a_reload_leave_it_live(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Error, expect
+from tests.browser.chromium import a_window
 from tests.browser.files import WIDGETS
 from tests.browser.jupyter import Jupyter
 from tests.browser.pages import PAGE_MS, Notebook, output_of, write_notebook
@@ -24,7 +25,7 @@ from tests.stand_in_model import write_library
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Locator, Route
+    from playwright.sync_api import Browser, BrowserContext, Locator, Route
     from tests.browser.pages import Live
 
 AXE = WIDGETS / "node_modules" / "axe-core" / "axe.min.js"
@@ -93,6 +94,8 @@ def fill(ctx, n: int):
 
 @mutation
 def attach(ctx, storageId: Id._storage, name: str):
+    if name.endswith(".exe"):
+        raise ConvexError("programs are not taken")
     return ctx.db.insert("tasks", {"text": name, "points": 0, "owner": "ann", "file": storageId})
 """
 SCHEMA = """
@@ -389,6 +392,7 @@ def test_an_edited_cell_is_a_call_of_its_mutation(
     view.element.get_by_text("no task is worth more than 100").wait_for()
     assert editor.input_value() == "101"
     notebook.screenshot("edit-refused")
+    assert unfit(notebook) == []
     editor.fill("99")
     keys.press("Enter")
     cell(view, 0, "points").get_by_text("99").wait_for()
@@ -404,17 +408,29 @@ def test_an_edited_cell_is_a_call_of_its_mutation(
     keys.press("Escape")
 
 
+@pytest.fixture
+def theirs(chromium: Browser, jupyter: Jupyter, tasks: State) -> Iterator[Live]:
+    """The table in somebody else's browser, in Notebook 7."""
+    write_notebook(jupyter.root, "theirs.ipynb", [output_of(OUTPUTS["table"])])
+    jupyter.trust("theirs.ipynb")
+    with a_window(chromium) as context:
+        other = Notebook(context.new_page(), jupyter, "theirs.ipynb", "notebook")
+        yield other.open().live().wait_for()
+
+
 def test_an_edit_over_another_s_is_told_first(
-    shown: Any, notebook: Notebook, tasks: State
+    shown: Any, notebook: Notebook, tasks: State, theirs: Live
 ) -> None:
-    """Whoever typed while the cell changed sees what it is by now, and decides."""
+    """Two browsers: who typed while the cell changed sees what it is by now, and decides."""
     view = shown("table").wait_for()
     keys = notebook.page.keyboard
     second = tasks.run("query", "tasks:all")[1]
     cell(view, 1, "text").dblclick()
     editor = view.element.get_by_label("new text")
     editor.fill("mine")
-    tasks.run("mutation", "tasks:update", taskId=second["_id"], text="theirs")
+    cell(theirs, 1, "text").dblclick()
+    theirs.element.get_by_label("new text").fill("theirs")
+    theirs.element.page.keyboard.press("Enter")
     expect(cell(view, 1, "text")).to_have_text("theirs")
     assert editor.input_value() == "mine"
     keys.press("Enter")
@@ -422,6 +438,7 @@ def test_an_edit_over_another_s_is_told_first(
     assert tasks.run("query", "tasks:all")[1]["text"] == "theirs"
     keys.press("Enter")
     expect(cell(view, 1, "text")).to_have_text("mine")
+    expect(cell(theirs, 1, "text")).to_have_text("mine")
     view.element.locator(".rows:not([aria-busy])").wait_for()
     # Nor is what somebody has written since taken back.
     tasks.run("mutation", "tasks:update", taskId=second["_id"], text="theirs again")
@@ -528,6 +545,7 @@ def test_a_form_calls_what_it_was_made_of(
     form.get_by_role("button", name="Add a task").click()
     form.get_by_text("a task needs a text").wait_for()
     form.get_by_label("text").fill("from the form")
+    expect(form.get_by_role("status")).to_have_text("")
     form.get_by_label("owner").select_option("bob")
     notebook.screenshot("form")
     form.get_by_role("button", name="Add a task").click()
@@ -549,13 +567,21 @@ def test_a_button_calls_when_it_is_pressed(shown: Any, tasks: State) -> None:
 
 
 def test_a_file_is_stored_and_told_of(shown: Any, tasks: State) -> None:
-    """The mutation has the file's id and name."""
+    """The mutation has the file's id and name; what it refuses is called by its name."""
     upload = shown("upload").element
-    file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"some notes"}
-    upload.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
-    upload.get_by_text("done").wait_for()
+    names = ("notes.txt", "more.txt", "never.exe")
+    kind = {"mimeType": "text/plain", "buffer": b"some notes"}
+    first, *others = ({"name": name, **kind} for name in names)
+    chooser = upload.locator("input[type=file]")
+    chooser.set_input_files(first)  # type: ignore[arg-type]
+    upload.get_by_text("done: notes.txt").wait_for()
     (task,) = [t for t in tasks.run("query", "tasks:all") if "file" in t]
     assert task["text"] == "notes.txt"
+    chooser.set_input_files(others)  # type: ignore[arg-type]
+    refused = "never.exe: programs are not taken (1 of 2 are stored)"
+    upload.get_by_text(refused).wait_for()
+    stored = [t["text"] for t in tasks.run("query", "tasks:all") if "file" in t]
+    assert stored == ["notes.txt", "more.txt"]
 
 
 def test_a_whole_table_is_edited_in_place(
@@ -627,6 +653,7 @@ def test_what_takes_a_while_says_what_is_awaited(
     expect(sign).to_have_text("sorting by owner…")
     assert view.element.locator(".row:not(.away)").count() > 10
     view.element.screenshot(path=notebook.picture("view-progress"))
+    assert unfit(notebook) == []
     with notebook.page.expect_event("requestfailed") as failing:
         view.element.get_by_role("searchbox").fill("task 119")
     assert "sql" in failing.value.url

@@ -10,19 +10,14 @@ from tests.kernel_ext.conftest import deploy
 
 from convexlab.documents.value import Int64
 from convexlab.errors import (
-    CallerError,
     ConvexError,
-    FunctionFailed,
-    InvalidArguments,
     NotAllowed,
-    NotFound,
     SchemaViolation,
 )
-from convexlab_kernel import client
 from convexlab_kernel.client import Database
 from convexlab_kernel.results import Documents
 
-TASKS = """from convexlab import ConvexError, Int64, internal_query, mutation, query
+TASKS = """from convexlab import ConvexError, mutation, query
 
 @mutation
 def create(ctx, text: str, n=None):
@@ -42,23 +37,11 @@ def echo(ctx, x=None, from_=None):
     return {"x": x, "from": from_}
 
 @query
-def refuse(ctx):
-    raise ConvexError({"code": "not_found", "n": Int64(5)})
-
-@query
-def boom(ctx):
-    return 1 / 0
-
-@query
 def maybe(ctx):
     rows = ctx.db.query("tasks").collect()
     if len(rows) == 1:
         raise ConvexError("just one")
     return len(rows)
-
-@internal_query
-def hidden(ctx):
-    return "seen"
 """
 
 SCHEMA = """from convexlab import define_schema, define_table, v
@@ -79,70 +62,12 @@ def test_values_come_out_as_they_were_written(tasks):
         assert type(got) is type(value)
 
 
-def test_arguments_go_by_name_or_as_a_dict(tasks):
-    assert tasks.query("tasks:echo", from_="a")["from"] == "a"
-    assert tasks.query("tasks:echo", {"from": "a"})["from"] == "a"
-    with pytest.raises(InvalidArguments, match="not both"):
-        tasks.query("tasks:echo", {"x": 1}, x=1)
-    with pytest.raises(InvalidArguments):
-        tasks.query("tasks:echo", [1])
-
-
-def test_functions_are_attributes_too(tasks):
-    task = tasks.tasks.create(text="hi")
-    assert tasks.api.tasks.list()[0]["_id"] == task
-    assert tasks.tasks.list_()[0]["_id"] == task
-    assert client.path_of(tasks.api.admin.users.list) == "admin/users:list"
-    with pytest.raises(NotFound, match=r"db.MODULE.FUNCTION"):
-        tasks.api.tasks()
-
-
 def test_a_list_of_documents_shows_as_a_table(tasks):
     tasks.mutation("tasks:create", text="hi")
     rows = tasks.query("tasks:list")
     assert isinstance(rows, Documents)
     assert "1 document" in rows._repr_html_()
     assert rows.df()["text"].tolist() == ["hi"]
-
-
-def test_failures_are_typed(tasks):
-    with pytest.raises(ConvexError) as refused:
-        tasks.query("tasks:refuse")
-    assert refused.value.data == {"code": "not_found", "n": Int64(5)}
-    with pytest.raises(
-        FunctionFailed, match="ZeroDivisionError: division by zero"
-    ) as failed:
-        tasks.query("tasks:boom")
-    assert 'File "convex/tasks.py", line 26, in boom' in failed.value.traceback
-    with pytest.raises(InvalidArguments):
-        tasks.mutation("tasks:create", text=5)
-
-
-def test_a_wrong_name_gets_the_right_one(tasks):
-    tasks.mutation("tasks:create", text="hi")
-    for call in (tasks.query, tasks.mutation, tasks.action, tasks.run):
-        for name in ("tasks:lst", "tasks.list", "list"):
-            with pytest.raises(NotFound, match="Could not find function") as missing:
-                call(name)
-            assert missing.value.__notes__ == ["Is `tasks:list` meant?"]
-        table = r"`tasks` is a table, not a function: db.table\('tasks'\)"
-        with pytest.raises(NotFound, match=table):
-            call("tasks")
-
-
-def test_a_function_of_another_kind_says_what_runs_it(tasks):
-    with pytest.raises(CallerError, match="is defined as Query") as wrong:
-        tasks.mutation("tasks:list")
-    assert wrong.value.__notes__ == ["It is run by db.query('tasks:list', …)."]
-
-
-def test_log_lines_are_printed_where_the_call_is(tasks, capsys):
-    tasks.query("tasks:count")
-    assert capsys.readouterr().out == "tasks:count [LOG] 'counting' 1\n"
-
-
-def test_the_key_opens_internal_functions(tasks):
-    assert tasks.query("tasks:hidden") == "seen"
 
 
 def test_tables_are_listed(tasks):

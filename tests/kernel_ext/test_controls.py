@@ -121,6 +121,7 @@ def test_a_grid_shows_its_items_and_their_static_forms(notes):
     assert [list(item) for item in grid["items"]][1] == ["control", "deployment"]
     assert grid["items"][0]["path"] == "notes:all"
     assert "in the grid" in data["text/html"]
+    assert "a button that calls <code>notes:create</code>" in data["text/html"]
     with pytest.raises(InvalidArguments, match="at least one column"):
         LiveGrid([], columns=0)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+
 import pytest
 
 from convexlab import knobs
@@ -24,14 +27,28 @@ def test_numbers_look_as_in_javascript_and_times_as_times():
     text = display.table_text(ROWS)
     assert text.splitlines()[1].split() == [
         "j57",
-        "2013-01-01",
-        "05:15:00.000Z",
         "3",
         "<b>",
+        "2013-01-01",
+        "05:15:00.000Z",
     ]
     assert display.plain(0.5) == "0.5"
     assert display.plain(True) == "true"
     assert display.plain([1.0, {"a": None}]) == '[1, {"a": null}]'
+
+
+def test_a_static_table_is_ordered_and_aligned_as_a_live_one():
+    rows = [{"_creationTime": 1.0, "n": 1, "s": "a", "_id": "j", "_score": 1 / 3}]
+    page = display.table_html([*rows, {"n": None, "s": "b"}])
+    names = re.findall(r"text-align:(\w+)[^>]*>([^<]+)</th>", page)
+    assert names == [
+        ("left", "_id"),
+        ("right", "_score"),
+        ("right", "n"),
+        ("left", "s"),
+        ("left", "_creationTime"),
+    ]
+    assert "text-align:right;" in page.split("0.3333")[0].rpartition("<td")[2]
 
 
 def test_html_is_escaped():
@@ -75,3 +92,22 @@ def test_what_is_left_out_of_a_value_is_said():
     wide = {f"f{n}": n for n in range(100)}
     assert "showing 64 of 100 lines" in display.value_html(wide)
     assert "characters" not in display.value_text([1])
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda url: [{"url": url}],
+        lambda url: {"url": url},
+        lambda url: [{"files": [url]}],
+        lambda url: [url, 1],
+    ],
+)
+def test_the_secret_of_a_files_address_is_not_shown(held):
+    """What is shown is saved with the notebook; an address of somebody else's is whole."""
+    secret = secrets.token_urlsafe(24)
+    ours = f"http://127.0.0.1:8000/c/{secret}/api/storage/c464a787"
+    for show in (display.value_html, display.value_text):
+        assert secret not in show(held(ours))
+        assert "//127.0.0.1:8000/c/…/api" in show(held(ours))
+        assert "//a.example/c/photos/1" in show(held("//a.example/c/photos/1"))

@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.errors import NotAllowed, NotFound
+from convexlab_kernel import functions as listing
 
 TASKS = '''from convexlab import Doc, Id, Int64, http_router, internal_query, mutation, query
 from typing import Literal
@@ -89,6 +90,14 @@ def test_all_of_them_show_as_a_tree_of_modules(functions):
     assert "The tasks &lt;b&gt;of&lt;/b&gt; a state." in shown
     assert "Add a task." in functions["tasks:create"]._repr_html_()
     assert functions._ipython_key_completions_() == list(functions)
+
+
+def test_what_a_notebook_keeps_of_them_is_bounded_and_says_so(functions, monkeypatch):
+    assert "4 functions" in functions._repr_html_()
+    monkeypatch.setattr(listing, "LISTED", 3)
+    shown = functions._repr_html_()
+    assert shown.count("<code>") == 3
+    assert "showing 3 of 4 functions" in shown
 
 
 def test_a_name_that_is_not_there_gets_the_right_one(functions):

@@ -39,14 +39,14 @@ def test_what_cells_import_is_said_once_in_order():
     names = []
     for source in (
         "from .shared import slug\nfrom convexlab import query, Doc\nimport os.path",
-        "import json\nfrom convexlab import mutation, query\nfrom __future__ import annotations",
+        "import json\nfrom convexlab import mutation, MutationCtx\nfrom __future__ import annotations",
         "import os\nfrom datetime import timedelta",
     ):
         names += split_imports(source).names
     assert merged(names) == (
         "from __future__ import annotations\n\n"
         "import json\nimport os\nimport os.path\nfrom datetime import timedelta\n\n"
-        "from convexlab import Doc, mutation, query\n\n"
+        "from convexlab import Doc, MutationCtx, mutation, query\n\n"
         "from .shared import slug"
     )
 

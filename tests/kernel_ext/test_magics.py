@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
+
+from convexlab.engine.compiled import engine_in_words
 
 TASKS = """from convexlab import query, mutation
 
@@ -194,13 +197,40 @@ def test_arguments_are_notebook_expressions_and_braces_stay(run):
     assert ran.error(12)[0] == "NotFound"
 
 
+def test_another_local_deployment_is_made_opened_and_ended(run):
+    ran = run(
+        "%convex use trial",
+        "import convexlab, httpx\nhere = convexlab.connect('trial').address\n"
+        "def ask():\n    page = {'Origin': 'http://localhost:5173'}\n"
+        "    body = {'path': 'a:b', 'args': {}}\n"
+        "    return httpx.post(f'{here.url}/api/query', json=body, headers=page).text\n"
+        "ask()",
+        "%convex open http://localhost:5173",
+        "ask()",
+        "%convex stop",
+        "%convex stop",
+        "import os; sorted(os.listdir(here.folder))",
+    )
+    assert ran.text(2).startswith("Using trial at http://127.0.0.1:")
+    assert "This deployment is private" in ran.text(3)
+    assert ran.text(4) == "trial lets in: http://localhost:5173"
+    assert "Could not find" in ran.text(5)
+    assert ran.text(6).startswith("trial has stopped; its data stays in ")
+    assert "is not running" in ran.error(7)[1]
+    assert "store.sqlite3" in ran.text(8)
+    assert "address.json" not in ran.text(8)
+
+
 def test_a_live_result_shows_itself_in_every_form(run):
     ran = run(
         f"%%convex tasks\n{TASKS}",
         "import convexlab\ndb = convexlab.connect()\ndb.tasks.create(text='<hi>')\nlive = db.watch('tasks:list')",
         "live",
         "db.tasks.create(text='two')\nlen(live.wait_for(lambda v: len(v) == 2))",
+        "%convex watch tasks:list {'limit': 1}",
     )
+    watched = ran.data(6)["application/vnd.convexlab.live.v1+json"]
+    assert (watched["path"], watched["args"]) == ("tasks:list", {"limit": 1})
     data = ran.data(4)
     own = data["application/vnd.convexlab.live.v1+json"]
     assert own["path"] == "tasks:list"
@@ -216,6 +246,8 @@ def test_the_extension_unloads_and_loads_again(run):
     ran = run("%unload_ext convexlab", "%convex", "%load_ext convexlab", "%convex")
     assert "Line magic function `%convex` not found" in ran.said(3)
     assert "deployment: local" in ran.text(5)
+    said = f"version: {version('convexlab')}, {engine_in_words()}"
+    assert said in ran.text(5)
     assert "/?c=" in ran.text(5)
 
 

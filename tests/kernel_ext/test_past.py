@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,7 +122,10 @@ def test_history_lists_revisions_with_their_times(tasks):
     assert tasks.at(one["from"]).query("tasks:texts") == ["one"]
     assert tasks.at(two["from"]).query("tasks:texts") == ["two"]
     assert tasks.at(two["to"]).query("tasks:texts") == []
-    assert "2 revisions" in history._repr_html_()
+    shown = history._repr_html_()
+    names = re.findall("<th[^>]*>([^<]+)</th>", shown)
+    assert names == ["valid from", "valid to", "text", "n"]
+    assert "2 revisions" in shown
 
 
 def test_the_newest_revision_has_no_end(tasks):

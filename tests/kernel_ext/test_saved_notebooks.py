@@ -50,8 +50,12 @@ MODEL = re.compile(r'"model_id": "[0-9a-f]{32}"')
 def saved(run, db):
     """A notebook that has run twice over the same documents; then it asks for the secret."""
     deploy(db, notes=NOTES)
+    file = f"{db.address.client_url}/api/storage/c464a787"
     db.table("notes").insert(
-        [{"text": f"<b>note {n}</b>", "n": n, "long": "x" * 20_000} for n in range(300)]
+        [
+            {"text": f"<b>note {n}</b>", "n": n, "long": "x" * 20_000, "file": file}
+            for n in range(300)
+        ]
     )
     return run(*SHOWN), run(*SHOWN, "%convex url")
 

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from convexlab import knobs
 from convexlab.errors import InvalidQuery, NotAllowed
+from convexlab_kernel.endpoint import Endpoint
 from convexlab_kernel.statement import VERSION, Statement
 from convexlab_kernel.views import MIME
 
@@ -39,6 +41,30 @@ def test_a_long_answer_is_read_on_the_page_as_of_its_moment(points):
     ).backend
     asked = {"what": "sql", "sql": COUNT, "params": [], "of": {**of}}
     assert json.loads(backend.answer(asked, b"")) == [{"n": 50}]
+
+
+def test_only_the_first_rows_come_until_python_asks_for_all(points, monkeypatch):
+    """The page reads the others itself; all come once, as of when the first ones did."""
+    monkeypatch.setattr(knobs, "SQL_FIRST_ROWS", 30)
+    asked = []
+    answer = Endpoint.answer
+
+    def noted(self, path, body, **how):
+        asked.append(json.loads(body).keys() - {"sql", "params"})
+        return answer(self, path, body, **how)
+
+    monkeypatch.setattr(Endpoint, "answer", noted)
+    rows = points.sql("select n from points order by n desc")
+    points.table("points").insert({"n": 50}, progress=False)
+    asked.clear()
+    data, told = shown(rows)
+    assert "showing 20 of 50 rows" in data["text/html"]
+    assert told["view"]["of"]["ts"]
+    assert rows
+    assert asked == [{"of", "format", "ts"}], "how many there are"
+    assert (len(rows), rows[0]["n"], rows.df()["n"].tolist()[:2]) == (50, 49, [49, 48])
+    assert "showing 20 of 50 rows" in repr(rows)
+    assert asked[1:] == [{"ts"}], "all of them"
 
 
 def test_a_short_answer_is_all_in_the_notebook(points):

@@ -55,7 +55,6 @@ export interface Status {
   readonly startedAt: number;
   /** Whether it serves others, as `convexlab serve` does. */
   readonly production: boolean;
-  readonly modules: readonly Module[];
 }
 
 /** What runs it, and how that is. */
@@ -102,6 +101,7 @@ export interface Revision {
 
 export const TABLES = `${BROWSE}/browseTables:default`;
 export const FUNCTIONS = `${BROWSE}/browseFunctions:default`;
+export const MODULES = `${BROWSE}/browseModules:default`;
 export const DOCUMENT = `${BROWSE}/getDocument:default`;
 export const TABLE_SIZE = "_system/cli/tableSize:default";
 export const TABLE_DATA = "_system/cli/tableData:default";

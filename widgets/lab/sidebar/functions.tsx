@@ -2,16 +2,16 @@
 import { fieldsOf, validatorText } from "../../src/inputs.ts";
 import * as React from "react";
 import { callCode } from "./code.ts";
-import { type Deployment, FUNCTIONS, type Function, type Module } from "./deployment.ts";
+import { type Deployment, FUNCTIONS, type Function, MODULES, type Module } from "./deployment.ts";
 import type { Desk } from "./desk.ts";
-import { Shown, useFollowed } from "./hooks.ts";
+import { useFollowed } from "./hooks.ts";
 import { OriginLine } from "./origin.tsx";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 import { Signature } from "./tables.tsx";
 
 export function FunctionsView({ deployment, desk }: { deployment: Deployment; desk: Desk }) {
   const { value, failure } = useFollowed<readonly Function[]>(deployment.owner, FUNCTIONS, {});
-  const modules = useModules(deployment, value);
+  const modules = useFollowed<readonly Module[]>(deployment.owner, MODULES, {}).value;
   return (
     <>
       <Trouble text={failure} />
@@ -19,7 +19,7 @@ export function FunctionsView({ deployment, desk }: { deployment: Deployment; de
       {byModule(value ?? []).map(([module, functions]) => (
         <section key={module} aria-label={`Module ${module}`}>
           <h3 className="convexlab-module">{module}</h3>
-          <OriginLine module={modules.find(({ path }) => path === module)} desk={desk} />
+          <OriginLine module={modules?.find(({ path }) => path === module)} desk={desk} />
           <List label={`Functions of ${module}`}>
             {functions.map((each) => (
               <FunctionEntry key={each.name} told={each} desk={desk} />
@@ -29,25 +29,6 @@ export function FunctionsView({ deployment, desk }: { deployment: Deployment; de
       ))}
     </>
   );
-}
-
-/** Where the modules came from: asked again whenever what is deployed is something else. */
-function useModules(deployment: Deployment, told: unknown): readonly Module[] {
-  const shown = React.useContext(Shown);
-  const [modules, setModules] = React.useState<readonly Module[]>([]);
-  // biome-ignore lint: what is told says when.
-  React.useEffect(() => {
-    if (!shown || told === undefined) return;
-    let isWanted = true;
-    deployment.status().then(
-      (status) => isWanted && setModules(status.modules),
-      () => {}, // N.B. the list itself says what is wrong
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [deployment, shown, told]);
-  return modules;
 }
 
 function FunctionEntry({ told, desk }: { told: Function; desk: Desk }) {

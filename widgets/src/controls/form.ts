@@ -40,6 +40,7 @@ export function formControl(
     const args = typedIn(lines);
     // What was wrong and is not any more need not stand there.
     if (args) for (const line of lines) judge(line, "");
+    if (!button.disabled) outcome.clear();
     changed(args);
   });
   element.addEventListener("submit", (event) => {

@@ -40,14 +40,18 @@ export function uploadControl(action: Action, source: Source): HTMLElement {
   return el("div", { class: "control" }, place, el("div", { class: "line" }, outcome.element));
 }
 
-/** The last one's result; how many there were says the text. */
-async function storeAll(files: readonly File[], action: Action, source: Source): Promise<Value> {
-  let value: Value = null;
-  for (const file of files) {
-    const id = await source.upload(file);
-    value = await source.call("mutation", action.path, argumentsFor(action, id, file));
+/** What was stored: one by its name. The others are not tried after one that is refused. */
+async function storeAll(files: readonly File[], action: Action, source: Source): Promise<string> {
+  for (const [stored, file] of files.entries()) {
+    try {
+      const id = await source.upload(file);
+      await source.call("mutation", action.path, argumentsFor(action, id, file));
+    } catch (error) {
+      const before = stored === 0 ? "" : ` (${stored} of ${files.length} are stored)`;
+      throw new Error(`${file.name}: ${(error as Error).message}${before}`);
+    }
   }
-  return files.length === 1 ? value : `${files.length} files`;
+  return files.length === 1 ? (files[0] as File).name : `${files.length} files`;
 }
 
 /** The storage id goes where one is taken; name, type and size where the function asks for them. */

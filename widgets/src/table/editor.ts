@@ -32,7 +32,9 @@ interface Open {
 export class Editor {
   readonly #body: HTMLElement;
   readonly #back: () => void;
-  readonly #box = el("div", { class: "editor", hidden: true });
+  readonly #box = el("div", { class: "editor", role: "gridcell", hidden: true });
+  /** To a grid, a cell is in a row; the box lies where it is put. */
+  readonly #line = el("div", { role: "row", hidden: true }, this.#box);
   readonly #reason = el("div", { class: "refusal", role: "alert", hidden: true });
   #open: Open | null = null;
   /** The rows as they are by now. */
@@ -62,12 +64,16 @@ export class Editor {
     this.#box.replaceChildren(input.element, this.#reason);
     this.#box.style.left = `${cell.offsetLeft}px`;
     this.#box.style.width = `${Math.max(cell.offsetWidth, 120)}px`;
-    this.#box.hidden = false;
-    this.#body.append(this.#box);
+    this.#show(true);
+    this.#body.append(this.#line);
     // N.B. before somebody types: the page would scroll to wherever it lay before.
     if (this.#rows) this.follow(this.#rows);
     input.element.focus({ preventScroll: true });
     if (input.element instanceof HTMLInputElement) input.element.select();
+  }
+
+  #show(shown: boolean): void {
+    this.#box.hidden = this.#line.hidden = !shown;
   }
 
   /** Rows were drawn: stay on ours. */
@@ -128,7 +134,7 @@ export class Editor {
   #refuse(open: Open, error: unknown): void {
     if (this.#open && this.#open !== open) return;
     this.#open = open;
-    this.#box.hidden = false;
+    this.#show(true);
     this.#say(error instanceof Error ? error.message : String(error));
     open.input.element.focus({ preventScroll: true });
   }
@@ -140,7 +146,7 @@ export class Editor {
 
   #close(): void {
     this.#open = null;
-    this.#box.hidden = true;
+    this.#show(false);
     this.#back();
   }
 }

@@ -1,0 +1,78 @@
+"""Functions are named by paths, attributes or themselves; arguments go by name or as a dict."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from tests.kernel_ext.conftest import deploy
+
+from convexlab import query
+from convexlab.documents.value import Int64
+from convexlab.errors import InvalidArguments, NotAllowed, NotFound
+from convexlab_kernel.references import arguments_of, path_of
+
+TASKS = """from convexlab import mutation, query
+
+@mutation
+def create(ctx, text: str):
+    return ctx.db.insert("tasks", {"text": text})
+
+@query
+def list_(ctx):
+    \"\"\"All tasks.\"\"\"
+    return ctx.db.query("tasks").collect()
+
+@query
+def echo(ctx, x=None, from_=None):
+    return {"x": x, "from": from_}
+"""
+
+
+@pytest.fixture
+def tasks(db):
+    deploy(db, tasks=TASKS)
+    return db
+
+
+def test_arguments_go_by_name_or_as_a_dict(tasks):
+    assert tasks.query("tasks:echo", from_="a")["from"] == "a"
+    assert tasks.query("tasks:echo", {"from": "a"})["from"] == "a"
+    with pytest.raises(InvalidArguments, match="not both"):
+        tasks.query("tasks:echo", {"x": 1}, x=1)
+    with pytest.raises(InvalidArguments):
+        tasks.query("tasks:echo", [1])
+
+
+def test_functions_are_attributes_too(tasks):
+    task = tasks.tasks.create(text="hi")
+    assert tasks.api.tasks.list()[0]["_id"] == task
+    assert tasks.tasks.list_()[0]["_id"] == task
+    with pytest.raises(NotFound, match=r"db.MODULE.FUNCTION"):
+        tasks.api.tasks()
+    assert "All tasks." in tasks.tasks.list.__doc__
+    assert list(inspect.signature(tasks.tasks.create).parameters) == ["text"]
+    assert repr(tasks.tasks.create) == "<db.tasks.create>"
+
+
+def test_a_path_is_of_whatever_names_a_function(db):
+    assert path_of("tasks:list") == "tasks:list"
+    assert path_of(db.api.admin.users.list) == "admin/users:list"
+    assert path_of(db.tasks.from_) == "tasks:from"
+
+    @query
+    def here(ctx):
+        return ctx
+
+    with pytest.raises(NotAllowed, match="name it by path"):
+        path_of(here)
+    with pytest.raises(InvalidArguments):
+        path_of(5)
+
+
+def test_arguments_are_stored_json():
+    assert arguments_of(None, {"n": Int64(5), "from_": 1}) == arguments_of(
+        {"n": Int64(5), "from": 1}, {}
+    )
+    with pytest.raises(InvalidArguments, match="this is a list"):
+        arguments_of([1], {})
