@@ -21,6 +21,7 @@ from tests.browser.jupyter import Jupyter
 from tests.browser.keyboard import Walk
 from tests.browser.pages import MIME, PAGE_MS, write_notebook
 from tests.browser.sidebar import Sidebar
+from tests.browser.standing import WATCH_SHIFTS
 from tests.browser.state import State
 from tests.deployments import deployment, until
 
@@ -387,11 +388,6 @@ def test_the_owner_acts_as_a_user_and_repeats_what_was_run(sidebar: Sidebar) -> 
     expect(page.locator(".convexlab-runner:visible h2")).to_have_text("tasks:asker")
 
 
-WATCH_SHIFTS = """() => {
-    window.shifts = [];
-    const told = list => window.shifts.push(...list.getEntries().map(({ value }) => value));
-    new PerformanceObserver(told).observe({ type: "layout-shift" });
-}"""
 # A process that starts, on a machine that has other things to do.
 STARTS_MS = 20_000
 SEEN = "True, 'green', 'red', None, 1.5, {'k': True}, 'text', 7"
@@ -500,6 +496,7 @@ def test_an_index_is_seen_being_filled_and_then_ready(
             expect(index).to_contain_text(re.compile(r"\d,000 of 40,0\d\d documents"))
             expect(index.get_by_role("progressbar", name="Filled")).to_be_visible()
             production.picture("filling")
+            assert unfit(production, "#convexlab-tables") == []
         finally:
             writer.resume()
         pushed.result()
@@ -589,6 +586,7 @@ def _mean(
         expect(dialog).to_contain_text(question)
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
         sidebar.picture("production-once")
+        assert unfit(sidebar, ".jp-Dialog-content") == []
         dialog.get_by_role("button", name=answer).click()
         expect(dialog).to_have_count(0)
 
@@ -805,6 +803,7 @@ def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
     alert = entry.get_by_role("alert")
     expect(alert).to_contain_text("tasks, row 2: ", timeout=STARTS_MS)
     sidebar.picture("import")
+    assert unfit(sidebar, "#convexlab-tables") == []
     entry.get_by_role("button", name="Close").click()
     # Given up while it goes on: here, just before its rows would come.
     held: list[Route] = []
@@ -815,6 +814,7 @@ def test_a_dropped_file_becomes_documents_and_a_table_a_schema(
     page.route("**/api/perform_import*", hold)
     with page.expect_request("**/api/perform_import*", timeout=STARTS_MS):
         drop(entry, "more.jsonl", b'{"text": "given up", "points": 1}')
+    assert unfit(sidebar, "#convexlab-tables") == []
     entry.get_by_role("button", name="Cancel the import").click()
     expect(alert).to_contain_text("Import canceled")
     held[0].abort()
@@ -878,6 +878,11 @@ def test_a_module_opens_the_cell_that_it_came_from(
         page.locator(".jp-Notebook:visible .jp-mod-active .cm-content")
     ).to_have_text("3 # here")
     sidebar.picture("origin")
+    # The same source from elsewhere: its functions are what they were.
+    moved = {"kind": "cell", "name": "moved.ipynb", "cell": 2}
+    tasks.push([module | {"origin": moved}])
+    moved_to = sidebar.section("functions").get_by_role("button", name="Open moved")
+    expect(moved_to).to_have_text("moved.ipynb, In[2]")
     tasks.open(schema=SCHEMA, tasks=TASKS)
     tasks.run("mutation", "tasks:clear")
 
@@ -984,6 +989,40 @@ def test_variables_are_set_shown_and_deleted(sidebar: Sidebar, tasks: State) -> 
     entry.get_by_role("button", name="Delete LIVES").click()
     expect(entry).to_have_count(0)
     assert sidebar.errors == []
+
+
+def test_a_variable_may_be_typed_while_the_last_is_set(sidebar: Sidebar, tasks: State) -> None:
+    """The boxes are empty at once, and hold again what could not be set."""
+    sidebar.only("Environment")
+    form = sidebar.section("environment").get_by_role("form", name="Set a variable")
+    name, value = form.get_by_label("Name"), form.get_by_label("Value")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    setting = "**/api/update_environment_variables*"
+    sidebar.page.route(setting, hold)
+    for each in ("TYPED_A", "TYPED_B", "9TYPED"):
+        name.fill(each)
+        value.fill(each.lower())
+        with sidebar.page.expect_request(setting):
+            value.press("Enter")
+        expect(name).to_have_value("")
+    for route in held[:2]:
+        route.continue_()
+    for each in ("TYPED_A", "TYPED_B"):
+        sidebar.entry("environment", each).wait_for()
+    held[2].continue_()
+    expect(form.get_by_role("alert")).to_contain_text("cannot name")
+    expect(name).to_have_value("9TYPED")
+    expect(value).to_have_value("9typed")
+    sidebar.page.unroute(setting)
+    name.fill("")
+    value.fill("")
+    for each in ("TYPED_A", "TYPED_B"):
+        sidebar.section("environment").get_by_role("button", name=f"Delete {each}").click()
+        expect(sidebar.entry("environment", each)).to_have_count(0)
 
 
 # -- for everybody -----------------------------------------------------------------
@@ -1362,8 +1401,6 @@ def test_each_theme_is_fit_for_everybody(
 ) -> None:
     """axe-core finds nothing wrong: names, roles, and contrast of what is drawn."""
     page = sidebar.page
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=AXE)
     sidebar.set_theme(theme)
     sidebar.do("convexlab:open-table", table="tasks")
     page.locator(".convexlab-rows .row").first.wait_for()
@@ -1389,8 +1426,19 @@ def look(sidebar: Sidebar, theme: str, *sections: str) -> None:
     sidebar.only(*sections)
     name = "-".join((sections[0], *theme.split())).lower()
     sidebar.picture(name)
-    where = {"include": [[".convexlab-section"]]}
+    assert unfit(sidebar, ".convexlab-section") == []
+
+
+def unfit(sidebar: Sidebar, where: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds wrong in a part of the page."""
+    page = sidebar.page
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    script = "async ([where, options]) => await axe.run(where, options)"
     options = {"rules": {"region": {"enabled": False}}}
-    script = "async ([where, options]) => (await axe.run(where, options)).violations"
-    found = sidebar.page.evaluate(script, [where, options])
-    assert [(each["id"], [n["html"] for n in each["nodes"]]) for each in found] == []
+    said = page.evaluate(script, [{"include": [[where]]}, options])
+    assert said["passes"], f"there is nothing to look at in {where}"
+    return [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in said["violations"]
+    ]

@@ -2,6 +2,7 @@
 import * as React from "react";
 import { type Deployment, VARIABLES } from "./deployment.ts";
 import { useChange, useFollowed, useWork } from "./hooks.ts";
+import { isMeant } from "./meant.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 export function EnvironmentView({ deployment }: { deployment: Deployment }) {
@@ -49,24 +50,35 @@ function ValueOf({ deployment, name }: { deployment: Deployment; name: string })
   );
 }
 
+const EMPTY = { name: "", value: "" };
+
 /** A name and a value: another value, where there is one of that name. */
 function Setting({ deployment }: { deployment: Deployment }) {
-  const [name, setName] = React.useState("");
-  const [value, setValue] = React.useState("");
-  const [busy, failure, run] = useChange(deployment, "variables");
-  const set = () =>
+  const [boxes, fill] = React.useState(EMPTY);
+  const { name, value } = boxes;
+  const [, failure, run] = useWork();
+  // Empty for the next at once: who types on while this one is set loses nothing. What was
+  // not set comes back, unless something else has been typed.
+  const set = () => {
+    fill(EMPTY);
     run(async () => {
-      await deployment.setVariable(name.trim(), value);
-      setName("");
-      setValue("");
+      let isSet = false;
+      try {
+        if (!(await isMeant(deployment, "variables"))) return;
+        await deployment.setVariable(name.trim(), value);
+        isSet = true;
+      } finally {
+        if (!isSet) fill((next) => (next.name || next.value ? next : boxes));
+      }
     });
+  };
   return (
     <form
       className="convexlab-filters"
       aria-label="Set a variable"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy && name.trim()) set();
+        if (name.trim()) set();
       }}
     >
       <input
@@ -74,7 +86,7 @@ function Setting({ deployment }: { deployment: Deployment }) {
         placeholder="NAME"
         spellCheck={false}
         value={name}
-        onChange={(event) => setName(event.target.value)}
+        onChange={(event) => fill({ ...boxes, name: event.target.value })}
       />
       <input
         aria-label="Value"
@@ -82,9 +94,9 @@ function Setting({ deployment }: { deployment: Deployment }) {
         type="password"
         autoComplete="off"
         value={value}
-        onChange={(event) => setValue(event.target.value)}
+        onChange={(event) => fill({ ...boxes, value: event.target.value })}
       />
-      <button type="submit" className="convexlab-action" aria-disabled={busy || !name.trim()}>
+      <button type="submit" className="convexlab-action" aria-disabled={!name.trim()}>
         Set
       </button>
       <Trouble text={failure} />
