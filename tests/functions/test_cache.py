@@ -180,6 +180,24 @@ def test_a_result_that_looked_at_the_clock_ages():
     results.check()
 
 
+def test_a_result_that_met_an_index_behind_is_for_who_waited_and_takes_no_ones_place():
+    results: Results[str] = Results(clock=Clock(), payload_bytes=4)
+    results.begin(1)
+    early = keep(results, TOKENS[0], 1, "wait", index_behind=True, watcher="early")
+    assert early.payload == "wait"
+    assert results.find(TOKENS[0], None, 1) is None
+    results.begin(1)
+    final = keep(results, TOKENS[0], 1, "said", watcher="late")
+    assert results.find(TOKENS[0], None, 1) is final
+    results.begin(1)
+    keep(results, TOKENS[1], 1, "1234")  # for which the payload goes
+    results.begin(1)
+    again = keep(results, TOKENS[0], 1, "wait", index_behind=True)
+    assert (again, again.payload) == (final, None)
+    assert set(results.publish(1, 2, Written([(1, b"a")]))) >= {early, final}
+    results.check()
+
+
 def test_payloads_that_nobody_asked_for_longest_go_first():
     """R4; those that somebody watches keep everything else (R3)."""
     results: Results[str] = Results(clock=Clock(), payload_bytes=10)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.functions.lab import lab_of
 
 from convexlab import knobs
-from convexlab.errors import FollowerBehind, NotFound
+from convexlab.engine.catalog import IndexLost
+from convexlab.errors import FollowerBehind, NotFound, OutOfRetention
 from convexlab.functions.determinism import Run
 from convexlab.functions.execution import Execution, NoClock
 
@@ -78,6 +80,47 @@ def test_a_query_within_a_mutation_is_as_impatient():
 def test_where_no_index_is_kept_that_is_said():
     with pytest.raises(NotFound, match="no text index"):
         execution_of(lab_of(), writable=False).ask("text", b"")
+
+
+class Behind:
+    """Of which some have caught up."""
+
+    def __init__(self, *behind: str) -> None:
+        self._behind = behind
+
+    def ask(self, name: str, *_: object, **__: object) -> bytes:
+        if name in self._behind:
+            raise FollowerBehind(f"The {name} index is starting.")
+        return b"said"
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_behind"),
+    [(["text"], False), (["vector"], True), (["text", "vector", "text"], True)],
+)
+def test_that_one_of_its_indexes_was_behind_is_known_of_a_run(
+    asked: list[str], *, is_behind: bool
+):
+    """Also where it is caught, and the others answer."""
+    execution = execution_of(lab_of(), writable=False, derived=Behind("vector"))
+    for name in asked:
+        with suppress(FollowerBehind):
+            execution.ask(name, b"")
+    assert execution.index_behind == is_behind
+
+
+class Rebuilt:
+    def ask(self, *_: object, **__: object) -> bytes:
+        raise OutOfRetention("It began anew.")
+
+
+def test_an_index_that_began_since_is_behind_for_a_mutation_and_lost_for_a_query():
+    lab = lab_of()
+    writing = execution_of(lab, writable=True, derived=Rebuilt())
+    with pytest.raises(FollowerBehind):
+        writing.ask("text", b"")
+    with pytest.raises(IndexLost):
+        execution_of(lab, writable=False, derived=Rebuilt()).ask("text", b"")
 
 
 def test_what_may_work_another_time_keeps_its_code():

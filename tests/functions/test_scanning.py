@@ -14,9 +14,10 @@ from convexlab import knobs
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64
+from convexlab.engine.catalog import IndexLost
 from convexlab.engine.limits import Limits
 from convexlab.engine.read_set import ReadSet
-from convexlab.errors import CallerError, FollowerBehind
+from convexlab.errors import CallerError, FollowerBehind, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import aggregates, determinism
 from convexlab.functions.context import QueryCtx
@@ -385,6 +386,39 @@ def test_rows_that_are_too_many_wait_for_the_mirror(large: Labs):
     ]
     with pytest.raises(FollowerBehind):
         large.run(counted(), tx, Behind(9, large.lab.keeper))
+
+
+class LostOnTheWay:
+    """Derived indexes that answer once."""
+
+    def __init__(self, keeper: Any, error: Exception) -> None:
+        self.patience: list[float] = []
+        self._keeper, self._error = keeper, error
+
+    def ask(self, name: str, request: bytes, **options: Any) -> bytes:
+        self.patience.append(options["patience_seconds"])
+        if len(self.patience) > 1:
+            raise self._error
+        told: bytes = self._keeper.ask(name, request, **options)
+        return told
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(FollowerBehind("died"), FollowerBehind), (OutOfRetention("anew"), IndexLost)],
+)
+def test_a_loop_that_has_begun_in_the_mirror_waits_for_it(
+    large: Labs, error: Exception, raised: type[BaseException]
+):
+    """Rows would have to be read from the first again."""
+    tx = large.lab.committer.begin(writable=False)
+    lost = LostOnTheWay(large.lab.keeper, error)
+    with pytest.raises(raised):
+        large.run((None, ("n", "desc"), list, None), tx, lost)
+    assert lost.patience == [
+        knobs.SCAN_PATIENCE_SECONDS,
+        knobs.FOLLOWER_QUERY_SECONDS,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,9 @@ def failing(ctx):
     return [document["n"] for document in few(ctx)]
 
 @query
-def page(ctx, cursor: str | None = None):
-    return rare(ctx).paginate(num_items=2, cursor=cursor)
+def page(ctx, cursor: str | None = None, end: str | None = None):
+    opts = {"numItems": 2, "cursor": cursor, "endCursor": end}
+    return rare(ctx).paginate(opts)
 
 @query
 def budget(ctx):
@@ -213,7 +214,73 @@ def test_at_the_limit_there_is_nothing_but_the_mirror(
     Counting(lab, failures)
     few = lab.committer.begin(writable=False, limits=limits)
     monkeypatch.setattr(lab, "committer", SimpleNamespace(begin=lambda **_: few))
+    outcome = lab.outcome("query", "m:loop", {})
+    assert outcome.index_behind == is_behind
     if is_behind:
-        assert lab.query_error("m:loop").code == FollowerBehind.code
+        assert outcome.error is not None
+        assert outcome.error.code == FollowerBehind.code
     else:
-        assert lab.query("m:loop") == RARE
+        assert lab._value(outcome) == RARE
+
+
+class Behind:
+    """Derived indexes that never catch up."""
+
+    def __init__(self) -> None:
+        self.patience: list[float] = []
+
+    def ask(self, *_: Any, patience_seconds: float, **__: Any) -> bytes:
+        self.patience.append(patience_seconds)
+        raise FollowerBehind("not yet")
+
+
+def few_rows(lab: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each query read 50 of them; nobody looks for the mirror before."""
+    monkeypatch.setattr(knobs, "SCAN_PROBE_ROWS", 10_000)
+    begin, few = lab.committer.begin, Limits(documents_read=50)
+    limited = SimpleNamespace(begin=lambda **_: begin(writable=False, limits=few))
+    monkeypatch.setattr(lab, "committer", limited)
+
+
+def test_while_the_mirror_is_behind_pages_are_as_long_as_rows_may_be_read(
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch
+):
+    """Each goes on where the one before ended, and none is to be run again."""
+    few_rows(lab, monkeypatch)
+    behind = lab.derived = Behind()
+    found, sizes, cursor, is_done = [], [], None, False
+    while not is_done:
+        outcome = lab.outcome("query", "m:page", {"cursor": cursor})
+        page = lab._value(outcome)
+        assert page["isDone"] or page["pageStatus"] == "SplitRequired"
+        assert not outcome.index_behind
+        found += [row["n"] for row in page["page"]]
+        sizes.append(len(page["page"]))
+        cursor, is_done = page["continueCursor"], page["isDone"]
+    assert found == RARE
+    assert sizes == [1] * len(RARE)  # of 50 rows each
+    assert set(behind.patience) == {knobs.SCAN_PATIENCE_SECONDS}
+
+
+def test_a_page_with_an_end_is_to_be_split_until_the_mirror_is_there(
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch
+):
+    """What it has is not all between both ends: it is run again."""
+    end = lab.query("m:page")["continueCursor"]
+    few_rows(lab, monkeypatch)
+    lab.derived = Behind()
+    outcome = lab.outcome("query", "m:page", {"end": end})
+    page = lab._value(outcome)
+    assert [row["n"] for row in page["page"]] == [0]
+    assert (page["continueCursor"], page["pageStatus"]) == (end, "SplitRequired")
+    assert page["splitCursor"] is not None
+    assert outcome.index_behind
+    lab.derived = lab.keeper
+    assert [row["n"] for row in lab.query("m:page", end=end)["page"]] == [0, 50]
+
+
+def test_where_rows_are_read_instead_nothing_is_to_be_run_again(lab: Mirrored):
+    lab.derived = Behind()
+    outcome = lab.outcome("query", "m:loop", {})
+    assert lab._value(outcome) == RARE
+    assert not outcome.index_behind

@@ -192,6 +192,7 @@ class Engine:
             done.read_set,
             done.identity_read,
             done.clock_read,
+            index_behind=done.index_behind,
         )
 
     # -- the backend --------------------------------------------------------------------

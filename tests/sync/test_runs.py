@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.sync.conftest import ANN, BOB, settle, truth
 from tests.sync.page import Page
 
@@ -41,25 +42,51 @@ async def test_a_broken_backend_closes_the_socket_as_our_fault(page, backend, ca
     assert "could not be run" in caplog.text
 
 
-async def test_a_query_that_met_an_index_behind_is_asked_again(
-    gateway, backend, monkeypatch
-):
-    """No write tells when the index has caught up."""
-    monkeypatch.setattr(knobs, "FOLLOWER_RETRY_SECONDS", 0)
-    behind = iter([True, True])
+def meet_an_index_behind(backend, times, *, catches):
+    """Let the first runs of `counter:get` find an index behind."""
+    behind = iter([True] * times)
     get = backend.queries["counter:get"]
 
     def impatient(ctx, args):
-        if next(behind, False):
-            raise FollowerBehind("not yet")
-        return get(ctx, args)
+        said = get(ctx, args)
+        ctx.index_behind = next(behind, False)
+        if not ctx.index_behind:
+            return said
+        if catches:
+            return "wait"
+        raise FollowerBehind("not yet")
 
     backend.queries["counter:get"] = impatient
+
+
+@pytest.mark.parametrize("catches", [True, False])
+async def test_a_query_that_met_an_index_behind_is_asked_again(
+    gateway, backend, monkeypatch, *, catches: bool
+):
+    """No write tells when the index has caught up."""
+    monkeypatch.setattr(knobs, "FOLLOWER_RETRY_SECONDS", 0)
+    meet_an_index_behind(backend, 2, catches=catches)
     page = Page(gateway)
     page.follow("counter:get")
     await settle(60)
     assert page.value == 0.0
     assert backend.runs["counter:get"] == 3
+
+
+async def test_what_was_said_without_an_index_is_told_to_nobody_who_comes_later(
+    gateway, backend
+):
+    meet_an_index_behind(backend, 1, catches=True)
+    page = Page(gateway)
+    page.follow("counter:get")
+    await settle()
+    assert page.value == "wait"
+    assert (await gateway.query("counter:get", b"{}")).value == b"0.0"
+    assert (await gateway.query("counter:get", b"{}")).value == b"0.0"
+    assert backend.runs["counter:get"] == 2
+    backend.write(n=3)
+    await settle()
+    assert page.value == 3.0
 
 
 async def test_users_share_what_did_not_look_at_them(gateway, backend):

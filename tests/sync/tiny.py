@@ -45,6 +45,7 @@ class Ctx:
         self.reads = [Read(MODULES, call.path.encode(), call.path.encode() + b"\0")]
         self.identity_read = False
         self.clock_read = False
+        self.index_behind = False
         self.logs: list[str] = []
         self.written: dict[str, Any] = {}
 
@@ -177,6 +178,7 @@ class Tiny:
             ctx.reads,
             ctx.identity_read,
             ctx.clock_read,
+            index_behind=ctx.index_behind,
         )
 
     def submit(self, call: Any) -> None:

@@ -29,6 +29,7 @@ Invariants
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -61,11 +62,15 @@ class QueryToken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run looked at, besides saying something."""
+    """What a run looked at, besides saying something.
+
+    With `index_behind` it was told to come again: what it says is for who waited for it.
+    """
 
     reads: Sequence[Read]
     identity_read: bool = False
     clock_read: bool = False
+    index_behind: bool = False
 
 
 class CachedResult(Generic[P]):
@@ -194,7 +199,7 @@ class Results(Generic[P]):
             # Two runs on either side of nothing: the same result, known for longer.
             known.since = min(known.since, ts)
             known.holders += 1
-            if known.payload is None:
+            if known.payload is None and not findings.index_behind:
                 known.payload, known.size = payload, size
                 self._keep(known)
             return known
@@ -205,7 +210,9 @@ class Results(Generic[P]):
         result.size = size
         result.until = until
         result.holders = 1
-        if findings.clock_read:
+        if findings.index_behind:
+            result.expires = -math.inf
+        elif findings.clock_read:
             result.expires = self._clock() + knobs.CLOCK_READ_RESULT_SECONDS
         if until is None:
             self._current[own] = result

@@ -57,6 +57,8 @@ class Execution:
             of the pages (`cursors`): which pages there are may depend on documents.
         outgoing: the page ends reached.
         identity_read: *set by* the first look at `ctx.auth`.
+        index_behind: whether user code has heard that an index was behind: it may say
+            something else once that has caught up, also where it caught the error.
         depth: how many calls are nested at the moment.
         entered: the modules whose functions ran.
         scheduling: which scheduled function it runs, or runs for.
@@ -75,6 +77,7 @@ class Execution:
         "identity",
         "identity_read",
         "incoming",
+        "index_behind",
         "modules",
         "outgoing",
         "patience_seconds",
@@ -106,6 +109,7 @@ class Execution:
         self.incoming: dict[bytes, bytes | None] = {}
         self.outgoing: dict[bytes, bytes | None] = {}
         self.identity_read = False
+        self.index_behind = False
         self.depth = 0
         self.entered: set[str] = set()
         self.secret = secret
@@ -169,10 +173,17 @@ class Execution:
                 at=self.tx.snapshot.durable_ts if at is None else at,
                 patience_seconds=self.patience_seconds,
             )
+        except FollowerBehind:
+            self.index_behind = True
+            raise
         except OutOfRetention as error:
-            if self.tx.is_writable:
-                raise FollowerBehind(str(error)) from None
-            raise IndexLost(str(error)) from None
+            raise self.lost(error) from None
+
+    def lost(self, error: OutOfRetention) -> FollowerBehind | IndexLost:
+        """What to raise where an index that is needed does not reach back so far."""
+        if self.tx.is_writable:
+            return FollowerBehind(str(error))
+        return IndexLost(str(error))
 
     def enter(self) -> None:
         """User code has the floor."""

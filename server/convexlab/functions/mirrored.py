@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups, decode_groups
 from convexlab.documents.encoding import from_stored_each
@@ -19,7 +20,7 @@ from convexlab.documents.expression import TRUE, conjuncts, never_fails
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import decode_key, encode_key
 from convexlab.documents.predicate import getter
-from convexlab.errors import InvalidValue
+from convexlab.errors import FollowerBehind, InvalidValue
 from convexlab.followers.columnar.scans import (
     DocumentsRequest,
     GroupsRequest,
@@ -73,6 +74,10 @@ def judges_all(plan: Plan) -> bool:
 class Mirrored:
     """What the mirror says of a plan.
 
+    Attributes:
+        is_needed: whether there is no other way to an answer: then it is waited for as
+            long as may be, and who asks hears that it is behind.
+
     Args:
         execution: whose snapshot it is.
         plan: one that `is_mirrored`.
@@ -90,7 +95,7 @@ class Mirrored:
     ) -> None:
         assert plan.table is not None, plan
         assert plan.index is not None, plan
-        self.patience_seconds = 0.0
+        self.is_needed = False
         self._execution = execution
         self._plan = plan
         self._table: TableInfo = plan.table
@@ -182,12 +187,20 @@ class Mirrored:
         return beyond(paths[fixed:], values[fixed:], is_reversed=self._plan.is_reversed)
 
     def _ask(self, request: bytes) -> bytes:
-        return self._execution.derived.ask(
-            "columnar",
-            request,
-            at=self._execution.tx.snapshot.durable_ts,
-            patience_seconds=self.patience_seconds,
-        )
+        execution = self._execution
+        patience = execution.patience_seconds
+        if not self.is_needed:
+            patience = min(knobs.SCAN_PATIENCE_SECONDS, patience)
+        try:
+            return execution.derived.ask(
+                "columnar",
+                request,
+                at=execution.tx.snapshot.durable_ts,
+                patience_seconds=patience,
+            )
+        except FollowerBehind:
+            execution.index_behind |= self.is_needed
+            raise
 
 
 def beyond(

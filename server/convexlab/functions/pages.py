@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from convexlab import knobs
 from convexlab.engine.interval import Interval
 from convexlab.engine.limits import READ_LIMITS
-from convexlab.errors import InvalidQuery, LimitExceeded
+from convexlab.errors import FollowerBehind, InvalidQuery, LimitExceeded
 from convexlab.functions import cursors, scanning
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class PageReader:
                 self._keys.append(key)
                 if scan.passes(document):
                     self._take(key, document)
-        except LimitExceeded as error:
+        except (LimitExceeded, FollowerBehind) as error:
             self._require_progress(error)
             return self._result(end, "SplitRequired")  # P2
         return self._result(end, self._recommendation())
@@ -133,6 +133,7 @@ class PageReader:
             within=self._within(after, end),
             wanted=wanted,
             by_rows=self._has_budget,  # it tells of each row that was read
+            may_end=wanted is not None,
         )
 
     def _next(self, after: bytes | None, wanted: int) -> Result:
@@ -155,9 +156,14 @@ class PageReader:
             return self._result(self._keys[-1], "SplitRequired")
         return self._result(None, self._recommendation())  # P1
 
-    def _require_progress(self, error: LimitExceeded) -> None:
-        """A page may end at a limit on reading, unless it has not even begun."""
-        if error.kind not in READ_LIMITS or not self._keys:
+    def _require_progress(self, error: LimitExceeded | FollowerBehind) -> None:
+        """A page may end at a limit on reading, unless it has not even begun.
+
+        It may also where only an index leads on, which is behind; but a search's: P4.
+        """
+        is_limit = isinstance(error, LimitExceeded) and error.kind in READ_LIMITS
+        is_left = isinstance(error, FollowerBehind) and self._plan.ranked is None
+        if not self._keys or not (is_limit or is_left):
             raise error
 
     def _take(self, key: bytes, document: dict[str, Any]) -> None:

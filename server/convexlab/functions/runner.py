@@ -81,6 +81,7 @@ class Outcome(msgspec.Struct):
         journal: the page ends it reached, for the rerun; None without pages.
         identity_read: whether the result depends on who asked.
         clock_read: whether it depends on when.
+        index_behind: whether it may say something else once an index has caught up.
     """
 
     value: bytes | None = None
@@ -89,6 +90,7 @@ class Outcome(msgspec.Struct):
     journal: str | None = None
     identity_read: bool = False
     clock_read: bool = False
+    index_behind: bool = False
 
 
 def run(
@@ -177,6 +179,7 @@ def run(
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
+    outcome.index_behind = execution.index_behind
     if outcome.error is not None and journal is not None:
         outcome.journal = journal  # of the pages that it did not come to, too
     elif execution.outgoing:

@@ -76,6 +76,7 @@ def scan(
     within: Interval = EVERYTHING,
     wanted: int | None = None,
     by_rows: bool = False,
+    may_end: bool = False,
 ) -> Scanned:
     """The rows of a plan in its order, lazily; the engine has the floor with each.
 
@@ -85,6 +86,7 @@ def scan(
         within: only these keys.
         wanted: how many documents that pass will be asked for; None: nobody knows.
         by_rows: whether each row is wanted, also if it does not pass.
+        may_end: whether who reads takes what there is when a limit is reached.
     """
     tx = execution.tx
     is_sorted = plan.sort is not None and judges_all(plan)
@@ -93,7 +95,7 @@ def scan(
     if by_rows or not _is_sparse(plan):
         expect = None if plan.where else wanted
         return Scanned(plan.rows(tx, within=within, expect=expect), plan.predicate())
-    sparse = SparseRows(execution, plan, within=within, wanted=wanted)
+    sparse = SparseRows(execution, plan, within=within, wanted=wanted, may_end=may_end)
     return Scanned(plan.rows(tx, within=within, base=sparse), sparse.passes)
 
 
@@ -160,9 +162,8 @@ def _planned(
 ) -> T:
     """The answer by the way that pays, or else by the one that there is."""
     if _reads_much(execution, plan):
-        patience = min(knobs.SCAN_PATIENCE_SECONDS, execution.patience_seconds)
         with suppress(FollowerBehind, OutOfRetention, NotFound):
-            return by_columns(_Overlaid(execution, plan, patience))
+            return by_columns(_Overlaid(execution, plan))
     usage = execution.tx.usage
     before = usage.reads
     try:
@@ -171,7 +172,7 @@ def _planned(
         if error.kind not in READ_LIMITS or not is_mirrored(plan):
             raise
         exceeded, usage.reads = usage.reads, before  # the mirror's rows do not count
-        overlaid = _Overlaid(execution, plan, execution.patience_seconds)
+        overlaid = _Overlaid(execution, plan, is_needed=True)
         try:
             return by_columns(overlaid)
         except (OutOfRetention, NotFound):
@@ -196,15 +197,16 @@ class _Overlaid:
     """What the mirror says as of what is durable of the snapshot, and what came later."""
 
     def __init__(
-        self, execution: Execution, plan: Plan, patience_seconds: float
+        self, execution: Execution, plan: Plan, *, is_needed: bool = False
     ) -> None:
         assert plan.table is not None, plan
         self._plan = plan
+        self._execution = execution
         self._tx = execution.tx
         # By id, what the mirror does not know; it leaves these documents out.
         unsettled = execution.tx.unsettled(plan.table)
         self._mirrored = Mirrored(execution, plan, unsettled)
-        self._mirrored.patience_seconds = patience_seconds
+        self._mirrored.is_needed = is_needed
         self._unsettled = [each for each in unsettled.values() if each is not None]
 
     def documents(self, most: int | None) -> list[Document]:
@@ -265,13 +267,17 @@ class _Overlaid:
         )
         after = bound if bound and self._mirrored.is_key(bound) else None
         most = knobs.SCAN_BATCH_ROWS
-        while True:
-            found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
-            yield found.rows
-            if found.is_all:
-                return
-            after = found.rows[-1][0]
+        found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
+        yield found.rows
+        self._mirrored.is_needed = True  # nothing else goes on where this has begun
+        while not found.is_all:
             most = min(8 * most, knobs.SCAN_MOST_BATCH_ROWS)
+            after = found.rows[-1][0]
+            try:
+                found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
+            except OutOfRetention as error:
+                raise self._execution.lost(error) from None
+            yield found.rows
 
     def _decoded(
         self, found: Iterator[tuple[bytes, bytes]], within: Interval

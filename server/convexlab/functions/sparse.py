@@ -41,6 +41,8 @@ class SparseRows:
         plan: what; one that the mirror has, with filters that judge every document.
         within: the keys that are read.
         wanted: how many documents that pass will be asked for; None: nobody knows.
+        may_end: whether who reads takes what there is when a limit is reached: then
+            the mirror is never needed.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class SparseRows:
         *,
         within: Interval,
         wanted: int | None = None,
+        may_end: bool = False,
     ) -> None:
         assert plan.table is not None, plan
         self._table = int(plan.table.number)
         self._tx = execution.tx
-        self._patience_seconds = execution.patience_seconds
+        self._may_end = may_end
         self._is_reversed = plan.is_reversed
         self._judge = filters.predicate(filters.all_of(plan.where))
         self._mirrored = Mirrored(execution, plan, is_sparse=True)
@@ -130,14 +133,11 @@ class SparseRows:
             if not is_last_chance and not self._pays(index_id, start, end):
                 return None
             self._rows, self._is_all = [], False
-        patience = self._patience_seconds
-        if not is_last_chance:
-            patience = min(knobs.SCAN_PATIENCE_SECONDS, patience)
-        self._mirrored.patience_seconds = patience
+        is_needed = self._mirrored.is_needed = is_last_chance and not self._may_end
         try:
             return self._read(start, end, limit)
         except (FollowerBehind, NotFound, OutOfRetention) as unavailable:
-            if is_last_chance and isinstance(unavailable, FollowerBehind):
+            if is_needed and isinstance(unavailable, FollowerBehind):
                 raise
             self._rows = None
             return None

@@ -154,7 +154,8 @@ class QueryRun(msgspec.Struct, frozen=True):
     """What a query said at `ts`, and what it looked at. One of `value`, `error`.
 
     `seconds` is how long it ran, without its waiting for a reader; `documents_read` is
-    how many documents it read.
+    how many documents it read. With `index_behind` it may say something else once an
+    index has caught up, though nothing is written.
     """
 
     ts: int
@@ -167,6 +168,7 @@ class QueryRun(msgspec.Struct, frozen=True):
     clock_read: bool = False
     seconds: float = 0.0
     documents_read: int = 0
+    index_behind: bool = False
 
 
 class MutationRun(msgspec.Struct, frozen=True):

@@ -303,6 +303,7 @@ def _query_run(done: messages.QueryDone) -> QueryRun:
         clock_read=done.clock_read,
         seconds=done.seconds,
         documents_read=done.used.documents_read,
+        index_behind=done.index_behind,
     )
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from convexlab import knobs
-from convexlab.errors import Closing, ConvexlabError, FollowerBehind
+from convexlab.errors import Closing, ConvexlabError
 from convexlab.functions.cache import Findings, QueryToken
 from convexlab.sync.backend import Caller, QueryCall
 from convexlab.sync.transition import Payload, payload_of, request_id
@@ -202,14 +202,16 @@ class Runs:
             payload,
             size=payload.size + knobs.READ_BYTES * len(said.reads),
             journal=said.journal,
-            findings=Findings(said.reads, said.identity_read, said.clock_read),
+            findings=Findings(
+                said.reads, said.identity_read, said.clock_read, said.index_behind
+            ),
         )
         self._interest.follow(self._results.filtered_tables)
         if run.waiters:
             self._causes.ran(run.token, said)
         if result.until is not None:  # overtaken: it will be asked again
             self._causes.ended(run.token, result.until)
-        if said.error is not None and said.error.code == FollowerBehind.code:
+        if said.index_behind:
             loop = asyncio.get_running_loop()
             loop.call_later(knobs.FOLLOWER_RETRY_SECONDS, self._retry, result)
         payload = result.payload or payload
@@ -219,7 +221,7 @@ class Runs:
         self._tell_some(result, payload, run.waiters)
 
     def _retry(self, result: CachedResult[Payload]) -> None:
-        """What said that an index was behind is asked again: no write will tell."""
+        """What met an index that was behind is asked again: no write will tell."""
         if result.until is None:
             self._results.end(result)
             self._again(result)

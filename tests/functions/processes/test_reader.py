@@ -99,3 +99,4 @@ def test_a_systems_query_whose_index_is_behind_fails_alone(reader: Reader, sent:
     assert isinstance(said, QueryDone)
     assert said.failure is not None
     assert said.failure.code == FollowerBehind.code
+    assert said.index_behind

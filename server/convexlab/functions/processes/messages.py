@@ -432,7 +432,10 @@ class Ready(Message, frozen=True):
 
 
 class QueryDone(Message, frozen=True):
-    """A query's result, exact at `ts`, with what it looked at."""
+    """A query's result, exact at `ts`, with what it looked at.
+
+    With `index_behind` it may say something else once an index has caught up.
+    """
 
     number: int
     ts: int
@@ -445,6 +448,7 @@ class QueryDone(Message, frozen=True):
     clock_read: bool
     seconds: float
     used: Used = NOTHING_USED
+    index_behind: bool = False
 
 
 class Reply(Message, frozen=True):

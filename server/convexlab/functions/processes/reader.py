@@ -223,6 +223,7 @@ class Reader:
             clock_read=outcome.clock_read,
             seconds=perf_counter() - began,
             used=used_by(tx),
+            index_behind=outcome.index_behind,
         )
 
     def _answer_systems(self, call: RunQuery, snapshot: Snapshot) -> QueryDone:
@@ -231,6 +232,7 @@ class Reader:
         tx = Transaction(snapshot, catalog, limits=NO_LIMITS)
         value: bytes | None = None
         failure: Failure | None = None
+        index_behind = False
         try:
             args = arguments_of(call.args)
             modules = partial(self._deployed.modules, snapshot)
@@ -239,6 +241,7 @@ class Reader:
             value = (to_stored if call.stored else to_wire)(said)
         except (CallerError, FollowerBehind) as error:
             failure = failure_from(error)
+            index_behind = isinstance(error, FollowerBehind)
         return QueryDone(
             number=call.number,
             ts=call.at,
@@ -250,6 +253,7 @@ class Reader:
             identity_read=False,
             clock_read=False,
             seconds=0.0,
+            index_behind=index_behind,
         )
 
     def _ask_derived(self, snapshot: Snapshot, name: str, request: bytes) -> bytes:
