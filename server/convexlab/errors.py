@@ -42,6 +42,7 @@ Inside a function's run every CallerError is an ordinary function error.
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 
@@ -313,6 +314,8 @@ class PushFailed(CallerError):
 class ConvexError(CallerError):
     """An application error: raise it in a function, and clients get its `data`.
 
+    Its sentence is the data where that is a text, else the data's JSON.
+
     Args:
         data: any Convex value.
     """
@@ -320,8 +323,16 @@ class ConvexError(CallerError):
     code = "ConvexError"
 
     def __init__(self, data: Any = None) -> None:
-        super().__init__(data if isinstance(data, str) else repr(data))
+        super().__init__(data if isinstance(data, str) else _as_json(data))
         self.data = data
+
+
+def _as_json(data: object) -> str:
+    """For people; what is no value is told as Python shows it, and refused elsewhere."""
+    try:
+        return json.dumps(data, ensure_ascii=False, default=repr)
+    except (TypeError, ValueError, RecursionError):
+        return repr(data)
 
 
 class FunctionFailed(CallerError):

@@ -181,7 +181,12 @@ def test_application_errors_carry_their_data(lab) -> None:
         "ConvexError",
         {"code": "not_found", "n": 1.0},
     )
-    assert error.message.startswith("Uncaught ConvexError: {")
+    assert error.message.startswith(
+        'Uncaught ConvexError: {"code": "not_found", "n": 1.0}\n'
+    )
+    assert lab.query_error("m:raises", data=None).message.startswith(
+        "Uncaught ConvexError: null\n"
+    )
     assert lab.query_error("m:raises", data="text").message.startswith(
         "Uncaught ConvexError: text\n"
     )

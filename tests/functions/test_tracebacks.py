@@ -51,7 +51,7 @@ def test_deep_stacks_are_folded() -> None:
 def test_an_error_without_text_is_its_name() -> None:
     assert describe(ValueError()) == "ValueError"
     assert describe(ConvexError("no")) == "ConvexError: no"
-    assert describe(ConvexError({"a": 1})) == "ConvexError: {'a': 1}"
+    assert describe(ConvexError({"a": 1})) == 'ConvexError: {"a": 1}'
 
 
 def test_a_syntax_error_shows_the_place() -> None:

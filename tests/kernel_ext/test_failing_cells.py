@@ -158,7 +158,7 @@ Cell In[3], line 19, in tasks:refuse
       18 def refuse(ctx):
 ----> 19     raise ConvexError({"code": "closed"})
 
-ConvexError: {'code': 'closed'}""",
+ConvexError: {"code": "closed"}""",
     ),
     (
         "db.query('tasks:rato')",

@@ -91,7 +91,7 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, folder: Path) -> None:
             if output.output_type == "error"
         ]
         assert refused[0] == "ArgumentValidationError"
-        assert refused[1] == "{'code'"
+        assert refused[1] == '{"code"'
         assert refused[2].startswith("Failed to insert or update a document")
         assert refused[3:] == ["Row 1"]
         remarks = shown(notebook, '[0]["remarks"]')

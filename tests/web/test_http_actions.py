@@ -259,7 +259,7 @@ async def test_an_error_before_the_head_is_a_500_with_its_trace(
     answer = await http.get(f"{site}/fails")
     said = answer.json()
     assert answer.status_code == 500
-    assert "Server Error: Uncaught ConvexError: {'code': 'empty'}" in said["code"]
+    assert 'Server Error: Uncaught ConvexError: {"code": "empty"}' in said["code"]
     assert said["code"].startswith("[Request ID: ")
     assert 'File "convex/http.py"' in said["trace"]
     assert said["data"] == {"code": "empty"}

@@ -13,7 +13,7 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from convexlab.errors import CallerError, ConvexError, FunctionFailed
+from convexlab.errors import CallerError, FunctionFailed
 from convexlab.functions.determinism import USER_FILES
 from convexlab.functions.hints import hint_for
 
@@ -69,7 +69,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).strip()
     name = _public_name(type(error))
-    text = str(error.data if isinstance(error, ConvexError) else error)
+    text = str(error)
     hint = hint_for(error)
     said = f"{name}: {text}" if text else name
     return f"{said}{hint}"

@@ -214,7 +214,7 @@ async def test_what_an_answer_raises_is_raised_in_the_action(stage: Stage) -> No
     stage.answers[at] = Failure('Uncaught ValueError: no\n  File "convex/notes.py"')
     assert await stage.value("caught") == "FunctionFailed: ValueError: no"
     stage.answers[at] = Failure("x", "ConvexError", data=b'{"code":1.0}')
-    assert await stage.value("caught") == "ConvexError: {'code': 1.0}"
+    assert await stage.value("caught") == 'ConvexError: {"code": 1.0}'
 
 
 async def test_a_run_that_is_of_the_other_kind_by_now_is_handed_on(
