@@ -58,6 +58,23 @@ def test_null_is_told_from_what_is_missing(
     assert column.is_exact is not (has_null and has_missing)
 
 
+@pytest.mark.parametrize(
+    ("runs", "sizes"),
+    [
+        ([[{"a": 0}, {"a": None}, {"a": 0.0}]], None),
+        ([[{"a": 1}, {"a": -6}]], (1, 3)),
+        ([[{"a": 1}], [{"a": 0.25}]], (-1, 1)),
+        ([[{"a": 2.5}], [{}], [{"a": None}, {"a": 1000}]], (2, 10)),
+        ([[{"a": 1.5}, {"a": float("-inf")}]], (1, 2000)),
+        ([[{"a": "x"}]], None),
+    ],
+)
+def test_the_sizes_of_all_numbers_that_ever_were_are_known(
+    runs: list[list[dict[str, Any]]], sizes: tuple[int, int] | None
+):
+    assert seen(*runs)["a"].sizes == sizes
+
+
 def test_columns_are_the_same_while_their_kinds_are():
     columns = seen([{"a": 1}])
     assert are_same(columns, seen([{"a": 1}], [{"a": None}]))

@@ -17,7 +17,7 @@ Invariants
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -25,7 +25,14 @@ import msgspec
 
 from convexlab.documents.encoding import from_stored_as, from_stored_each
 from convexlab.followers.columnar.kinds import NUMBER, STRING, WHOLE, Kind, Scalar
-from convexlab.followers.columnar.values import Fields, Values, arrow_type
+from convexlab.followers.columnar.values import (
+    NUMBERS,
+    Fields,
+    Sizes,
+    Values,
+    arrow_type,
+    sizes_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,6 +80,10 @@ class FieldValues(Protocol):
     @property
     def is_plain(self) -> bool:
         """Whether JSON says all of them without tags."""
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """Those of the numbers, if it is numbers."""
 
     def array(self, kind: Kind) -> pa.Array:
         """Them as an array of a kind that holds them."""
@@ -201,12 +212,21 @@ class Checked:
     def __init__(self, values: Sequence[Any], kind: Scalar, nones: int) -> None:
         self.kind: Kind = kind
         self.nones = nones
+        self._scalar = kind
         self._values = values
 
     def array(self, kind: Kind) -> pa.Array:
         """Them as an array of their kind: no batch of rows widens a column of scalars."""
+        assert kind == self.kind, (kind, self.kind)
+        return self._array
+
+    @cached_property
+    def _array(self) -> pa.Array:
         import pyarrow as pa
 
-        assert isinstance(kind, Scalar), kind
-        assert kind == self.kind, (kind, self.kind)
-        return pa.array(self._values, arrow_type(kind))
+        return pa.array(self._values, arrow_type(self._scalar))
+
+    @property
+    def sizes(self) -> Sizes | None:
+        """See `FieldValues.sizes`."""
+        return sizes_of(self._array) if self._scalar in NUMBERS else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 FILE: Final = "columnar.duckdb"
 # Up to how many rows of an order DuckDB fetches the documents of these rows alone.
 LATE: Final = "late_materialization_max_rows"

@@ -1,15 +1,14 @@
 """Aggregates in DuckDB, where its arithmetic is the documents' own.
 
 Counts, extremes and sums of whole numbers are. Sums of other numbers depend on
-their order there. But multiplied by a power of two they are whole, and two columns of
-64 bits hold them, unless the largest is some 2**60 times the smallest: then DuckDB
-collects the numbers of each group, and they are added exactly here.
+their order there, unless they are cut into `slices`. Where numbers are too far from each
+other for that, DuckDB collects those of each group, and they are added exactly here.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.documents.aggregates import (
@@ -25,45 +24,34 @@ from convexlab.documents.aggregates import (
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.conditions import NOWHERE, Cell, cell, measured_cell
+from convexlab.followers.columnar.slices import slices
+from convexlab.followers.columnar.values import exponent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import duckdb
 
     from convexlab.followers.columnar.shredding import Columns
+    from convexlab.followers.columnar.slices import Slices
+    from convexlab.followers.columnar.values import Sizes
 
-# How many bits of a BIGINT, of a double, and of its exponent are surely safe.
-_WHOLE_BITS: Final = 62
-_DOUBLE_BITS: Final = 53
-_MOST_SHIFT: Final = 900
+# Numbers are cut for so many rows, as a power of two. More are cut anew.
+_ROWS_BITS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
-    """How numbers are made whole: the upper bits of each, and those that are left.
+class _Measured:
+    """What is wanted of a column: the measure, the column, how its numbers are cut."""
 
-    Attributes:
-        upper: the power of two of the upper part.
-        lower: that of what is left.
-    """
+    measure: Measure
+    cell: Cell
+    slices: Slices | None = None
 
-    upper: int
-    lower: int
-
-    def sums(self, column: str) -> str:
-        """The sums of both parts, as SQL."""
-        upper = f"trunc({column} * {_power(self.upper)})"
-        left = f"({column} - {upper} * {_power(-self.upper)}) * {_power(self.lower)}"
-        return f"[sum({upper}::BIGINT), sum(({left})::BIGINT)]"
-
-    def parts(self, sums: list[int]) -> list[float]:
-        """A few numbers whose exact sum is that of the column."""
-        upper, lower = map(int, sums)
-        total = (upper << (self.lower - self.upper)) + lower
-        return [math.ldexp(part, -self.lower) for part in whole_parts(total)]
-
-
-# For each column of numbers that is added; None: two columns do not hold them.
-_Scales = dict[str, _Scale | None]
+    @property
+    def is_added(self) -> bool:
+        """Whether its numbers are added, and may have to be cut."""
+        return self.measure.kind in ("sum", "avg") and self.cell.kind == "number"
 
 
 def grouped(
@@ -84,108 +72,135 @@ def grouped(
     cells = [each for each in of if each is not None]
     if len(keys) < len(by) or len(cells) < len(of):
         return None
-    pairs = list(zip(aggregation.measures, cells, strict=True))
-    scales = _scales(
-        connection, {c.sql for m, c in pairs if _is_added(m, c)}, source, params
-    )
-    parts = [_select(m, c, scales) for m, c in pairs]
-    selected = ", ".join([*[key.sql for key in keys], "count(*)", *parts])
-    group_by = f" GROUP BY {', '.join(key.sql for key in keys)}" if keys else ""
-    rows = connection.execute(
-        f"SELECT {selected} FROM {source}{group_by}", params
-    ).fetchall()
-    groups = Groups(aggregation)
-    for row in rows:
-        key = b"".join(
-            encode_key(_value(each, value))
-            for each, value in zip(keys, row, strict=False)
-        )
-        size, *found = row[len(keys) :]
-        if size:
-            states = [
-                _state(m, c, found[2 * at], found[2 * at + 1], scales)
-                for at, (m, c) in enumerate(pairs)
-            ]
-            groups.join(key, Group(size, states))
-    return groups
+    measured = [*map(_Measured, aggregation.measures, cells)]
+    sizes = {
+        each.cell.sql: _sizes(connection, columns, each.cell.sql, source, params)
+        for each in measured
+        if each.is_added
+    }
+    bits = _ROWS_BITS
+    while True:
+        cut = [_cut(each, sizes, bits) for each in measured]
+        found = connection.execute(_select(keys, cut, source), params).fetchall()
+        count = sum(row[len(keys)] for row in found)
+        if count.bit_length() <= bits or not sizes:
+            return Groups(aggregation, _groups(keys, cut, found))
+        bits = count.bit_length()
 
 
-def _is_added(measure: Measure, of: Cell) -> bool:
-    return measure.kind in ("sum", "avg") and of.kind == "number"
-
-
-def _scales(
+def _sizes(
     connection: duckdb.DuckDBPyConnection,
-    columns: set[str],
+    columns: Columns,
+    name: str,
     source: str,
     params: list[Any],
-) -> _Scales:
-    """How each column's numbers are made whole: a look at the smallest and the largest."""
-    if not columns:
-        return {}
-    names = sorted(columns)
-    looks = [f"min(abs({c})) FILTER (WHERE {c} != 0), max(abs({c}))" for c in names]
-    (row,) = connection.execute(
-        f"SELECT {', '.join(looks)} FROM {source}", params
+) -> Sizes | None:
+    """Between what sizes a column's numbers lie, at most."""
+    for column in columns.values():
+        if name == f"c{column.slot}":
+            return column.sizes
+    # Creation times, of which nobody has noted it.
+    ((least, most),) = connection.execute(
+        f"SELECT min(abs({name})) FILTER (WHERE {name} != 0), max(abs({name}))"
+        f" FROM {source}",
+        params,
     ).fetchall()
-    return {name: _scale(*row[2 * at : 2 * at + 2]) for at, name in enumerate(names)}
+    return None if least is None else (exponent(least), exponent(most))
 
 
-def _scale(least: float | None, most: float) -> _Scale | None:
-    """How numbers whose sizes are between these are made whole, if they can be."""
-    if least is None:  # they are all zero
-        return _Scale(0, 0)
-    if math.isinf(most):
-        return None
-    upper = _DOUBLE_BITS - math.frexp(most)[1]
-    # A double is a multiple of its last bit, and so are all that are larger.
-    lower = max(upper, _DOUBLE_BITS - math.frexp(least)[1])
-    is_safe = max(abs(upper), abs(lower)) <= _MOST_SHIFT
-    return _Scale(upper, lower) if is_safe and lower - upper <= _WHOLE_BITS else None
+def _cut(of: _Measured, sizes: dict[str, Sizes | None], bits: int) -> _Measured:
+    """With its numbers cut, if it adds numbers and they can be."""
+    if not of.is_added:
+        return of
+    sql = of.cell.sql
+    return _Measured(of.measure, of.cell, slices(sql, sizes[sql], bits))
 
 
-def _power(exponent: int) -> str:
-    """A power of two in SQL; a number with a point would be a DECIMAL there."""
-    return f"'{math.ldexp(1.0, exponent)!r}'::DOUBLE"
+def _select(keys: Sequence[Cell], measured: Sequence[_Measured], source: str) -> str:
+    """The statement: of each group its key, its size, and two columns a measure."""
+    parts = [_wanted(each) for each in measured]
+    selected = ", ".join([*[key.sql for key in keys], "count(*)", *parts])
+    group_by = f" GROUP BY {', '.join(key.sql for key in keys)}" if keys else ""
+    return f"SELECT {selected} FROM {_sliced(measured, source)}{group_by}"
 
 
-def _select(measure: Measure, of: Cell, scales: _Scales) -> str:
-    """Two columns: how many values there are, and what is to be known of them."""
-    count = f"count({of.sql})"
-    match measure.kind:
-        case "count":
-            return "0, NULL"
-        case "min" | "max":
-            return f"{count}, {measure.kind}({of.sql})"
-        case _ if of.kind in ("whole", "int64"):
-            return f"{count}, sum({of.sql}::HUGEINT)"
-        case _ if of.kind == "number":
-            scale = scales[of.sql]
-            if scale is not None:
-                return f"{count}, {scale.sums(of.sql)}"
-            return f"{count}, list({of.sql}) FILTER (WHERE {of.sql} IS NOT NULL)"
-        case _:
-            return f"{count}, NULL"
+def _sliced(measured: Iterable[_Measured], source: str) -> str:
+    """The source, with the slices of what is cut."""
+    cut = {each.cell.sql: each.slices for each in measured if each.slices is not None}
+    fields = [field for of in cut.values() for field in of.fields]
+    return f"(SELECT *, {', '.join(fields)} FROM {source})" if fields else source
 
 
-def _state(
-    measure: Measure, of: Cell, count: int, found: Any, scales: _Scales
-) -> State:
+def _wanted(of: _Measured) -> str:
+    """How many values there are, and what is to be known of them."""
+    sql, kind = of.cell.sql, of.measure.kind
+    count = f"count({sql})"
+    if kind == "count":
+        return "0, NULL"
+    if kind in ("min", "max"):
+        return f"{count}, {kind}({sql})"
+    if of.cell.kind in ("whole", "int64"):
+        return f"{count}, sum({sql}::HUGEINT)"
+    if not of.is_added:
+        return f"{count}, NULL"
+    if of.slices is not None:
+        return f"{count}, {of.slices.sums}"
+    return f"{count}, list({sql}) FILTER (WHERE {sql} IS NOT NULL)"
+
+
+# -- as groups ----------------------------------------------------------------------
+
+
+def _groups(
+    keys: Sequence[Cell], measured: Sequence[_Measured], rows: list[tuple[Any, ...]]
+) -> dict[bytes, Group]:
+    """What was selected, by key; N.B. column by column, since there may be many rows."""
+    if not rows or not rows[0][len(keys)]:  # only of no key there is one of no rows
+        return {}
+    columns = [*zip(*rows, strict=True)]
+    parts = [_keys(*each) for each in zip(keys, columns, strict=False)]
+    sizes, *of = columns[len(keys) :]
+    states = [
+        _states(each, of[2 * at], of[2 * at + 1]) for at, each in enumerate(measured)
+    ]
+    return {
+        b"".join(key): Group(size, [*found])
+        for key, size, found in zip(
+            zip(*parts, strict=True) if parts else [()],
+            sizes,
+            zip(*states, strict=True) if states else repeat(()),
+            strict=False,
+        )
+    }
+
+
+def _keys(of: Cell, found: Sequence[Any]) -> list[bytes]:
+    if of.kind == "int64" or None in found:
+        return [encode_key(_value(of, each)) for each in found]
+    return [encode_key(each) for each in found]
+
+
+def _states(of: _Measured, counts: Sequence[int], found: Sequence[Any]) -> list[State]:
+    if of.measure.kind == "count":
+        return [State() for _ in counts]
+    return [
+        _state(of, count, each) if count else State()
+        for count, each in zip(counts, found, strict=True)
+    ]
+
+
+def _state(of: _Measured, count: int, found: Any) -> State:
     state = State(n=count)
-    if not count:
-        return State()
-    if measure.kind in ("min", "max"):
-        state.extreme = encode_key(_value(of, found))
-    elif of.kind == "whole":
+    if of.measure.kind in ("min", "max"):
+        state.extreme = encode_key(_value(of.cell, found))
+    elif of.cell.kind == "whole":
         state.numbers, state.parts = count, whole_parts(int(found))
-    elif of.kind == "int64":
+    elif of.cell.kind == "int64":
         state.int64s, state.whole = count, packed(int(found))
-    elif of.kind == "number":
-        scale = scales[of.sql]
-        if scale is None:
-            add_numbers(state, found)
-        else:
-            state.numbers, state.parts = count, scale.parts(found)
+    elif of.slices is not None:
+        state.numbers, state.parts = count, [part for part in found if part]
+    elif of.is_added:
+        add_numbers(state, found)
     return state
 
 

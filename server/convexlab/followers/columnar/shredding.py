@@ -3,7 +3,8 @@
 A column remembers what has been seen in its field besides its kind: whether some
 documents have null there, and whether some have nothing. DuckDB has one NULL for
 both, so a comparison on the column is exact only while one of them is all there is;
-likewise negative zeros and NaN, which DuckDB orders otherwise than documents are.
+likewise negative zeros and NaN, which DuckDB orders otherwise than documents are. And
+between what sizes its numbers lie, so that nobody looks for these before adding them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from convexlab.followers.columnar.kinds import NOTHING, Kind, Scalar, join
+from convexlab.followers.columnar.values import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,7 @@ class Column(msgspec.Struct, frozen=True):
         has_odd: some document has NaN or a negative zero in it.
         has_tagged: some document has in it what JSON does not say plainly: Int64, bytes,
             infinity, what is odd; or an array, or an object.
+        sizes: see `values.sizes_of`, of all the numbers that were ever in it.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Column(msgspec.Struct, frozen=True):
     has_missing: bool = False
     has_odd: bool = False
     has_tagged: bool = False
+    sizes: Sizes | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -62,7 +66,14 @@ class Column(msgspec.Struct, frozen=True):
             has_missing=self.has_missing or other.has_missing,
             has_odd=self.has_odd or other.has_odd,
             has_tagged=self.has_tagged or other.has_tagged,
+            sizes=_both_sizes(self.sizes, other.sizes),
         )
+
+
+def _both_sizes(some: Sizes | None, others: Sizes | None) -> Sizes | None:
+    if some is None or others is None:
+        return some or others
+    return min(some[0], others[0]), max(some[1], others[1])
 
 
 Columns = dict[str, Column]  # by the field's name, in the order of the slots
@@ -104,6 +115,7 @@ def _column(before: Column, fields: Batch) -> Column:
         has_missing=missing > 0,
         has_odd=values.has_odd,
         has_tagged=not values.is_plain,
+        sizes=values.sizes,
     )
 
 

@@ -8,11 +8,12 @@ shapes, of which there are few.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from functools import cached_property
 from itertools import accumulate, chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from convexlab.documents.encoding import to_clean_json_each
 from convexlab.documents.value import Int64
@@ -46,8 +47,13 @@ _SCALARS: Final[dict[type, Kind]] = {
     bytes: Scalar("bytes"),
     type(None): NOTHING,
 }
+NUMBERS: Final = (NUMBER, WHOLE)
 _PLAIN: Final = frozenset({type(None), bool, int, float, str})
 _NO_FIELDS: Final[dict[str, Any]] = {}
+
+# The binary exponents of numbers, as `math.frexp` has them: the smallest and the largest.
+Sizes: TypeAlias = tuple[int, int]
+_INFINITE: Final = 2000  # an exponent beyond those of numbers
 
 
 def kind_of(values: Sequence[Any]) -> Kind:
@@ -179,6 +185,11 @@ class Values:
         floats = self._floats()
         return bool(np.isfinite(floats).all() and not _has_negative_zero(floats))
 
+    @cached_property
+    def sizes(self) -> Sizes | None:
+        """Those of the numbers, if it is numbers."""
+        return sizes_of(self.array(self.kind)) if self.kind in NUMBERS else None
+
     def _floats(self) -> npt.NDArray[np.float64]:
         """The floats among them, and whole numbers where there is nothing else."""
         import numpy as np
@@ -193,6 +204,22 @@ def _has_negative_zero(floats: npt.NDArray[np.float64]) -> bool:
 
     # N.B. it is the only number of these bits.
     return bool((floats.view(np.int64) == np.iinfo(np.int64).min).any())
+
+
+def sizes_of(numbers: pa.Array) -> Sizes | None:
+    """Between what sizes an array's numbers lie; None: there are none but zeros and NaN."""
+    import numpy as np
+
+    found = np.abs((numbers.drop_null() if numbers.null_count else numbers).to_numpy())
+    found = found[found > 0]
+    if not len(found):
+        return None
+    return exponent(found.min()), exponent(found.max())
+
+
+def exponent(size: float) -> int:
+    """The binary exponent of a number."""
+    return _INFINITE if math.isinf(size) else math.frexp(size)[1]
 
 
 class Fields:
