@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # For whatever must happen: long enough for a loaded machine, an end for a hung one.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 0.01
 
 

@@ -21,7 +21,7 @@ from tests.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 POLL_SECONDS = 0.002
 
 

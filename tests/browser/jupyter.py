@@ -93,14 +93,14 @@ class Jupyter:
         """Stop it, and its kernels with it."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(60)
             self.process = None
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(60)
         self.process = None
 
     def end_kernels(self) -> None:
@@ -118,7 +118,7 @@ class Jupyter:
             headers={"Authorization": f"token {TOKEN}"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
     @property

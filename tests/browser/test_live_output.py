@@ -79,8 +79,12 @@ def test_a_change_is_drawn_in_place_and_glows(
     """Only the cells that changed are touched; new rows glow as a whole."""
     rows = [document(n) for n in range(5)]
     state.put("changing", rows)
-    live = show_notebook("change.ipynb", [live_output("changing", TABLE)]).live()
-    live.wait_for()
+    notebook = show_notebook("change.ipynb", [live_output("changing", TABLE)])
+    live = notebook.live().wait_for()
+    # A glow lasts a moment; what looks for it may come later than that.
+    clock = notebook.page.context.new_cdp_session(notebook.page)
+    clock.send("Animation.enable")
+    clock.send("Animation.setPlaybackRate", {"playbackRate": 0})
     live.evaluate("root => { root.querySelector('[data-key]').dataset.mine = 'yes'; }")
     rows[2]["carrier"] = "ZZ"
     state.put("changing", rows)
@@ -97,6 +101,7 @@ def test_a_change_is_drawn_in_place_and_glows(
         """root => [...root.querySelectorAll('.row')].at(-1).firstChild.getAnimations().length"""
     )
     assert glowing == 1
+    clock.detach()
 
 
 def test_missing_and_null_look_different(show_notebook: Open, state: State) -> None:

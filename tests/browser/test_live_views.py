@@ -471,7 +471,7 @@ def test_a_number_has_a_past(shown: Any, tasks: State) -> None:
     tasks.run("mutation", "tasks:create", text="one more", points=1)
     expect(figure).to_have_text(after)
     expect(view.element.locator(".change")).to_have_text("▲ 1")
-    assert view.element.locator(".sparkline").get_attribute("aria-label", timeout=5_000)
+    assert view.element.locator(".sparkline").get_attribute("aria-label")
     slider = view.element.get_by_role("slider")
     slider.evaluate(
         "node => { node.value = 0; node.dispatchEvent(new Event('input')); }"
@@ -489,7 +489,7 @@ def test_a_chart_is_drawn_and_drawn_on(
     """The chart's script comes when it is first needed; new data move the same marks."""
     view = shown("chart").wait_for()
     bars = view.element.locator("path[aria-roledescription='bar']")
-    bars.nth(1).wait_for(timeout=60_000)
+    bars.nth(1).wait_for()
     host = view.element.locator(".vega")
     host.evaluate("node => { node.dataset.mine = 'yes'; }")
     before = bars.nth(0).get_attribute("aria-label")
@@ -613,7 +613,7 @@ def test_a_whole_table_is_read_as_one_looks(
     """Rows in sight come from the deployment, which also sorts, filters and counts."""
     view = shown("stored").wait_for()
     total = len(tasks.run("query", "tasks:all"))
-    view.element.get_by_text(f"{total:,} documents").wait_for(timeout=60_000)
+    view.element.get_by_text(f"{total:,} documents").wait_for()
     view.evaluate("root => { root.querySelector('.scroller').scrollTop = 1e9; }")
     view.wait_for_text("edited here")
     assert view.evaluate("root => root.querySelectorAll('.row').length") <= 60

@@ -60,7 +60,7 @@ class Outside:
         request = urllib.request.Request(
             url, data=body, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.loads(response.read())
         assert answer["status"] == "success", answer
         return answer["value"]
@@ -85,7 +85,7 @@ class Outside:
         gateway = psutil.Process(self.address["pid"])
         for process in [*gateway.children(recursive=True), gateway]:
             process.send_signal(signal.SIGKILL)
-        gateway.wait(30)
+        gateway.wait(60)
 
 
 @pytest.fixture(scope="module")

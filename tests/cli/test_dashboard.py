@@ -51,7 +51,7 @@ def started(project, jupyter_folders):
         assert line, (jupyter_folders / "log").read_text()
         yield line
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
     assert list(servers()) == []  # the JupyterLab ended with it
 
 

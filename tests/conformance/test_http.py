@@ -289,5 +289,5 @@ async def test_what_was_written_over_http_is_in_the_next_answer(post, url, name)
             assert (await post("/api/mutation", body))[1]["value"] == n
             body["path"] = "points:get"
             assert (await post("/api/query", body))[1]["value"] == n
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await client.until(lambda: client.value == 5)

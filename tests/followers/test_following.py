@@ -14,7 +14,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.definitions import set_table_state
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.engine.retention import Retention, trim_slice
-from convexlab.errors import FollowerBehind
+from convexlab.errors import Closing, FollowerBehind
 from convexlab.followers.following import Following
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_g2_who_waits_is_let_go_when_it_is_reached(
     )
     waiting.start()
     following.advance()
-    waiting.join(timeout=30)
+    waiting.join(60)
     assert not waiting.is_alive()
 
 
@@ -187,6 +187,37 @@ def test_g2_or_when_the_follower_fails(
     following.start_again()
     following.advance()
     following.wait_for(committer.ts, patience_seconds=0)
+
+
+def test_g4_one_that_is_to_end_takes_one_more_run(
+    steps: Any, following: Following, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 1)
+    steps(insert("a"))
+    following.advance()
+    steps(insert("b"))
+    steps(insert("c"))
+    following.end()
+    following.advance()
+    assert texts(following) == ["a", "b"]
+
+
+def test_g4_and_no_more_of_a_table_that_is_walked(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 2)
+    steps(insert(*"abcde"))
+    take = mirror.take
+
+    def take_the_last(*taken: Any) -> None:
+        take(*taken)
+        following.end()
+
+    monkeypatch.setattr(mirror, "take", take_the_last)
+    with pytest.raises(Closing):
+        following.advance()
+    (taken,) = mirror.kept.values()
+    assert (len(taken), mirror.builds) == (2, [])
 
 
 # -- whatever is committed ------------------------------------------------------------

@@ -27,17 +27,17 @@ class Other:
     def _hold(self, holding: AbstractContextManager[None]) -> None:
         with holding:
             self.has_it.set()
-            assert self._may_go.wait(20)
+            assert self._may_go.wait(60)
 
     def go(self) -> None:
         self._may_go.set()
-        self._thread.join(20)
+        self._thread.join(60)
 
 
 def test_readers_hold_it_together():
     lock = SharedLock()
     other = Other(lock.reading())
-    assert other.has_it.wait(20)
+    assert other.has_it.wait(60)
     with lock.reading():
         pass
     other.go()
@@ -46,17 +46,17 @@ def test_readers_hold_it_together():
 def test_a_writer_waits_for_readers_and_later_readers_for_it():
     lock = SharedLock()
     first = Other(lock.reading())
-    assert first.has_it.wait(20)
+    assert first.has_it.wait(60)
     writer = Other(lock.writing())
     while not lock._waiting_writers:
         threading.Event().wait(0.001)
     later = Other(lock.reading())
     assert not writer.has_it.is_set()
     first.go()
-    assert writer.has_it.wait(20)
+    assert writer.has_it.wait(60)
     assert not later.has_it.is_set()
     writer.go()
-    assert later.has_it.wait(20)
+    assert later.has_it.wait(60)
     later.go()
 
 

@@ -99,7 +99,7 @@ class Nginx:
         """End it, and every connection through it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def log(self) -> str:
@@ -204,12 +204,12 @@ def jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
         yield Jupyter(url, process)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _answers(url: str) -> bool:
     try:
-        said = httpx.get(url, headers={"Authorization": f"token {TOKEN}"}, timeout=10)
+        said = httpx.get(url, headers={"Authorization": f"token {TOKEN}"}, timeout=60)
     except httpx.TransportError:
         return False
     return said.status_code == 200

@@ -350,7 +350,7 @@ FOLLOW = {
 
 async def news(page: aiohttp.ClientWebSocketResponse):
     """What the query that is followed says next."""
-    while not (said := (await page.receive_json(timeout=30)).get("modifications")):
+    while not (said := (await page.receive_json(timeout=60)).get("modifications")):
         pass
     return said[0]["value"]
 

@@ -127,9 +127,10 @@ def kill(served: Deployment, victim: str, chance: random.Random) -> None:
         served.wait_until_ended()
         served.start()
         return
-    until(lambda: served.pids(victim))
+    pids: list[int] = []
+    until(lambda: pids.extend(served.pids(victim)) or pids)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(served.pids(victim)[0], signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
 
 
 def die_at_points(served: Deployment, plans: Plans, chance: random.Random) -> None:

@@ -192,7 +192,7 @@ async def test_calls_run_as_who_was_asking_when_they_were_sent(inside, issuer):
         ):
             await socket.send_str(json.dumps(message))
         while len(said) < 4:
-            answer = await socket.receive_json(timeout=30)
+            answer = await socket.receive_json(timeout=60)
             if answer["type"] == "MutationResponse":
                 said[answer["requestId"]] = answer["result"]
     assert said == {0: None, 1: "ann", 2: "bob", 3: None}
@@ -230,18 +230,18 @@ async def test_a_page_signed_in_hears_that_its_issuer_is_believed_no_more(
         for token in (issuer.token(), other):
             page = await http.ws_connect(f"{inside}/api/sync")
             await page.send_str(json.dumps({**show, "value": token}))
-            assert (await page.receive_json(timeout=30))["endVersion"]["identity"] == 1
+            assert (await page.receive_json(timeout=60))["endVersion"]["identity"] == 1
             pages.append(page)
         ann, bob = pages
         only_other = {"auth_config": config(issuer, [1])}
         await asyncio.to_thread(running.push, only_other, mode="merge")
-        message = await ann.receive_json(timeout=30)
+        message = await ann.receive_json(timeout=60)
         assert (message["type"], message["baseVersion"]) == ("AuthError", 1)
         assert message["authUpdateAttempted"]
-        assert (await ann.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
+        assert (await ann.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         call = {"requestId": 0, "udfPath": "users:claim", "args": [{}]}
         await bob.send_str(json.dumps({"type": "Mutation", **call}))
-        assert (await bob.receive_json(timeout=30))["result"] == "bob"
+        assert (await bob.receive_json(timeout=60))["result"] == "bob"
         await bob.close()
 
 

@@ -34,7 +34,7 @@ def test_each_way_of_reading_is_told_of_its_changes(db):  # R1
         assert reads.labels == [label]
         assert not changed.is_set()
         db.tasks.create(text="b")
-        assert changed.wait(30), label
+        assert changed.wait(60), label
         reads.close()
 
 

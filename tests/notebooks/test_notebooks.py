@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         gateway = psutil.Process(json.loads(address.read_text())["pid"])
         family = [gateway, *gateway.children(recursive=True)]
         os.kill(gateway.pid, signal.SIGTERM)
-        psutil.wait_procs(family, timeout=30)
+        psutil.wait_procs(family, timeout=60)
 
 
 def outputs(notebook: Any, source: str) -> list[Any]:

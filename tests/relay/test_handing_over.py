@@ -35,7 +35,7 @@ async def test_jupyter_keeps_nothing_of_what_it_has_given(jupyter, upstream):
         await line.send_str("hi")
         assert (await line.receive_str()).endswith("hi")
         (theirs,) = upstream.lines
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not theirs.closed:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 

@@ -64,7 +64,7 @@ class Writer:
 
     async def comes_to(self, is_so: Callable[[], Any]) -> None:
         """Wait until something is so that the clock brings about."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not is_so():
                 self._was_asked.clear()
                 await self._was_asked.wait()

@@ -40,7 +40,7 @@ class Kept:
     def write(self, data: bytes) -> None:
         self.calls.append("write")
         self.writing.set()
-        assert self.may_go_on.wait(30)
+        assert self.may_go_on.wait(60)
         if self._fails:
             raise Unavailable("The file cannot be stored.")
         self.calls.append(f"wrote {len(data)}")

@@ -81,7 +81,7 @@ async def test_it_is_a_session_as_every_other(gated):
             "192.0.2.7",
             "a page",
         )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while gated.gateway.session_count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 

@@ -47,7 +47,7 @@ class Wire:
         return await self.answer()
 
     async def answer(self) -> tuple[bytes, bytes]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"Content-Length: (\d+)", head)
             assert length is not None, head

@@ -49,7 +49,7 @@ def test_who_waits_hears_of_what_comes_and_goes(running: Deployment) -> None:
     waits.start()
     select = {"sql": "SELECT 1 AS n", "format": "json"}
     running.ask("POST", "/api/convexlab/sql", select)
-    waits.join(20)
+    waits.join(60)
     (told,) = heard
     while not told["followers"]:  # the process was there before what it follows
         told = vitals(running, told["seen"])

@@ -28,10 +28,10 @@ def test_the_second_writer_waits_for_the_first(tmp_path: Path):
 
     thread = threading.Thread(target=second)
     thread.start()
-    assert is_waiting.wait(10)
+    assert is_waiting.wait(60)
     assert not has_it.is_set()
     first.release()
-    assert has_it.wait(10)
+    assert has_it.wait(60)
     thread.join()
 
 

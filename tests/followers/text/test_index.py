@@ -125,12 +125,12 @@ def test_texts_come_and_go_while_segments_are_gathered(tmp_path: Path):
 
     def is_to_end() -> bool:
         looked.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return False
 
     gathering = threading.Thread(target=index.gather, args=(is_to_end,))
     gathering.start()
-    assert looked.wait(10)
+    assert looked.wait(60)
     index.apply([step(KEPT, 9, "a"), step(bytes([0, 0]) * 8, 9, "b")])
     index.check()
     go_on.set()
@@ -159,7 +159,7 @@ def test_who_has_something_for_tantivy_ends_the_gathering(tmp_path: Path):
     ):
         begun.clear()
         index.gathering.begin()
-        assert begun.wait(10)
+        assert begun.wait(60)
         change()
         assert min(ended) > 1
         ended.clear()

@@ -109,7 +109,7 @@ async def test_it_does_not_outlive_its_waiter_nor_that_the_gateway(tmp_path: Pat
         waiter = processes[0].parent()
         assert waiter is not None
         waiter.kill()
-        assert workers[0].process.wait(10) == -signal.SIGKILL
+        assert workers[0].process.wait(60) == -signal.SIGKILL
         process = workers[1].process
         assert isinstance(process, ForkedProcess)
         process._told.close()  # as the gateway's end would
@@ -120,7 +120,7 @@ async def test_it_does_not_outlive_its_waiter_nor_that_the_gateway(tmp_path: Pat
 async def test_a_spare_that_is_gone_forks_nothing(tmp_path: Path):
     async with family(tmp_path) as of:
         of.spare.process.kill()
-        of.spare.process.wait(10)
+        of.spare.process.wait(60)
         asking = of.spare.asking
         assert asking is not None
         assert await forked_by(asking) is None
