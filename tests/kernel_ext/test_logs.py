@@ -84,7 +84,7 @@ def test_the_newest_are_read_and_then_what_comes(logged):
 
 def test_only_the_owner_reads_it(logged):
     stranger = Database(logged.address, authorization="Bearer nobody")
-    with pytest.raises(NotAllowed, match="needs the deployment's key"):
+    with stranger, pytest.raises(NotAllowed, match="needs the deployment's key"):
         Log(stranger.attachment).newest()
 
 

@@ -96,7 +96,7 @@ def test_what_is_wrong_is_told_in_its_words(trips):
 
 def test_it_needs_the_deployments_key(trips):
     nobody = Database(trips.address, authorization="Bearer x")
-    with pytest.raises(NotAllowed, match="SQL needs the deployment's key"):
+    with nobody, pytest.raises(NotAllowed, match="SQL needs the deployment's key"):
         nobody.sql("select 1")
 
 
