@@ -10,14 +10,16 @@ that are left, and so it does whatever else a filter asks.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convexlab.documents.encoding import to_clean_json
 from convexlab.documents.expression import conjuncts, never_fails
 from convexlab.documents.ordering import compare
 from convexlab.documents.value import UNDEFINED, Int64
+from convexlab.followers.columnar import plain
 from convexlab.followers.columnar.kinds import (
+    ANYTHING,
     NUMBER,
     Anything,
     Kind,
@@ -42,12 +44,15 @@ class Cell:
         kind: of its values; "": no document has any; "json": several.
         nulls: what its NULLs may be; empty: it has none.
         has_odd: whether a value may be NaN or a negative zero.
+        is_plain: of several kinds: whether they are booleans, strings and finite numbers,
+            of which each has a JSON of its own.
     """
 
     sql: str
     kind: str
     nulls: tuple[Any, ...] = (UNDEFINED,)
     has_odd: bool = False
+    is_plain: bool = False
 
     @property
     def null(self) -> Any:
@@ -91,6 +96,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "boolean": False,
     "string": "",
     "bytes": b"",
+    "json": 0.0,  # of those that are plain, all lie between what is not
 }
 # The column of a field that no document has.
 NOWHERE: Final = "NULL"
@@ -133,7 +139,9 @@ def loose_cell(columns: Columns, path: FieldPath) -> Cell | None:
     nulls = ((None,) if column.has_null else ()) + (
         (UNDEFINED,) if column.has_missing else ()
     )
-    return _cell_of_kind(f"c{column.slot}", column.kind, nulls, has_odd=column.has_odd)
+    found = _cell_of_kind(f"c{column.slot}", column.kind, nulls, has_odd=column.has_odd)
+    is_plain = column.kind == ANYTHING and not column.has_tagged
+    return replace(found, is_plain=True) if found and is_plain else found
 
 
 def measured_cell(columns: Columns, path: FieldPath) -> Cell | None:
@@ -281,11 +289,7 @@ def _on_value(of: Cell, name: str, constant: Any) -> _Part | None:
     """The comparison where there is a value; None: its kind decides."""
     sign, _ = _HOLDS[name]
     if of.kind == "json":
-        if name != "eq" or type(constant) not in (str, bool):
-            raise NotInSql
-        text = to_clean_json(constant).decode()
-        # N.B. as it is: with a cast, DuckDB compares row by row what it could pass over.
-        return _Part(f"{of.sql} = ?", [text], is_exact=False)
+        return _on_json(of, name, constant)
     if _kind(constant) != _kind(_SAMPLES[of.kind]):
         return None
     compared, params = f"{of.sql} {sign} ?", [_parameter(constant)]
@@ -294,6 +298,35 @@ def _on_value(of: Cell, name: str, constant: Any) -> _Part | None:
     # NaN and the negative zero, which DuckDB orders otherwise, are let through.
     odd = f"({compared} OR {of.sql} = 0 OR isnan({of.sql}))"
     return _Part(odd, params, is_exact=False)
+
+
+def _on_json(of: Cell, name: str, constant: Any) -> _Part | None:
+    """The comparison where a value is of several kinds; None: the constant's decides."""
+    sign, _ = _HOLDS[name]
+    kind = type(constant)
+    if not of.is_plain and (name != "eq" or kind not in (str, bool)):
+        raise NotInSql
+    if kind not in (str, bool, int, float):
+        return None
+    if name in ("eq", "neq") and (kind is str or math.isfinite(constant)):
+        # N.B. as it is: with a cast, DuckDB compares row by row what it could pass over.
+        text = to_clean_json(constant).decode()
+        return _Part(f"{of.sql} {sign} ?", [text], of.is_plain)
+    return _ranked(of, name, constant)
+
+
+def _ranked(of: Cell, name: str, constant: Any) -> _Part:
+    """Plain values: by kind, and those of the constant's by what they are."""
+    sign, holds = _HOLDS[name]
+    rank = plain.rank(of.sql)
+    if type(constant) is bool:
+        return _Part(f"{rank} {sign} {plain.TRUE if constant else plain.FALSE}", [])
+    if type(constant) is str:
+        own, value, others = plain.STRING, plain.string(of.sql), holds(-1)
+    else:
+        own, value, others = plain.NUMBER, plain.number(of.sql), holds(1)
+    compared = f"CASE WHEN {rank} = {own} THEN {value} {sign} ? ELSE {others} END"
+    return _Part(compared, [_parameter(constant)])
 
 
 def _text(name: str, left: Node, right: Node, columns: Columns) -> _Part:

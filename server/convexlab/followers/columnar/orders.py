@@ -5,27 +5,65 @@
 A column whose values are of one kind says it, but for its NULLs when some of them are
 null and some are missing: the document's text tells these apart. A column of several
 kinds has JSON, in which a string, an Int64 and bytes look alike. But where all values
-were plain ones, there are only numbers, booleans and strings, which their first letter
-tells apart.
+were plain ones, there are only numbers, booleans and strings, which `plain` tells apart.
+
+To look for null in a document costs more than to sort all rows by a number. So rows whose
+first field is NULL are a part of the order of their own, in which nothing is asked of
+the others, and the first rows of an order are mostly all in one part.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
+from convexlab.followers.columnar import plain
 from convexlab.followers.columnar.conditions import NOWHERE, cell, quoted_text
 from convexlab.followers.columnar.kinds import Anything, Nothing, Scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convexlab.documents.expression import FieldPath
     from convexlab.followers.columnar.shredding import Column, Columns
 
-_NUMBER, _FALSE, _TRUE, _STRING = range(4)
-# The first letter of a value's JSON says its kind.
-_RANK: Final = (
-    f"CASE left({{text}}, 1) WHEN '\"' THEN {_STRING} WHEN 't' THEN {_TRUE}"
-    f" WHEN 'f' THEN {_FALSE} ELSE {_NUMBER} END"
-)
+
+class Part(NamedTuple):
+    """Some rows of an order.
+
+    Attributes:
+        where: the condition that they are of it.
+        keys: expressions that order them.
+    """
+
+    where: str
+    keys: list[str]
+
+
+def parts(columns: Columns, paths: Sequence[FieldPath]) -> list[Part] | None:
+    """The rows ordered as documents are, part after part; None: DuckDB cannot.
+
+    Args:
+        columns: of the table.
+        paths: the fields', the first before the others.
+    """
+    orders: list[list[str]] = []
+    for path in paths:
+        by = sorted_by(columns, path)
+        if by is None:
+            return None
+        orders.append(by)
+    column = columns.get(paths[0][0]) if paths and len(paths[0]) == 1 else None
+    if column is None or not (column.has_null or column.has_missing):
+        return [Part("true", [*chain.from_iterable(orders)])]
+    later = [*chain.from_iterable(orders[1:])]
+    name = f"c{column.slot}"
+    values = Part(f"{name} IS NOT NULL", [*_values(column), *later])
+    if not (column.has_null and column.has_missing):
+        return [Part(f"{name} IS NULL", later), values]
+    there = _there(column)
+    missing = Part(f"{name} IS NULL AND NOT {there}", later)
+    return [missing, Part(f"{name} IS NULL AND {there}", later), values]
 
 
 def sorted_by(columns: Columns, path: FieldPath) -> list[str] | None:
@@ -42,29 +80,44 @@ def sorted_by(columns: Columns, path: FieldPath) -> list[str] | None:
     if len(path) > 1:
         return None
     column = columns[path[0]]
-    name = f"c{column.slot}"
     match column.kind:
         case Scalar() if not column.has_odd:
-            return [*_nulls(column), name]
+            return [*_nulls(column), *_values(column)]
         case Nothing():
             return _nulls(column)
         case Anything() if not column.has_tagged:
-            text = f"{name}::VARCHAR"
-            rank = f"CASE WHEN {name} IS NOT NULL THEN {_RANK.format(text=text)} END"
-            return [
-                *_nulls(column),
-                rank,
-                f"CASE WHEN {rank} = {_NUMBER} THEN TRY_CAST({text} AS DOUBLE) END",
-                f"CASE WHEN {rank} = {_STRING} THEN json_extract_string({name}, '$') END",
-            ]
+            return [*_nulls(column), *_values(column)]
         case _:
             return None
+
+
+def _values(column: Column) -> list[str]:
+    """What orders the values that are there."""
+    name = f"c{column.slot}"
+    match column.kind:
+        case Nothing():
+            return []
+        case Anything():
+            rank = f"CASE WHEN {name} IS NOT NULL THEN {plain.rank(name)} END"
+            return [
+                rank,
+                f"CASE WHEN {rank} = {plain.NUMBER} THEN {plain.number(name)} END",
+                f"CASE WHEN {rank} = {plain.STRING} THEN {plain.string(name)} END",
+            ]
+        case _:
+            return [name]
 
 
 def _nulls(column: Column) -> list[str]:
     """What tells null from what is missing, if there is both."""
     if not (column.has_null and column.has_missing):
         return []
+    return [
+        f"CASE WHEN c{column.slot} IS NULL THEN {_there(column)}::TINYINT ELSE 2 END"
+    ]
+
+
+def _there(column: Column) -> str:
+    """Whether the field is in the document."""
     pointer = "/" + column.name.replace("~", "~0").replace("/", "~1")
-    there = f"json_exists(_doc, {quoted_text(pointer)})"
-    return [f"CASE WHEN c{column.slot} IS NULL THEN {there}::TINYINT ELSE 2 END"]
+    return f"json_exists(_doc, {quoted_text(pointer)})"

@@ -25,7 +25,7 @@ from convexlab.documents.predicate import getter, predicate
 from convexlab.followers.columnar.conditions import Split, split
 from convexlab.followers.columnar.file import LATE
 from convexlab.followers.columnar.groups import grouped
-from convexlab.followers.columnar.orders import sorted_by
+from convexlab.followers.columnar.orders import Part, parts as parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,10 +105,10 @@ def row_key(
 
 
 def _first(
-    rows: Iterator[tuple[Any, bytes]], most: int | None, most_bytes: int
+    texts: Iterator[bytes], most: int | None, most_bytes: int
 ) -> Iterator[bytes]:
-    """The texts of so many rows, until they have so many bytes."""
-    for _, text in islice(rows, most):
+    """So many texts, until they have so many bytes."""
+    for text in islice(texts, most):
         yield text
         most_bytes -= len(text)
         if most_bytes <= 0:
@@ -141,75 +141,74 @@ class Source:
 
     def documents(self, request: DocumentsRequest) -> list[bytes]:
         """Texts in the request's order."""
-        order = self._order(request)
-        rows = (
-            self._sorted_here(request) if order is None else self._rows(order, request)
+        parts = parts_of(self._table.columns, request.sort)
+        texts = (
+            self._sorted_here(request) if parts is None else self._texts(parts, request)
         )
-        return list(_first(self._judged(rows), request.most, request.most_bytes))
+        return list(_first(self._judged(texts), request.most, request.most_bytes))
 
-    def _order(self, request: DocumentsRequest) -> list[str] | None:
-        """What DuckDB sorts by; None: it cannot."""
-        order: list[str] = []
-        for path in request.sort:
-            by = sorted_by(self._table.columns, path)
-            if by is None:
-                return None
-            order += by
-        return order
-
-    def _rows(
-        self, columns: list[str], request: DocumentsRequest
-    ) -> Iterator[tuple[Any, bytes]]:
-        """(order, text) of what the SQL lets through, sorted."""
-        way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
-        keys = [*columns, "_creationTime"]
-        order = ", ".join(f"{key} {way}" for key in keys)
+    def _texts(self, parts: list[Part], request: DocumentsRequest) -> Iterator[bytes]:
+        """What the SQL lets through, sorted."""
         if request.is_sparse:
             self._reading.connection.execute(f"SET SESSION {LATE} = 0")
-        if self._where.rest is None and request.most is not None:
-            found = self._first_rows(keys, order, request.most)
+        left = request.most if self._where.rest is None else None
+        for part in reversed(parts) if request.is_reversed else parts:
+            if left == 0:
+                return
+            for text in self._part_of(part, left, is_reversed=request.is_reversed):
+                yield text
+                left = None if left is None else left - 1
+
+    def _part_of(
+        self, part: Part, most: int | None, *, is_reversed: bool
+    ) -> Iterator[bytes]:
+        way = "DESC NULLS LAST" if is_reversed else "ASC NULLS FIRST"
+        keys = [*part.keys, "_creationTime"]
+        order = ", ".join(f"{key} {way}" for key in keys)
+        limit = ""
+        if most is not None:
+            found = self._first_rows(part, keys, order, most)
             if found is not None:
                 return found
-            order += f", _id {way} LIMIT {request.most}"
-        else:
-            order += f", _id {way}"
-        rows = self._select("_id, _doc", f" ORDER BY {order}")
-        return ((key, text.encode()) for key, text in rows)
+            limit = f" LIMIT {most}"
+        end = f" AND {part.where} ORDER BY {order}, _id {way}{limit}"
+        return (text.encode() for (text,) in self._select("_doc", end))
 
     def _first_rows(
-        self, keys: list[str], order: str, most: int
-    ) -> Iterator[tuple[Any, bytes]] | None:
+        self, part: Part, keys: list[str], order: str, most: int
+    ) -> Iterator[bytes] | None:
         """The first rows by what nearly always tells them apart; None: it did not.
 
         N.B. ids would be read of every row to be compared in a few: a third of the time.
         """
-        fields = ", ".join(["_id", "_doc", *keys])
-        rows = list(self._select(fields, f" ORDER BY {order} LIMIT {most + 1}"))
-        if any(one[2:] == other[2:] for one, other in pairwise(rows)):
+        fields = ", ".join(["_doc", *keys])
+        end = f" AND {part.where} ORDER BY {order} LIMIT {most + 1}"
+        rows = list(self._select(fields, end))
+        if any(one[1:] == other[1:] for one, other in pairwise(rows)):
             return None
-        return ((key, text.encode()) for key, text, *_ in rows[:most])
+        return (text.encode() for text, *_ in rows[:most])
 
-    def _judged(self, rows: Iterator[tuple[Any, bytes]]) -> Iterator[tuple[Any, bytes]]:
+    def _judged(self, texts: Iterator[bytes]) -> Iterator[bytes]:
         """Those that pass the rest of the filter."""
         if self._where.rest is None:
-            yield from rows
+            yield from texts
             return
         judge = predicate(self._where.rest)
         size = 1
-        while batch := list(islice(rows, size)):
-            documents = from_stored_each([text for _, text in batch])
-            for row, document in zip(batch, documents, strict=True):
+        while batch := list(islice(texts, size)):
+            documents = from_stored_each(batch)
+            for text, document in zip(batch, documents, strict=True):
                 if judge(document):
-                    yield row
+                    yield text
             size = min(size * 4, _BATCH)
 
-    def _sorted_here(self, request: DocumentsRequest) -> Iterator[tuple[Any, bytes]]:
+    def _sorted_here(self, request: DocumentsRequest) -> Iterator[bytes]:
         """By keys as indexes have them: all that the SQL lets through is decoded."""
         gets = [getter(path) for path in request.sort]
         rows: list[tuple[bytes, bytes]] = []
-        found = self._select("_id, _doc", "")
+        found = self._select("_doc", "")
         while batch := list(islice(found, _BATCH)):
-            texts = [text.encode() for _, text in batch]
+            texts = [text.encode() for (text,) in batch]
             rows += [
                 (row_key(gets, document), text)
                 for document, text in zip(from_stored_each(texts), texts, strict=True)
@@ -219,7 +218,7 @@ class Source:
                 del rows[
                     request.most :
                 ]  # N.B. so that few are held, however many there are
-        return iter(rows)
+        return (text for _, text in rows)
 
     # -- aggregates --------------------------------------------------------------------
 
@@ -235,9 +234,9 @@ class Source:
             if found is not None:
                 return found
         groups = Groups(aggregation)
-        rows = self._select("_id, _doc", " ORDER BY _creationTime, _id")
-        judged = self._judged((key, text.encode()) for key, text in rows)
-        while batch := [text for _, text in islice(judged, _BATCH)]:
+        rows = self._select("_doc", " ORDER BY _creationTime, _id")
+        judged = self._judged(text.encode() for (text,) in rows)
+        while batch := list(islice(judged, _BATCH)):
             groups.take_all(from_stored_each(batch))
         return groups
 
