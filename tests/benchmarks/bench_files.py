@@ -68,6 +68,10 @@ http {{
     tcp_nopush on;
     client_max_body_size 0;
     client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
     server {{
         listen 127.0.0.1:{port};
         root {root};
@@ -264,6 +268,7 @@ def _nginx(folder: Path) -> Iterator[_Nginx]:
             ):
                 break
             time.sleep(0.01)
+        assert process.poll() is None, "nginx does not start"
         yield _Nginx(folder, f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
