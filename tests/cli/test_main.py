@@ -92,7 +92,7 @@ def test_the_key_is_printed_for_the_owner(convexlab, project):
 
 
 def test_a_bad_call_is_a_sentence(convexlab):
-    assert "one JSON object" in convexlab("run", "x:y", "{", status=2)
+    assert "one JSON object" in convexlab("run", "x:y", "{", status=1)
     assert "Could not find" in convexlab("run", "none:here", status=1)
     assert "Say --deployment or --url" in convexlab(
         "run", "x:y", "--url", "http://x", "--deployment", "d", status=2
