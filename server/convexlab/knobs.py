@@ -258,6 +258,9 @@ GROUP_SECONDS: Final = 0.005
 # A finished mutation waits this long at most behind a running one.
 GROUP_HELD_SECONDS: Final = 0.010
 STOP_PROCESS_SECONDS: Final = 5.0
+# The index keeper has so long to put to rest what it has; whatever it has not written by
+# then it reads again at the next start, which costs less than a stop that drags on.
+KEEPER_STOP_SECONDS: Final = 2.0
 # A push's modules are loaded in so long, with all that they import (torch: 20 s
 # from a slow disk); then they are taken for a loop without an end.
 LOAD_MODULES_SECONDS: Final = 30.0
@@ -584,9 +587,12 @@ RUNNER_IDLE_SECONDS: Final = 60.0
 # until new actions are given to another.
 RUNNER_BEAT_SECONDS: Final = 0.25
 RUNNER_STALL_SECONDS: Final = 1.0
-# So many vector searches of a shared runner are with the index keeper at once; each has a
-# thread there, and more than there are cores only wait in it.
-RUNNER_KEEPER_CALLS: Final = 8
+# So many questions of a shared runner are with the index keeper at once; each has a
+# thread there, and more than there are cores only wait in it. One asks for at most so
+# many vector searches: FAISS compares centres in another way, on threads of its own, from
+# 20 on.
+RUNNER_KEEPER_CALLS: Final = 2
+RUNNER_KEEPER_SEARCHES: Final = 16
 # How often it is looked whether a runner has died that something keeps from closing.
 RUNNER_LOOK_SECONDS: Final = 1.0
 # An action that holds up its event loop for longer is told so.

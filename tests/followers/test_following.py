@@ -193,6 +193,7 @@ def test_g4_one_that_is_to_end_takes_one_more_run(
     steps: Any, following: Following, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 1)
+    monkeypatch.setattr(knobs, "FOLLOWER_READ_COMMITS", 1)
     steps(insert("a"))
     following.advance()
     steps(insert("b"))

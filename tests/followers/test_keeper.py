@@ -232,6 +232,66 @@ def test_a_follower_that_cannot_rest_goes_on_all_the_same(
     assert ask(keeper, committer) == ["a", "b"]
 
 
+def test_before_it_ends_it_takes_in_what_has_just_come(
+    steps: Any, committer: Committer, keeper: IndexKeeper, mirror: Mirror
+):
+    add(steps, "a")
+    ask(keeper, committer)
+    add(steps, "b")  # nobody tells it
+    keeper.close()
+    assert (mirror.watermark, mirror.closed) == (committer.ts, True)
+
+
+def test_one_that_is_being_built_is_left_as_it_is(
+    steps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What it has is half: another begins with nothing."""
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 1)
+    building, may_go_on = threading.Event(), threading.Event()
+
+    class Building(Mirror):
+        def take(self, *taken: Any) -> None:
+            super().take(*taken)
+            building.set()
+            assert may_go_on.wait(60)
+
+    mirror = Building()
+    add(steps, "a")
+    add(steps, "b")
+    keeper = IndexKeeper(
+        lambda: open_reader(tmp_path / "store"), {"mirror": lambda: mirror}
+    )
+    keeper.keep("mirror")
+    assert building.wait(60)
+    keeper._kept["mirror"].end()
+    may_go_on.set()
+    keeper.close()
+    assert (mirror.builds, mirror.closed) == ([], False)
+
+
+@pytest.mark.parametrize("broken", ["apply", "close"])
+def test_one_that_fails_as_it_ends_keeps_no_other_from_it(
+    steps: Any,
+    committer: Committer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+):
+    def fail(*_: object) -> None:
+        raise OSError("no room")
+
+    failing, other = Mirror(), Mirror()
+    followers = {"failing": lambda: failing, "other": lambda: other}
+    keeper = IndexKeeper(lambda: open_reader(tmp_path / "store"), followers)
+    add(steps, "a")
+    for name in followers:
+        keeper.ask(name, b"t", at=committer.ts, patience_seconds=60)
+    add(steps, "b")
+    monkeypatch.setattr(failing, broken, fail)
+    keeper.close()
+    assert (failing.closed, other.closed) == (False, True)
+
+
 def test_within_one_thread_it_catches_up_when_asked(
     steps: Any, committer: Committer, persistence: SqlitePersistence, mirror: Mirror
 ):

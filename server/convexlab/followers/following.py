@@ -15,6 +15,8 @@ Invariants
     G2  Who waits for a timestamp is let go when it is reached, when patience ends,
         or when the follower fails; never left waiting.
     G3  A follower that is behind the log begins again from the documents.
+    G4  Once it is to end it takes in one more run at most, and no more of a table that
+        is being walked: then it is half, and must not be put to rest.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import by_creation_index
-from convexlab.errors import FollowerBehind, OutOfRetention
+from convexlab.errors import Closing, FollowerBehind, OutOfRetention
 from convexlab.followers.follower import Folds
 from convexlab.followers.runs import Run, read_run, read_slice
 
@@ -57,6 +59,7 @@ class Following:
         self._progress = threading.Condition()
         self._walking = ""  # the table that is being taken in, for who waits
         self._failure: BaseException | None = None
+        self._is_over = False
 
     # -- who waits --------------------------------------------------------------
 
@@ -111,9 +114,12 @@ class Following:
         """Take in all that the store has; the watermark afterwards.
 
         What the follower raises is told to who waits, and raised again.
+
+        Raises:
+            Closing: it was to end while a table was walked (G4).
         """
         try:
-            while not self._advance_once():
+            while not self._advance_once() and not self._is_over:
                 pass
         except BaseException as error:
             with self._progress:
@@ -165,6 +171,8 @@ class Following:
         self._walking = table.name
         try:
             for revisions in self._slices(table, at):
+                if self._is_over:
+                    raise Closing("it is to end")
                 self.follower.take(table, revisions)
             self.follower.took(table)
         finally:
@@ -184,6 +192,10 @@ class Following:
     def start_again(self) -> None:
         """After a failure: whatever is in may be half, so begin with nothing."""
         self._begin_again()
+
+    def end(self) -> None:
+        """Let `advance` return soon; from any thread (G4)."""
+        self._is_over = True
 
     def close(self) -> None:
         """Close the follower and its store."""

@@ -20,7 +20,7 @@ import traceback
 from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
-from convexlab.errors import NotFound, OutOfRetention
+from convexlab.errors import Closing, NotFound, OutOfRetention
 from convexlab.followers.follower import Idles, Keeps, WorksBeside
 from convexlab.followers.following import Following
 from convexlab.followers.runs import documents_after
@@ -128,10 +128,15 @@ class IndexKeeper:
             return [_standing(base, each.following) for each in kept]
 
     def close(self) -> None:
-        """Checkpoint and close all."""
+        """Take in what has just come, checkpoint and close all, each beside the others.
+
+        One that is being built is left as it is: it begins again with nothing.
+        """
         with self._lock:
             for kept in self._kept.values():
-                kept.close()
+                kept.end()
+            for kept in self._kept.values():
+                kept.join()
             self._kept.clear()
             if self._looking is not None:
                 self._looking.close()
@@ -219,15 +224,28 @@ class _Kept:
         """There may be new commits, or something else to put to rest."""
         self._wanted.set()
 
-    def close(self) -> None:
-        """End the thread, then the follower."""
+    def end(self) -> None:
+        """Let the thread close the follower and end."""
         self._is_open = False
+        self.following.end()
         self._wanted.set()
+
+    def join(self) -> None:
+        """Wait for that."""
         self._thread.join()
-        self.following.close()
 
     def _live(self) -> None:
         _go_after_others()
+        try:
+            self._follow()
+        except Closing:  # it is half: its files stay as they were
+            return
+        try:
+            self.following.close()
+        except Exception:  # noqa: BLE001 - a full disk, say: likewise
+            traceback.print_exc()
+
+    def _follow(self) -> None:
         while self._is_open:
             if self._wanted.wait(self._pause()):
                 self._wanted.clear()
@@ -266,10 +284,13 @@ class _Kept:
     def _advance(self) -> None:
         self._is_rested = False
         try:
-            if self._is_open:
-                self.following.advance()
-        except Exception:  # noqa: BLE001 - it is told to who waits; commits go on
+            self.following.advance()
+        except Closing:
+            raise
+        except Exception as error:  # it is told to who waits; commits go on
             traceback.print_exc()
+            if not self._is_open:
+                raise Closing("it failed as it was to end") from error
             self._wanted.wait(knobs.FOLLOWER_REST_SECONDS)
             self._wanted.set()
             self.following.start_again()

@@ -18,6 +18,7 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
 from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
+from convexlab.followers.columnar.file import FILE, MirrorFile
 from convexlab.followers.columnar.sql import SqlRequest
 from convexlab.followers.keeper import IndexKeeper
 from convexlab.functions.processes.index_keeper import converse
@@ -114,6 +115,51 @@ async def test_the_status_says_how_far_behind_each_index_is(
     (columnar,) = await keeping.status()
     assert columnar["lagSeconds"] == 2.5
     store.close()
+
+
+# -- its end ---------------------------------------------------------------------------
+
+
+def insert(committer: Committer, **fields: int) -> None:
+    tx = committer.begin()
+    tx.insert("notes", fields)
+    committer.accept(tx.finish())
+    committer.settle_all()
+
+
+async def caught_up(keeping: Keeping, committer: Committer) -> None:
+    request = b"sql\n" + msgspec.msgpack.encode(SqlRequest("select 1 as one"))
+    await keeping.ask("columnar", request, at=committer.ts, patience_seconds=60)
+
+
+async def test_before_it_ends_it_puts_to_rest_what_it_has(
+    keeping: Keeping, tmp_path: Path
+):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, n=1)
+    await caught_up(keeping, committer)
+    insert(committer, n=2)
+    keeping.advance(committer.ts)
+    await keeping.close()
+    mirror = MirrorFile(tmp_path / FILE)
+    assert mirror.watermark == committer.ts
+    (table,) = mirror.tables.values()
+    assert table.rows == 2
+    mirror.close()
+    store.close()
+
+
+async def test_one_that_does_not_end_is_not_waited_for(
+    keeping: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("convexlab.knobs.KEEPER_STOP_SECONDS", 0.01)
+    with pytest.raises(NotFound):
+        await asyncio.to_thread(ask, KeeperLink(tmp_path))
+    assert keeping._process is not None
+    keeping._process.send_signal(signal.SIGSTOP)
+    await keeping.close()
+    assert keeping._process.returncode == -signal.SIGKILL
 
 
 # -- a conversation, without a process -------------------------------------------------

@@ -1,7 +1,8 @@
 """The index keeper's process: the followers behind a socket.
 
 Function processes connect and ask, each on a connection and a thread of its own;
-the gateway says when there are new commits, and ends it. Its files are derived
+the gateway says when there are new commits, and when to end: then what it has is put
+to rest, in the moment that the gateway waits. Its files are derived
 from the store: at any moment the process may be killed and the files deleted.
 """
 
@@ -12,6 +13,7 @@ import faulthandler
 import gc
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -116,6 +118,8 @@ def main() -> None:
         obey(channel, keeper, first[1:])
     finally:
         keeper.close()
+    # N.B. who still waits for an answer, and what native code still does, is not awaited.
+    os._exit(0)
 
 
 def obey(

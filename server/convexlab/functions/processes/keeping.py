@@ -38,6 +38,7 @@ from convexlab.functions.processes.messages import (
     FromProcess,
     Keep,
     Ready,
+    Stop,
     ToProcess,
     from_process_decoder,
 )
@@ -128,7 +129,11 @@ class Keeping:
         return body_of(told)
 
     async def close(self) -> None:
-        """End the process and stop listening; what its files lack the next reads anew."""
+        """End the process and stop listening.
+
+        It is given a moment to put to rest what it has; what its files lack the next
+        one reads anew.
+        """
         listening, self._listening = self._listening, None
         if listening is None:
             return
@@ -136,13 +141,15 @@ class Keeping:
         if self._starting is not None:
             await asyncio.gather(self._starting, return_exceptions=True)
         if self._channel is not None:
-            self._channel.close()
+            self._channel.send(Stop())
         if self._process is not None:
             try:
-                await asyncio.to_thread(self._process.wait, knobs.STOP_PROCESS_SECONDS)
+                await asyncio.to_thread(self._process.wait, knobs.KEEPER_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
+        if self._channel is not None:
+            self._channel.close()
         listening.close()
         keeper_address(self._folder).unlink(missing_ok=True)
 
