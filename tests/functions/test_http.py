@@ -40,11 +40,17 @@ def test_routes_are_kept_in_order() -> None:
         ({"path": "/caf\u00e9", "method": "GET"}, "as it stands in a URL"),
         ({"path": "/a?b=c", "method": "GET"}, "without a query"),
         ({"path": "/taken", "method": "GET"}, "a route for GET /taken already"),
+        (
+            {"path_prefix": "/taken/", "method": "GET"},
+            "a route for GET /taken/ already",
+        ),
     ],
 )
 def test_a_route_that_cannot_be_is_refused(route, said) -> None:
     http = http_router()
-    http.route("/taken", method="GET", handler=http_action(lambda ctx, request: None))
+    taken = http_action(lambda ctx, request: None)
+    http.route("/taken", method="GET", handler=taken)
+    http.route(path_prefix="/taken/", method="GET", handler=taken)
     with pytest.raises(InvalidArguments, match=said):
         http.route(**route)
 

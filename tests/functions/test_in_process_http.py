@@ -8,7 +8,7 @@ from convexlab.functions.http_run import NO_ROUTE, HttpAsked
 from convexlab.functions.in_process_http import Sent, fetch
 
 HTTP = """
-from convexlab import Response, http_router
+from convexlab import Response, http_action, http_router
 http = http_router()
 
 @http.route("/count", method="POST")
@@ -26,13 +26,19 @@ def fails(ctx, request):
 @http.route("/fails/late", method="POST")
 async def fails_late(ctx, request):
     return Response(iter([b"a", "no bytes"]))
+
+async def body_of(ctx, request):
+    return Response(repr(await request.bytes()))
+
+for method in ("GET", "OPTIONS", "PATCH"):
+    http.route("/body", method=method, handler=http_action(body_of))
 """
 
 
-def sent(path: str) -> Sent:
+def sent(path: str, method: str = "POST") -> Sent:
     here = Acts({"http": HTTP})
     here.answers[("query", "notes:count")] = 3
-    asked = HttpAsked("POST", f"http://x{path}", path, [])
+    asked = HttpAsked(method, f"http://x{path}", path, [])
     return fetch(here.world, asked, b" notes", here.ask_plain)
 
 
@@ -53,3 +59,10 @@ def test_a_failure_before_the_head_is_answered_and_later_it_cuts() -> None:
 
 def test_without_a_route_there_is_a_404() -> None:
     assert (sent("/").status, sent("/").body) == (404, NO_ROUTE.encode())
+
+
+def test_what_has_no_body_has_none_here_either() -> None:
+    said = {
+        method: sent("/body", method).body for method in ("GET", "OPTIONS", "PATCH")
+    }
+    assert said == {"GET": b"b''", "OPTIONS": b"b''", "PATCH": b"b' notes'"}

@@ -44,7 +44,7 @@ def texts(ctx):
 HTTP = """
 import asyncio
 import os
-from convexlab import ConvexError, Response, api, http_router
+from convexlab import ConvexError, Response, api, http_action, http_router
 from .notes import add
 
 http = http_router()
@@ -63,6 +63,12 @@ def echo(ctx, request):
 @http.route("/who", method="GET")
 async def who(ctx, request):
     return Response.json(await ctx.auth.get_user_identity())
+
+async def length(ctx, request):
+    return Response(str(len(await request.bytes())))
+
+for method in ("GET", "OPTIONS", "DELETE"):
+    http.route("/length", method=method, handler=http_action(length))
 
 @http.route("/fails", method="GET")
 async def fails(ctx, request):
@@ -196,6 +202,14 @@ async def test_a_web_hook_reads_writes_and_answers(
     )
     assert (answer.status_code, answer.json()[-1]) == (201, text)
     assert answer.headers["x-signature"] == "s"
+
+
+async def test_what_get_and_options_send_is_not_seen(
+    site: str, http: httpx.AsyncClient
+) -> None:
+    for method, length in (("GET", "0"), ("OPTIONS", "0"), ("DELETE", "3")):
+        answer = await http.request(method, f"{site}/length", content=b"abc")
+        assert answer.text == length
 
 
 async def test_a_function_sees_the_address_that_its_client_wrote(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+# Their bodies, if clients send any, mean nothing: functions do not see them.
+METHODS_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # The Fetch standard's: these have no body.
 _WITHOUT_BODY: Final = frozenset({204, 205, 304})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convexlab.functions.awaited_calls import watch_tasks
+from convexlab.functions.http import METHODS_WITHOUT_BODY
 from convexlab.functions.http_run import (
     error_body,
     prepare_http,
@@ -62,7 +63,8 @@ def fetch(world: World, asked: HttpAsked, body: bytes, ask: PlainAsk) -> Sent:
         body: its body.
         ask: answers what the function asks for.
     """
-    sent = _answered(world, asked, body, ask)
+    is_read = asked.method not in METHODS_WITHOUT_BODY
+    sent = _answered(world, asked, body if is_read else b"", ask)
     sent.conclude()
     if asked.method == "HEAD":
         sent.body = b""

@@ -25,7 +25,7 @@ from multidict import CIMultiDict
 
 from convexlab import knobs
 from convexlab.errors import CallerError
-from convexlab.functions.http import METHODS
+from convexlab.functions.http import METHODS, METHODS_WITHOUT_BODY
 from convexlab.functions.http_run import error_body
 from convexlab.functions.processes.exchange import Cut, HttpCall
 from convexlab.functions.processes.messages import Failure, Head
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from convexlab.sync.backend import Caller
     from convexlab.sync.disclosure import Disclosure
 
-# Their bodies, if they send any, mean nothing.
-_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What is between us and the client, and no matter of the function's.
 _OF_THE_CONNECTION: Final = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer",
@@ -140,7 +138,7 @@ def _url(request: web.BaseRequest, path: str) -> str:
 
 async def _body(request: web.BaseRequest) -> tuple[bytes, bool]:
     """A small body whole; of others that there is one."""
-    if request.method in _WITHOUT_BODY or not request.can_read_body:
+    if request.method in METHODS_WITHOUT_BODY or not request.can_read_body:
         return b"", False
     size = request.content_length
     if size is not None and size > knobs.HTTP_ACTION_BYTES:
