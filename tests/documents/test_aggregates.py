@@ -17,7 +17,7 @@ from convexlab.documents.aggregates import (
     plain,
     whole_parts,
 )
-from convexlab.documents.value import Int64
+from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.errors import InvalidQuery
 
 KINDS = ("count", "sum", "avg", "min", "max")
@@ -118,3 +118,9 @@ def test_whole_numbers_as_floats(total):
 
 def test_numbers_are_shown_as_they_are_written():
     assert repr(plain([1.0, 1.5, -0.0, {"x": 2.0}])) == "[1, 1.5, -0.0, {'x': 2}]"
+
+
+def test_groups_of_which_nothing_is_wanted_are_their_keys():
+    groups = Groups(Aggregation((("k",),), ()))
+    groups.take_all([{"k": "b"}, {"k": "\0"}, {}, {"k": ""}, {"k": "b"}])
+    assert groups.rows() == [([UNDEFINED], []), ([""], []), (["\0"], []), (["b"], [])]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -174,21 +175,16 @@ class Groups:
         Raises:
             InvalidQuery: a sum of what cannot be added.
         """
-        found = self.found
+        found, measures = self.found, self.aggregation.measures
         if not self.aggregation.by and not found:
-            found = {b"": Group(0, [State() for _ in self.aggregation.measures])}
-        return [
-            (
-                [plain(value) for value in decode_key(key)],
-                [
-                    _result(measure, state, group.size)
-                    for measure, state in zip(
-                        self.aggregation.measures, group.states, strict=True
-                    )
-                ],
-            )
-            for key, group in sorted(found.items())
-        ]
+            found = {b"": Group(0, [State() for _ in measures])}
+        ordered = sorted(found)
+        groups = [found[key] for key in ordered]
+        # N.B. measure by measure, since there may be many groups.
+        results = [_results(measure, at, groups) for at, measure in enumerate(measures)]
+        told = zip(*results, strict=True) if results else repeat((), len(groups))
+        keys = [[*map(plain, decode_key(key))] for key in ordered]
+        return [*zip(keys, map(list, told), strict=True)]
 
 
 def decode_groups(aggregation: Aggregation, encoded: bytes) -> Groups:
@@ -307,14 +303,19 @@ _EXTREMES: Final[dict[str, Callable[[Iterable[bytes]], bytes]]] = {
 # -- results ------------------------------------------------------------------------
 
 
-def _result(measure: Measure, state: State, size: int) -> Any:
+def _results(measure: Measure, at: int, groups: Sequence[Group]) -> list[Any]:
+    """What a measure says of each group, in whose states it is the one at `at`."""
     match measure.kind:
         case "count":
-            return size
+            return [group.size for group in groups]
         case "min" | "max":
-            return plain(decode_key(state.extreme)[0]) if state.extreme else None
+            return [_extreme(group.states[at]) for group in groups]
         case "sum" | "avg":
-            return _total(measure, state)
+            return [_total(measure, group.states[at]) for group in groups]
+
+
+def _extreme(state: State) -> Any:
+    return plain(decode_key(state.extreme)[0]) if state.extreme else None
 
 
 def _total(measure: Measure, state: State) -> Any:

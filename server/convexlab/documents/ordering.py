@@ -138,6 +138,8 @@ _ENCODERS: Final = _Encoders(
 
 def decode_key(key: bytes) -> list[Any]:
     """The values of a key (without the raw id at the end of an index key); numbers are floats."""
+    if key[:1] == b"\x10" and key.find(0) == len(key) - 1 and b"\x01" not in key:
+        return [key[1:-1].decode()]  # a text alone: most of what groups are by
     values = []
     at = 0
     while at < len(key):

@@ -89,14 +89,15 @@ class Grouping:
         by = tuple(map(field_path, self._fields))
         measures = tuple(each.measure for each in wanted.values())
         names = (*self._fields, *wanted)
-        return [
-            {
-                name: value
-                for name, value in zip(names, (*key, *found), strict=True)
-                if value is not UNDEFINED
-            }
-            for key, found in self._answer(Aggregation(by, measures))
-        ]
+        rows = []
+        for key, found in self._answer(Aggregation(by, measures)):
+            row = dict(zip(names, (*key, *found), strict=True))
+            if UNDEFINED in key:
+                row = {
+                    name: each for name, each in row.items() if each is not UNDEFINED
+                }
+            rows.append(row)
+        return rows
 
     def _check(self, wanted: dict[str, Aggregate]) -> None:
         for name, each in wanted.items():
