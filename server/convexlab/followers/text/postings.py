@@ -198,22 +198,32 @@ class View:
 
     # -- searches -----------------------------------------------------------------------
 
-    def search(self, query: Any, limit: int) -> Hits:
-        """The `limit` texts that score highest."""
+    def search(self, query: Any, limit: int, *, unit: float = 1.0) -> Hits:
+        """The `limit` texts that score highest.
+
+        Args:
+            query: that they match.
+            limit: how many.
+            unit: the query's.
+        """
         hits = self._searcher.search(query, limit, count=False).hits
-        if not hits:
-            return Hits([], [], is_all=True)
-        scores, addresses = zip(*hits, strict=True)
-        return Hits(list(scores), self._slots(addresses), len(hits) < limit)
+        scores = [score * unit for score, _ in hits]
+        slots = self._slots([address for _, address in hits])
+        return Hits(scores, slots, len(hits) < limit)
 
     def query(
-        self, boosts: Mapping[str, float], filters: Iterable[tuple[int, int]]
+        self,
+        boosts: Mapping[str, float],
+        filters: Iterable[tuple[int, int]],
+        *,
+        unit: float = 1.0,
     ) -> Any:
         """The texts with one of the words.
 
         Args:
             boosts: by word, what Tantivy's score for it is multiplied by.
             filters: numbers of filter fields, and of the values they must have.
+            unit: what Tantivy's scores are told in; words of just that boost need none.
         """
         schema = self._schema
         term, boosted = _Query.term_query, _Query.boost_query
@@ -222,8 +232,10 @@ class View:
                 (
                     _SHOULD,
                     term(schema, _WORDS, word, _FREQUENCIES)
-                    if boost == 1.0
-                    else boosted(term(schema, _WORDS, word, _FREQUENCIES), boost),
+                    if boost == unit
+                    else boosted(
+                        term(schema, _WORDS, word, _FREQUENCIES), boost / unit
+                    ),
                 )
                 for word, boost in boosts.items()
             ]

@@ -14,7 +14,7 @@ good as what it left out, it is asked for more.
 from __future__ import annotations
 
 from itertools import compress
-from operator import ge, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -47,9 +47,11 @@ if TYPE_CHECKING:
     # A score, and a slot, or below zero the number of what is laid over: -1 is the first.
     Entry = tuple[float, int]
 
-# Tantivy is asked for so many more than are wanted, or a share of them: of a common
-# word's best ten, one search in fifty then needs a second look.
+# Tantivy is asked for so many more than are wanted, or a share of them: then hardly any
+# of a hundred searches for ten needs a second look. Texts with one word are as good as
+# each other more often than those with some of many words.
 _SPARE: Final = 8
+_SPARE_OF_MANY: Final = 6
 _SPARE_SHARE: Final = 8
 _MORE: Final = 8
 # More completions are looked at where the tail may move others among the first.
@@ -91,11 +93,16 @@ class Ranking:
         codes = self._codes()
         if codes is None:  # Tantivy has nothing of it
             return self._merged(NO_HITS, beside) or _NOTHING
-        query = self._view.query(self._index.boosts(factors), codes)
+        boosts = self._index.boosts(factors)
+        # N.B. a boost costs as much as its term, and most words are completions. Scores
+        # in halves are the same to the last bit.
+        unit = COMPLETION if len(factors) > 1 and boosts is factors else 1.0
+        query = self._view.query(boosts, codes, unit=unit)
         wanted = self._asked.limit
-        limit = wanted + max(_SPARE, wanted // _SPARE_SHARE)
+        spare = _SPARE if len(factors) == 1 else _SPARE_OF_MANY
+        limit = wanted + max(spare, wanted // _SPARE_SHARE)
         while True:
-            hits = self._view.search(query, limit)
+            hits = self._view.search(query, limit, unit=unit)
             ranked = self._merged(hits, beside)
             if ranked is not None:
                 return ranked
@@ -107,11 +114,9 @@ class Ranking:
         """The words, and how much each counts."""
         words = self._asked.words
         factors = dict.fromkeys(words, 1.0)
-        most = len(words) + knobs.MAX_SEARCH_COMPLETIONS
-        for word in self._completions(words[-1]):
-            if len(factors) == most:
-                break
-            factors.setdefault(word, COMPLETION)
+        begun = [word for word in self._completions(words[-1]) if word not in factors]
+        most = knobs.MAX_SEARCH_COMPLETIONS
+        factors.update(dict.fromkeys(begun[:most], COMPLETION))
         return factors
 
     def _completions(self, begin: str) -> list[str]:
@@ -214,24 +219,20 @@ class Ranking:
             floor: others that there may be have no more than this; 0: there are none.
         """
         limit, end = self._asked.limit, len(scores)
-        # Of those that are wanted, what is as good, and whether the next one is: looked
-        # for in bytes, as most are not.
-        least = [score * SAME for score in scores[:limit]]
-        ties = bytes(map(ge, scores[1 : limit + 1], least))
-        last = limit - 1  # the first of those that are as good as the last one wanted
-        start = ties.find(1)
-        while start >= 0:
-            if least[start] <= floor:
-                return None
-            stop = start + 2
-            while stop < end and scores[stop] >= least[start]:
+        start = 0
+        while start < limit and start < end:  # N.B. most are as good as no other one
+            score = scores[start]
+            least = score * SAME
+            stop = start + 1
+            while stop < end and scores[stop] >= least:
                 stop += 1
-            scores[start:stop] = [scores[start]] * (stop - start)
-            numbers[start:stop] = self._by_age(numbers[start:stop])
-            if stop > last:
-                last = start
-            start = ties.find(1, stop)
-        if floor and (end < limit or least[last] <= floor):
+            if least <= floor and floor:
+                return None
+            if stop > start + 1:
+                scores[start:stop] = [score] * (stop - start)
+                numbers[start:stop] = self._by_age(numbers[start:stop])
+            start = stop
+        if floor and end < limit:
             return None
         return TextAnswer(self._ids(numbers[:limit]), scores[:limit])
 

@@ -109,8 +109,13 @@ class SearchedIndex(ABC):
     def by_age(self, slots: list[int]) -> list[int]:
         """Slots by their documents: the newest first, then by id."""
         # N.B. most often there are two or three, of other moments.
+        item = self.versions.own[0].item
+        if len(slots) == 2:
+            one, other = slots
+            if (created := item(one)) != (beside := item(other)):
+                return slots if created > beside else [other, one]
         if len(slots) <= _MANY:
-            ages = dict(zip(map(self.versions.own[0].item, slots), slots, strict=True))
+            ages = dict(zip(map(item, slots), slots, strict=True))
             if len(ages) == len(slots):
                 return [ages[created] for created in sorted(ages, reverse=True)]
         numbers = np.array(slots, np.int64)
