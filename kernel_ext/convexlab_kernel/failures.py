@@ -171,7 +171,11 @@ def _by_code() -> dict[str, type[ConvexlabError]]:
         EnvVarUnreadable,
         *InvalidEnvVar.__subclasses__(),
     )
-    codes: dict[str, type[ConvexlabError]] = {kind.code: kind for kind in plain}
+    special = (*NotFound.__subclasses__(), *InvalidArguments.__subclasses__())
+    # N.B. those that have no code of their own have that of a plain one.
+    codes: dict[str, type[ConvexlabError]] = {
+        kind.code: kind for kind in (*special, *plain)
+    }
     return codes | {"BadDeployKey": NotAllowed, "Unauthorized": NotAllowed}
 
 

@@ -3,7 +3,8 @@
 ConvexlabError
 ├─ CallerError          asking again changes nothing
 │  ├─ NotFound          a function, table, index or document that is not there
-│  │  └─ StorageIdNotFound · FileNotFound   a file that is not there
+│  │  ├─ StorageIdNotFound · FileNotFound   a file that is not there
+│  │  └─ InvalidScheduledFunction   a function to run later that is not there
 │  ├─ InvalidArguments  arguments that the function's validator refuses
 │  │  └─ InvalidStoragePath · Sha256Mismatch   an address, or bytes, of no file
 │  ├─ InvalidValue      something that is not a Convex value
@@ -82,6 +83,12 @@ class FileNotFound(NotFound):
     """A file's address whose file is gone, or never was."""
 
     code = "FileNotFound"
+
+
+class InvalidScheduledFunction(NotFound):
+    """A function that is to run later, and that is not there."""
+
+    code = "InvalidScheduledFunction"
 
 
 class InvalidArguments(CallerError):

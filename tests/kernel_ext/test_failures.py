@@ -12,6 +12,7 @@ from convexlab.errors import (
     LimitExceeded,
     NotAllowed,
     NotFound,
+    StorageIdNotFound,
     Unavailable,
 )
 from convexlab_kernel import failures
@@ -87,6 +88,15 @@ def test_a_refused_request_is_typed(status, body, kind, text):
     error = failures.refused(status, body)
     assert type(error) is kind
     assert str(error) == text
+
+
+def test_what_is_of_a_kind_is_raised_as_that_kind():
+    error = failures.failed(
+        "StorageIdNotFound: storage id x not found", code="StorageIdNotFound"
+    )
+    assert type(error) is StorageIdNotFound
+    assert isinstance(error, NotFound)
+    assert str(error) == "storage id x not found"
 
 
 def test_a_class_says_its_name_once():

@@ -15,7 +15,7 @@ Invariants
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from convexlab import knobs
 from convexlab.engine.interval import Interval
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Result: TypeAlias = PaginationResult[dict[str, Any]]
 
 Status: TypeAlias = Literal["SplitRecommended", "SplitRequired"] | None
+
+_BAD_LIMIT: Final = "InvalidPaginationLimit"
 
 
 def whole_number(n: Any, name: str) -> int:
@@ -103,10 +105,13 @@ class PageReader:
             )
         wanted = whole_number(n, "paginate: numItems")
         if wanted == 0:
-            raise InvalidQuery("Must request at least 1 document while paginating")
+            raise InvalidQuery(
+                "Must request at least 1 document while paginating", kind=_BAD_LIMIT
+            )
         if wanted > knobs.MAX_PAGE_ITEMS:
             raise InvalidQuery(
-                f"Requested too many items: {wanted}, and a page has at most {knobs.MAX_PAGE_ITEMS}."
+                f"Requested too many items: {wanted}, and a page has at most {knobs.MAX_PAGE_ITEMS}.",
+                kind=_BAD_LIMIT,
             )
         return wanted
 
@@ -224,6 +229,6 @@ def _budget(opts: Mapping[str, Any], name: str) -> float:
     if not isinstance(value, int | float) or value <= 0:
         raise InvalidQuery(
             f"paginate: `{name}` is a number above 0, not {value!r}.",
-            kind="InvalidPaginationLimit",
+            kind=_BAD_LIMIT,
         )
     return float(value)

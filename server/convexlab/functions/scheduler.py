@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, overload
 
 from convexlab import knobs
 from convexlab.documents.value import size_of
-from convexlab.errors import InvalidArguments, LimitExceeded, NotAllowed, NotFound
+from convexlab.errors import (
+    InvalidArguments,
+    InvalidScheduledFunction,
+    LimitExceeded,
+    NotAllowed,
+    NotFound,
+)
 from convexlab.functions import scheduled
 from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path
@@ -212,13 +218,13 @@ def canonical_name(path: str, modules: ModuleSet) -> str:
     """The function that a path names, as Convex spells it: `messages.js:destruct`.
 
     Raises:
-        NotFound: there is none.
+        InvalidScheduledFunction: there is none.
         NotAllowed: an HTTP action.
     """
     try:
         definition = modules.function(path)
     except NotFound:
-        raise NotFound(
+        raise InvalidScheduledFunction(
             f"Attempted to schedule a function that does not exist: `{path}`."
         ) from None
     if definition.kind == "http_action":
