@@ -9,12 +9,13 @@ import json
 import re
 from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 from tests.browser.chromium import a_window
 from tests.browser.files import WIDGETS
 from tests.browser.jupyter import Jupyter
@@ -744,6 +745,38 @@ def test_what_one_asks_of_a_table_becomes_a_cell(
     logs.get_by_role("button", name="Add a cell").click()
     expect(active).to_have_text("%convex logs --success --text 'nothing like it'")
     logs.get_by_label("text").fill("")
+
+
+def test_what_is_filtered_before_it_was_counted_is_of_all_there_are(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """As soon as the newest rows are there, one may filter them."""
+    page = sidebar.page
+    rows = tasks.run("query", "tasks:above", points=-1)
+    sidebar.do("convexlab:open-table", table="tasks")
+    sidebar.do("application:close")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    asked = "**/api/convexlab/sql*"
+    page.route(asked, hold)
+    sidebar.do("convexlab:open-table", table="tasks")
+    table = page.locator(".convexlab-rows:visible")
+    expect(table.locator(".row").first).to_be_visible()
+    table.get_by_role("button", name="filter", exact=True).click()
+    table.get_by_label("filter: column").select_option("points")
+    table.get_by_label("filter: operator").select_option("<")
+    table.get_by_label("filter: value").fill("0")
+    with page.expect_event("requestfailed"):
+        table.get_by_role("button", name="add", exact=True).click()
+    page.unroute(asked, hold)
+    for route in held:
+        with suppress(Error):  # one was taken back
+            route.continue_()
+    summary = f"0 of {len(rows)} documents match"
+    expect(table.locator(".summary")).to_contain_text(summary)
 
 
 def test_sql_is_completed_and_followed(sidebar: Sidebar, tasks: State) -> None:

@@ -71,7 +71,8 @@ export class StoredTable implements View {
   #hidden: ReadonlySet<string> = new Set();
   #request: Request = EVERYTHING;
   #sorting: Sorting | null = null;
-  #total = 0;
+  /** How many there are, whatever is asked for; null: nobody has counted them. */
+  #total: number | null = null;
   /** Of when the rows are, in milliseconds since 1970; null: now. */
   #moment: number | null = null;
   /** What holds while rows are not what was asked for: "being prepared", a refusal. */
@@ -137,7 +138,7 @@ export class StoredTable implements View {
     if (!this.#answered) return this.#note || "reading…";
     const { count: rows } = this.#rows;
     const parts = [
-      rows < this.#total
+      this.#total !== null && rows < this.#total
         ? `${counted(rows, this.#total, this.#what)} match`
         : count(rows, this.#what),
     ];
@@ -264,16 +265,24 @@ export class StoredTable implements View {
     this.#heading = 0;
     const stored = this.#stored;
     const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
-    const [found] = await this.#select(countOf(stored), until);
-    const rows = new WindowRows(Number(found?.n ?? 0), !this.#of);
+    const rows = new WindowRows(await this.#count(stored, until), !this.#of);
     const blocks = blocksOf(span.end > 0 ? span : { start: 0, end: BLOCK }, rows.count);
     for (const block of blocks) rows.put(block, await this.#block(stored, block, until));
+    // Whoever filters at once does it before all of them were counted.
+    const whole = { ...stored, request: EVERYTHING };
+    const total = isEverything(stored.request) ? rows.count : this.#total;
+    const all = total ?? (await this.#count(whole, until));
     if (this.#again === "top") return;
     this.#progress.end();
-    this.#total = isEverything(stored.request) ? rows.count : Math.max(this.#total, rows.count);
+    this.#total = Math.max(all, rows.count);
     this.#answered = true;
     this.#show(rows, how);
     this.#profiles.draw(stored, this.#columns);
+  }
+
+  async #count(stored: Stored, until: AbortSignal): Promise<number> {
+    const [found] = await this.#select(countOf(stored), until);
+    return Number(found?.n ?? 0);
   }
 
   async #fill(until: AbortSignal): Promise<void> {
