@@ -6,11 +6,16 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PROMISES = sorted(ROOT.glob("docs/architecture/*-promises.md"))
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -51,6 +56,25 @@ def test_tests_that_are_named_exist(page: Path) -> None:
         if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PROMISES, ids=named)
+def test_each_promise_names_what_holds_it(page: Path) -> None:
+    promised = list(promises(page))
+    assert len(promised) > 30
+    assert [row for row in promised if "`tests/" not in row.split(" | ")[1]] == []
+
+
+def promises(page: Path) -> Iterator[str]:
+    """The rows of the tables of promises."""
+    is_one = False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line == "| promise | held by |":
+            is_one = True
+        elif not line.startswith("|"):
+            is_one = False
+        elif is_one and not line.startswith("| ---"):
+            yield line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
