@@ -415,7 +415,7 @@ SCAN_PATIENCE_SECONDS: Final = 0.05
 # Where nobody knows how many rows will be read, so many are before it is asked. It then
 # gives so many at first and at most, and no more once they have so many bytes.
 SCAN_PROBE_ROWS: Final = 256
-SCAN_BATCH_ROWS: Final = 512
+SCAN_BATCH_ROWS: Final = 2048
 SCAN_MOST_BATCH_ROWS: Final = 4096
 SCAN_BATCH_BYTES: Final = 4 << 20
 # Of the first so many rows in an order DuckDB reads the order first, and the documents of

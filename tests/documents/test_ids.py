@@ -10,6 +10,7 @@ from convexlab.documents.ids import (
     RandomPool,
     decode_id,
     encode_id,
+    internal_id_of,
     is_id,
     new_internal_id,
 )
@@ -62,6 +63,7 @@ def test_an_id_of_convex_itself_decodes():
 def test_ids_come_back(table, internal_id):
     text = encode_id(table, internal_id)
     assert decode_id(text) == (table, internal_id)
+    assert internal_id_of(text) == internal_id
     assert 31 <= len(text) <= 37
     assert set(text) <= set(ALPHABET)
 

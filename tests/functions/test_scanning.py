@@ -50,6 +50,7 @@ KINDS: list[st.SearchStrategy[Any]] = [
     st.sampled_from([Int64(1), Int64(-5), Int64(2**62)]),
     st.sampled_from([b"", b"a"]),
     st.one_of(st.none(), st.integers(-3, 3)),
+    st.one_of(st.none(), st.booleans(), st.sampled_from([0, 2.5, "a", "é", "2.5"])),
     values,
 ]
 FIELDS = ["a", "b", "c"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.functions.mirrored import Mirrored, mirrored_lab
 
 from convexlab import knobs
 from convexlab.engine.limits import Limits
 from convexlab.errors import FollowerBehind, OutOfRetention
+from convexlab.followers.columnar.scans import DocumentsRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,12 +105,15 @@ class Counting:
         self, lab: Mirrored, failures: dict[int, Exception] | None = None
     ) -> None:
         self.asked = 0
+        self.requests: list[DocumentsRequest] = []
         self._failures = failures or {}
         self._keeper = lab.keeper
         lab.derived = self
 
     def ask(self, name: str, request: bytes, **options: Any) -> bytes:
         self.asked += 1
+        body = request.removeprefix(b"documents\n")
+        self.requests.append(msgspec.msgpack.decode(body, type=DocumentsRequest))
         if self.asked in self._failures:
             raise self._failures[self.asked]
         return self._keeper.ask(name, request, **options)
@@ -130,6 +135,33 @@ def test_batches_grow(lab: Mirrored, monkeypatch: pytest.MonkeyPatch):
     counting = Counting(lab)
     assert lab.query("m:loop") == RARE
     assert counting.asked == 3
+
+
+def test_a_page_asks_for_no_more_than_it_has_room_for(lab: Mirrored):
+    counting = Counting(lab)
+    assert [row["n"] for row in lab.query("m:page")["page"]] == RARE[:2]
+    assert [request.most for request in counting.requests] == [1]
+
+
+def test_a_loop_asks_for_fewer_where_documents_are_large(
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch
+):
+    counting = Counting(lab)
+    monkeypatch.setattr(knobs, "RANGE_CHUNK_ROWS", 4)
+    monkeypatch.setattr(knobs, "SCAN_BATCH_ROWS", 100)
+    monkeypatch.setattr(knobs, "SCAN_BATCH_BYTES", 1000)
+    assert lab.query("m:loop") == RARE
+    mosts = [request.most for request in counting.requests]
+    assert all(most is not None and 4 <= most < 20 for most in mosts)
+
+
+def test_ids_are_compared_only_where_creation_times_are_the_same(lab: Mirrored):
+    """DuckDB would read those of all rows that pass, which takes as long as the filter."""
+    counting = Counting(lab)
+    assert lab.query("m:loop") == RARE
+    (request,) = counting.requests
+    assert request.after is not None
+    assert b"_id" not in (request.scan.where or b"")
 
 
 def test_a_loop_that_ends_early_never_asks(lab: Mirrored):

@@ -173,6 +173,13 @@ class RangeReader(Protocol):
         """The keys and texts of `range`."""
 
 
+class PacedReader(RangeReader, Protocol):
+    """One that knows how many rows are worth reading at once."""
+
+    def at_once(self, limit: int) -> int:
+        """How many, if it were `limit` for others; never more."""
+
+
 class CountingReader(Protocol):
     """One that can say how many rows there are."""
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convexlab.engine.look import Read
-    from convexlab.engine.overlay import Body, RangeReader
+    from convexlab.engine.overlay import Body, PacedReader
     from convexlab.engine.read_set import RangeRead, ReadSet
     from convexlab.engine.write_set import Document
 
@@ -146,7 +146,7 @@ class Reads(View):
         reverse: bool = False,
         expect: int | None = None,
         where: bytes | None = None,
-        base: RangeReader | None = None,
+        base: PacedReader | None = None,
     ) -> Iterator[tuple[bytes, Document]]:
         """The (key, document) pairs of an index range, in the order of keys.
 

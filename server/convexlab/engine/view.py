@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convexlab.engine.interval import Interval
-    from convexlab.engine.overlay import RangeReader, Row
+    from convexlab.engine.overlay import PacedReader, Row
     from convexlab.engine.snapshot import Snapshot
 
 
@@ -119,7 +119,7 @@ class View:
         *,
         reverse: bool,
         expect: int | None,
-        base: RangeReader | None = None,
+        base: PacedReader | None = None,
     ) -> Iterator[AnyRow]:
         start, end = interval.start, interval.end
         if interval.is_empty():
@@ -136,7 +136,7 @@ class View:
                 start,
                 end,
                 reverse=reverse,
-                limit=limit,
+                limit=limit if base is None else base.at_once(limit),
             )
             for row in chunk.rows:
                 yield row

@@ -15,10 +15,10 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups, decode_groups
-from convexlab.documents.encoding import from_stored_each
+from convexlab.documents.encoding import from_stored_as, from_stored_each
 from convexlab.documents.expression import TRUE, conjuncts, never_fails
-from convexlab.documents.ids import encode_id
-from convexlab.documents.ordering import decode_key, encode_key
+from convexlab.documents.ids import encode_id, internal_id_of
+from convexlab.documents.ordering import decode_key, encode_key, encode_number
 from convexlab.documents.predicate import getter
 from convexlab.errors import FollowerBehind, InvalidValue
 from convexlab.followers.columnar.scans import (
@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Plan
 
+
+class _Creation(msgspec.Struct):
+    """What orders documents by creation: their other fields are passed over."""
+
+    id: str = msgspec.field(name="_id")
+    at: float = msgspec.field(name="_creationTime")
+
+
+_creations: Final = msgspec.json.Decoder(list[_Creation]).decode
 Document = dict[str, Any]
 ID_BYTES: Final = 16
 _CREATION: Final[tuple[FieldPath, ...]] = (("_creationTime",), ("_id",))
@@ -138,17 +147,26 @@ class Mirrored:
             most_bytes: not more, once their texts have so many bytes.
         """
         texts = self.texts(after, most, most_bytes)
-        keys = map(self.key, from_stored_each(texts))
+        keys = self._keys(texts)
         is_all = len(texts) < most and sum(map(len, texts)) < most_bytes
         return Found(list(zip(keys, texts, strict=True)), is_all)
+
+    def _keys(self, texts: list[bytes]) -> list[bytes]:
+        """The places of documents, of which no more is decoded than these are made of."""
+        places = None if self._fields else from_stored_as(texts, _creations)
+        if places is None:
+            return list(map(self.key, from_stored_each(texts)))
+        return [encode_number(each.at) + internal_id_of(each.id) for each in places]
 
     def texts(self, after: bytes | None, most: int, most_bytes: int) -> list[bytes]:
         """The stored texts of `next_rows`."""
         plan = self._plan
-        fixed = plan.fixed if plan.sort is None else 0
+        sort = self._fields[plan.fixed if plan.sort is None else 0 :]
+        is_by_creation = not sort or sort[0] == _CREATION[0]
         request = DocumentsRequest(
-            self._scan(after),
-            self._fields[fixed:],
+            self._scan(None if is_by_creation else after),
+            () if is_by_creation else sort,
+            after=self._creation_of(after) if after and is_by_creation else None,
             is_reversed=plan.is_reversed,
             most=most,
             most_bytes=most_bytes,
@@ -177,12 +195,15 @@ class Mirrored:
             self._without,
         )
 
+    def _creation_of(self, key: bytes) -> tuple[float, str]:
+        """When the document of a key was created, and its id."""
+        *_, created = decode_key(key[:-ID_BYTES])
+        return created, encode_id(self._table.id_number, key[-ID_BYTES:])
+
     def _beyond(self, key: bytes) -> Node:
         """What is behind a key in the plan's order, as a condition on documents."""
         paths = (*self._fields, *_CREATION)
-        *values, created = decode_key(key[:-ID_BYTES])
-        document_id = encode_id(self._table.id_number, key[-ID_BYTES:])
-        values += [created, document_id]
+        values = [*decode_key(key[:-ID_BYTES])[:-1], *self._creation_of(key)]
         fixed = self._plan.fixed if self._plan.sort is None else 0
         return beyond(paths[fixed:], values[fixed:], is_reversed=self._plan.is_reversed)
 

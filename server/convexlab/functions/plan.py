@@ -25,7 +25,7 @@ from convexlab.functions.ranked import Ranked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convexlab.engine.overlay import RangeReader
+    from convexlab.engine.overlay import PacedReader
     from convexlab.engine.transaction import Transaction
 
 Order: TypeAlias = Literal["asc", "desc"]
@@ -78,7 +78,7 @@ class Plan(msgspec.Struct, frozen=True):
         *,
         within: Interval = EVERYTHING,
         expect: int | None = None,
-        base: RangeReader | None = None,
+        base: PacedReader | None = None,
     ) -> Iterator[Row]:
         """The rows before filters, in the query's order.
 
@@ -171,7 +171,7 @@ class Plan(msgspec.Struct, frozen=True):
         index: IndexInfo,
         within: Interval,
         expect: int | None,
-        base: RangeReader | None,
+        base: PacedReader | None,
     ) -> Iterator[Row]:
         where = self.recorded_filter()
         for interval in self._in_order():

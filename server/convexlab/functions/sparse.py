@@ -34,7 +34,7 @@ _FEW: Final = 8
 
 
 class SparseRows:
-    """`engine.overlay.RangeReader` for one reading of a plan, from one end to the other.
+    """`engine.overlay.PacedReader` for one reading of a plan, from one end to the other.
 
     Args:
         execution: who reads.
@@ -77,7 +77,14 @@ class SparseRows:
         self._kept += passed
         return passed
 
-    # -- as a RangeReader ---------------------------------------------------------
+    # -- as a PacedReader ---------------------------------------------------------
+
+    def at_once(self, limit: int) -> int:
+        """See `PacedReader.at_once`: of the mirror, those that are wanted."""
+        is_next = self._looked >= self._look_at and self._few_pass
+        if self._wanted is None or not (is_next or self._rows is not None):
+            return limit
+        return max(1, min(limit, self._wanted - self._kept))
 
     def bodies(
         self,
@@ -202,7 +209,8 @@ class SparseRows:
     def _take_more(self, after: bytes | None, limit: int) -> None:
         assert self._rows is not None, "the store is read"
         wanted = self._batch if self._wanted is None else self._wanted - self._kept
-        most = max(wanted, limit)
+        size = max(self._looked_bytes // max(self._looked, 1), 1)
+        most = max(min(wanted, knobs.SCAN_BATCH_BYTES // size), limit)
         found = self._mirrored.next_rows(after, most, knobs.SCAN_BATCH_BYTES)
         self._rows += found.rows
         self._is_all = found.is_all

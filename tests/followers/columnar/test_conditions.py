@@ -20,7 +20,7 @@ from convexlab.followers.columnar.writes import inserting
 if TYPE_CHECKING:
     import duckdb
 
-DOCUMENTS = [
+DOCUMENTS: list[dict[str, Any]] = [
     {"n": 1, "s": "a", "any": "a", "at": {"city": "Rome", "x": 1.5}, "odd": -0.0},
     {"n": None, "s": "b", "any": 3, "at": {"city": None}, "odd": 1.0, "tagged": "1"},
     {"s": "c", "any": None, "odd": 2.0, "tagged": Int64(1)},

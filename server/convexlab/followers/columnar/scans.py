@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups
 from convexlab.documents.encoding import from_stored_each
-from convexlab.documents.ids import decode_id, encode_id
+from convexlab.documents.ids import encode_id, internal_id_of
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
 from convexlab.followers.columnar.conditions import Split, split
@@ -58,6 +59,8 @@ class DocumentsRequest(msgspec.Struct, frozen=True):
     Args:
         scan: of which.
         sort: the paths of fields; where these are equal, by creation time.
+        after: only those behind it, the creation time and the id of some document; None:
+            from the beginning. Not if there are fields.
         is_reversed: from the end.
         most: how many; None: all.
         most_bytes: not more, once the texts have so many bytes.
@@ -66,6 +69,7 @@ class DocumentsRequest(msgspec.Struct, frozen=True):
 
     scan: Scan
     sort: tuple[tuple[str, ...], ...] = ()
+    after: tuple[float, str] | None = None
     is_reversed: bool = False
     most: int | None = None
     most_bytes: int = sys.maxsize
@@ -100,7 +104,7 @@ def row_key(
 ) -> bytes:
     """A document's key in an index by these fields."""
     values = [get(document) for get in gets]
-    _, internal_id = decode_id(document["_id"])
+    internal_id = internal_id_of(document["_id"])
     return encode_key(*values, document["_creationTime"]) + internal_id
 
 
@@ -113,6 +117,33 @@ def _first(
         most_bytes -= len(text)
         if most_bytes <= 0:
             return
+
+
+def _order(part: Part, request: DocumentsRequest) -> tuple[str, str]:
+    """The direction, and what orders the rows of a part but for their ids."""
+    way = "DESC NULLS LAST" if request.is_reversed else "ASC NULLS FIRST"
+    return way, ", ".join(f"{key} {way}" for key in [*part.keys, "_creationTime"])
+
+
+def _behind(request: DocumentsRequest) -> tuple[str, list[Any]]:
+    """The condition that a row is behind the one that was asked for, and parameters."""
+    if request.after is None:
+        return "", []
+    sign = "<" if request.is_reversed else ">"
+    created, document_id = request.after
+    return (
+        f" AND _creationTime {sign}= ? AND (_creationTime <> ? OR _id {sign} ?)",
+        [created, created, document_id],
+    )
+
+
+def _is_behind(text: bytes, request: DocumentsRequest) -> bool:
+    """The same of a document."""
+    if request.after is None:
+        return True
+    (document,) = from_stored_each([text])
+    place = document["_creationTime"], document["_id"]
+    return place < request.after if request.is_reversed else place > request.after
 
 
 class Source:
@@ -149,44 +180,46 @@ class Source:
 
     def _texts(self, parts: list[Part], request: DocumentsRequest) -> Iterator[bytes]:
         """What the SQL lets through, sorted."""
-        if request.is_sparse:
+        if request.is_sparse and (request.most or 0) <= knobs.SCAN_ORDERED_ROWS:
             self._reading.connection.execute(f"SET SESSION {LATE} = 0")
-        left = request.most if self._where.rest is None else None
+        left = request.most
         for part in reversed(parts) if request.is_reversed else parts:
-            if left == 0:
-                return
-            for text in self._part_of(part, left, is_reversed=request.is_reversed):
-                yield text
-                left = None if left is None else left - 1
+            if self._where.rest is not None or left is None:
+                yield from self._part_of(part, request)
+            elif left > 0:
+                found = self._first_of(part, request, left)
+                yield from found
+                left -= len(found)
 
     def _part_of(
-        self, part: Part, most: int | None, *, is_reversed: bool
+        self, part: Part, request: DocumentsRequest, limit: str = ""
     ) -> Iterator[bytes]:
-        way = "DESC NULLS LAST" if is_reversed else "ASC NULLS FIRST"
-        keys = [*part.keys, "_creationTime"]
-        order = ", ".join(f"{key} {way}" for key in keys)
-        limit = ""
-        if most is not None:
-            found = self._first_rows(part, keys, order, most)
-            if found is not None:
-                return found
-            limit = f" LIMIT {most}"
-        end = f" AND {part.where} ORDER BY {order}, _id {way}{limit}"
-        return (text.encode() for (text,) in self._select("_doc", end))
+        way, order = _order(part, request)
+        where, params = _behind(request)
+        end = f" AND {part.where}{where} ORDER BY {order}, _id {way}{limit}"
+        return (text.encode() for (text,) in self._select("_doc", end, params))
 
-    def _first_rows(
-        self, part: Part, keys: list[str], order: str, most: int
-    ) -> Iterator[bytes] | None:
-        """The first rows by what nearly always tells them apart; None: it did not.
+    def _first_of(
+        self, part: Part, request: DocumentsRequest, most: int
+    ) -> list[bytes]:
+        """The first rows, by what nearly always tells them apart, or else by id.
 
         N.B. ids would be read of every row to be compared in a few: a third of the time.
         """
-        fields = ", ".join(["_doc", *keys])
-        end = f" AND {part.where} ORDER BY {order} LIMIT {most + 1}"
-        rows = list(self._select(fields, end))
+        _, order = _order(part, request)
+        where, params = "", list[Any]()
+        if request.after is not None:  # the row itself is let through
+            where = f" AND _creationTime {'<=' if request.is_reversed else '>='} ?"
+            params = [request.after[0]]
+        fields = ", ".join(["_doc", *part.keys, "_creationTime"])
+        end = f" AND {part.where}{where} ORDER BY {order} LIMIT {most + 2}"
+        rows = list(self._select(fields, end, params))
         if any(one[1:] == other[1:] for one, other in pairwise(rows)):
-            return None
-        return (text.encode() for text, *_ in rows[:most])
+            return list(self._part_of(part, request, f" LIMIT {most}"))
+        texts = [row[0].encode() for row in rows]
+        if texts and not _is_behind(texts[0], request):
+            del texts[0]
+        return texts[:most]
 
     def _judged(self, texts: Iterator[bytes]) -> Iterator[bytes]:
         """Those that pass the rest of the filter."""
@@ -274,10 +307,12 @@ class Source:
 
     # -- SQL ---------------------------------------------------------------------------
 
-    def _select(self, fields: str, end: str) -> Iterator[tuple[Any, ...]]:
+    def _select(
+        self, fields: str, end: str, more: Sequence[Any] = ()
+    ) -> Iterator[tuple[Any, ...]]:
         source, params = self._from()
         cursor = self._reading.connection.execute(
-            f"SELECT {fields} FROM {source}{end}", params
+            f"SELECT {fields} FROM {source}{end}", [*params, *more]
         )
         while rows := cursor.fetchmany(_BATCH):
             yield from rows
