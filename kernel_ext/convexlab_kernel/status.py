@@ -62,13 +62,21 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
     building: str | None = None
     documents: int = 0
     failure: str | None = None
+    rebuilt: str | None = None
 
     def __str__(self) -> str:
         if self.failure is not None:
-            return f"failed: {self.failure}"
+            return f"failed: {self.failure}{self._behind()}"
         if self.building is not None:
-            return f"is being built (now: table `{self.building}`)"
-        return f"{self.documents:,} documents{self._behind()}"
+            return f"is being built (now: table `{self.building}`){self._why()}"
+        return f"{self.documents:,} documents{self._behind()}{self._why()}"
+
+    def _why(self) -> str:
+        return (
+            f"; made anew, since its files were damaged: {self.rebuilt}"
+            if self.rebuilt
+            else ""
+        )
 
     def _behind(self) -> str:
         if not self.documents_behind:

@@ -261,6 +261,8 @@ STOP_PROCESS_SECONDS: Final = 5.0
 # The index keeper has so long to put to rest what it has; whatever it has not written by
 # then it reads again at the next start, which costs less than a stop that drags on.
 KEEPER_STOP_SECONDS: Final = 2.0
+# Whoever asks how the deployment stands waits so long for one that may hang.
+KEEPER_STATUS_SECONDS: Final = 2.0
 # A push's modules are loaded in so long, with all that they import (torch: 20 s
 # from a slow disk); then they are taken for a loop without an end.
 LOAD_MODULES_SECONDS: Final = 30.0

@@ -189,7 +189,7 @@ def test_g2_or_when_the_follower_fails(
     following.wait_for(committer.ts, patience_seconds=0)
 
 
-def test_g4_one_that_is_to_end_takes_one_more_run(
+def test_g5_one_that_is_to_end_takes_one_more_run(
     steps: Any, following: Following, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 1)
@@ -203,7 +203,7 @@ def test_g4_one_that_is_to_end_takes_one_more_run(
     assert texts(following) == ["a", "b"]
 
 
-def test_g4_and_no_more_of_a_table_that_is_walked(
+def test_g5_and_no_more_of_a_table_that_is_walked(
     steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 2)

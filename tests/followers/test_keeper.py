@@ -7,6 +7,8 @@ import os
 import queue
 import sys
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.followers.mirrors import Mirror
 from convexlab import knobs
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
 from convexlab.errors import FollowerBehind, InvalidArguments, NotFound
+from convexlab.followers.follower import Damaged
 from convexlab.followers.keeper import IndexKeeper, PlainKeeper
 
 if TYPE_CHECKING:
@@ -193,6 +196,34 @@ def test_a_follower_that_fails_is_built_again_and_never_half(
     assert healed.wait(60)
     assert ask(keeper, committer) == ["a", "b"]
     assert mirror.builds == ["t", "t", "t"]
+
+
+def test_a_follower_that_finds_its_files_damaged_is_made_anew_without_a_commit(
+    steps: Any,
+    committer: Committer,
+    keeper: IndexKeeper,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_REST_SECONDS", 0.01)
+    add(steps, "a")
+    ask(keeper, committer)
+    with monkeypatch.context() as spoilt:
+
+        def fail(*_: object) -> bytes:
+            raise Damaged("a byte is another")
+
+        spoilt.setattr(mirror, "answer", fail)
+        with pytest.raises(FollowerBehind, match="was damaged and is made anew"):
+            ask(keeper, committer)
+    deadline = time.monotonic() + 60
+    while mirror.builds != ["t", "t"]:
+        assert time.monotonic() < deadline
+        with suppress(FollowerBehind):
+            ask(keeper, committer)
+    assert ask(keeper, committer) == ["a"]
+    (status,) = keeper.status()
+    assert (status["failure"], status["rebuilt"]) == (None, "a byte is another")
 
 
 def test_a_follower_that_is_idle_brings_its_files_to_rest(

@@ -68,6 +68,12 @@ def test_what_is_behind_or_failed_says_so():
         "text", lag_seconds=1.25, documents_behind=2000, documents=9000
     )
     assert str(late) == "9,000 documents, 1.2 s or 2,000 documents behind"
+    rebuilt = FollowerStatus("text", documents=3, rebuilt="a byte is another")
+    assert str(rebuilt) == (
+        "3 documents; made anew, since its files were damaged: a byte is another"
+    )
+    silent = FollowerStatus("text", lag_seconds=1.5, failure="it does not answer")
+    assert str(silent) == "failed: it does not answer, 1.5 s behind"
     failed = FollowerStatus("text", failure="OSError('no space left')")
     assert str(failed) == "failed: OSError('no space left')"
 

@@ -159,6 +159,7 @@ class Embeddings:
     def __init__(self, folder: Path | None) -> None:
         self._file = folder and folder / FILE
         self._lock = threading.Lock()  # what is wanted and known: N.B. two threads'
+        self.damage = ""
         self._forget()
         self._open()
 
@@ -176,12 +177,16 @@ class Embeddings:
             return
         body = self._file.read_bytes()
         if zlib.crc32(body[4:]) != int.from_bytes(body[:4], "little"):
+            self.damage = f"{FILE} is not what was written"
             return  # torn or spoilt: everything is made once more
         try:
             state = msgspec.msgpack.decode(body[4:], type=_State)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
+            self.damage = f"{FILE}: {error}"
             return  # of another version
-        if state.format == _FORMAT:
+        if state.format != _FORMAT:
+            self.damage = f"{FILE}: format {state.format}"
+        else:
             self.watermark = Timestamp(state.watermark)
             self._sources, self._known = state.sources, state.known
             self._wanted = state.wanted

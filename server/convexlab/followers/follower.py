@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import Revision
 
 
+class Damaged(Exception):
+    """A follower's files are not what it wrote: it must not go on with them."""
+
+
 class Change(NamedTuple):
     """One document's step, as a commit made it.
 
@@ -93,6 +97,7 @@ class Follower(Protocol):
 
         Raises:
             OutOfRetention: what the documents were then is not kept here.
+            Damaged: it is to be begun anew.
             ConvexlabError: the request is at fault, in its own words.
         """
 
@@ -137,6 +142,17 @@ class WorksBeside(Protocol):
     """
 
     done: Callable[[], None]
+
+
+@runtime_checkable
+class Inspects(Protocol):
+    """A follower that looks at its files as it is opened.
+
+    Attributes:
+        damage: why it did not go on with them, but began with nothing; "": it did.
+    """
+
+    damage: str
 
 
 @runtime_checkable

@@ -15,7 +15,8 @@ Invariants
     G2  Who waits for a timestamp is let go when it is reached, when patience ends,
         or when the follower fails; never left waiting.
     G3  A follower that is behind the log begins again from the documents.
-    G4  Once it is to end it takes in one more run at most, and no more of a table that
+    G4  One whose files turn out to be damaged answers nobody until it is made anew.
+    G5  Once it is to end it takes in one more run at most, and no more of a table that
         is being walked: then it is half, and must not be put to rest.
 """
 
@@ -32,7 +33,7 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import by_creation_index
 from convexlab.errors import Closing, FollowerBehind, OutOfRetention
-from convexlab.followers.follower import Folds
+from convexlab.followers.follower import Damaged, Folds, Inspects
 from convexlab.followers.runs import Run, read_run, read_slice
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Following:
         self._walking = ""  # the table that is being taken in, for who waits
         self._failure: BaseException | None = None
         self._is_over = False
+        self._damage: Damaged | None = None  # *cleared by* beginning again
+        # Why its files were last thrown away, for who looks.
+        self._rebuilt = follower.damage if isinstance(follower, Inspects) else ""
 
     # -- who waits --------------------------------------------------------------
 
@@ -69,7 +73,23 @@ class Following:
         N.B. one that comes back from its files is as far as it was, but what its
         tables are called now it learns from the store.
         """
+        if self._damage is not None:
+            return False
         return self._catalog is not None and self.follower.watermark >= ts
+
+    def answer(self, request: bytes, at: Timestamp) -> bytes:
+        """What the follower says; see `Follower.answer`.
+
+        Raises:
+            FollowerBehind: it is damaged; it is made anew when it next advances (G4).
+        """
+        try:
+            return self.follower.answer(request, at)
+        except Damaged as error:
+            self._damage, self._rebuilt = error, str(error)
+            raise FollowerBehind(
+                self._why("was damaged and is made anew. Try again.")
+            ) from error
 
     def wait_for(self, ts: Timestamp, *, patience_seconds: float) -> None:
         """Return when everything up to `ts` is in.
@@ -105,6 +125,7 @@ class Following:
             "watermarkTime": in_words(watermark) if watermark else None,
             "building": self._walking or None,
             "failure": repr(self._failure) if self._failure is not None else None,
+            "rebuilt": self._rebuilt or None,
             **self.follower.status(),
         }
 
@@ -116,7 +137,7 @@ class Following:
         What the follower raises is told to who waits, and raised again.
 
         Raises:
-            Closing: it was to end while a table was walked (G4).
+            Closing: it was to end while a table was walked (G5).
         """
         try:
             while not self._advance_once() and not self._is_over:
@@ -131,6 +152,8 @@ class Following:
 
     def _advance_once(self) -> bool:
         """One run of the log; whether it was the last there is."""
+        if self._damage is not None:
+            raise self._damage
         try:
             read = self._read_run()
             if read.catalog is not None:
@@ -194,7 +217,7 @@ class Following:
         self._begin_again()
 
     def end(self) -> None:
-        """Let `advance` return soon; from any thread (G4)."""
+        """Let `advance` return soon; from any thread (G5)."""
         self._is_over = True
 
     def close(self) -> None:
@@ -204,7 +227,7 @@ class Following:
 
     def _begin_again(self) -> None:
         self.follower.forget()
-        self._catalog = None
+        self._catalog = self._damage = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import traceback
 from typing import TYPE_CHECKING, Final, Protocol
 
 from convexlab import knobs
-from convexlab.errors import Closing, NotFound, OutOfRetention
+from convexlab.errors import Closing, FollowerBehind, NotFound, OutOfRetention
 from convexlab.followers.follower import Idles, Keeps, WorksBeside
 from convexlab.followers.following import Following
 from convexlab.followers.runs import documents_after
@@ -101,7 +101,11 @@ class IndexKeeper:
         if not following.is_at(at):
             self._kept[name].wake()
             following.wait_for(at, patience_seconds=patience_seconds)
-        return following.follower.answer(request, at)
+        try:
+            return following.answer(request, at)
+        except FollowerBehind:
+            self._kept[name].wake()  # it may have to be made anew
+            raise
 
     def keep(self, name: str) -> None:
         """Open a follower, which catches up, though nobody has asked for it yet."""

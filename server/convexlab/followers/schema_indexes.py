@@ -74,6 +74,7 @@ class SchemaIndexes(ABC, Generic[I]):
         self._saved_ts = 0
         # Whether an index came or went since; its files are worth writing anew.
         self._is_other = False
+        self.damage = ""
         self._open()
 
     # -- what the follower's own is -------------------------------------------------
@@ -118,8 +119,9 @@ class SchemaIndexes(ABC, Generic[I]):
             self._saved_ts = watermark
         except FileNotFoundError:
             self.discard(self._folder)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it can be made again
             traceback.print_exc()
+            self.damage = str(error).partition("\n")[0] or repr(error)
             self.discard(self._folder)
 
     def learn(self, catalog: Catalog) -> Sequence[TableInfo]:

@@ -117,6 +117,33 @@ async def test_the_status_says_how_far_behind_each_index_is(
     store.close()
 
 
+async def test_of_one_that_hangs_the_status_says_so_and_how_far_it_is_behind(
+    keeping: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, n=1)
+    await caught_up(keeping, committer)
+    (before,) = await keeping.status()
+    assert keeping._process is not None
+    keeping._process.send_signal(signal.SIGSTOP)
+    keeping.advance(committer.ts + 1_500_000_000)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("convexlab.knobs.KEEPER_STATUS_SECONDS", 0.01)
+        (said,) = await keeping.status()
+    assert (said["failure"], said["documentsBehind"], said["lagSeconds"]) == (
+        "the index keeper does not answer",
+        None,
+        1.5,
+    )
+    assert said["watermark"] == before["watermark"]
+    keeping._process.send_signal(signal.SIGCONT)
+    monkeypatch.setattr("convexlab.knobs.KEEPER_STATUS_SECONDS", 60)
+    (after,) = await keeping.status()  # its answer to the first question came, too
+    assert (after["failure"], after["documentsBehind"]) == (None, 0)
+    store.close()
+
+
 # -- its end ---------------------------------------------------------------------------
 
 

@@ -66,6 +66,7 @@ class MirrorFile:
         tables: by number; in an open transaction, as they are in that.
         watermark: what is in it; likewise. *set by* who changes it.
         is_open: whether a transaction is.
+        damage: why the file that was there was not gone on with; "": it was.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -73,6 +74,7 @@ class MirrorFile:
         self.tables: dict[int, MirrorTable] = {}
         self.watermark: Timestamp = BEGINNING
         self.is_open = False
+        self.damage = ""
         self.connection = self._opened()
 
     @property
@@ -88,8 +90,9 @@ class MirrorFile:
         try:
             connection = self._connect()
             self._load(connection)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it can be made again
             traceback.print_exc()
+            self.damage = str(error).partition("\n")[0]
             if connection is not None:
                 connection.close()
             return self._made_anew()

@@ -29,6 +29,7 @@ from convexlab import knobs
 from convexlab.engine.timestamp import BEGINNING, Timestamp, in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.columnar.building import Building
+from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.file import MirrorFile
 from convexlab.followers.columnar.folded import Folded
 from convexlab.followers.columnar.kinds import quoted
@@ -120,6 +121,7 @@ class Mirror:
         let_go: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
     ) -> None:
         self._file = MirrorFile(path)
+        self.damage = self._file.damage
         self.watermark = self._file.watermark
         self.names: dict[str, int] = {}
         self._handlers = handlers or {}
@@ -391,8 +393,14 @@ class Mirror:
         told = self._folded.recall(body, at)
         if told is not None:
             return told
-        with self.reading(at) as reading:
-            return self._handlers[kind.decode()](reading, body)
+        import duckdb
+
+        try:
+            with self.reading(at) as reading:
+                return self._handlers[kind.decode()](reading, body)
+        except duckdb.Error as error:
+            refuse_damaged(error)
+            raise
 
     @contextmanager
     def reading(self, at: Timestamp) -> Iterator[Reading]:

@@ -17,6 +17,7 @@ import msgspec
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
+from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.mirror import view
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
@@ -135,6 +136,7 @@ def _plan(reading: Reading, statement: Statement, params: Any) -> None:
             reading.connection.execute(view(reading, name)).fetchall()
         reading.connection.execute(f"EXPLAIN {statement.text}", params).fetchall()
     except duckdb.Error as error:
+        refuse_damaged(error)
         raise InvalidQuery(f"SQL: {error}") from None
 
 
@@ -161,6 +163,7 @@ def _run(
             reading.connection.execute(made).fetchall()
         return reading.connection.sql(statement.text, params=params)
     except duckdb.Error as error:
+        refuse_damaged(error)
         raise InvalidQuery(f"SQL: {error}") from None
 
 
@@ -190,6 +193,7 @@ def profile_values(
     try:
         rows = profiles.rows(reading, statement, params)
     except duckdb.Error as error:
+        refuse_damaged(error)
         raise InvalidQuery(f"SQL: {error}") from None
     return [_value(row, "", "") for row in rows]
 
@@ -218,6 +222,7 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
     try:
         rows = found.fetchall()
     except duckdb.Error as error:
+        refuse_damaged(error)
         raise _failed(error) from None
     return [
         {
@@ -284,6 +289,7 @@ def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
     try:
         table: pa.Table = found.to_arrow_table()
     except duckdb.Error as error:
+        refuse_damaged(error)
         raise _failed(error) from None
     fields = [
         field.with_metadata(MIXED) if kind == "JSON" else field

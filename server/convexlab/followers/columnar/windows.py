@@ -32,6 +32,7 @@ from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.changes import changes
+from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.kept import keep
 from convexlab.followers.columnar.kinds import quoted
 from convexlab.followers.columnar.mirror import Reading, view
@@ -132,6 +133,7 @@ class Windows:
         except InvalidQuery as error:
             told.refused = str(error)
         except duckdb.Error as error:
+            refuse_damaged(error)
             told.refused = f"SQL: {error}"
         return msgspec.msgpack.encode(told)
 

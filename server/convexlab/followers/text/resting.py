@@ -7,7 +7,7 @@
 Tantivy commits by itself between two of these; so when they are read, what it has
 beyond the state is taken out again, and is read from the log. What has ended is not
 read at all. A text that is there by the state and missing in Tantivy makes the whole
-state count as nothing, as does a file that is spoilt.
+state count as nothing, as does a file that is spoilt, of ours or of Tantivy's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from convexlab.followers import files
 from convexlab.followers.files import SavedFile
+from convexlab.followers.text.footers import check_files
 from convexlab.followers.text.index import COLUMNS, TextIndex
 from convexlab.followers.text.postings import Postings, read_view
 from convexlab.followers.text.request import Definition
@@ -121,6 +122,7 @@ def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
     columns = msgspec.msgpack.decode(body, type=_Columns)
     versions = Versions.from_parts(columns.values, columns.columns, COLUMNS)
     versions.release(versions.ended_by(watermark))
+    check_files(folder / described.postings)
     postings = Postings(
         folder / described.postings, len(described.definition.filter_fields)
     )

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -48,6 +48,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Of a follower whose keeper hangs: how far it was is known, and nothing else.
+_SILENT: Final = {
+    "failure": "the index keeper does not answer",
+    "documentsBehind": None,
+}
+
+
 class Keeping:
     """The keeper of a deployment, while there is one.
 
@@ -63,6 +70,7 @@ class Keeping:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: AsyncChannel[FromProcess, ToProcess] | None = None
         self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._told: list[dict[str, object]] = []  # by the last status
         self._starting: asyncio.Task[None] | None = None
         self._is_watching = False  # whether a connection would start the process
         self._newest = 0
@@ -96,14 +104,23 @@ class Keeping:
             self._somebody_came(self._listening)
 
     async def status(self) -> list[dict[str, object]]:
-        """How each follower stands, and how far behind; empty while none was asked for."""
+        """How each follower stands, and how far behind; empty while none was asked for.
+
+        Of a keeper that does not answer, as it stood when it last did.
+        """
         if self._channel is None:
             return []
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
         self._asked[number] = future
         self._channel.send(AskStatus(number))
-        found: list[dict[str, object]] = msgspec.json.decode(await future)
+        try:
+            async with asyncio.timeout(knobs.KEEPER_STATUS_SECONDS):
+                self._told = found = msgspec.json.decode(await future)
+        except TimeoutError:
+            found = [each | _SILENT for each in self._told]
+        finally:
+            self._asked.pop(number, None)
         return [each | {"lagSeconds": self._lag_seconds(each)} for each in found]
 
     def _lag_seconds(self, status: dict[str, object]) -> float:
@@ -206,7 +223,8 @@ class Keeping:
         for message in messages:
             match message:
                 case Answer(number=number, body=body):
-                    self._asked.pop(number).set_result(body)
+                    if number in self._asked:
+                        self._asked.pop(number).set_result(body)
                 case Ready():
                     pass
                 case _:
@@ -214,7 +232,7 @@ class Keeping:
 
     def _lost(self) -> None:
         """It ended; whoever comes next starts another."""
-        self._channel = None
+        self._channel, self._told = None, []
         for future in self._asked.values():
             if not future.done():
                 future.set_result(b"[]")
