@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,6 +55,32 @@ def test_a_bad_file_is_named_with_its_line(convexlab, project):
     assert said.startswith("tasks.py:2: ")
     assert "ZeroDivisionError" in said
     assert "convexlab_kernel" not in said
+
+
+def test_a_folder_is_pushed_until_all_is_well(project):
+    broken = project / "broken"
+    broken.mkdir()
+    (broken / "broken.py").write_text("1/0\n")
+    command = [sys.executable, "-m", "convexlab", "dev", "broken", "--until-success"]
+    with subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert b"ZeroDivisionError" in process.stderr.readline()
+            n = 0
+            while process.poll() is None:  # its watch may begin after a change
+                n += 1
+                (broken / "broken.py").write_text(f"n = {n}\n")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+            said = process.stdout.read().decode()
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert "pushed: broken" in said
+    done = subprocess.run(command, cwd=project, capture_output=True, check=True)
+    assert b"pushed: nothing new" in done.stdout
+    assert b"watching" not in done.stdout
 
 
 def test_deploy_takes_a_url_and_a_key(convexlab, project):

@@ -68,6 +68,8 @@ def test_an_export_is_given_a_name_in_a_folder(convexlab, project, numbers):
     (made,) = (project / "backups").iterdir()
     assert made.name.startswith("snapshot_local_")
     assert made.suffix == ".zip"
+    convexlab("export", "--path", "backups/named.zip")
+    assert (project / "backups" / "named.zip").exists()
 
 
 def test_nothing_is_written_over(convexlab, project, numbers):

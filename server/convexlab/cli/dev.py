@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("convex"))
 @click.option("--once", is_flag=True, help="Push once, and end.")
+@click.option(
+    "--until-success",
+    is_flag=True,
+    help="Push whenever a file changes until all is well, and end.",
+)
 @which_deployment
 def dev(
     folder: Path,
     *,
     once: bool,
+    until_success: bool,
     deployment: str | None,
     url: str | None,
     admin_key: str | None,
@@ -38,8 +44,9 @@ def dev(
     if once:
         click.echo(push_folder(database, folder))
         return
-    _try(database, folder)
-    _follow(database, folder)
+    is_pushed = _try(database, folder)
+    if not (is_pushed and until_success):
+        _follow(database, folder, until_success=until_success)
 
 
 def push_folder(database: Database, folder: Path) -> str:
@@ -63,20 +70,23 @@ def push_folder(database: Database, folder: Path) -> str:
     return "\n".join([*lines, f"pushed: {changed or 'nothing new'}"])
 
 
-def _follow(database: Database, folder: Path) -> None:
+def _follow(database: Database, folder: Path, *, until_success: bool) -> None:
     from watchfiles import watch
 
     click.echo(f"watching {folder}/ (Ctrl-C ends)")
     home = folder.resolve()
     for changes in watch(home, raise_interrupt=False):
         files = [Path(file).relative_to(home) for _, file in changes]
-        if any(is_module(file) for file in files):
-            _try(database, folder)
+        is_pushed = any(map(is_module, files)) and _try(database, folder)
+        if is_pushed and until_success:
+            return
 
 
-def _try(database: Database, folder: Path) -> None:
-    """Push; what is wrong is said, and the next change gets another try."""
+def _try(database: Database, folder: Path) -> bool:
+    """Push, and say whether it went well; the next change gets another try."""
     try:
         click.echo(push_folder(database, folder))
     except ConvexlabError as error:
         click.echo(explain(error), err=True)
+        return False
+    return True
