@@ -260,6 +260,28 @@ def test_p1_a_reader_in_another_process_sees_whole_groups(tmp_path: Path):
     store.close()
 
 
+def test_a_readers_snapshot_lasts_and_holds_the_wal_until_it_is_closed(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    insert(committer, 1)
+    committer.settle_all()
+    reader = open_reader(tmp_path)
+    checkpoint = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    snapshot = reader.snapshot()
+    insert(committer, 10)
+    committer.settle_all()
+    assert snapshot.count(10001 << 16) == 1
+    with pytest.raises(AssertionError, match="the one before"):
+        reader.snapshot()
+    assert checkpoint.execute("PRAGMA wal_checkpoint(TRUNCATE)").get[0] == 1  # busy
+    snapshot.close()
+    assert checkpoint.execute("PRAGMA wal_checkpoint(TRUNCATE)").get[0] == 0
+    with reader.snapshot() as later:
+        assert later.count(10001 << 16) == 11
+    for each in (checkpoint, reader, store):
+        each.close()
+
+
 def test_p1_what_was_acknowledged_survives_a_kill(tmp_path: Path):
     chance = random.Random(7)
     acknowledged: dict[str, int] = {}

@@ -105,7 +105,7 @@ class SqlitePersistence:
         # N.B. SQLite lets go of the whole mapping whenever another connection has
         # committed, which is after each group: copying single pages costs less.
         self._read.execute("PRAGMA mmap_size = 0")
-        self._head = SqliteSnapshot(self._read, pinned=False)
+        self._head = SqliteSnapshot(self._read)
         self._is_applied = False
         self._next_row = 1 + (
             scalar(self._write, "SELECT max(row) FROM documents") or 0

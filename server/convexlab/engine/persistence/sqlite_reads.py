@@ -139,38 +139,52 @@ def check_format(connection: apsw.Connection) -> None:
         )
 
 
+def _meta_of(row: tuple[Any, ...]) -> Meta:
+    last, catalog, modules, log, history, size = row
+    return Meta(
+        Timestamp(last),
+        Timestamp(catalog),
+        Timestamp(modules),
+        Timestamp(log),
+        Timestamp(history),
+        size,
+    )
+
+
 class SqliteSnapshot:
     """Reads on a connection: within one transaction, or (the head's) in none."""
 
-    __slots__ = ("_connection", "_meta", "_pinned")
+    __slots__ = ("_connection", "_held", "_meta")
 
-    def __init__(self, connection: apsw.Connection, *, pinned: bool) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._pinned = pinned
+        self._held: apsw.Cursor | None = None
         self._meta: Meta | None = None
 
     @classmethod
     def begin(cls, connection: apsw.Connection) -> SqliteSnapshot:
-        """Begin a transaction and read in it where it stands."""
-        connection.execute("BEGIN")
-        snapshot = cls(connection, pinned=True)
-        snapshot._meta = snapshot.meta
+        """Read where the store stands, and go on to read there.
+
+        N.B. SQLite's transaction lasts as long as a statement that has begun: it takes
+        half as long as BEGIN, that statement and COMMIT.
+        """
+        snapshot = cls(connection)
+        snapshot._held = connection.execute(_META)
+        snapshot._meta = _meta_of(next(snapshot._held))
         return snapshot
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is a transaction that has not ended."""
+        return self._held is not None
 
     @property
     def meta(self) -> Meta:
         """Where the store stood."""
         if self._meta is not None:
             return self._meta
-        ((last, catalog, modules, log, history, size),) = fetch(self._connection, _META)
-        return Meta(
-            Timestamp(last),
-            Timestamp(catalog),
-            Timestamp(modules),
-            Timestamp(log),
-            Timestamp(history),
-            size,
-        )
+        (row,) = fetch(self._connection, _META)
+        return _meta_of(row)
 
     def get(self, table: int, internal_id: bytes) -> Revision | None:
         """A document's revision."""
@@ -383,8 +397,9 @@ class SqliteSnapshot:
 
     def close(self) -> None:
         """End the transaction."""
-        if self._pinned and self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def __enter__(self) -> Self:
         return self
@@ -409,10 +424,13 @@ class SqliteReader:
     def __init__(self, folder: Path) -> None:
         self._connection = connect(folder / STORE_FILE, flags=apsw.SQLITE_OPEN_READONLY)
         check_format(self._connection)
+        self._snapshot = SqliteSnapshot(self._connection)
 
     def snapshot(self) -> SqliteSnapshot:
         """Everything flushed so far; one at a time, and short: it holds the WAL."""
-        return SqliteSnapshot.begin(self._connection)
+        assert not self._snapshot.is_held, "the one before would go on with it"
+        self._snapshot = SqliteSnapshot.begin(self._connection)
+        return self._snapshot
 
     def close(self) -> None:
         """Close the file."""
