@@ -43,6 +43,7 @@ def sent_by_httpx(
     st.lists(st.tuples(NAMES, NAMES, TRICKY.map(b"".join)), max_size=3),
 )
 @example([("a", " ")], [("b", " ", b" ")])
+@example([("a", " ")], [("b\\", "c\\", b" ")])
 def test_a_multipart_form_says_what_was_put_in(
     fields: list[tuple[str, str]], files: list[tuple[str, str, bytes]]
 ) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
+# Stands for a backslash that is escaped by one: `email` takes the second of the two for
+# one that escapes what follows, such as the quote that ends a name.
+_BACKSLASH: Final = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _field(head: bytes, content: bytes) -> tuple[str, FormValue]:
+    head = head.replace(b"\\\\", _BACKSLASH.encode())
     headers = BytesHeaderParser(policy=HTTP).parsebytes(head + b"\r\n\r\n")
     name = headers.get_param("name", header="content-disposition")
     if not isinstance(name, str):
@@ -127,4 +131,5 @@ def _field(head: bytes, content: bytes) -> tuple[str, FormValue]:
 
 def _unescaped(name: str) -> str:
     """A name as browsers escape it: what would end it, and nothing else."""
+    name = name.replace(_BACKSLASH, "\\")
     return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
