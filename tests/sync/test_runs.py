@@ -9,7 +9,7 @@ from tests.sync.conftest import ANN, BOB, settle, truth
 from tests.sync.page import Page
 
 from convexlab import knobs
-from convexlab.errors import FollowerBehind, Overloaded
+from convexlab.errors import FollowerBehind, OutOfRetention, Overloaded
 from convexlab.sync.backend import Caller
 
 
@@ -163,6 +163,22 @@ async def test_a_question_is_never_answered_from_before_it_was_asked(gateway, ba
     backend.release("slow:get")
     assert (await early).value == b"0.0"
     assert (await late).value == b"1.0"
+
+
+async def test_a_question_about_what_is_kept_no_longer_is_asked_about_now(
+    gateway, backend
+):
+    """As where an index was made anew since; what is not newer either is refused."""
+    backend.hold("slow:get")
+    answer = gateway.query("slow:get", b"{}")
+    await settle()
+    backend.write(n=1)
+    backend.oldest = backend.ts
+    backend.release("slow:get")
+    assert (await answer).value == b"1.0"
+    backend.oldest = backend.ts + 1
+    with pytest.raises(OutOfRetention):
+        await gateway.query("counter:get", b"{}")
 
 
 async def test_a_question_that_nothing_can_run_raises(gateway, backend):

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from convexlab import knobs
-from convexlab.errors import Closing, ConvexlabError
+from convexlab.errors import Closing, ConvexlabError, OutOfRetention
 from convexlab.functions.cache import Findings, QueryToken
 from convexlab.sync.backend import Caller, QueryCall
 from convexlab.sync.transition import Payload, payload_of, request_id
@@ -260,6 +260,13 @@ class Runs:
             self._results.release(result)
 
     def _failed(self, run: Run, error: BaseException) -> None:
+        now = self._backend.ts
+        if isinstance(error, OutOfRetention) and now > run.call.at:
+            # An index that began meanwhile knows what is newer, which does as well.
+            for asker in run.askers:
+                again = self.join(run.token, asker.caller, now, is_followed=False)
+                again.askers.append(asker)
+            run.askers.clear()
         for asker in run.askers:
             if not asker.answer.done():
                 asker.answer.set_exception(error)
