@@ -81,19 +81,21 @@ def test_functions_are_told_with_what_they_say_of_themselves(lab: Lab):
 
 
 def test_modules_are_told_with_where_they_came_from(lab: Lab):
-    """Another place is told though the source is the same."""
+    """Another place is told though the source is the same, and when it came from there."""
     tasks = Source("tasks", "", b'{"kind": "cell", "cell": 3}', "1", 1.5)
     lab.system(lambda tx: write_sources(tx, [tasks, Source("notes", "")]))
     said, _ = ask(lab, browsing.LIST_MODULES)
     place = {"kind": "cell", "cell": 3}
-    assert said == [
-        {"path": "notes", "origin": None, "pushedAt": 0.0},
-        {"path": "tasks", "origin": place, "pushedAt": 1.5},
-    ]
+    notes, before = said
+    assert (notes["path"], notes["origin"]) == ("notes", None)
+    assert (before["path"], before["origin"]) == ("tasks", place)
     moved = msgspec.structs.replace(tasks, origin=b'{"kind": "file"}')
     lab.system(lambda tx: write_sources(tx, [moved]))
     (told,), _ = ask(lab, browsing.LIST_MODULES)
     assert told["origin"] == {"kind": "file"}
+    assert told["pushedAt"] > before["pushedAt"] == notes["pushedAt"]
+    lab.system(lambda tx: write_sources(tx, [moved]))
+    assert ask(lab, browsing.LIST_MODULES)[0] == [told]
 
 
 def test_a_document_is_refused_before_it_is_sent_in_the_words_of_after(lab: Lab):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convexlab.documents.value import Value
     from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.transaction import Transaction
+    from convexlab.engine.write_set import Revision
     from convexlab.functions.function_spec import FunctionSpec
     from convexlab.functions.system_queries import Question
 
@@ -122,17 +123,23 @@ def _functions(question: Question) -> Value:
 
 
 def _modules(question: Question) -> Value:
-    """Where each module came from, and since when it is this version."""
+    """Where each module came from, and when."""
     question.tx.read_set.record(MODULES_BY_PATH, EVERYTHING)
     found = question.tx.rows(MODULES_BY_PATH, EVERYTHING)
-    return [_module(revision.document) for _, revision in found]
+    return [_module(revision) for _, revision in found]
 
 
-def _module(document: Mapping[str, Any]) -> Value:
+def _module(revision: Revision) -> Value:
+    """A module, with the push that last changed it or moved it to another place.
+
+    N.B. the document's own `pushedAt` is of its source: the clock as the module sees it
+    while it loads, which another place does not turn.
+    """
+    document = revision.document
     return {
         "path": document["path"],
         "origin": from_wire(document["origin"].encode()) or None,
-        "pushedAt": document["pushedAt"],
+        "pushedAt": revision.ts / 1e6,
     }
 
 

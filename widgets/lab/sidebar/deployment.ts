@@ -68,7 +68,7 @@ export interface Vitals {
 export interface Module {
   readonly path: string;
   readonly origin: Origin | null;
-  /** Milliseconds since 1970. */
+  /** When its source or its origin was changed last: milliseconds since 1970. */
   readonly pushedAt: number | null;
 }
 

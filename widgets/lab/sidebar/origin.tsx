@@ -1,4 +1,4 @@
-/** Where a module came from: its notebook and cell, and since when it is this version. */
+/** Where a module came from: its notebook and cell, and when it came from there last. */
 import * as React from "react";
 import { timeText } from "../../src/value.ts";
 import type { Module, Origin } from "./deployment.ts";
