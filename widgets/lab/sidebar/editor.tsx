@@ -4,7 +4,8 @@
  *   clean ⇄ edited ──save──▶ clean          (refused: edited, and why)
  *
  * What is edited is the document as it was when one began: a change that comes meanwhile
- * is told, and saving over it is refused by the deployment.
+ * is told, and saving over it is refused by the deployment. Whatever comes, what is being
+ * written stays: also while it is saved, when it is the next thing to be saved.
  */
 import { showDialog, Dialog } from "@jupyterlab/apputils";
 import { type JSONValue, jsonToConvex } from "convex/values";
@@ -41,10 +42,13 @@ function Existing(props: Props & { readonly id: string }) {
   const { value, failure } = useFollowed<Args | null>(props.deployment.owner, DOCUMENT, {
     id: props.id,
   });
+  const last = React.useRef<Args | null>(null);
+  last.current = value ?? last.current;
+  if (last.current) {
+    return <Form {...props} now={last.current} isGone={value === null} trouble={failure} />;
+  }
   if (failure) return <Trouble text={failure} />;
-  if (value === undefined) return <Nothing text="…" />;
-  if (value === null) return <Gone {...props} />;
-  return <Form {...props} now={value} />;
+  return value === null ? <Gone {...props} /> : <Nothing text="…" />;
 }
 
 function Gone({ writing, close }: Pick<Props, "writing" | "close">) {
@@ -59,9 +63,16 @@ function Gone({ writing, close }: Pick<Props, "writing" | "close">) {
   );
 }
 
-/** `now`: the document as it is in the deployment. */
-function Form(props: Props & { readonly now: Args | null }) {
-  const { deployment, table, id, close, writing, askedFor, now } = props;
+interface FormProps extends Props {
+  /** The document as it is in the deployment, or was when it was deleted. */
+  readonly now: Args | null;
+  readonly isGone?: boolean;
+  /** Why it may have changed without this being told. */
+  readonly trouble?: string | null;
+}
+
+function Form(props: FormProps) {
+  const { deployment, table, id, close, writing, askedFor, now, isGone, trouble } = props;
   const textarea = React.useRef<HTMLTextAreaElement>(null);
   React.useEffect(() => {
     if (askedFor > 0) textarea.current?.focus();
@@ -71,33 +82,56 @@ function Form(props: Props & { readonly now: Args | null }) {
   const [busy, failure, run] = useChange(deployment, "documents");
   const refusal = useChecked(deployment, table, text);
   const isEdited = text !== textOf(withoutGiven(before ?? {}));
-  const maySave = !busy && !refusal && (isEdited || id === null);
+  const isWritten = !isGone && (isEdited || id === null);
+  const maySave = isWritten && !refusal.why;
   React.useEffect(() => writing(isEdited), [isEdited, writing]);
-  const hasChanged = now !== null && before !== null && !sameValue(now, before);
+  // What comes while one saves is what one saves.
+  const hasChanged = !busy && now !== null && before !== null && !sameValue(now, before);
   const start = (document: Args | null) => {
     setBefore(document);
     setText(textOf(withoutGiven(document ?? {})));
   };
   // Nobody loses what they type: it follows the deployment until it is touched.
   if (hasChanged && !isEdited) start(now);
-  const save = () =>
+  const newest = React.useRef(text);
+  newest.current = text;
+  const sent = React.useRef(text);
+  const save = (written: string) => {
+    sent.current = written;
     run(async () => {
-      const document = documentFrom(text);
+      const document = documentFrom(written);
       if (id === null || before === null) {
         await deployment.add(table, document);
-        close();
+        if (newest.current === written) close();
       } else {
         await deployment.replace(id, document, before);
-        start({ ...givenOf(before), ...document });
+        const saved = { ...givenOf(before), ...document };
+        setBefore(saved);
+        setText((typed) => (typed === written ? textOf(withoutGiven(saved)) : typed));
       }
     });
+  };
+  // Asked for while the text before is saved: saved after that, unless that was refused.
+  const [next, setNext] = React.useState<string | null>(null);
+  // biome-ignore lint: `save` is made anew at each drawing.
+  React.useEffect(() => {
+    if (next === null || busy) return;
+    setNext(null);
+    if (!failure) save(next);
+  }, [next, busy]);
+  const submit = () => {
+    if (busy) setNext(text === sent.current ? null : text);
+    // What was refused may have been another text: the deployment says what it says of this.
+    else if (maySave || (isWritten && refusal.of !== text)) save(text);
+  };
+  if (isGone && !isEdited) return <Gone writing={writing} close={close} />;
   const field = fieldOf(table, id);
   return (
     <form
       className="convexlab-editor"
       onSubmit={(event) => {
         event.preventDefault();
-        if (maySave) save();
+        submit();
       }}
       onKeyDown={(event) => {
         if (event.key === "Escape" && !isEdited) close();
@@ -112,11 +146,12 @@ function Form(props: Props & { readonly now: Args | null }) {
         id={field}
         spellCheck={false}
         value={text}
-        aria-invalid={isEdited && refusal !== null}
+        aria-invalid={isEdited && refusal.why !== null}
         onChange={(event) => setText(event.target.value)}
       />
       {/* What is still to be written is no mistake yet. */}
-      <Trouble text={failure || (isEdited ? refusal : null)} />
+      <Trouble text={failure || trouble || (isEdited ? refusal.why : null)} />
+      {isGone ? <Trouble text="This document has been deleted meanwhile." /> : null}
       {hasChanged && isEdited ? (
         <Trouble text="This document has been changed meanwhile, by somebody else." />
       ) : null}
@@ -124,14 +159,14 @@ function Form(props: Props & { readonly now: Args | null }) {
         <button
           type="submit"
           className="convexlab-action convexlab-first"
-          aria-disabled={!maySave}
+          aria-disabled={busy || !maySave}
         >
           {id === null ? "Create" : "Save"}
         </button>
         {hasChanged && isEdited ? (
           <Action text="Take theirs" label="Take theirs" run={() => start(now)} />
         ) : null}
-        {id === null ? null : (
+        {id === null || isGone ? null : (
           <Action text="Delete" label="Delete" run={() => void confirmed(id, deployment, run)} />
         )}
         <Action
@@ -162,14 +197,20 @@ function fieldOf(table: string, id: string | null): string {
   return `convexlab-document-${table}-${id ?? "new"}`;
 }
 
+interface Refusal {
+  /** The text that was looked at last, while another one may stand there by now. */
+  readonly of: string;
+  readonly why: string | null;
+}
+
 /** Why the text cannot be stored: not JSON, or what the deployment says; null if it can. */
-function useChecked(deployment: Deployment, table: string, text: string): string | null {
-  const [refusal, setRefusal] = React.useState<string | null>(null);
+function useChecked(deployment: Deployment, table: string, text: string): Refusal {
+  const [refusal, setRefusal] = React.useState<Refusal>({ of: text, why: null });
   React.useEffect(() => {
     let isNewest = true;
     const timer = setTimeout(async () => {
       const said = await checked(deployment, table, text);
-      if (isNewest) setRefusal(said);
+      if (isNewest) setRefusal({ of: text, why: said });
     }, PAUSE_MS);
     return () => {
       isNewest = false;

@@ -1,13 +1,13 @@
 /** Environment variables: their names; a value only when it is asked for. */
 import * as React from "react";
 import { type Deployment, VARIABLES } from "./deployment.ts";
-import { useChange, useFollowed, useWork } from "./hooks.ts";
+import { useChanges, useFollowed, useWork } from "./hooks.ts";
 import { isMeant } from "./meant.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 export function EnvironmentView({ deployment }: { deployment: Deployment }) {
   const { value, failure } = useFollowed<readonly string[]>(deployment.owner, VARIABLES, {});
-  const [busy, problem, run] = useChange(deployment, "variables");
+  const [isBusy, problem, run] = useChanges(deployment, "variables");
   return (
     <>
       <Trouble text={problem || failure} />
@@ -21,8 +21,8 @@ export function EnvironmentView({ deployment }: { deployment: Deployment }) {
               <Action
                 text="Delete"
                 label={`Delete ${name}`}
-                disabled={busy}
-                run={() => run(() => deployment.setVariable(name, null))}
+                disabled={isBusy(name)}
+                run={() => run(name, () => deployment.setVariable(name, null))}
               />
             }
           >

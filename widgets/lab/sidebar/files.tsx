@@ -3,7 +3,7 @@ import * as React from "react";
 import { timeText } from "../../src/value.ts";
 import { bytesText } from "./bytes.ts";
 import { type Deployment, FILES, type Page, type StoredFile } from "./deployment.ts";
-import { useChange, useFollowed } from "./hooks.ts";
+import { useChange, useChanges, useFollowed } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 const SHOWN = 100;
@@ -14,6 +14,7 @@ const PAGE = { paginationOpts: { cursor: null, numItems: SHOWN } };
 export function FilesView({ deployment }: { deployment: Deployment }) {
   const { value, failure } = useFollowed<Page<StoredFile>>(deployment.owner, FILES, PAGE);
   const [busy, problem, run] = useChange(deployment, "files");
+  const [isBusy, refusal, change] = useChanges(deployment, "files");
   const store = (files: readonly File[]) =>
     run(async () => {
       for (const file of files) await deployment.owner.upload(file);
@@ -41,7 +42,7 @@ export function FilesView({ deployment }: { deployment: Deployment }) {
           />
         </label>
       </div>
-      <Trouble text={problem || failure} />
+      <Trouble text={problem || refusal || failure} />
       {value?.page.length === 0 ? <Nothing text="No files: choose some, or drop them here." /> : null}
       <List label="Files">
         {value?.page.map((file) => (
@@ -54,8 +55,8 @@ export function FilesView({ deployment }: { deployment: Deployment }) {
               <Action
                 text="Delete"
                 label={`Delete ${file._id}`}
-                disabled={busy}
-                run={() => run(() => deployment.removeFile(file._id))}
+                disabled={isBusy(file._id)}
+                run={() => change(file._id, () => deployment.removeFile(file._id))}
               />
             }
           >

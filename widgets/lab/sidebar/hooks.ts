@@ -42,18 +42,18 @@ export function useFollowed<T = Value>(source: Source, path: string, args: Args)
 
 type Work = [busy: boolean, failure: string, run: (work: () => Promise<void>) => void];
 
-/** Runs what a button does: once at a time, and what went wrong is said. */
+/** Runs what a button does: busy until all of it is done, and what went wrong is said. */
 export function useWork(): Work {
-  const [busy, setBusy] = React.useState(false);
+  const [atWork, setAtWork] = React.useState(0);
   const [failure, setFailure] = React.useState("");
   const run = (work: () => Promise<void>) => {
-    setBusy(true);
+    setAtWork((many) => many + 1);
     setFailure("");
     work()
       .catch((error: Error) => setFailure(error.message))
-      .finally(() => setBusy(false));
+      .finally(() => setAtWork((many) => many - 1));
   };
-  return [busy, failure, run];
+  return [atWork > 0, failure, run];
 }
 
 /** The same for what changes something by hand: in production one is asked before. */
@@ -64,4 +64,27 @@ export function useChange(deployment: Deployment, kind: Kind): Work {
       if (await isMeant(deployment, kind)) await work();
     });
   return [busy, failure, change];
+}
+
+type Works = [
+  isBusy: (line: string) => boolean,
+  failure: string,
+  run: (line: string, work: () => Promise<void>) => void,
+];
+
+/** The same for the lines of a list: one that is being changed does not hold up the others. */
+export function useChanges(deployment: Deployment, kind: Kind): Works {
+  const [lines, setLines] = React.useState<readonly string[]>([]);
+  const [, failure, run] = useWork();
+  const change = (line: string, work: () => Promise<void>) => {
+    setLines((busy) => [...busy, line]);
+    run(async () => {
+      try {
+        if (await isMeant(deployment, kind)) await work();
+      } finally {
+        setLines((busy) => busy.filter((each) => each !== line));
+      }
+    });
+  };
+  return [(line) => lines.includes(line), failure, change];
 }

@@ -11,6 +11,7 @@ import type { Value } from "convex/values";
 import * as React from "react";
 import { sendAsOwner } from "../../src/owner.ts";
 import { isRecord } from "../../src/spec.ts";
+import { count } from "../../src/views/tree.ts";
 import type { Deployment } from "./deployment.ts";
 import { useFollowed } from "./hooks.ts";
 import { Action, Trouble } from "./section.tsx";
@@ -120,7 +121,7 @@ function BroughtIn({ deployment, id, close }: { deployment: Deployment; id: stri
   if (state?.state === "completed") {
     return (
       <div className="convexlab-progress" role="status">
-        {Number(state.num_rows_written).toLocaleString("en")} documents imported.
+        {count(Number(state.num_rows_written), "document")} imported.
         <Action text="Close" label="Close" run={close} />
       </div>
     );

@@ -72,13 +72,16 @@ function Calling({ deployment, told, desk }: { deployment: Deployment; told: Fun
   }, [deployment, path, wanted]);
   // Whoever is described by half is nobody yet: until then, nothing new is asked.
   const source = useSource(deployment, isInternal, actingAs ?? null);
+  const calls = React.useRef(0);
   const call = async (given: Args): Promise<Value> => {
     if (actingAs === undefined) throw new Error("Say first who it is called as.");
+    const mine = ++calls.current;
+    // N.B. at once: what is typed while it is asked is followed after it.
+    if (told.kind === "query") setArgs(given);
     return recorded(deployment, callOf(path, given, actingAs), async () => {
       const kind = told.kind as "query" | "mutation" | "action";
       const said = await source.call(kind, path, given);
-      if (kind !== "query") setValue({ value: said });
-      else setArgs(given);
+      if (kind !== "query" && mine === calls.current) setValue({ value: said });
       // What came of it stands below, whole.
       return null;
     });

@@ -2,22 +2,22 @@
 import * as React from "react";
 import { timeText } from "../../src/value.ts";
 import { type Cron, type Deployment, type Page, type Scheduled, TABLE_DATA } from "./deployment.ts";
-import { useChange, useFollowed } from "./hooks.ts";
+import { useChanges, useFollowed } from "./hooks.ts";
 import { Action, Entry, List, Nothing, Trouble } from "./section.tsx";
 
 /** The newest so many are shown. */
 const SHOWN = 100;
 
 export function SchedulesView({ deployment }: { deployment: Deployment }) {
-  const [busy, failure, run] = useChange(deployment, "schedules");
+  const [isBusy, failure, run] = useChanges(deployment, "schedules");
   const crons = useFollowed<Page<Cron>>(deployment.owner, TABLE_DATA, newestOf("_cron_jobs"));
   const later = useFollowed<Page<Scheduled>>(
     deployment.owner,
     TABLE_DATA,
     newestOf("_scheduled_functions"),
   );
-  const now = (id: string) => run(() => deployment.runNow(id));
-  const cancel = (id: string) => run(() => deployment.cancel(id));
+  const now = (id: string) => run(id, () => deployment.runNow(id));
+  const cancel = (id: string) => run(id, () => deployment.cancel(id));
   return (
     <>
       <Trouble text={failure || crons.failure || later.failure} />
@@ -25,14 +25,20 @@ export function SchedulesView({ deployment }: { deployment: Deployment }) {
       {crons.value?.page.length === 0 ? <Nothing text="None: the module `crons` has them." /> : null}
       <List label="Cron jobs">
         {crons.value?.page.map((cron) => (
-          <CronEntry key={cron._id} cron={cron} busy={busy} now={now} />
+          <CronEntry key={cron._id} cron={cron} busy={isBusy(cron._id)} now={now} />
         ))}
       </List>
       <h3 className="convexlab-module">Scheduled functions</h3>
       {later.value?.page.length === 0 ? <Nothing text="None." /> : null}
       <List label="Scheduled functions">
         {later.value?.page.map((each) => (
-          <ScheduledEntry key={each._id} told={each} busy={busy} now={now} cancel={cancel} />
+          <ScheduledEntry
+            key={each._id}
+            told={each}
+            busy={isBusy(each._id)}
+            now={now}
+            cancel={cancel}
+          />
         ))}
       </List>
       {later.value?.isDone === false ? <Nothing text={`The newest ${SHOWN}.`} /> : null}

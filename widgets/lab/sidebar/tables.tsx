@@ -47,21 +47,16 @@ interface Props {
 }
 
 function TableEntry({ deployment, table, hasSchema, desk }: Props) {
-  const [importing, setImporting] = React.useState<Importing | null>(null);
-  const importFile = (file: File | undefined) => {
-    if (file) void importMeant(deployment, table.name, file, setImporting);
-  };
+  const [imports, importFile, close] = useImports(deployment, table.name);
   return (
     <Entry
       name={table.name}
       code={tableCode(table.name)}
       glance={<Size deployment={deployment} table={table.name} />}
       dropped={importFile}
-      below={
-        importing ? (
-          <Progress how={importing} deployment={deployment} close={() => setImporting(null)} />
-        ) : null
-      }
+      below={imports.map(({ number, how }) => (
+        <Progress key={number} how={how} deployment={deployment} close={() => close(number)} />
+      ))}
       actions={
         <>
           <Action text="Open" label={`Open ${table.name}`} run={() => desk.openTable(table.name)} />
@@ -97,6 +92,37 @@ function TableEntry({ deployment, table, hasSchema, desk }: Props) {
       </div>
     </Entry>
   );
+}
+
+interface OneImport {
+  readonly number: number;
+  readonly how: Importing;
+}
+
+type Imports = [
+  all: readonly OneImport[],
+  importFile: (file: File | undefined) => void,
+  close: (number: number) => void,
+];
+
+/** The files that are being imported into a table: each says for itself how far it is. */
+function useImports(deployment: Deployment, table: string): Imports {
+  const [all, setAll] = React.useState<readonly OneImport[]>([]);
+  const begun = React.useRef(0);
+  const importFile = (file: File | undefined) => {
+    if (!file) return;
+    const number = ++begun.current;
+    const say = (how: Importing) =>
+      setAll((known) =>
+        known.some((each) => each.number === number)
+          ? known.map((each) => (each.number === number ? { number, how } : each))
+          : [...known, { number, how }],
+      );
+    void importMeant(deployment, table, file, say);
+  };
+  const close = (number: number) =>
+    setAll((known) => known.filter((each) => each.number !== number));
+  return [all, importFile, close];
 }
 
 async function importMeant(

@@ -10,8 +10,9 @@ export function buttonControl(action: Action, source: Source): HTMLElement {
   const label = action.label ?? action.path;
   const button = el("button", { type: "button", class: "primary", text: label });
   button.title = `${action.path} ${preview(action.args)}`;
-  button.addEventListener("click", () =>
-    outcome.of(button, () => source.call("mutation", action.path, action.args)),
-  );
+  button.addEventListener("click", () => {
+    if (outcome.isAtWork) return; // a double click is one press
+    void outcome.of(button, () => source.call("mutation", action.path, action.args));
+  });
   return el("div", { class: "control" }, el("div", { class: "line" }, button, outcome.element));
 }

@@ -1,4 +1,10 @@
-/** A form: an input for each argument of a mutation, checked as its validator says. */
+/**
+ * A form: an input for each argument of a mutation, checked as its validator says.
+ *
+ *   begun ──input──▶ typed ──submit──▶ sent ──answer──▶ begun
+ *                      ▲                └──input──▶ typed: it is the next call, which the
+ *                      └──────────── refused ◀──┘          answer leaves as it is
+ */
 import type { Value } from "convex/values";
 import { el, setText } from "../dom.ts";
 import { type Field, type Input, InputError, inputFor, validatorText } from "../inputs.ts";
@@ -35,28 +41,41 @@ export function formControl(
     el("div", { class: "fields" }, ...lines.flatMap((line) => line.elements)),
     el("div", { class: "line" }, button, outcome.element),
   );
+  // How often it was submitted, and whether something was typed since.
+  let sent = 0;
+  let isTyped = false;
   begin(lines, action.args);
   element.addEventListener("input", () => {
     const args = typedIn(lines);
     // What was wrong and is not any more need not stand there.
     if (args) for (const line of lines) judge(line, "");
-    if (!button.disabled) outcome.clear();
+    if (!outcome.isAtWork && !isTyped) outcome.clear();
+    isTyped = true;
     changed(args);
   });
   element.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (button.disabled) return;
+    if (outcome.isAtWork && !isTyped) return; // a double click is one call
     const args = argumentsOf(lines);
     if (args) void submit(args);
-    else outcome.clear();
+    else if (!outcome.isAtWork) outcome.clear();
   });
   const submit = async (args: Args) => {
+    const mine = ++sent;
+    isTyped = false;
+    const before = focusIn(element);
     const done = await outcome.of(button, () => source.call("mutation", action.path, args));
-    if (!done) return;
+    if (!done || isTyped || mine !== sent) return;
     begin(lines, action.args);
-    lines[0]?.input.element.focus();
+    if (before && focusIn(element) === before) lines[0]?.input.element.focus();
   };
   return element;
+}
+
+/** What has the focus in a form; null: something outside of it. */
+function focusIn(form: HTMLFormElement): Element | null {
+  const { activeElement } = form.getRootNode() as Document | ShadowRoot;
+  return form.contains(activeElement) ? activeElement : null;
 }
 
 function begin(lines: readonly Line[], args: Args): void {

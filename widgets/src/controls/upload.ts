@@ -15,10 +15,16 @@ export function uploadControl(action: Action, source: Source): HTMLElement {
     text: action.label ?? "Choose files",
   });
   const place = el("div", { class: "drop" }, button, "or drop them here", chooser);
+  // What is chosen while others are being stored comes after them.
+  let stored: Promise<unknown> = Promise.resolve();
   const take = (files: FileList | null | undefined) => {
     const chosen = [...(files ?? [])];
-    if (chosen.length === 0 || button.disabled) return;
-    void outcome.of(button, () => storeAll(chosen, action, source));
+    if (chosen.length === 0) return;
+    const before = stored;
+    stored = outcome.of(button, async () => {
+      await before;
+      return storeAll(chosen, action, source);
+    });
   };
   button.addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => {

@@ -25,6 +25,8 @@ const PLACES: ReadonlyMap<string, number> = new Map([
 ]);
 const MEASURED_ROWS = 100;
 const NARROW = 6;
+/** Of a column that is asked for and has nothing in it yet: some words may come. */
+const EMPTY = 18;
 const WIDE = 36;
 const ID_DIGITS = 14;
 
@@ -84,7 +86,8 @@ function digitsOf(
   kinds: ReadonlyMap<Kind, number>,
   rows: readonly Row[],
 ): number {
-  let digits = Math.max(NARROW, name.length + 2, Math.ceil(type.length * 0.9));
+  const least = kinds.size === 0 ? EMPTY : NARROW;
+  let digits = Math.max(least, name.length + 2, Math.ceil(type.length * 0.9));
   const onlyIds = kinds.size > 0 && [...kinds.keys()].every((kind) => kind === "id");
   if (onlyIds) return Math.max(digits, ID_DIGITS);
   for (const row of rows.slice(0, MEASURED_ROWS)) {

@@ -6,7 +6,8 @@
  *                                    └──Escape──▶ closed
  *
  * The row may move, change or go meanwhile: the editor stays on its row, and what
- * was typed stays typed.
+ * was typed stays typed. What is refused while another cell is edited comes back
+ * after that one.
  */
 import type { Value } from "convex/values";
 import { el } from "../dom.ts";
@@ -27,6 +28,8 @@ interface Open {
   readonly before: Value | undefined;
   readonly input: Input;
   readonly save: Save;
+  readonly left: number;
+  readonly width: number;
 }
 
 export class Editor {
@@ -37,6 +40,8 @@ export class Editor {
   readonly #line = el("div", { role: "row", hidden: true }, this.#box);
   readonly #reason = el("div", { class: "refusal", role: "alert", hidden: true });
   #open: Open | null = null;
+  /** What was refused while another cell was edited, the last one first. */
+  readonly #refused: (readonly [Open, why: string])[] = [];
   /** The rows as they are by now. */
   #rows: RowSet | null = null;
   /** How many edits are on their way. */
@@ -58,18 +63,23 @@ export class Editor {
     const input = inputFor(save.field);
     input.write(value);
     input.element.setAttribute("aria-label", `new ${spot.column}`);
-    this.#open = { spot, before: value, input, save };
-    this.#row = spot.row;
+    const [left, width] = [cell.offsetLeft, Math.max(cell.offsetWidth, 120)];
+    this.#lay({ spot, before: value, input, save, left, width });
+    input.element.focus({ preventScroll: true });
+    if (input.element instanceof HTMLInputElement) input.element.select();
+  }
+
+  #lay(open: Open): void {
+    this.#open = open;
+    this.#row = open.spot.row;
     this.#reason.hidden = true;
-    this.#box.replaceChildren(input.element, this.#reason);
-    this.#box.style.left = `${cell.offsetLeft}px`;
-    this.#box.style.width = `${Math.max(cell.offsetWidth, 120)}px`;
+    this.#box.replaceChildren(open.input.element, this.#reason);
+    this.#box.style.left = `${open.left}px`;
+    this.#box.style.width = `${open.width}px`;
     this.#show(true);
     this.#body.append(this.#line);
     // N.B. before somebody types: the page would scroll to wherever it lay before.
     if (this.#rows) this.follow(this.#rows);
-    input.element.focus({ preventScroll: true });
-    if (input.element instanceof HTMLInputElement) input.element.select();
   }
 
   #show(shown: boolean): void {
@@ -130,13 +140,29 @@ export class Editor {
     }
   }
 
-  /** What was typed comes back, with why it was not taken; unless another cell is edited by now. */
+  /**
+   * What was typed comes back, with why it was not taken; if another cell is edited by now,
+   * that is said there. Whoever has gone on elsewhere keeps the focus.
+   */
   #refuse(open: Open, error: unknown): void {
-    if (this.#open && this.#open !== open) return;
-    this.#open = open;
-    this.#show(true);
-    this.#say(error instanceof Error ? error.message : String(error));
-    open.input.element.focus({ preventScroll: true });
+    const why = error instanceof Error ? error.message : String(error);
+    if (this.#open && this.#open !== open) {
+      this.#refused.unshift([open, why]);
+      this.#say(`${open.spot.column} was not changed: ${why}`);
+    } else this.#return(open, why);
+  }
+
+  #return(open: Open, why: string): void {
+    const isHere = this.#isHere();
+    if (this.#open !== open) this.#lay(open);
+    this.#say(why);
+    if (isHere) open.input.element.focus({ preventScroll: true });
+  }
+
+  /** Whether the focus is in the table: on its cells, or here. */
+  #isHere(): boolean {
+    const { activeElement } = this.#body.getRootNode() as Document | ShadowRoot;
+    return activeElement?.contains(this.#body) || this.#body.contains(activeElement);
   }
 
   #say(reason: string): void {
@@ -148,5 +174,7 @@ export class Editor {
     this.#open = null;
     this.#show(false);
     this.#back();
+    const refused = this.#refused.shift();
+    if (refused) this.#return(...refused);
   }
 }

@@ -44,7 +44,9 @@ export class Tools {
   readonly #choosing: HTMLButtonElement;
   readonly #chips = el("div", { class: "chips" });
   readonly #form = el("form", { class: "filter" });
+  readonly #of = select("column", "filter: column", []);
   readonly #choice = el("div", { class: "choice" });
+  readonly #boxes = new Map<string, HTMLElement>();
   #request = EVERYTHING;
   #columns: readonly Column[] = [];
   #hidden: ReadonlySet<string> = new Set();
@@ -62,6 +64,7 @@ export class Tools {
       this.#saving("csv"),
       this.#saving("json"),
     );
+    this.#drawForm();
     this.drawer.append(this.#chips, this.#form, this.#choice);
     this.#search.addEventListener("input", () => this.#searched());
     this.#form.addEventListener("submit", (event) => {
@@ -80,7 +83,7 @@ export class Tools {
     const same = names(columns) === names(this.#columns);
     this.#columns = columns;
     if (same) return;
-    this.#drawForm();
+    this.#drawColumns();
     this.#drawChoice();
   }
 
@@ -156,24 +159,29 @@ export class Tools {
   }
 
   #drawForm(): void {
-    const columns = select(
-      "column",
-      "filter: column",
-      this.#columns.map(({ name }) => name),
-    );
     const operators = select("operator", "filter: operator", OPERATORS);
     const text = el("input", { name: "text", placeholder: "value", "aria-label": "filter: value" });
     operators.addEventListener("change", () => {
       text.hidden = !needsText(operators.value as Operator);
     });
-    columns.addEventListener("change", () => {
-      operators.value = this.#columns[columns.selectedIndex]?.numeric ? "≥" : "contains";
+    this.#of.addEventListener("change", () => {
+      operators.value = this.#columns[this.#of.selectedIndex]?.numeric ? "≥" : "contains";
       text.hidden = false;
     });
     const add = el("button", { class: "tool", text: "add" });
-    this.#form.replaceChildren(columns, operators, text, add);
-    columns.selectedIndex = Math.min(1, this.#columns.length - 1);
-    columns.dispatchEvent(new Event("change"));
+    this.#form.replaceChildren(this.#of, operators, text, add);
+  }
+
+  /** Columns come and go while somebody writes a filter: what they have chosen stays. */
+  #drawColumns(): void {
+    const chosen = this.#of.value;
+    this.#of.replaceChildren(...optionsOf(this.#columns.map(({ name }) => name)));
+    if (this.#columns.some(({ name }) => name === chosen)) {
+      this.#of.value = chosen;
+      return;
+    }
+    this.#of.selectedIndex = Math.min(1, this.#columns.length - 1);
+    this.#of.dispatchEvent(new Event("change"));
   }
 
   #add(): void {
@@ -190,8 +198,19 @@ export class Tools {
 
   // -- columns -------------------------------------------------------------------
 
+  /** The boxes that are there stay: one of them may have the focus. */
   #drawChoice(): void {
-    this.#choice.replaceChildren(...this.#columns.map((column) => this.#box(column.name)));
+    for (const [name, box] of this.#boxes) {
+      if (this.#columns.some((column) => column.name === name)) continue;
+      box.remove();
+      this.#boxes.delete(name);
+    }
+    for (const [at, { name }] of this.#columns.entries()) {
+      const box = this.#boxes.get(name) ?? this.#box(name);
+      this.#boxes.set(name, box);
+      // N.B. what is moved loses the focus.
+      if (this.#choice.children[at] !== box) this.#choice.insertBefore(box, this.#choice.children[at] ?? null);
+    }
   }
 
   #box(name: string): HTMLElement {
@@ -211,6 +230,9 @@ export class Tools {
 }
 
 function select(name: string, label: string, options: readonly string[]): HTMLSelectElement {
-  const choices = options.map((text) => el("option", { value: text, text }));
-  return el("select", { name, "aria-label": label }, ...choices);
+  return el("select", { name, "aria-label": label }, ...optionsOf(options));
+}
+
+function optionsOf(texts: readonly string[]): HTMLOptionElement[] {
+  return texts.map((text) => el("option", { value: text, text }));
 }
