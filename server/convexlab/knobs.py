@@ -457,6 +457,8 @@ MIRROR_CHECKPOINT_BYTES: Final = 128 << 20
 MIRROR_ROW_GROUPS: Final = 1
 # Slices of a table that are read while DuckDB does that, which takes some 0.3 s.
 MIRROR_WAITING_SLICES: Final = 3
+# Runs of commits that are read and shredded while it does that, far behind.
+MIRROR_WAITING_RUNS: Final = 3
 # A live query that met one which is behind is asked again after so long.
 FOLLOWER_RETRY_SECONDS: Final = 1.0
 # How many documents one is behind is counted for people who look, up to so many.

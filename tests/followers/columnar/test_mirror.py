@@ -292,8 +292,7 @@ def test_many_commits_are_written_unasked(
 
 def written(mirror: Mirror) -> None:
     """Wait for what is being written aside."""
-    if mirror._writing is not None:
-        mirror._writing.join()
+    mirror._settle_writing(0)
 
 
 def test_far_behind_what_is_only_inserted_is_one_transaction(  # noqa: PLR0917
@@ -326,6 +325,30 @@ def test_far_behind_what_is_only_inserted_is_one_transaction(  # noqa: PLR0917
     mirror.checkpoint()
     assert rows(mirror, "n")[0] == (9,)
     assert mirror.status()["documents"] == 7
+
+
+def test_far_behind_it_goes_on_while_runs_wait_to_be_written(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    """Also when what comes is of other columns than what waits."""
+    hurrying(monkeypatch)
+    (first,) = steps(insert({"n": 0}))
+    following.advance()
+    began = mirror.watermark
+    with mirror._holding():  # as long as DuckDB compresses
+        for documents in ([{"n": 1}], [{"n": 2.5, "k": "x"}], [{"n": 3, "k": 1}]):
+            steps(insert(*documents))
+            steps(lambda tx: tx.patch(first, {"m": "y"}))
+            following.advance()
+        assert mirror._file.watermark == began
+        assert mirror.status()["documents"] == 4
+    assert rows(mirror, "n, k, m") == [
+        (0.0, None, "y"),
+        (1.0, None, None),
+        (2.5, '"x"', None),
+        (3.0, "1.0", None),
+    ]
+    assert mirror.status()["documents"] == 4
 
 
 def hurrying(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,11 @@ documents, and what is asked again after each commit is mostly an aggregate, int
 commits are folded without it (`folded`). While it is far behind, runs that only insert
 are written in one transaction.
 
+    changes ─▶ pending ── shredded ─▶ waiting ── put ─▶ the file
+              (the thread that follows)   (a thread of its own, or who reads)
+
+A few runs may wait: when a row group is full, DuckDB compresses it for half a second.
+
 A reader's statement sees one state of the file, which may be newer than the moment
 it asks about: then what was superseded since is added and what came since is left
 out (`Reading`).
@@ -21,8 +26,10 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
@@ -39,6 +46,7 @@ from convexlab.followers.columnar.writes import TableWrite, applying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     import duckdb
@@ -46,6 +54,14 @@ if TYPE_CHECKING:
     from convexlab.engine.catalog import Catalog, TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
+
+
+@dataclass(frozen=True, slots=True)
+class _Writes:
+    """What a run of commits does: up to when, and to each table by number."""
+
+    to: Timestamp
+    tables: dict[int, TableWrite]
 
 
 class Reading:
@@ -130,13 +146,22 @@ class Mirror:
         # What was taken in since the file's watermark, and how many bytes it has.
         self._pending: list[Change] = []
         self._pending_bytes = 0
+        # Of that, what is shredded up to when, not yet written; and the tables as they
+        # are once it is.
+        self._waiting: deque[_Writes] = deque()
+        self._shredded_to = self._file.watermark
+        self._ahead: dict[int, MirrorTable] = {}
         self._unsettled = 0  # documents in the file's open transaction
-        self._writing: threading.Thread | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="columnar writing")
+        self._writing: deque[Future[None]] = deque()  # oldest first
         self._failure: Exception | None = None  # of writing: it is begun anew
         self._building: Building | None = None  # the table that is being taken in
         self._trim_due = 0
+        # Taken in this order, if several are.
+        self._turn = threading.Lock()  # of who is next to have the file
         self._lock = threading.Lock()  # of the file and what is known of it
-        self._noting = threading.Lock()  # of what is pending; taken after the other
+        self._shredding = threading.Lock()  # of what is pending on its way to waiting
+        self._noting = threading.Lock()  # of what is pending, and what is waiting
 
     # -- following ---------------------------------------------------------------------
 
@@ -194,7 +219,7 @@ class Mirror:
             self.watermark = to
             waiting, size = len(self._pending), self._pending_bytes
         if self._file.watermark == BEGINNING:
-            with self._lock:
+            with self._holding():
                 self._write()
         elif (
             waiting > knobs.MIRROR_PENDING_DOCUMENTS
@@ -208,35 +233,37 @@ class Mirror:
     def _write_aside(self, *, is_patient: bool) -> None:
         """Let DuckDB write on a thread of its own.
 
-        Meanwhile what is folded is answered, and the next commits are read.
+        Meanwhile what is folded is answered, and the next commits are read and shredded.
 
         Args:
-            is_patient: it is far behind, so wait for who holds the file; otherwise this
-                is done another time.
+            is_patient: it is far behind, so wait until few runs wait; otherwise this is
+                done another time.
         """
-        if not self._lock.acquire(blocking=is_patient):
+        self._settle_writing(knobs.MIRROR_WAITING_RUNS)
+        if self._writing and not is_patient:
             return
-        writes = None
-        try:
-            writes = self._shredded()
-        finally:
-            if writes is None:
-                self._lock.release()
-        if writes is not None:  # the thread has the lock now
-            self._writing = threading.Thread(
-                target=self._put_aside,
-                args=(*writes, is_patient),
-                name="columnar writing",
-            )
-            self._writing.start()
+        self._shred()
+        self._writing.append(self._writer.submit(self._put_next, is_patient))
 
-    def _put_aside(
-        self, to: Timestamp, writes: dict[int, TableWrite], is_behind: bool
-    ) -> None:
+    def _settle_writing(self, left: int) -> None:
+        """Wait until no more than so many runs are being written."""
+        while self._writing and (len(self._writing) > left or self._writing[0].done()):
+            self._writing.popleft().result()
+
+    def _put_next(self, is_behind: bool) -> None:
         try:
-            self._put(to, writes, is_behind=is_behind)
+            with self._holding():
+                self._put_waiting(1, is_behind=is_behind)
         except Exception:  # noqa: BLE001 - whoever comes next is told
             traceback.print_exc()
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """The file; N.B. one after another, or who reads would wait for all that waits."""
+        with self._turn:
+            self._lock.acquire()
+        try:
+            yield
         finally:
             self._lock.release()
 
@@ -246,31 +273,59 @@ class Mirror:
         Raises:
             Exception: it could not be written, now or before.
         """
-        writes = self._shredded()
-        if writes is not None:
-            self._put(*writes)
+        self._shred()
+        self._put_waiting(None)
         with self._failing():
             self._file.settle()
 
-    def _shredded(self) -> tuple[Timestamp, dict[int, TableWrite]] | None:
-        """What is to be written up to when; None: nothing is pending."""
-        if self._failure is not None:
-            raise self._failure
-        with self._noting:
-            changes, self._pending = self._pending, []
-            self._pending_bytes = 0
-            to = self.watermark
-        if to == self._file.watermark:
-            return None
-        by_table: dict[int, list[Change]] = {}
-        for change in changes:
-            if change.table in self._file.tables:
-                by_table.setdefault(change.table, []).append(change)
-        with self._failing():
-            return to, {
-                number: applying(self._file.tables[number], of)
-                for number, of in by_table.items()
-            }
+    def _shred(self) -> None:
+        """Let what is pending wait to be written.
+
+        Raises:
+            Exception: something could not be written.
+        """
+        with self._shredding:
+            if self._failure is not None:
+                raise self._failure
+            with self._noting:
+                changes, self._pending = self._pending, []
+                self._pending_bytes = 0
+                to = self.watermark
+            if to == self._shredded_to:
+                return
+            by_table: dict[int, list[Change]] = {}
+            for change in changes:
+                if change.table in self._file.tables:
+                    by_table.setdefault(change.table, []).append(change)
+            with self._failing():
+                writes = {
+                    number: self._applied(number, of) for number, of in by_table.items()
+                }
+            self._shredded_to = to
+            with self._noting:
+                self._waiting.append(_Writes(to, writes))
+
+    def _applied(self, number: int, changes: Sequence[Change]) -> TableWrite:
+        table = self._ahead.get(number) or replace(self._file.tables[number])
+        write = applying(table, changes)
+        self._ahead[number] = table.after(write)
+        return write
+
+    def _put_waiting(self, most: int | None, *, is_behind: bool = False) -> None:
+        """Write so many of the runs that wait, or all; the lock is held.
+
+        Raises:
+            Exception: one could not be written, now or before.
+        """
+        while most is None or most > 0:
+            if self._failure is not None:
+                raise self._failure
+            with self._noting:
+                if not self._waiting:
+                    return
+                next_ = self._waiting.popleft()
+            self._put(next_.to, next_.tables, is_behind=is_behind)
+            most = None if most is None else most - 1
 
     def _put(
         self, to: Timestamp, writes: dict[int, TableWrite], *, is_behind: bool = False
@@ -320,25 +375,28 @@ class Mirror:
     @contextmanager
     def _changing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction after what is pending."""
-        with self._lock:
+        with self._holding():
             self._write()
+            self._ahead.clear()
             with self._file.changing() as connection:
                 yield connection
 
     def forget(self) -> None:
         """See `Follower.forget`."""
-        with self._lock:
+        with self._holding():
             self._folded.forget()
             self._abandon()
             self._file.begin_again()
             with self._noting:
                 self._pending, self._pending_bytes = [], 0
+                self._waiting.clear()
+                self._ahead.clear()
                 self._unsettled, self._failure = 0, None
-                self.watermark = BEGINNING
+                self.watermark = self._shredded_to = BEGINNING
 
     def checkpoint(self) -> None:
         """See `Follower.checkpoint`."""
-        with self._lock:
+        with self._holding():
             self._write()
             self._file.checkpoint()
 
@@ -346,7 +404,7 @@ class Mirror:
         """See `Keeps`."""
         if self._let_go is None:
             return
-        with self._lock:
+        with self._holding():
             connection = self._file.connection.cursor()
         try:
             self._let_go(connection)
@@ -355,9 +413,8 @@ class Mirror:
 
     def close(self) -> None:
         """See `Follower.close`."""
-        if self._writing is not None:
-            self._writing.join()
-        with self._lock:
+        self._writer.shutdown()
+        with self._holding():
             try:
                 self._write()
             finally:
@@ -376,6 +433,8 @@ class Mirror:
                 (change.revision is not None) - (change.previous_ts != 0)
                 for change in self._pending
                 if change.table in self._file.tables
+            ) + sum(
+                write.added for each in self._waiting for write in each.tables.values()
             )
         return {
             "tables": len(self._file.tables),
@@ -405,7 +464,7 @@ class Mirror:
     @contextmanager
     def reading(self, at: Timestamp) -> Iterator[Reading]:
         """The mirror as of a moment at or before its watermark."""
-        with self._lock:
+        with self._holding():
             self._write()
             connection = self._file.read()
             tables = {

@@ -14,7 +14,7 @@ their creation, so that DuckDB skips the row groups where they cannot be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from convexlab.documents.encoding import from_stored_each
@@ -97,13 +97,21 @@ class MirrorTable:
         """Take in what was made of commits, or of documents that were there before."""
         if write.ended is not None:
             self._end(connection, write.ended)
-            self.rows -= write.ended.num_rows
         self.widen(connection, write.columns)
         self.insert(connection, self.current, write.begun)
-        self.rows += write.begun.num_rows
         if write.passed is not None:
             self.insert(connection, self.past, write.passed)
+        self.rows += write.added
         self.changed_ts = max(self.changed_ts, write.ts)
+
+    def after(self, write: TableWrite) -> MirrorTable:
+        """What it is once that is taken in."""
+        return replace(
+            self,
+            columns=write.columns,
+            rows=self.rows + write.added,
+            changed_ts=max(self.changed_ts, write.ts),
+        )
 
     def trim(self, connection: duckdb.DuckDBPyConnection, before: int) -> None:
         """Forget what was superseded at or before a timestamp."""

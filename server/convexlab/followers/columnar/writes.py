@@ -60,6 +60,12 @@ class TableWrite:
         """Whether rows that were there stay as they are."""
         return self.ended is None and self.passed is None
 
+    @property
+    def added(self) -> int:
+        """How many more documents the table has."""
+        ended = 0 if self.ended is None else int(self.ended.num_rows)
+        return int(self.begun.num_rows) - ended
+
 
 @dataclass(slots=True)
 class Step:
