@@ -37,12 +37,12 @@ LINES = 3  # of an import
 # `writers`: the writer, and the one that takes its place; `push`: a push, of which
 # the writer, a reader or the analyst dies.
 VICTIMS = [
-    *["writer"] * 16,
-    *["writers"] * 4,
-    *["push"] * 6,
-    *["reader"] * 14,
-    *["spare"] * 2,
-    *["gateway"] * 8,
+    *["writer"] * 10,
+    *["writers"] * 3,
+    *["push"] * 5,
+    *["reader"] * 7,
+    *["spare"] * 1,
+    *["gateway"] * 4,
 ]
 
 
