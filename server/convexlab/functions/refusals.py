@@ -235,6 +235,7 @@ def _called(frames: list[FrameType], named: str) -> str:
         return f"{_WRITTEN_SO[module]}.{name}"
     if name.startswith("_") or "<" in name or module == "collections.abc":
         return named  # it says more than the name of what is between
+    name = name.replace("PathBase.", "Path.", 1)  # so it is defined in Python 3.13
     parts = module.split(".")
     prefixes = [".".join(parts[:n]) for n in range(1, len(parts))] or [module]
     for prefix in prefixes:
