@@ -27,7 +27,7 @@ from convexlab_kernel.client import Database, connect
 from convexlab_kernel.references import path_of
 from convexlab_kernel.signatures import Fields, mutation_fields, query_fields
 from convexlab_kernel.tracebacks import edge
-from convexlab_kernel.views import MIME, widget_bundle
+from convexlab_kernel.views import MIME, live_widgets, widget_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -297,7 +297,7 @@ class LiveGrid:
 
     def _widget(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widgets of its items in a box of ipywidgets'."""
-        widgets = display.optional("convexlab_widgets.live")
+        widgets = live_widgets()
         if widgets is None:
             return {}, {}
         bundle: tuple[dict[str, Any], dict[str, Any]] = widgets.grid_of(

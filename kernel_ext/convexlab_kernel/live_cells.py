@@ -21,6 +21,7 @@ from convexlab_kernel import display
 from convexlab_kernel.line import Text
 from convexlab_kernel.live_cell import LiveCell, Outcome, Output
 from convexlab_kernel.options import Options
+from convexlab_kernel.views import is_unattended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -333,7 +334,7 @@ class Control:
 
     def show(self) -> None:
         """Put it on the page; without scripts, what is said is plain."""
-        data = dict(self._box._repr_mimebundle_())
+        data = {} if is_unattended() else dict(self._box._repr_mimebundle_())
         data["text/html"] = _note(self._cell.status)
         data["text/plain"] = self._cell.status
         self._shell.display_pub.publish(data)

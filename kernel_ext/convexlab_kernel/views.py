@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from convexlab.errors import InvalidArguments
@@ -55,12 +57,31 @@ def vega_lite(chart: Any) -> dict[str, Any]:
 
 
 def widget_bundle(shown: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The anywidget view, for pages without our renderer; nothing where it is absent.
-
-    The widgets stand on this package, so they are named here at run time only.
-    """
-    widgets = display.optional("convexlab_widgets.live")
+    """The anywidget view, for pages without our renderer; nothing where there is none."""
+    widgets = live_widgets()
     if widgets is None:
         return {}, {}
     bundle: tuple[dict[str, Any], dict[str, Any]] = widgets.view_of(shown)
     return bundle
+
+
+def live_widgets() -> Any:
+    """The module of the widgets, which stands on this package and is named at run time only.
+
+    None where it is absent, or where nobody is there to see a widget: what runs a notebook
+    by itself saves the models of its widgets, and nbconvert would then write those into its
+    page, where nothing feeds them, instead of the static table.
+    """
+    return None if is_unattended() else display.optional("convexlab_widgets.live")
+
+
+def is_unattended() -> bool:
+    """Whether a notebook is run with nobody before it, as by `nbconvert --execute`.
+
+    Such a run cannot be asked for input. Voilà's cannot either, but there is a page.
+    """
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython and ipython.get_ipython(), "kernel", None)
+    if kernel is None or "VOILA_KERNEL_ID" in os.environ:
+        return False
+    return kernel.get_parent().get("content", {}).get("allow_stdin") is False

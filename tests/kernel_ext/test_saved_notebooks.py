@@ -95,6 +95,8 @@ def test_a_saved_notebook_is_small_calm_and_readable(saved, db):
         assert "<b>note" not in dead
         assert "as of 20" in dead
 
+    # What nbconvert runs is shown by no widget, whose model nothing feeds.
+    assert "widget-view" not in whole
     # What nbconvert writes, and what is left of it without styles and scripts.
     notebook = nbformat.v4.new_notebook(cells=first.cells)
     page, _ = HTMLExporter(sanitize_html=True).from_notebook_node(notebook)
