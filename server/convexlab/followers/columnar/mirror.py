@@ -96,6 +96,19 @@ class Reading:
         """A table by number; one that is not here yet is empty."""
         return self.by_number.get(number) or MirrorTable(number, is_whole=False)
 
+    def rows(self, table: MirrorTable) -> str:
+        """What follows FROM, for all columns of the rows as of the moment.
+
+        N.B. mostly they are the current ones, and to bind a SELECT of all columns takes
+        DuckDB 0.3 ms.
+
+        Raises:
+            OutOfRetention: the mirror began later.
+        """
+        if table.is_whole and table.changed_ts <= self.at:
+            return table.current
+        return f"({self.source(table, ', '.join(table.names()))})"
+
     def source(self, table: MirrorTable, fields: str) -> str:
         """A SELECT of `fields` of the rows as of the moment.
 

@@ -319,10 +319,10 @@ class Source:
 
     def _from(self) -> tuple[str, list[Any]]:
         """What follows FROM, with its parameters."""
-        source = self._reading.source(self._table, ", ".join(self._table.names()))
+        source = self._reading.rows(self._table)
         texts, params = [self._where.sql], list(self._where.params)
         if self._scan.without:
             texts.append("_id NOT IN (SELECT unnest(?::VARCHAR[]))")
             number = self._scan.id_number
             params.append([encode_id(number, each) for each in self._scan.without])
-        return f"({source}) WHERE {' AND '.join(texts)}", params
+        return f"{source} WHERE {' AND '.join(texts)}", params
