@@ -272,7 +272,7 @@ def run(options: Options) -> Iterator[Table]:
     gc.set_threshold(
         *knobs.GARBAGE_THRESHOLDS
     )  # as the index keeper's process has them
-    small = Lab(options.folder / "small", documents // 10)
+    small = Lab(options.folder / "small", min(documents // 10, MOST_ROWS))
     lab = Lab(options.folder / "large", documents)
     for name, (ask, text) in QUESTIONS.items():
         yield scans(lab, small, name, ask, text, turns)
