@@ -157,7 +157,7 @@ class VectorSearch(Ranked):
         """What is nearest, of all that the transaction sees."""
         self._record(tx)
         unsettled = tx.unsettled(self.table)
-        settled = hits_in(self.ask(NAME, self.request(len(unsettled))))
+        settled = hits_in(self.ask(NAME, encode_request(self.request(len(unsettled)))))
         if not unsettled:
             return settled
         found = [hit for hit in settled if hit[0] not in unsettled]
@@ -176,7 +176,7 @@ class VectorSearch(Ranked):
         asked = (self.index.name, self.packed, self.limit)
         return repr(asked).encode() + encode_node(self._where())
 
-    def request(self, more: int = 0) -> bytes:
+    def request(self, more: int = 0) -> VectorRequest:
         """What the follower is asked.
 
         Args:
@@ -186,7 +186,7 @@ class VectorSearch(Ranked):
         filters = None
         if self.any_of is not None:
             filters = tuple((fields.index(f), encode_key(x)) for f, x in self.any_of)
-        request = VectorRequest(
+        return VectorRequest(
             self.table.number,
             self.index.name,
             definition_of(self.index),
@@ -194,7 +194,6 @@ class VectorSearch(Ranked):
             self.limit + more,
             filters,
         )
-        return encode_request(request)
 
     def _score(self, sought: list[float], document: dict[str, Any]) -> float | None:
         """The cosine of a document's vector; None: it is not to be found."""
@@ -235,6 +234,13 @@ def hits_in(answer: bytes) -> list[Hit]:
     starts = range(0, len(said.ids), ID_BYTES)
     ids = [said.ids[start : start + ID_BYTES] for start in starts]
     return list(zip(ids, _unpacked(said.scores), strict=True))
+
+
+def hits_of_each(answer: bytes, searches: int) -> list[list[Hit]]:
+    """What the follower said of several searches: as many of each."""
+    hits = hits_in(answer)
+    each = len(hits) // searches
+    return [hits[n * each : (n + 1) * each] for n in range(searches)]
 
 
 def vector_search(

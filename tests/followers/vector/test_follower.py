@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 from tests.engine.conftest import Clock
 from tests.followers.vectors import (
     Searched,
@@ -24,6 +25,12 @@ from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.errors import FollowerBehind, InvalidArguments, OutOfRetention
 from convexlab.followers.vector.follower import Vectors
+from convexlab.followers.vector.request import (
+    VectorAnswer,
+    decode_answer,
+    decode_request,
+    encode_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,6 +129,31 @@ def test_a_vector_of_another_length_is_refused(searched: Searched):
     insert(searched, {"e": [1, 0, 0]})
     with pytest.raises(InvalidArguments, match="has 2 dimensions, and the index has 3"):
         searched.ask([1.0, 0.0])
+
+
+def ask_together(searched: Searched, questions: Any, filters: Any) -> VectorAnswer:
+    asked = decode_request(searched.request(questions, 5, filters))
+    request = encode_request(replace(asked, searches=len(questions)))
+    return decode_answer(searched.vectors.answer(request, searched.vectors.watermark))
+
+
+@pytest.mark.parametrize("filters", [None, {"owner": [1]}, {"owner": [9]}])
+def test_several_are_searched_at_once_as_each_alone(searched: Searched, filters: Any):
+    chance = np.random.default_rng(3)
+    vectors = chance.normal(size=(30, 3)).tolist()
+    insert(searched, *({"e": e, "owner": n % 3} for n, e in enumerate(vectors)))
+    searched.following.advance()
+    questions = [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1e-30, -1e-30, 0.0], [3.0, 4, 5]]
+    said = ask_together(searched, questions, filters)
+    alone = [
+        hit for each in questions for hit in searched.ask(each, 5, filters=filters)
+    ]
+    assert [said.ids[at : at + 16] for at in range(0, len(said.ids), 16)] == [
+        id_ for id_, _ in alone
+    ]
+    assert np.frombuffer(said.scores, "<f4").tolist() == [score for _, score in alone]
+    with pytest.raises(InvalidArguments, match="NaN"):
+        ask_together(searched, [[1.0, 0, 0], [np.nan, 0, 0]], filters)
 
 
 def test_filters_are_values_one_of_which_a_document_has(searched: Searched):

@@ -93,6 +93,18 @@ def test_as_many_are_given_as_were_asked_for(cut: Any):
     assert len(lists.nearest(vectors[0], 10, nothing)[0]) == 0
 
 
+def test_each_of_several_is_given_as_many_and_what_it_gets_alone(cut: Any):
+    lists, vectors = cut
+    lists.probes = (1, 1)
+    for limit in (10, 256):
+        together = lists.nearest_to_each(vectors[:5], limit, None)
+        for vector, (slots, scores) in zip(vectors, together, strict=False):
+            alone = lists.nearest(vector, limit, None)
+            assert slots.tolist() == alone[0].tolist()
+            assert scores.tolist() == alone[1].tolist()
+            assert len(slots) == limit
+
+
 def test_few_are_all_compared():
     lists = Lists.exact(DIMENSIONS)
     vectors = clustered(150)

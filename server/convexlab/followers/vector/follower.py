@@ -26,7 +26,7 @@ from convexlab.followers.vector.request import (
     definition_of,
     encode_answer,
 )
-from convexlab.followers.vector.units import normalized
+from convexlab.followers.vector.units import all_normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,18 +123,13 @@ class Vectors(SchemaIndexes[VectorIndex]):
     def answer(self, request: bytes, at: Timestamp) -> bytes:
         """See `Follower.answer`: a VectorRequest is answered with a VectorAnswer."""
         asked = decode_request(request)
-        vector = normalized(np.frombuffer(asked.vector, "<f4"))
-        if vector is None:
-            raise InvalidArguments("The vector has a NaN or an infinity in it.")
-        if len(vector) != asked.definition.dimensions:  # FAISS would read beyond it
-            raise InvalidArguments(
-                f"The vector has {len(vector)} dimensions, and the index has "
-                f"{asked.definition.dimensions}."
-            )
-        ids, scores = self._index_for(asked).nearest(
-            vector, asked.limit, asked.filters, at
+        vectors = _directions(asked)
+        found = self._index_for(asked).nearest_to_each(
+            vectors, asked.limit, asked.filters, at
         )
-        return encode_answer(VectorAnswer(b"".join(ids), scores.tobytes()))
+        ids = b"".join([id_ for ids, _ in found for id_ in ids])
+        scores = b"".join([scores.tobytes() for _, scores in found])
+        return encode_answer(VectorAnswer(ids, scores))
 
     def _index_for(self, asked: VectorRequest) -> VectorIndex:
         index = self.indexes.get((asked.table, asked.index))
@@ -143,3 +138,18 @@ class Vectors(SchemaIndexes[VectorIndex]):
                 f"Vector index `{asked.index}` has just been pushed anew. Try again."
             )
         return index
+
+
+def _directions(asked: VectorRequest) -> Numbers:
+    """The unit vectors to look near, one in a row."""
+    numbers = np.frombuffer(asked.vector, "<f4")
+    dimensions = asked.definition.dimensions
+    if len(numbers) != asked.searches * dimensions:  # FAISS would read beyond it
+        raise InvalidArguments(
+            f"The vector has {len(numbers) // asked.searches} dimensions, and the index "
+            f"has {dimensions}."
+        )
+    units = all_normalized(numbers.reshape(asked.searches, dimensions))
+    if units is None:
+        raise InvalidArguments("The vector has a NaN or an infinity in it.")
+    return units

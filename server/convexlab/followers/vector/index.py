@@ -161,13 +161,28 @@ class VectorIndex:
         Raises:
             OutOfRetention: what was there then has been forgotten.
         """
+        (found,) = self.nearest_to_each(vector[None], limit, filters, at)
+        return found
+
+    def nearest_to_each(
+        self, vectors: Vectors, limit: int, filters: Filters, at: int
+    ) -> list[tuple[list[bytes], NDArray[np.float32]]]:
+        """As `nearest`, to each of several vectors; as many to each.
+
+        N.B. to look for them at once is to let go of the interpreter once.
+        """
         with self.lock.reading():
             selection = self._selected(filters, at)
             if filters is None or selection is None:
-                slots, scores = self.lists.nearest(vector, limit, selection)
+                found = self.lists.nearest_to_each(vectors, limit, selection)
             else:
-                slots, scores = self.lists.nearest_of(vector, limit, selection)
-            return _in_order(self.versions.ids(slots), scores)
+                found = [
+                    self.lists.nearest_of(vector, limit, selection)
+                    for vector in vectors
+                ]
+            return [
+                _in_order(self.versions.ids(slots), scores) for slots, scores in found
+            ]
 
     def _selected(self, filters: Filters, at: int) -> Selection | None:
         """The slots to look among; None: all that are in the lists."""

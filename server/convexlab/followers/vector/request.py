@@ -42,16 +42,18 @@ def definition_of(index: VectorIndexDefinition) -> Definition:
 
 
 class VectorRequest(msgspec.Struct, frozen=True, array_like=True):
-    """A search of one index.
+    """A search of one index, or several that differ in their vectors only.
 
     Attributes:
         table: the table's number.
         index: the index's name.
         definition: as the asker knows it.
-        vector: the numbers, as little-endian float32; of any length but zero.
+        vector: the numbers, as little-endian float32; of any length but zero. Of several
+            searches all vectors, one after another.
         limit: how many documents.
         filters: a document must have one of these: the number of a filter field,
             and the key of its value. None: any document will do.
+        searches: how many.
     """
 
     table: int
@@ -60,10 +62,13 @@ class VectorRequest(msgspec.Struct, frozen=True, array_like=True):
     vector: bytes
     limit: int
     filters: tuple[tuple[int, bytes], ...] | None = None
+    searches: int = 1
 
 
 class VectorAnswer(msgspec.Struct, frozen=True, array_like=True):
     """The nearest documents, nearest first; equally near ones by id.
+
+    Of several searches these are one after another, and as many of each.
 
     Attributes:
         ids: internal ids, 16 bytes each.

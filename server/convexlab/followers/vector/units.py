@@ -26,6 +26,20 @@ def unit_vector(value: Any, dimensions: int) -> NDArray[np.float32] | None:
     return normalized(np.array(value, np.float64))
 
 
+def all_normalized(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The directions of vectors, as `normalized`; None if one has none that is a number."""
+    if len(rows) == 1:
+        unit = normalized(rows[0])
+        return None if unit is None else unit[None]
+    wide = rows.astype(np.float64)
+    squares = [float(row @ row) for row in wide]
+    if all(0.0 < square < np.inf for square in squares):
+        lengths = np.array([square**0.5 for square in squares])
+        return np.asarray(wide / lengths[:, None], np.float32)
+    units = [unit for row in rows if (unit := normalized(row)) is not None]
+    return np.stack(units) if len(units) == len(rows) else None
+
+
 def normalized(numbers: NDArray[Any]) -> NDArray[np.float32] | None:
     """The direction of a vector of floats; None if one of them is not finite.
 

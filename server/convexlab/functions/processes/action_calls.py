@@ -23,6 +23,8 @@ from convexlab.functions.processes.failures import failure_of
 from convexlab.functions.processes.messages import ActionDone, RunAction, RunHttp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convexlab.engine.timestamp import Timestamp
     from convexlab.functions.processes.messages import Become
     from convexlab.functions.runner import Outcome
@@ -62,9 +64,25 @@ class Code:
         Raises:
             ConvexlabError: what is asked cannot be.
         """
+        (search,), at = self.all_searched([body])
+        if isinstance(search, Exception):
+            raise search
+        return search, at
+
+    def all_searched(
+        self, bodies: Sequence[bytes]
+    ) -> tuple[list[VectorSearch | Exception], Timestamp]:
+        """The same of several, by one look at the store; or why one cannot be."""
         with self._turn, newest_snapshot(self._store.snapshot()) as snapshot:
             tx = Transaction(snapshot, self._deployed.catalog(snapshot))
-            return vector_search.sought(tx, _unasked, body), snapshot.durable_ts
+            return [_sought(tx, body) for body in bodies], snapshot.durable_ts
+
+
+def _sought(tx: Transaction, body: bytes) -> VectorSearch | Exception:
+    try:
+        return vector_search.sought(tx, _unasked, body)
+    except Exception as error:  # noqa: BLE001 - one action's, not its neighbours'
+        return error
 
 
 def _unasked(name: str, request: bytes) -> bytes:
