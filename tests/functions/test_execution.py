@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,30 @@ def test_that_one_of_its_indexes_was_behind_is_known_of_a_run(
     for name in asked:
         with suppress(FollowerBehind):
             execution.ask(name, b"")
-    assert execution.index_behind == is_behind
+    assert bool(execution.behind) == is_behind
+
+
+class Slow:
+    """Takes as long as it may, and is behind."""
+
+    def __init__(self) -> None:
+        self.patience: list[float] = []
+
+    def ask(self, *_: object, patience_seconds: float, **__: object) -> bytes:
+        self.patience.append(patience_seconds)
+        time.sleep(patience_seconds)
+        raise FollowerBehind("It is starting.")
+
+
+def test_a_run_waits_for_all_that_it_asks_together(monkeypatch: pytest.MonkeyPatch):
+    """One that waited for each anew would reach the end of its time, and stay failed."""
+    monkeypatch.setattr(knobs, "FOLLOWER_QUERY_SECONDS", 0.01)
+    slow = Slow()
+    execution = execution_of(lab_of(), writable=False, derived=slow)
+    for name in ("text", "text", "vector", "text", "columnar"):
+        with pytest.raises(FollowerBehind, match="It is starting"):
+            execution.ask(name, b"")
+    assert slow.patience == [0.01, 0.0, 0.0]
 
 
 class Rebuilt:

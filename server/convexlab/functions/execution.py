@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic  # N.B. the clock itself: `time.…` stands still in runs
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab import knobs
@@ -57,18 +58,20 @@ class Execution:
             of the pages (`cursors`): which pages there are may depend on documents.
         outgoing: the page ends reached.
         identity_read: *set by* the first look at `ctx.auth`.
-        index_behind: whether user code has heard that an index was behind: it may say
-            something else once that has caught up, also where it caught the error.
+        behind: the indexes of which user code has heard that they are behind: it may
+            say something else once they have caught up, also where it caught the error.
         depth: how many calls are nested at the moment.
         entered: the modules whose functions ran.
         scheduling: which scheduled function it runs, or runs for.
         current: the function whose handler runs; *set by* each call, nested or not.
         request: that it comes from (`requested`).
         derived: the indexes that follow the log; see `ask`.
-        patience_seconds: how long it may wait for one of them to catch up.
+        patience_seconds: how long it may still wait for them to catch up, for all that
+            it asks together.
     """
 
     __slots__ = (
+        "behind",
         "clock",
         "current",
         "depth",
@@ -77,7 +80,6 @@ class Execution:
         "identity",
         "identity_read",
         "incoming",
-        "index_behind",
         "modules",
         "outgoing",
         "patience_seconds",
@@ -109,7 +111,7 @@ class Execution:
         self.incoming: dict[bytes, bytes | None] = {}
         self.outgoing: dict[bytes, bytes | None] = {}
         self.identity_read = False
-        self.index_behind = False
+        self.behind: dict[str, str] = {}  # what each said
         self.depth = 0
         self.entered: set[str] = set()
         self.secret = secret
@@ -138,7 +140,7 @@ class Execution:
             derived=self.derived,
         )
         made.depth, made.entered = self.depth, self.entered
-        made.patience_seconds = self.patience_seconds
+        made.patience_seconds, made.behind = self.patience_seconds, self.behind
         return made
 
     @property
@@ -162,22 +164,34 @@ class Execution:
                 gathers, which becomes durable meanwhile.
 
         Raises:
-            FollowerBehind: it has not caught up in `patience_seconds`; or, in a
-                mutation, it began just now and knows only what is newer.
+            FollowerBehind: it has not caught up in `patience_seconds`, now or when it
+                was asked before; or, in a mutation, it began just now and knows only
+                what is newer.
             IndexLost: it does not reach back so far; the query is run as of later.
         """
         try:
-            return self.derived.ask(
-                follower,
-                request,
-                at=self.tx.snapshot.durable_ts if at is None else at,
-                patience_seconds=self.patience_seconds,
+            return self.ask_once(
+                follower, request, self.tx.snapshot.durable_ts if at is None else at
             )
-        except FollowerBehind:
-            self.index_behind = True
-            raise
         except OutOfRetention as error:
             raise self.lost(error) from None
+
+    def ask_once(self, follower: str, request: bytes, at: Timestamp) -> bytes:
+        """As `ask`, but that it does not reach back so far is told as `OutOfRetention`.
+
+        N.B. a query that waited for each of its searches anew would be taken for one
+        without an end.
+        """
+        if follower in self.behind:
+            raise FollowerBehind(self.behind[follower])
+        patience, began = self.patience_seconds, monotonic()
+        try:
+            return self.derived.ask(follower, request, at=at, patience_seconds=patience)
+        except FollowerBehind as error:
+            self.behind[follower] = str(error)
+            raise
+        finally:
+            self.patience_seconds = max(0.0, patience - (monotonic() - began))
 
     def lost(self, error: OutOfRetention) -> FollowerBehind | IndexLost:
         """What to raise where an index that is needed does not reach back so far."""

@@ -20,7 +20,7 @@ from convexlab.documents.expression import TRUE, conjuncts, never_fails
 from convexlab.documents.ids import encode_id, internal_id_of
 from convexlab.documents.ordering import decode_key, encode_key, encode_number
 from convexlab.documents.predicate import getter
-from convexlab.errors import FollowerBehind, InvalidValue
+from convexlab.errors import InvalidValue
 from convexlab.followers.columnar.scans import (
     DocumentsRequest,
     GroupsRequest,
@@ -209,19 +209,17 @@ class Mirrored:
 
     def _ask(self, request: bytes) -> bytes:
         execution = self._execution
-        patience = execution.patience_seconds
-        if not self.is_needed:
-            patience = min(knobs.SCAN_PATIENCE_SECONDS, patience)
-        try:
-            return execution.derived.ask(
-                "columnar",
-                request,
-                at=execution.tx.snapshot.durable_ts,
-                patience_seconds=patience,
-            )
-        except FollowerBehind:
-            execution.index_behind |= self.is_needed
-            raise
+        at = execution.tx.snapshot.durable_ts
+        if self.is_needed:
+            return execution.ask_once("columnar", request, at)
+        return execution.derived.ask(
+            "columnar",
+            request,
+            at=at,
+            patience_seconds=min(
+                knobs.SCAN_PATIENCE_SECONDS, execution.patience_seconds
+            ),
+        )
 
 
 def beyond(

@@ -179,7 +179,7 @@ def run(
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
-    outcome.index_behind = execution.index_behind
+    outcome.index_behind = bool(execution.behind)
     if outcome.error is not None and journal is not None:
         outcome.journal = journal  # of the pages that it did not come to, too
     elif execution.outgoing:
