@@ -709,6 +709,10 @@ def described(db: Database, code: str) -> dict[str, Any]:
     return {name: said for name, said in data[MIME].items() if name != "ts"}
 
 
+# Of how many is said where those were counted before.
+NONE_MATCH = re.compile(r"^0 (of \d+ )?documents match")
+
+
 def test_what_one_asks_of_a_table_becomes_a_cell(
     sidebar: Sidebar, tasks: State, db: Database
 ) -> None:
@@ -726,9 +730,10 @@ def test_what_one_asks_of_a_table_becomes_a_cell(
         filtering.get_by_label("filter: operator").select_option(operator)
         filtering.get_by_label("filter: value").fill(value)
         filtering.get_by_role("button", name="add", exact=True).click()
-    expect(filtering.locator(".summary")).to_contain_text("0 of")
+    summary = filtering.locator(".summary")
+    expect(summary).to_contain_text(NONE_MATCH)
     filtering.get_by_label("filters: how they are joined").select_option("any of")
-    expect(filtering.locator(".summary")).not_to_contain_text("0 of")
+    expect(summary).not_to_contain_text(NONE_MATCH)
     expect(rows.filter(has_text="cell 0")).to_have_count(1)
     expect(rows.filter(has_text="cell 1")).to_have_count(0)
     sidebar.picture("filters")
@@ -747,12 +752,11 @@ def test_what_one_asks_of_a_table_becomes_a_cell(
     logs.get_by_label("text").fill("")
 
 
-def test_what_is_filtered_before_it_was_counted_is_of_all_there_are(
+def test_what_is_filtered_before_it_was_counted_is_no_empty_table(
     sidebar: Sidebar, tasks: State
 ) -> None:
     """As soon as the newest rows are there, one may filter them."""
     page = sidebar.page
-    rows = tasks.run("query", "tasks:above", points=-1)
     sidebar.do("convexlab:open-table", table="tasks")
     sidebar.do("application:close")
     held: list[Route] = []
@@ -775,8 +779,7 @@ def test_what_is_filtered_before_it_was_counted_is_of_all_there_are(
     for route in held:
         with suppress(Error):  # one was taken back
             route.continue_()
-    summary = f"0 of {len(rows)} documents match"
-    expect(table.locator(".summary")).to_contain_text(summary)
+    expect(table.locator(".summary")).to_contain_text(NONE_MATCH)
 
 
 def test_sql_is_completed_and_followed(sidebar: Sidebar, tasks: State) -> None:

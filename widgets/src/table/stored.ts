@@ -71,8 +71,7 @@ export class StoredTable implements View {
   #hidden: ReadonlySet<string> = new Set();
   #request: Request = EVERYTHING;
   #sorting: Sorting | null = null;
-  /** How many there are, whatever is asked for; null: nobody has counted them. */
-  #total: number | null = null;
+  #total = 0;
   /** Of when the rows are, in milliseconds since 1970; null: now. */
   #moment: number | null = null;
   /** What holds while rows are not what was asked for: "being prepared", a refusal. */
@@ -137,11 +136,9 @@ export class StoredTable implements View {
   summary(): string {
     if (!this.#answered) return this.#note || "reading…";
     const { count: rows } = this.#rows;
-    const parts = [
-      this.#total !== null && rows < this.#total
-        ? `${counted(rows, this.#total, this.#what)} match`
-        : count(rows, this.#what),
-    ];
+    // Whoever filters at once does it before all of them were counted.
+    const few = rows < this.#total ? counted(rows, this.#total, this.#what) : count(rows, this.#what);
+    const parts = [isEverything(this.#request) ? few : `${few} match`];
     const columns = this.#columns.length;
     const existing = this.#all.length + this.#left;
     if (columns < existing) parts.push(counted(columns, existing, "column"));
@@ -264,25 +261,18 @@ export class StoredTable implements View {
   async #fetch(how: "rows" | "top", until: AbortSignal): Promise<void> {
     this.#heading = 0;
     const stored = this.#stored;
-    const span = how === "top" ? { start: 0, end: BLOCK } : this.#wanted;
-    const rows = new WindowRows(await this.#count(stored, until), !this.#of);
-    const blocks = blocksOf(span.end > 0 ? span : { start: 0, end: BLOCK }, rows.count);
+    const isTop = how === "top" || this.#wanted.end === 0;
+    const span = isTop ? { start: 0, end: BLOCK } : this.#wanted;
+    const [found] = await this.#select(countOf(stored), until);
+    const rows = new WindowRows(Number(found?.n ?? 0), !this.#of);
+    const blocks = blocksOf(span, rows.count);
     for (const block of blocks) rows.put(block, await this.#block(stored, block, until));
-    // Whoever filters at once does it before all of them were counted.
-    const whole = { ...stored, request: EVERYTHING };
-    const total = isEverything(stored.request) ? rows.count : this.#total;
-    const all = total ?? (await this.#count(whole, until));
     if (this.#again === "top") return;
     this.#progress.end();
-    this.#total = Math.max(all, rows.count);
+    this.#total = isEverything(stored.request) ? rows.count : Math.max(this.#total, rows.count);
     this.#answered = true;
     this.#show(rows, how);
     this.#profiles.draw(stored, this.#columns);
-  }
-
-  async #count(stored: Stored, until: AbortSignal): Promise<number> {
-    const [found] = await this.#select(countOf(stored), until);
-    return Number(found?.n ?? 0);
   }
 
   async #fill(until: AbortSignal): Promise<void> {
