@@ -22,8 +22,8 @@ from convexlab_kernel.card import Card, addresses
 from convexlab_kernel.environment import Environment
 from convexlab_kernel.line import Line, Text
 from convexlab_kernel.logs import Filters, Log, shown
-from convexlab_kernel.notebook import push
 from convexlab_kernel.options import Options, evaluate, without_deployment
+from convexlab_kernel.pushing import push
 from convexlab_kernel.transferring import Source, export_all, import_file
 
 if TYPE_CHECKING:

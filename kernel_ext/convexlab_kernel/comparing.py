@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from convexlab.errors import CallerError
-from convexlab_kernel.notebook import Module
+from convexlab_kernel.pushing import Module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

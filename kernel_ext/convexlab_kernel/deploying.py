@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from convexlab.errors import PushFailed
 from convexlab_kernel import cells
-from convexlab_kernel.notebook import push
+from convexlab_kernel.pushing import push
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convexlab_kernel.client import Database
     from convexlab_kernel.export import Export, Module
-    from convexlab_kernel.notebook import PushAnswer
+    from convexlab_kernel.pushing import PushAnswer
 
 
 def deploy_notebook(

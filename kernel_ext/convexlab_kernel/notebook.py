@@ -12,51 +12,21 @@ import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from convexlab.errors import NotFound, PushFailed
+from convexlab.errors import PushFailed
 from convexlab_kernel import beside, cells, names
 from convexlab_kernel.client import Database, connect
-from convexlab_kernel.status import described
+from convexlab_kernel.pushing import concerning, deployed, kept, push, said
 from convexlab_kernel.tracebacks import CellLine, cell_number, present
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from IPython.core.interactiveshell import InteractiveShell
 
     from convexlab_kernel.cells import Header, Part
-    from convexlab_kernel.status import ModuleStatus
-
-
-class PushError(msgspec.Struct, frozen=True):
-    """Why a push was refused."""
-
-    message: str
-    code: str = ""
-    path: str | None = None
-    line: int | None = None
-    traceback: str | None = None
-
-
-class PushAnswer(msgspec.Struct, frozen=True):
-    """What the deployment says of a push."""
-
-    status: str
-    functions: list[Any] = []
-    warnings: list[str] = []
-    changed: list[str] = []
-    tables: list[Any] = []
-    error: PushError | None = None
-
-
-class Module(msgspec.Struct, frozen=True):
-    """A module as the deployment keeps it."""
-
-    path: str
-    source: str | None = None
-    origin: dict[str, Any] | None = None
+    from convexlab_kernel.pushing import PushAnswer
+    from convexlab_kernel.status import ModuleStatus, Origin
 
 
 class Notebook:
@@ -158,6 +128,7 @@ class Notebook:
         before = database.status().module(header.module)
         part = self._part(line, body)
         parts = self._parts(database, header, part, before)
+        warnings = self._replaced(database, header, parts, before)
         try:
             answer = self._send(database, header, parts)
         except _BrokenBeside as broken:
@@ -166,13 +137,10 @@ class Notebook:
             answer = self._send(database, header, parts)
         if not header.dry_run:
             self._pushed[header.module] = parts
-        warnings = [
-            *self._replaced(header, before),
-            *concerning(header.module, answer.warnings),
-        ]
+        warnings += concerning(header.module, answer.warnings)
         for warning in [*warnings, *self._unseen(parts)]:
             print(f"Warning: {warning}")  # noqa: T201 - the cell's output
-        return _said(header, database.name, answer, before)
+        return said(header, database.name, answer, before)
 
     def _part(self, line: str, body: str) -> Part:
         above = cells.blank_lines_before(self._raw)
@@ -202,7 +170,7 @@ class Notebook:
     ) -> list[Part]:
         if not header.add and not self._came_from_here(before):
             return [part]
-        known = self._pushed.get(header.module) or _kept(database, header.module)
+        known = self._pushed.get(header.module) or kept(database, header.module)
         if header.add:
             return cells.replace_part(known, part)
         assert before is not None, "it came from here"
@@ -242,13 +210,40 @@ class Notebook:
             finder = self._finder({header.module: parts})
             raise present(error, find_line=finder) from None
 
-    def _replaced(self, header: Header, before: ModuleStatus | None) -> list[str]:
+    def _replaced(
+        self,
+        database: Database,
+        header: Header,
+        parts: Sequence[Part],
+        before: ModuleStatus | None,
+    ) -> list[str]:
+        """Whose module this takes the place of, where that is another one.
+
+        It is not where the code is the same, nor where this notebook had another name.
+        """
         origin = before.origin if before is not None else None
         if origin is None or header.add or header.dry_run:
             return []
-        if origin.kind == "cell" and origin.name == self.name:
+        is_own = origin.kind == "cell" and origin.name == self.name
+        if is_own or self._was_renamed(origin):
+            return []
+        module = deployed(database, header.module)
+        source = "" if module is None else module.source or ""
+        if _is_same_code(source, cells.module_source(parts)):
             return []
         return [f"this replaces the module `{header.module}` that came from {origin}."]
+
+    def _was_renamed(self, origin: Origin) -> bool:
+        """Whether a cell came from a notebook that was beside this one, and is not any more."""
+        here = notebook_path(self.variables)
+        there = None if origin.path is None else Path(origin.path)
+        return (
+            origin.kind == "cell"
+            and here is not None
+            and there is not None
+            and there.parent == here.parent
+            and not there.exists()
+        )
 
     def _unseen(self, parts: list[Part]) -> Iterator[str]:
         """Variables of the notebook that the module uses, and will not find."""
@@ -297,65 +292,27 @@ def _is_beside(parts: Sequence[Part], error: PushFailed) -> bool:
     return place is not None and place[0] is not parts[0]
 
 
-# -- the deployment's side of a push -------------------------------------------
-
-
-def push(
-    database: Database,
-    modules: Sequence[dict[str, Any]],
-    *,
-    mode: str = "merge",
-    remove: Sequence[str] = (),
-    dry_run: bool = False,
-) -> PushAnswer:
-    """Push modules; PushFailed with path and line where they are refused."""
-    body = msgspec.json.encode(
-        {"modules": modules, "mode": mode, "remove": list(remove), "dryRun": dry_run}
-    )
-    raw = database.attachment.post("/api/convexlab/push", body)
-    answer = msgspec.json.decode(raw, type=PushAnswer)
-    if answer.error is not None:
-        error = answer.error
-        raise PushFailed(
-            _sentence(error.message),
-            path=error.path,
-            line=error.line,
-            traceback=error.traceback,
-        )
-    return answer
-
-
-def _sentence(message: str) -> str:
-    """What is wrong; where it is stands beside it, also for Python's own refusals."""
-    lines = message.strip().splitlines()
-    own = bool(lines) and lines[0].lstrip().startswith('File "')
-    return lines[-1] if own else message
-
-
-def _kept(database: Database, path: str) -> list[Part]:
-    """The parts of a module that another kernel pushed."""
+def _is_same_code(one: str, other: str) -> bool:
+    """Whether two modules differ in comments and blank lines at most, as in a cell's header."""
     try:
-        module = database.attachment.get(f"/api/convexlab/module?path={path}", Module)
-    except NotFound:
-        return []
-    if module.source is None:
-        return []
-    return cells.split_parts(module.source, (module.origin or {}).get("parts") or [])
+        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+    except (SyntaxError, ValueError):
+        return False
 
 
-def notebook_name(namespace: dict[str, Any]) -> str:
+def notebook_name(namespace: Mapping[str, Any]) -> str:
     """What the notebook is called, as far as its kernel can tell."""
     return PurePath(_told(namespace)).name
 
 
-def notebook_path(namespace: dict[str, Any]) -> Path | None:
+def notebook_path(namespace: Mapping[str, Any]) -> Path | None:
     """The notebook's file, where its kernel can tell and the file is there."""
     told = _told(namespace)
     path = Path(told).absolute() if told else None
     return path if path is not None and path.is_file() else None
 
 
-def _told(namespace: dict[str, Any]) -> str:
+def _told(namespace: Mapping[str, Any]) -> str:
     """What VS Code, papermill (`--inject-input-path`) or Jupyter Server told the kernel."""
     said = (
         namespace.get("__vsc_ipynb_file__"),
@@ -363,58 +320,6 @@ def _told(namespace: dict[str, Any]) -> str:
         os.environ.get("JPY_SESSION_NAME"),
     )
     return next((str(one) for one in said if one), "")
-
-
-# -- words ---------------------------------------------------------------------
-
-
-def concerning(module: str, warnings: Iterable[str]) -> list[str]:
-    """The warnings of a push that are about one module: of its lines, or of its functions.
-
-    A push tells of every reference that leads nowhere, wherever it is. Those of other
-    modules were told when these were pushed, unless it is this push that broke them.
-    """
-    about = (f"{module}.py:", f"there is no `{module}:")
-    return [each for each in warnings if each.startswith(about[0]) or about[1] in each]
-
-
-def _said(
-    header: Header, deployment: str, answer: PushAnswer, before: ModuleStatus | None
-) -> str:
-    arrow = "checked against" if header.dry_run else "→"
-    if header.module == "schema":
-        return f"schema {arrow} {deployment}: {_tables(answer)}"
-    functions = _of_module(answer.functions, header.module)
-    kinds: dict[str, list[str]] = {}
-    for kind, name in functions:
-        kinds.setdefault(kind, []).append(name)
-    listed = " · ".join(
-        f"{kind} {', '.join(names)}".strip() for kind, names in kinds.items()
-    )
-    text = f"{header.module} {arrow} {deployment}: {listed or 'no functions'}"
-    gone = [] if before is None or header.dry_run else _gone(before, functions)
-    return f"{text}\nNo longer there: {', '.join(gone)}" if gone else text
-
-
-def _tables(answer: PushAnswer) -> str:
-    names = [t if isinstance(t, str) else str(t.get("name", "")) for t in answer.tables]
-    return f"tables {', '.join(names)}" if names else "no tables"
-
-
-def _of_module(functions: list[Any], module: str) -> list[tuple[str, str]]:
-    return [described(f) for f in functions if _module_of(f) in {module, None}]
-
-
-def _module_of(function: Any) -> str | None:
-    path = (
-        function if isinstance(function, str) else str(function.get("identifier", ""))
-    )
-    return path.rpartition(":")[0].removesuffix(".js").removesuffix(".py") or None
-
-
-def _gone(before: ModuleStatus, functions: list[tuple[str, str]]) -> list[str]:
-    now = {name for _, name in functions}
-    return [name for _, name in before.described() if name not in now]
 
 
 def _is_module(raw: str) -> bool:

@@ -23,12 +23,14 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
         name: the notebook's or the file's.
         cell: its number in the kernel that ran it, as in `In[3]`.
         position: its place in a notebook that was deployed without a kernel.
+        path: the notebook's, on the machine of the kernel that ran it.
     """
 
     kind: str = "file"
     name: str = ""
     cell: int | None = None
     position: int | None = None
+    path: str | None = None
 
     def __str__(self) -> str:
         if self.kind != "cell":

@@ -9,7 +9,7 @@ from tests.kernel_ext.notebooks import notebook
 
 from convexlab.errors import PushFailed
 from convexlab_kernel.client import Database, connect
-from convexlab_kernel.notebook import push
+from convexlab_kernel.pushing import push
 
 SCHEMA = """%%convex schema
 from convexlab import define_schema, define_table, v
@@ -54,7 +54,7 @@ def db(project, convexlab):
 
 
 def sources(database: Database):
-    from convexlab_kernel.notebook import Module
+    from convexlab_kernel.pushing import Module
 
     paths = [module.path for module in database.status().modules]
     get = database.attachment.get

@@ -13,7 +13,7 @@ from nbclient.exceptions import CellExecutionError
 from convexlab.errors import ConvexlabError
 from convexlab_kernel import discovery
 from convexlab_kernel.client import Database
-from convexlab_kernel.notebook import push
+from convexlab_kernel.pushing import push
 from convexlab_kernel.views import MIME
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -43,7 +43,7 @@ def test_both_spellings_mean_the_same(run, db):
 
 
 def source_of(db, path):
-    from convexlab_kernel.notebook import Module
+    from convexlab_kernel.pushing import Module
 
     return db.attachment.get(f"/api/convexlab/module?path={path}", Module).source
 
@@ -140,12 +140,37 @@ def test_a_module_from_elsewhere_is_named_when_it_is_replaced(run, db):
     from tests.kernel_ext.conftest import deploy
 
     deploy(db, tasks=TASKS)
-    ran = run(f"%%convex tasks\n{TASKS}", f"%%convex tasks\n{TASKS}")
+    other = f"%%convex tasks\n{TASKS}\nN = 1"
+    ran = run(other, other, f"%%convex tasks\n{TASKS}")
     assert (
         "Warning: this replaces the module `tasks` that came from tasks.py."
         in ran.text(2)
     )
     assert "Warning" not in ran.text(3)
+    assert "Warning" not in ran.text(4)
+
+
+def test_nothing_is_said_where_the_same_module_comes_from_elsewhere(run, db):
+    from tests.kernel_ext.conftest import deploy
+
+    deploy(db, tasks=TASKS)
+    assert "Warning" not in run(f"%%convex tasks\n{TASKS}").text(2)
+
+
+def test_a_notebook_that_was_renamed_replaces_its_own_modules(run, tmp_path):
+    """Two notebooks that push the same module are told; one that is not there any more is none."""
+
+    def pushed_by(name, source):
+        (tmp_path / name).touch()
+        return run(
+            f"PAPERMILL_INPUT_PATH = {str(tmp_path / name)!r}",
+            f"%%convex tasks\n{TASKS}\nN = {source!r}",
+        ).text(3)
+
+    pushed_by("first.ipynb", "one")
+    assert "that came from first.ipynb, In[3]." in pushed_by("second.ipynb", "two")
+    (tmp_path / "second.ipynb").unlink()
+    assert "Warning" not in pushed_by("renamed.ipynb", "three")
 
 
 def test_the_schema_is_a_cell_and_refuses_by_its_line(run):

@@ -12,8 +12,8 @@ from tests.kernel_ext.notebooks import notebook
 from convexlab.errors import NotFound
 from convexlab_kernel import discovery, keys, line
 from convexlab_kernel.client import Database
-from convexlab_kernel.notebook import push
 from convexlab_kernel.notebook_file import NotebookFile
+from convexlab_kernel.pushing import push
 
 TASKS = """from convexlab import query
 

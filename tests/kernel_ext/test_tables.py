@@ -8,7 +8,7 @@ import pytest
 from tests.kernel_ext.conftest import deploy
 
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound, SchemaViolation
-from convexlab_kernel.notebook import push
+from convexlab_kernel.pushing import push
 from convexlab_kernel.views import MIME
 
 MODULE = """

@@ -11,7 +11,7 @@ from convexlab.cli.codegen import GENERATED, write_types
 from convexlab.cli.folder import is_module, modules_of
 from convexlab.cli.words import chosen, explain, which_deployment
 from convexlab.errors import ConvexlabError
-from convexlab_kernel.notebook import push
+from convexlab_kernel.pushing import push
 
 if TYPE_CHECKING:
     from convexlab_kernel.client import Database

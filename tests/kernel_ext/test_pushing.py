@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from convexlab_kernel.notebook import concerning
+from convexlab_kernel.pushing import concerning
 
 
 def test_a_cell_is_warned_of_its_own_references_and_of_those_it_breaks() -> None:
