@@ -10,6 +10,7 @@ import pytest
 from tests.functions.mirrored import Mirrored, mirrored_lab
 
 from convexlab import knobs
+from convexlab.documents.encoding import from_stored
 from convexlab.engine.limits import Limits
 from convexlab.errors import FollowerBehind, OutOfRetention
 from convexlab.followers.columnar.scans import DocumentsRequest
@@ -106,6 +107,7 @@ class Counting:
     ) -> None:
         self.asked = 0
         self.requests: list[DocumentsRequest] = []
+        self.answers: list[list[bytes]] = []
         self._failures = failures or {}
         self._keeper = lab.keeper
         lab.derived = self
@@ -116,7 +118,9 @@ class Counting:
         self.requests.append(msgspec.msgpack.decode(body, type=DocumentsRequest))
         if self.asked in self._failures:
             raise self._failures[self.asked]
-        return self._keeper.ask(name, request, **options)
+        told = self._keeper.ask(name, request, **options)
+        self.answers.append(msgspec.msgpack.decode(told, type=list[bytes]))
+        return told
 
 
 def test_a_loop_reads_rows_until_few_pass_and_then_those_that_do(lab: Mirrored):
@@ -153,6 +157,15 @@ def test_a_loop_asks_for_fewer_where_documents_are_large(
     assert lab.query("m:loop") == RARE
     mosts = [request.most for request in counting.requests]
     assert all(most is not None and 4 <= most < 20 for most in mosts)
+
+
+def test_a_row_is_not_asked_for_again(lab: Mirrored, monkeypatch: pytest.MonkeyPatch):
+    first = lab.query("m:page")
+    monkeypatch.setattr(knobs, "SCAN_PROBE_ROWS", 0)
+    counting = Counting(lab)
+    lab.query("m:page", cursor=first["continueCursor"])
+    (texts,) = counting.answers
+    assert [from_stored(text)["n"] for text in texts] == RARE[2:4]  # type: ignore[index,call-overload]  # a document
 
 
 def test_ids_are_compared_only_where_creation_times_are_the_same(lab: Mirrored):
