@@ -198,19 +198,16 @@ export class Tools {
 
   // -- columns -------------------------------------------------------------------
 
-  /** The boxes that are there stay: one of them may have the focus. */
+  /** The boxes that are there stay, and so does the focus of one of them. */
   #drawChoice(): void {
-    for (const [name, box] of this.#boxes) {
-      if (this.#columns.some((column) => column.name === name)) continue;
-      box.remove();
-      this.#boxes.delete(name);
+    const focused = this.#choice.querySelector<HTMLElement>(":focus");
+    for (const { name } of this.#columns) {
+      if (!this.#boxes.has(name)) this.#boxes.set(name, this.#box(name));
     }
-    for (const [at, { name }] of this.#columns.entries()) {
-      const box = this.#boxes.get(name) ?? this.#box(name);
-      this.#boxes.set(name, box);
-      // N.B. what is moved loses the focus.
-      if (this.#choice.children[at] !== box) this.#choice.insertBefore(box, this.#choice.children[at] ?? null);
-    }
+    this.#choice.replaceChildren(
+      ...this.#columns.map(({ name }) => this.#boxes.get(name) as HTMLElement),
+    );
+    focused?.focus();
   }
 
   #box(name: string): HTMLElement {
