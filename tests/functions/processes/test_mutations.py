@@ -161,7 +161,7 @@ def test_the_systems_own_are_for_its_owner(writing: Writing):
 
 def test_what_the_system_refuses_is_a_failure_like_any(writing: Writing):
     reply = systems(writing, system_mutations.SCHEDULE, path="m:x", args={}, after=0)
-    assert reply.failure.code == "NotFound"
+    assert reply.failure.code == "InvalidScheduledFunction"
     assert "does not exist: `m:x`" in reply.failure.message
     reply = systems(writing, "_system/nothing:here")
     assert reply.failure.code == "NotFound"

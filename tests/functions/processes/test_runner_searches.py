@@ -166,9 +166,7 @@ async def test_searches_that_come_together_are_asked_together(gathered: Gathered
     assert await asyncio.gather(*first) == [1, 2, 3]
     with pytest.raises(NotFound, match=r"docs\.far not found"):
         await wrong
-    with pytest.raises(
-        TypeError, match="unhashable"
-    ):  # Python's own, and nobody else's
+    with pytest.raises(TypeError):  # Python's own, or mypyc's; and nobody else's
         await odd
     assert await gathered.search(5) == 5
     assert await other == 6
