@@ -194,12 +194,14 @@ def _table(
 
 
 def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
+    searchers.come_to_rest()
     took = measure({"bare FAISS": bare.ask, "a query over HTTP": searchers.one}, asked)
     for name, way in (
         (f"with_vector_index, one of {TIMES} in a run", searchers.several),
         (f"ctx.vector_search, one of {TIMES} in an action", searchers.by_action),
     ):
         way(asked[:TIMES])  # an action's process is started by the first
+        searchers.come_to_rest()
         took[name] = [
             _timed(way, asked[start : start + TIMES]) / TIMES
             for start in range(0, len(asked), TIMES)
@@ -232,6 +234,7 @@ def from_many(bare: Bare, searchers: Nearest, asked: Any, seconds: float) -> Tab
         (f"ctx.vector_search, {TIMES} in an action", searchers.crowd_of_actions, TIMES),
     ):
         crowd(asked, each=each, seconds=seconds / 5)  # to warm up
+        searchers.come_to_rest()
         with searchers.costs() as costs:
             took = crowd(asked, each=each, seconds=seconds)
         notes.append(f"{name}: {costs.of_each(each * max(1, len(took)))}")

@@ -12,11 +12,17 @@ from tests.benchmarks import large_store, wire
 from tests.benchmarks.deployments import Deployment
 from tests.benchmarks.searchers import Searchers
 
+from convexlab import knobs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _BUILT_SECONDS = 1800.0
+# A deployment is at rest that took at most this share of a core, at each look, for so long.
+_STILL_SHARE = 0.06
+_STILL_SECONDS = 1.5 * knobs.FOLLOWER_IDLE_SECONDS
+_LOOK_SECONDS = 0.5
 
 SCHEMA = """
 from convexlab import define_schema, define_table, v
@@ -97,6 +103,24 @@ class Nearest(Searchers):
             for follower in followers
             for index in follower.get("indexes", ())
         )
+
+    def come_to_rest(self) -> None:
+        """Return when its processes stand still: no index is written, no spare starts.
+
+        N.B. an index is written a while after the last commit.
+        """
+        end = time.monotonic() + _BUILT_SECONDS
+        since, before = time.monotonic(), self._processor_seconds()
+        while time.monotonic() - since < _STILL_SECONDS:
+            assert time.monotonic() < end, "it did not come to rest"
+            time.sleep(_LOOK_SECONDS)
+            now = self._processor_seconds()
+            if now - before > _STILL_SHARE * _LOOK_SECONDS:
+                since = time.monotonic()
+            before = now
+
+    def _processor_seconds(self) -> float:
+        return sum(self._served.cpu_seconds().values())
 
     def one(self, vector: Any) -> None:
         """One search in a query."""
