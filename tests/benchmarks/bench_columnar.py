@@ -188,7 +188,8 @@ class Lab:
         self.plain.register("rows", rows)
         self.plain.execute("INSERT INTO plain SELECT * FROM rows")
         self.plain.unregister("rows")
-        self.plain.execute("CHECKPOINT")
+        self.plain.close()  # at rest, as the mirror
+        self.plain = duckdb.connect(str(folder / "plain.duckdb"))
         self.mirror.checkpoint()
 
     def insert(self, count: int) -> None:

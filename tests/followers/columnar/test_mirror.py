@@ -561,3 +561,37 @@ def test_what_the_store_no_longer_keeps_is_forgotten(
     with pytest.raises(OutOfRetention):
         documents(mirror, at=then)
     assert [document["n"] for document in documents(mirror)] == [3]
+
+
+def test_at_rest_the_file_is_opened_anew_when_much_has_come(
+    steps: Any,
+    following: Following,
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Not while somebody reads, nor where rows are kept beside it; nothing is lost."""
+    monkeypatch.setattr(knobs, "MIRROR_FRESH_DOCUMENTS", 3)
+    steps(insert({"n": 1}, {"n": 2}))
+    following.advance()
+    opened = mirror._file.connection
+    mirror.checkpoint()
+    assert mirror._file.connection is opened  # two are few
+    steps(insert({"n": 3}))
+    following.advance()
+    with mirror.reading(mirror.watermark):
+        mirror.checkpoint()
+        assert mirror._file.connection is opened
+    opened.execute("ATTACH ':memory:' AS beside").fetchall()
+    opened.execute("CREATE TABLE beside.kept (n INTEGER)").fetchall()
+    mirror.checkpoint()
+    assert mirror._file.connection is opened
+    opened.execute("DETACH beside")
+    mirror.checkpoint()
+    assert mirror._file.connection is not opened
+    assert rows(mirror, "n") == [(1,), (2,), (3,)]
+    again = mirror._file.connection
+    steps(insert({"n": 4}))
+    following.advance()
+    mirror.checkpoint()
+    assert mirror._file.connection is again
+    assert rows(mirror, "n") == [(1,), (2,), (3,), (4,)]

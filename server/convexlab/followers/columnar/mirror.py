@@ -165,6 +165,8 @@ class Mirror:
         self._shredded_to = self._file.watermark
         self._ahead: dict[int, MirrorTable] = {}
         self._unsettled = 0  # documents in the file's open transaction
+        self._fresh = 0  # documents that came since the file was opened
+        self._readers = 0  # connections that read it
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="columnar writing")
         self._writing: deque[Future[None]] = deque()  # oldest first
         self._failure: Exception | None = None  # of writing: it is begun anew
@@ -210,6 +212,7 @@ class Mirror:
             built = self._file.tables[table.number]
             built.began_at(self.watermark)
             built.is_whole = True
+            self._fresh += built.rows
 
     @property
     def folded_tables(self) -> Collection[int]:
@@ -351,6 +354,7 @@ class Mirror:
                 for number, write in writes.items():
                     self._file.tables[number].write(connection, write)
                     self._unsettled += write.begun.num_rows
+                    self._fresh += write.begun.num_rows
                 self._trim(connection, to)
                 self._file.watermark = to
             if self._unsettled > knobs.MIRROR_UNSETTLED_DOCUMENTS:
@@ -404,7 +408,7 @@ class Mirror:
                 self._pending, self._pending_bytes = [], 0
                 self._waiting.clear()
                 self._ahead.clear()
-                self._unsettled, self._failure = 0, None
+                self._unsettled, self._fresh, self._failure = 0, 0, None
                 self.watermark = self._shredded_to = BEGINNING
 
     def checkpoint(self) -> None:
@@ -412,17 +416,18 @@ class Mirror:
         with self._holding():
             self._write()
             self._file.checkpoint()
+            is_busy = self._readers > 0 or self._building is not None
+            if self._fresh >= knobs.MIRROR_FRESH_DOCUMENTS and not is_busy:
+                with self._failing():
+                    if self._file.reopen():
+                        self._fresh = 0
 
     def let_go(self) -> None:
         """See `Keeps`."""
         if self._let_go is None:
             return
-        with self._holding():
-            connection = self._file.connection.cursor()
-        try:
+        with self._connected(self._file.beside) as connection:
             self._let_go(connection)
-        finally:
-            connection.close()
 
     def close(self) -> None:
         """See `Follower.close`."""
@@ -477,18 +482,34 @@ class Mirror:
     @contextmanager
     def reading(self, at: Timestamp) -> Iterator[Reading]:
         """The mirror as of a moment at or before its watermark."""
-        with self._holding():
+        tables = dict[str, MirrorTable]()
+
+        def begin() -> duckdb.DuckDBPyConnection:
             self._write()
             connection = self._file.read()
-            tables = {
-                name: replace(self._file.tables[number])
-                for name, number in self.names.items()
-                if number in self._file.tables
-            }
-        try:
+            for name, number in self.names.items():
+                if number in self._file.tables:
+                    tables[name] = replace(self._file.tables[number])
+            return connection
+
+        with self._connected(begin) as connection:
             yield Reading(connection, at, tables, self._folded)
+
+    @contextmanager
+    def _connected(
+        self, connect: Callable[[], duckdb.DuckDBPyConnection]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Another connection to the file, which stays open as long."""
+        with self._holding():
+            connection = connect()
+            with self._noting:
+                self._readers += 1
+        try:
+            yield connection
         finally:
             connection.close()
+            with self._noting:
+                self._readers -= 1
 
 
 def view(reading: Reading, name: str, *, documents: bool = False) -> str:
