@@ -77,6 +77,12 @@ class State:
         ]
         self.push(pushed, mode="replace_all")
 
+    def open_with_tasks(self, *, schema: str, tasks: str) -> None:
+        """Open it with a module `tasks`, which has made three of them."""
+        self.open(schema=schema, tasks=tasks)
+        for number in range(3):
+            self.run("mutation", "tasks:create", text=f"task {number}", points=number)
+
     def push(self, modules: list[dict[str, Any]], mode: str = "merge") -> None:
         """Push modules; the others stay, unless all are replaced."""
         said = self._ask("convexlab/push", {"modules": modules, "mode": mode})

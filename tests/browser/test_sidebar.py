@@ -120,9 +120,7 @@ STAGED = 'define_table({"n": v.number()}).index("by_n", ["n"], staged=True)'
 @pytest.fixture(scope="module")
 def tasks(jupyter: Jupyter) -> State:
     state = State(jupyter.deployment)
-    state.open(schema=SCHEMA, tasks=TASKS)
-    for number in range(3):
-        state.run("mutation", "tasks:create", text=f"task {number}", points=number)
+    state.open_with_tasks(schema=SCHEMA, tasks=TASKS)
     return state
 
 
@@ -348,6 +346,7 @@ def test_a_query_is_run_as_a_user_and_stays_live(
     sidebar: Sidebar, tasks: State
 ) -> None:
     """Arguments are checked as the function's validators say."""
+    tasks.run("mutation", "tasks:create", text="worth three", points=3)
     page = sidebar.page
     run = sidebar.entry("functions", "tasks:above").get_by_role("button", name="Run")
     run.click()
@@ -359,9 +358,9 @@ def test_a_query_is_run_as_a_user_and_stays_live(
     form.get_by_role("textbox", name="points").fill("2")
     result = form.get_by_role("region", name="Result")
     expect(result).to_have_attribute("data-state", "value")
-    expect(result.get_by_text("one more")).to_be_visible()
+    expect(result.get_by_text("worth three")).to_be_visible()
     form.get_by_role("textbox", name="points").fill("100")
-    expect(result.get_by_text("one more")).to_have_count(0)
+    expect(result.get_by_text("worth three")).to_have_count(0)
     tasks.run("mutation", "tasks:create", text="worth a lot", points=1000)
     result.get_by_text("worth a lot").wait_for()
     sidebar.picture("query")

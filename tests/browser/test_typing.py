@@ -86,9 +86,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def tasks(jupyter: Jupyter) -> State:
     state = State(jupyter.deployment)
-    state.open(schema=SCHEMA, tasks=TASKS)
-    for number in range(3):
-        state.run("mutation", "tasks:create", text=f"task {number}", points=number)
+    state.open_with_tasks(schema=SCHEMA, tasks=TASKS)
     return state
 
 
