@@ -26,9 +26,9 @@ from convexlab.engine.transaction import Transaction
 from convexlab.errors import NotFound, SchemaViolation
 
 if TYPE_CHECKING:
-    from convexlab.engine.catalog import TableInfo
     from convexlab.engine.committer import Committer
     from convexlab.engine.persistence.contract import Persistence
+    from convexlab.engine.table import TableInfo
 
 STRICT = define_schema({"t": define_table({"n": v.number()})})
 LOOSE = define_schema({"t": define_table({"n": v.any()})}, schema_validation=False)

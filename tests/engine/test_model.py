@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from convexlab.engine.catalog import IndexInfo
+    from convexlab.engine.table import IndexInfo
     from convexlab.engine.transaction import Transaction
 
 TABLES = ("t", "u")

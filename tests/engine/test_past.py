@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convexlab.engine.backfill import work_all
-from convexlab.engine.catalog import IndexLost, load_catalog
+from convexlab.engine.catalog import load_catalog
 from convexlab.engine.definitions import create_index, drop_index, set_table_state
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.past import past_catalog, periods
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
+from convexlab.engine.table import IndexLost
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import InvalidArguments, InvalidValue, NotFound
 

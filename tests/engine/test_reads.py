@@ -10,11 +10,11 @@ import pytest
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED
-from convexlab.engine.catalog import presence_of
 from convexlab.engine.definitions import create_index
 from convexlab.engine.interval import Interval
 from convexlab.engine.limits import Limits
 from convexlab.engine.look import Read
+from convexlab.engine.system_tables import presence_of
 from convexlab.engine.write_set import by_id_index, touched_keys
 from convexlab.errors import (
     LimitExceeded,

@@ -11,9 +11,9 @@ from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.schema import define_schema, define_table
 from convexlab.documents.v import v
 from convexlab.documents.value import UNDEFINED
-from convexlab.engine.catalog import TABLES
 from convexlab.engine.definitions import activate_schema, create_index, declare_schema
 from convexlab.engine.limits import Limits
+from convexlab.engine.system_tables import TABLES
 from convexlab.errors import (
     InvalidValue,
     LimitExceeded,

@@ -11,7 +11,8 @@ from convexlab.errors import InvalidArguments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 

@@ -9,8 +9,8 @@ import pytest
 from tests.functions.test_scheduled import HOUR_NS, Store
 
 from convexlab import knobs
-from convexlab.engine.catalog import CRON_JOBS_BY_NAME
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import CRON_JOBS_BY_NAME
 from convexlab.errors import NotAllowed
 from convexlab.functions import cron_runs
 from convexlab.functions.cron_runs import no_splay, splay_of, switch

@@ -190,7 +190,7 @@ def test_a_system_tables_own_indexes_are_not_for_functions() -> None:
 
 def test_system_ids_have_their_own_door() -> None:
     from convexlab.documents.ids import encode_id
-    from convexlab.engine.catalog import MODULES, STORAGE
+    from convexlab.engine.system_tables import MODULES, STORAGE
 
     lab = lab_of(SOURCE)
     storage = encode_id(STORAGE, b"\1" * 16)

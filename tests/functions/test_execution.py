@@ -10,7 +10,7 @@ import pytest
 from tests.functions.lab import lab_of
 
 from convexlab import knobs
-from convexlab.engine.catalog import IndexLost
+from convexlab.engine.table import IndexLost
 from convexlab.errors import FollowerBehind, NotFound, OutOfRetention
 from convexlab.functions.determinism import Run
 from convexlab.functions.execution import Execution, NoClock

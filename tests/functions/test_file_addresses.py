@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import STORAGE
+from convexlab.engine.system_tables import STORAGE
 from convexlab.errors import (
     InvalidStoragePath,
     StorageTokenExpired,

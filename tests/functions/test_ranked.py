@@ -16,7 +16,7 @@ from convexlab.functions.ranked import Ranked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.ranked import Hit
 

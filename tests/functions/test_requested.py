@@ -7,7 +7,7 @@ from tests.functions.lab import Lab, lab_of
 
 from convexlab.documents.encoding import from_wire, to_wire
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import CRON_JOBS, SCHEDULED_FUNCTIONS
+from convexlab.engine.system_tables import CRON_JOBS, SCHEDULED_FUNCTIONS
 from convexlab.functions import runner
 from convexlab.functions.action_meta import About, SyncMeta
 from convexlab.functions.requested import (

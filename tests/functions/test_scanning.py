@@ -14,9 +14,9 @@ from convexlab import knobs
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64
-from convexlab.engine.catalog import IndexLost
 from convexlab.engine.limits import Limits
 from convexlab.engine.read_set import ReadSet
+from convexlab.engine.table import IndexLost
 from convexlab.errors import CallerError, FollowerBehind, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions import aggregates, determinism

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convexlab import knobs
-from convexlab.engine.catalog import SCHEDULED_BY_STATE
 from convexlab.engine.committer import Committer
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.persistence.memory import MemoryPersistence
+from convexlab.engine.system_tables import SCHEDULED_BY_STATE
 from convexlab.functions import scheduled
 from convexlab.functions.scheduled import Ended, Scheduling, Task
 

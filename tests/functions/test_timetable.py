@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.functions.lab import Lab, lab_of
 
-from convexlab.engine.catalog import CRON_JOBS_BY_STATE, SCHEDULED_BY_STATE
+from convexlab.engine.system_tables import CRON_JOBS_BY_STATE, SCHEDULED_BY_STATE
 from convexlab.functions import cron_runs, runner, scheduled, timetable
 from convexlab.functions.crons import CronSpec
 from convexlab.functions.scheduled import Ended, Scheduling

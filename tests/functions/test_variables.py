@@ -6,8 +6,8 @@ import pytest
 from tests.functions.lab import lab_of
 
 from convexlab import errors, knobs
-from convexlab.engine.catalog import SYSTEM_TABLES
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import SYSTEM_TABLES
 from convexlab.functions import variables
 from convexlab.functions.variables import Change, SealedChange, Update
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.sync.schema_sayer import SchemaSayer
 
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.errors import Unavailable
 from convexlab.sync.active_schema import ActiveSchema
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import CRON_JOBS, SCHEDULED_FUNCTIONS
+from convexlab.engine.system_tables import CRON_JOBS, SCHEDULED_FUNCTIONS
 from convexlab.functions.logs.entries import Completion, Progress
 from convexlab.functions.logs.file import LogFile
 from convexlab.functions.logs.stream import LogStream

@@ -11,6 +11,8 @@ Reading order
     log           what each commit wrote, as the store keeps it
     persistence/  the store: contract, memory, sqlite
     snapshot      reads at one timestamp
+    table         a table and its indexes, and its documents' keys in them
+    system_tables those that are built in
     catalog       tables, indexes and schemas, from the system tables
     past          the catalog of a past snapshot, and a document's revisions
     definitions   how those are written

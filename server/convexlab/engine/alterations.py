@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from convexlab.documents.ids import encode_id
 from convexlab.documents.schema import check_table_name
 from convexlab.engine import definitions
-from convexlab.engine.catalog import TABLES
+from convexlab.engine.system_tables import TABLES
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 
 if TYPE_CHECKING:
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
 
 

@@ -15,12 +15,12 @@ from convexlab.engine.snapshot import newest_snapshot
 from convexlab.engine.write_set import by_id_index
 
 if TYPE_CHECKING:
-    from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.persistence.contract import (
         PersistenceReader,
         PersistenceSnapshot,
     )
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Revision
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from convexlab import knobs
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import SETTINGS, SETTINGS_BY_NAME
 from convexlab.engine.constraints import equal_in
 from convexlab.engine.definitions import (
     duplicate_message,
@@ -32,11 +31,12 @@ from convexlab.engine.definitions import (
     set_table_state,
 )
 from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import SETTINGS, SETTINGS_BY_NAME
 from convexlab.errors import SchemaViolation
 
 if TYPE_CHECKING:
-    from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.committer import Committer
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Document, Revision
 

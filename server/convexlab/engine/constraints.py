@@ -21,7 +21,7 @@ from convexlab.engine.interval import Interval
 from convexlab.errors import InvalidValue, SchemaViolation
 
 if TYPE_CHECKING:
-    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.write_set import Document, IndexKeys, Revision
     from convexlab.engine.writes import Writes
 

@@ -14,17 +14,15 @@ from convexlab import knobs
 from convexlab.documents.ids import FIRST_USER_TABLE, TableNumber, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import check_table_name
-from convexlab.engine.catalog import (
-    BY_CREATION_TIME_NAME,
-    BY_ID_NAME,
+from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.system_tables import (
     INDEXES,
     SCHEMAS,
     SCHEMAS_BY_STATE,
     SYSTEM_TABLES,
     TABLES,
-    IndexInfo,
 )
-from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.table import BY_CREATION_TIME_NAME, BY_ID_NAME, IndexInfo
 from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
 from convexlab.errors import LimitExceeded, SchemaViolation
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convexlab.documents.schema import Schema
-    from convexlab.engine.catalog import IndexState, TableInfo, TableState
+    from convexlab.engine.table import IndexState, TableInfo, TableState
     from convexlab.engine.write_set import Revision
     from convexlab.engine.writes import Writes
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convexlab.documents.ids import decode_id
-from convexlab.engine.catalog import INDEXES, TABLES, Catalog, load_catalog
+from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import INDEXES, TABLES
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound

@@ -32,7 +32,8 @@ from convexlab.errors import CallerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
 
 _TIME: Final = b'"_creationTime":'

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, from_stored_each
-from convexlab.engine.catalog import (
-    CATALOG_TABLES,
-    MODULES,
-    TABLES,
-    IndexInfo,
-    TableInfo,
-    index_presence,
-    presence_of,
-)
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.limits import Limits, Usage, too_many_intervals
 from convexlab.engine.overlay import count_rows, read_bodies
+from convexlab.engine.system_tables import (
+    CATALOG_TABLES,
+    MODULES,
+    TABLES,
+    index_presence,
+    presence_of,
+)
 from convexlab.engine.view import View
 from convexlab.engine.write_set import INDEX_SLOT_BITS, by_id_index, table_of_index
 from convexlab.errors import LimitExceeded
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from convexlab.engine.look import Read
     from convexlab.engine.overlay import Body, PacedReader
     from convexlab.engine.read_set import RangeRead, ReadSet
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.write_set import Document
 
 _TABLES_BY_ID: Final = by_id_index(TABLES)

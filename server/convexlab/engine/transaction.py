@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from convexlab import knobs
-from convexlab.engine.catalog import CATALOG_TABLES, MODULES, Catalog, IndexInfo
+from convexlab.engine.catalog import Catalog
 from convexlab.engine.limits import DEFAULT_LIMITS, NO_LIMITS, Limits, Usage
 from convexlab.engine.overlay import Overlay
 from convexlab.engine.read_set import ReadSet
+from convexlab.engine.system_tables import CATALOG_TABLES, MODULES
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.write_set import (
     INDEX_SLOT_BITS,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.table import IndexInfo
 
 # Neighbouring floats at today's times in ms, rounded up.
 _CREATION_STEP_MS: Final = 2.0**-11

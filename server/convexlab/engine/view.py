@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
-from convexlab.engine.catalog import Catalog, TableInfo, load_catalog
+from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.overlay import AnyRow, Overlay, ReadChunk, read_chunk
 from convexlab.engine.write_set import INDEX_SLOT_BITS, Revision, by_id_index
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convexlab.engine.interval import Interval
     from convexlab.engine.overlay import PacedReader, Row
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.table import TableInfo
 
 
 class View:

@@ -24,7 +24,6 @@ from convexlab.documents.value import (
     normalize,
     normalize_fields,
 )
-from convexlab.engine.catalog import CATALOG_TABLES, TableInfo
 from convexlab.engine.constraints import (
     check_pending,
     check_unique,
@@ -34,6 +33,8 @@ from convexlab.engine.constraints import (
 )
 from convexlab.engine.definitions import create_table
 from convexlab.engine.reads import Reads
+from convexlab.engine.system_tables import CATALOG_TABLES
+from convexlab.engine.table import TableInfo
 from convexlab.engine.write_set import Revision
 from convexlab.errors import InvalidValue, NotAllowed, NotFound
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from convexlab.documents.schema import Schema
     from convexlab.documents.validator import Validator
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 

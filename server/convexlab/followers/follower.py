@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Revision
 

@@ -39,8 +39,8 @@ from convexlab.followers.runs import Run, read_run, read_slice
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from convexlab.engine.catalog import TableInfo
     from convexlab.engine.persistence.contract import PersistenceReader
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Follower
 

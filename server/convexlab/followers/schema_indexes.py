@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 

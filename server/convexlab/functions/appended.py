@@ -21,7 +21,7 @@ from convexlab.engine.interval import EVERYTHING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
 

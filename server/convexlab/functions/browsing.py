@@ -16,8 +16,8 @@ from convexlab.documents.encoding import from_wire
 from convexlab.documents.ids import decode_id
 from convexlab.documents.value import normalize
 from convexlab.engine import backfill
-from convexlab.engine.catalog import INDEXES, SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import INDEXES, SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import CallerError, InvalidArguments, NotFound
 from convexlab.functions.analysis import function_specs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from convexlab.documents.schema import Schema
     from convexlab.documents.value import Value
-    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
     from convexlab.functions.function_spec import FunctionSpec

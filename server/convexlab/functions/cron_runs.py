@@ -22,8 +22,12 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored
 from convexlab.documents.ids import decode_id, encode_id
-from convexlab.engine.catalog import CRON_JOBS, CRON_JOBS_BY_NAME, CRON_JOBS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import (
+    CRON_JOBS,
+    CRON_JOBS_BY_NAME,
+    CRON_JOBS_BY_STATE,
+)
 from convexlab.errors import NotAllowed
 from convexlab.functions.scheduled import IN_PROGRESS, INTERRUPTED, Ended, Task
 from convexlab.functions.schedules import Every, Schedule, next_ms, skipped

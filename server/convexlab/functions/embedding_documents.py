@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from convexlab.documents.value import UNDEFINED
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.engine.write_set import by_id_index
 from convexlab.errors import CallerError
 from convexlab.followers.embeddings import Done, digest_of, sources_of, text_of

@@ -6,7 +6,7 @@ from time import monotonic  # N.B. the clock itself: `time.…` stands still in 
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convexlab import knobs
-from convexlab.engine.catalog import IndexLost
+from convexlab.engine.table import IndexLost
 from convexlab.errors import FollowerBehind, OutOfRetention
 from convexlab.followers.keeper import NO_INDEXES
 from convexlab.functions.file_addresses import addresses_of

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from convexlab import knobs
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import STORAGE
+from convexlab.engine.system_tables import STORAGE
 from convexlab.errors import (
     InvalidStoragePath,
     StorageTokenExpired,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import STORAGE
 from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import STORAGE
 from convexlab.engine.write_set import FIRST_USER_SLOT, INDEX_SLOT_BITS
 from convexlab.errors import InvalidArguments, InvalidValue, StorageIdNotFound
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         SearchIndexDefinition,
         VectorIndexDefinition,
     )
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.ranked import Hit
     from convexlab.functions.text_search import TextSearch

@@ -26,8 +26,9 @@ from convexlab.documents.ids import TableNumber, decode_id, encode_id
 from convexlab.documents.schema import check_table_name
 from convexlab.documents.validator import NumbersOfTables
 from convexlab.engine import alterations, definitions
-from convexlab.engine.catalog import STORAGE, TABLES, table_check
+from convexlab.engine.catalog import table_check
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import STORAGE, TABLES
 from convexlab.errors import (
     CallerError,
     ImportConflict,
@@ -42,7 +43,7 @@ from convexlab.functions import appended, transfers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Document
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from convexlab.engine.catalog import IndexLost
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.past import periods
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
+from convexlab.engine.table import IndexLost
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import OutOfRetention

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from convexlab.documents.expression import FieldPath, Node
-    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Plan
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import MODULES
 from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import MODULES
 from convexlab.engine.write_set import FIRST_USER_SLOT, by_id_index
 
 MODULES_BY_PATH: Final = by_id_index(MODULES) | FIRST_USER_SLOT

@@ -17,8 +17,8 @@ from convexlab import knobs
 from convexlab.documents.expression import TRUE, Node
 from convexlab.documents.ids import decode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import IndexInfo, TableInfo
 from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.table import IndexInfo, TableInfo
 from convexlab.functions import cursors, filters
 from convexlab.functions.ranked import Ranked
 

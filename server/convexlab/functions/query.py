@@ -40,7 +40,7 @@ from convexlab.functions.vector_search import conditions_of, vector_search
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from convexlab.engine.catalog import IndexInfo, TableInfo
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.functions.annotation_names import PaginationResult
     from convexlab.functions.execution import Execution
     from convexlab.functions.plan import Order, Plan, Row

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from convexlab.documents.expression import Node
-    from convexlab.engine.catalog import IndexInfo
+    from convexlab.engine.table import IndexInfo
 
 
 class Range(NamedTuple):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
 
     Hit = tuple[bytes, float]  # an internal id and a score

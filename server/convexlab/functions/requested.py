@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import msgspec
 
 from convexlab.documents.ids import decode_id
-from convexlab.engine.catalog import SCHEDULED_FUNCTIONS
+from convexlab.engine.system_tables import SCHEDULED_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

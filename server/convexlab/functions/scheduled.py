@@ -27,12 +27,12 @@ from convexlab import knobs
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import size_of
-from convexlab.engine.catalog import (
+from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import (
     SCHEDULED_BY_COMPLETED_TIME,
     SCHEDULED_BY_STATE,
     SCHEDULED_FUNCTIONS,
 )
-from convexlab.engine.interval import Interval
 from convexlab.errors import InvalidArguments, LimitExceeded, NotAllowed, NotFound
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.errors import InvalidQuery, NotFound
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         SearchIndexDefinition,
         VectorIndexDefinition,
     )
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
 
     AnySearchIndex = SearchIndexDefinition | VectorIndexDefinition

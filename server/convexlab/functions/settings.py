@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import SETTINGS, SETTINGS_BY_NAME
 from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import SETTINGS, SETTINGS_BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

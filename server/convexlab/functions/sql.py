@@ -16,8 +16,8 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import Int64, normalize
-from convexlab.engine.catalog import TABLES
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import TABLES
 from convexlab.engine.write_set import by_id_index
 from convexlab.errors import InvalidArguments, InvalidQuery, NotAllowed, NotFound
 from convexlab.followers.columnar.sql import SqlAnswer, SqlRequest

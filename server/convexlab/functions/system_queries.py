@@ -18,8 +18,8 @@ import msgspec
 
 from convexlab.documents.encoding import from_wire
 from convexlab.documents.value import Int64
-from convexlab.engine.catalog import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE, TABLES
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import InvalidArguments, NotFound
 from convexlab.functions import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from convexlab.documents.schema import Schema
     from convexlab.documents.value import Value
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.modules import ModuleSet
 

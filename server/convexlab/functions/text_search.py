@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convexlab.documents.indexes import SearchIndexDefinition
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.engine.write_set import Revision
     from convexlab.functions.ranked import Hit

@@ -18,13 +18,13 @@ import msgspec
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import decode_id, encode_id
 from convexlab.documents.ordering import decode_key, encode_key
-from convexlab.engine.catalog import (
+from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import (
     CRON_JOBS,
     CRON_JOBS_BY_STATE,
     SCHEDULED_BY_STATE,
     SCHEDULED_FUNCTIONS,
 )
-from convexlab.engine.interval import Interval
 from convexlab.engine.write_set import table_of_index
 from convexlab.errors import CallerError, FollowerBehind, NotAllowed
 from convexlab.functions import cron_runs, scheduled

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from convexlab import knobs
 from convexlab.documents.ids import decode_id
 from convexlab.documents.value import Int64
-from convexlab.engine.catalog import EXPORTS, IMPORTS
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import EXPORTS, IMPORTS
 from convexlab.engine.write_set import BY_CREATION_TIME, by_id_index
 from convexlab.errors import ExportInProgress, NotFound
 

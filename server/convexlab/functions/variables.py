@@ -16,11 +16,11 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
-from convexlab.engine.catalog import (
+from convexlab.engine.interval import EVERYTHING, Interval
+from convexlab.engine.system_tables import (
     ENVIRONMENT_VARIABLES,
     ENVIRONMENT_VARIABLES_BY_NAME,
 )
-from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.errors import (
     EnvVarLimitMet,
     EnvVarNameForbidden,

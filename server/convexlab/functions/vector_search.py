@@ -30,8 +30,8 @@ from convexlab.documents.expression import Node, encode as encode_node
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64, Undefined, normalize
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import EVERYTHING
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.errors import InvalidArguments, InvalidQuery, LimitExceeded
 from convexlab.followers.vector.request import (
     ID_BYTES,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convexlab.documents.indexes import VectorIndexDefinition
-    from convexlab.engine.catalog import TableInfo
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.functions.ranked import Hit
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.documents.encoding import from_stored
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.errors import Unavailable
 from convexlab.sync.scheduling import NOBODY
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from convexlab.documents.ids import decode_id
-from convexlab.engine.catalog import CRON_JOBS
+from convexlab.engine.system_tables import CRON_JOBS
 from convexlab.functions.logs.entries import Completion, Origin, Progress
 from convexlab.functions.processes.deployed import SYSTEM
 from convexlab.functions.processes.messages import NOTHING_USED

@@ -21,7 +21,7 @@ from convexlab.functions.processes.schema_push import SchemaPush
 
 if TYPE_CHECKING:
     from convexlab.documents.schema import Schema
-    from convexlab.engine.catalog import IndexInfo
+    from convexlab.engine.table import IndexInfo
     from convexlab.functions.processes.messages import Answer
 
 

@@ -13,8 +13,8 @@ import pytest
 from convexlab import Int64, knobs
 from convexlab.documents.encoding import from_stored
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import STORAGE
 from convexlab.engine.files import LocalFiles
+from convexlab.engine.system_tables import STORAGE
 from convexlab.errors import (
     ImportConflict,
     InvalidArguments,

@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.followers.follower import Change
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Revision
     from convexlab.followers.schema_indexes import Key

@@ -27,9 +27,9 @@ from uuid import UUID
 
 from convexlab import knobs
 from convexlab.documents.encoding import to_export_json
-from convexlab.engine.catalog import STORAGE
 from convexlab.engine.past import past_catalog
 from convexlab.engine.snapshot import snapshot_at
+from convexlab.engine.system_tables import STORAGE
 from convexlab.engine.write_set import by_id_index
 
 if TYPE_CHECKING:

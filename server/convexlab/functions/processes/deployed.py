@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import MODULES, Catalog, load_catalog
+from convexlab.engine.catalog import Catalog, load_catalog
 from convexlab.engine.interval import EVERYTHING
 from convexlab.engine.past import past_catalog
+from convexlab.engine.system_tables import MODULES
 from convexlab.functions.identity import Identity
 from convexlab.functions.module_presence import MODULES_BY_PATH
 from convexlab.functions.module_sources import ModuleSource

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from convexlab.documents.encoding import to_stored
-from convexlab.engine.catalog import SCHEDULED_BY_STATE, SCHEDULED_FUNCTIONS
+from convexlab.engine.system_tables import SCHEDULED_BY_STATE, SCHEDULED_FUNCTIONS
 from convexlab.engine.transaction import FinishedTransaction
 from convexlab.errors import CallerError, FollowerBehind
 from convexlab.functions import system_mutations, timetable

@@ -19,11 +19,11 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import to_stored, to_wire
 from convexlab.documents.ids import RandomPool
-from convexlab.engine.catalog import IndexLost
 from convexlab.engine.limits import NO_LIMITS
 from convexlab.engine.past import periods
 from convexlab.engine.persistence.sqlite import open_reader
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
+from convexlab.engine.table import IndexLost
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.transaction import Transaction
 from convexlab.errors import (

@@ -15,8 +15,8 @@ import msgspec
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import Schema
 from convexlab.engine import backfill, definitions
-from convexlab.engine.catalog import SCHEMAS_BY_STATE
 from convexlab.engine.interval import Interval
+from convexlab.engine.system_tables import SCHEMAS_BY_STATE
 from convexlab.errors import SchemaViolation
 from convexlab.functions import cron_runs, settings
 from convexlab.functions.crons import CronSpec
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convexlab.documents.indexes import IndexDefinition
-    from convexlab.engine.catalog import IndexInfo, TableInfo
     from convexlab.engine.committer import Committer
+    from convexlab.engine.table import IndexInfo, TableInfo
     from convexlab.engine.transaction import Transaction
     from convexlab.errors import Unavailable
 

@@ -26,10 +26,11 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents.encoding import to_clean_json, to_export_json, to_wire
 from convexlab.documents.ids import decode_id, encode_id
-from convexlab.engine.catalog import TABLES, load_catalog
+from convexlab.engine.catalog import load_catalog
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.past import past_catalog
 from convexlab.engine.snapshot import newest_snapshot, snapshot_at
+from convexlab.engine.system_tables import TABLES
 from convexlab.engine.timestamp import Timestamp
 from convexlab.engine.write_set import by_id_index
 from convexlab.errors import CallerError, InvalidArguments
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from convexlab.documents.value import Value
-    from convexlab.engine.catalog import Catalog, TableInfo
+    from convexlab.engine.catalog import Catalog
     from convexlab.engine.log import LogEntry
     from convexlab.engine.persistence.contract import PersistenceSnapshot
     from convexlab.engine.snapshot import Snapshot
+    from convexlab.engine.table import TableInfo
     from convexlab.engine.write_set import Revision
     from convexlab.functions.processes.selection import Selection
 

@@ -30,7 +30,7 @@ from convexlab.documents.encoding import (
 )
 from convexlab.documents.ids import decode_id
 from convexlab.documents.rows import lines_of
-from convexlab.engine.catalog import STORAGE
+from convexlab.engine.system_tables import STORAGE
 from convexlab.errors import CallerError, ImportConflict, InvalidArguments, InvalidValue
 from convexlab.functions.processes.archive import UNIFORM
 from convexlab.functions.processes.parquet import parquet_rows
