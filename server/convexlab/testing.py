@@ -37,7 +37,7 @@ from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path, wire_name
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
-from convexlab.functions.in_process import InProcess
+from convexlab.functions.in_process.deployment import InProcess
 from convexlab.functions.module_sources import ModuleSource, module_path
 from convexlab.functions.variables import Change
 
@@ -86,7 +86,7 @@ class Deployment:
     """A deployment in this process; used like `db`.
 
     Args:
-        core: its store, code and clock.
+        core: its parts: store, code, clock.
         identity: who is asking.
     """
 
@@ -148,7 +148,7 @@ class Deployment:
             request.headers.multi_items(),
             self._identity,
         )
-        sent = self._core.fetch(asked, request.read())
+        sent = self._core.actions.fetch(asked, request.read())
         if sent.is_cut:
             raise httpx.RemoteProtocolError(
                 "The function failed after it had begun to answer.", request=request
@@ -162,7 +162,7 @@ class Deployment:
 
         What it raises is raised here as it is.
         """
-        return self._core.run(body, self._identity)
+        return self._core.calls.run(body, self._identity)
 
     def as_user(self, **identity: Any) -> Deployment:
         """The same deployment, asked by a user: `as_user(subject="ann")`.
@@ -212,7 +212,7 @@ class Deployment:
     @property
     def tables(self) -> dict[str, Table]:
         """The tables by name."""
-        return {name: Table(self._core, name) for name in self._core.tables()}
+        return {name: Table(self._core, name) for name in self._core.store.tables()}
 
     def table(self, name: str) -> Table:
         """A table's documents."""
@@ -225,7 +225,7 @@ class Deployment:
             PushFailed: a module that cannot be deployed.
             SchemaViolation: a document that the new schema refuses.
         """
-        self._core.push(_sources(modules))
+        self._core.pushes.push(_sources(modules))
 
     # -- the past ------------------------------------------------------------------
 
@@ -268,7 +268,7 @@ class Deployment:
     @property
     def now(self) -> datetime:
         """What time it is in the deployment."""
-        return time_of(self._core.now_ns)
+        return time_of(self._core.store.now_ns)
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> None:
         """Turn the clock: `advance(hours=1)`, or `advance(timedelta(…))`.
@@ -285,7 +285,7 @@ class Deployment:
         if forward < timedelta():
             raise InvalidArguments(f"A clock goes forward; this is {forward}.")
         forward_ns = forward // timedelta(microseconds=1) * 1000
-        self._core.turn_to(self._core.now_ns + forward_ns)
+        self._core.clock.turn_to(self._core.store.now_ns + forward_ns)
 
     def __getattr__(self, name: str) -> Reference:
         if name.startswith("_"):
@@ -300,7 +300,7 @@ class Moment:
     """A deployment as of a timestamp; it only reads.
 
     Args:
-        core: its store, code and clock.
+        core: its parts: store, code, clock.
         ts: the timestamp.
         identity: who is asking.
     """
@@ -325,7 +325,7 @@ class Moment:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """A table's documents as of the moment, oldest first."""
-        return self._core.past.documents(name, self.ts, now_ns=self._core.now_ns)
+        return self._core.past.documents(name, self.ts, now_ns=self._core.store.now_ns)
 
     def __repr__(self) -> str:
         return f"<a test deployment as of {time_of(self.ts):%Y-%m-%d %H:%M:%S.%f}Z>"
@@ -383,16 +383,16 @@ class Table:
             SchemaViolation: one that the schema refuses.
         """
         documents = [data] if isinstance(data, Mapping) else list(data)
-        self._core.change(lambda tx: tx.insert_many(self.name, documents))
+        self._core.store.change(lambda tx: tx.insert_many(self.name, documents))
         return len(documents)
 
     def collect(self) -> list[dict[str, Any]]:
         """All documents, oldest first."""
-        return self._core.documents(self.name)
+        return self._core.store.documents(self.name)
 
     def clear(self) -> None:
         """Take all documents away; the table and its indexes stay."""
-        self._core.alter(self._empty)
+        self._core.store.alter(self._empty)
 
     def rename(self, name: str) -> Table:
         """Give the table another name; documents keep their ids, and indexes stay.
@@ -403,7 +403,7 @@ class Table:
         Raises:
             NotAllowed: the schema speaks of it, or of the new name.
         """
-        self._core.alter(lambda tx: alterations.rename_table(tx, self.name, name))
+        self._core.store.alter(lambda tx: alterations.rename_table(tx, self.name, name))
         return Table(self._core, name)
 
     def drop(self) -> None:
@@ -412,7 +412,7 @@ class Table:
         Raises:
             NotAllowed: the schema speaks of it.
         """
-        self._core.alter(lambda tx: alterations.drop_table(tx, self.name))
+        self._core.store.alter(lambda tx: alterations.drop_table(tx, self.name))
 
     def _empty(self, tx: Transaction) -> None:
         table = tx.catalog.tables.get(self.name)

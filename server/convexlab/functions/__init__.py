@@ -10,5 +10,5 @@ filters, ranges, plan, cursors, pages, query (`ctx.db.query`) · by_id, database
 call) ·
 schedules, cron_runs, timetable (what is due, and its running) · variables (the
 environment, kept) · system_mutations · cache (results kept) · processes (where all
-of it runs) · in_process, in_process_past (the same in one process, for tests).
+of it runs) · in_process (the same in one process, for tests).
 """

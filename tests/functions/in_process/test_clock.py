@@ -1,81 +1,15 @@
-"""A deployment in one process: what it does by itself as its clock is turned."""
+"""What a deployment in one process does by itself as its clock is turned."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.functions.in_process.noting import FUNCTIONS, START, notes, states
 
-from convexlab.errors import FunctionFailed, NotFound
 from convexlab.testing import Deployment, deployment
 
-START = datetime(2026, 3, 28, 12, tzinfo=UTC)  # clocks are changed the next night
-
-FUNCTIONS = """
-    import asyncio
-    import threading
-    import time
-    from datetime import timedelta
-
-    from convexlab import *
-
-    @mutation
-    def later(ctx, what: str, minutes: float, path: str = "m:note"):
-        return ctx.scheduler.run_after(timedelta(minutes=minutes), path, what=what)
-
-    @mutation
-    def cancel(ctx, id): ctx.scheduler.cancel(id)
-
-    @internal_mutation
-    def note(ctx, what: str):
-        print("noting", what)
-        ctx.db.insert("notes", {"what": what, "at": ctx.now()})
-
-    @internal_mutation
-    def keep_request(ctx, what: str):
-        ctx.db.insert("requests", ctx.meta.get_request_metadata())
-
-    @action
-    def keeps_requests(ctx, what: str):
-        ctx.run_mutation(keep_request, what=what)
-
-    @internal_mutation
-    def again(ctx, what: str):
-        note.handler(ctx, what)
-        ctx.scheduler.run_after(60_000, again, what=what)
-
-    @internal_mutation
-    def fails(ctx, what: str):
-        note.handler(ctx, what)
-        raise ValueError(what)
-
-    @action
-    async def fetch(ctx, what: str):
-        await asyncio.gather(
-            ctx.run_mutation(note, what=what), ctx.run_mutation(note, what=what + "!")
-        )
-        await ctx.scheduler.run_after(60_000, note, what=f"after {what}")
-        return await ctx.now()
-
-    @action
-    def plain(ctx, what: str):
-        threading.Thread(target=lambda: ctx.run_mutation(note, what=what)).start()
-        ctx.scheduler.cancel(ctx.scheduler.run_after(1, note, what="never"))
-        return ctx.run_action(fetch, what=f"by {what}")
-
-    @action
-    async def breaks(ctx, what: str):
-        raise ValueError(what)
-
-    @query
-    def crons(ctx):
-        return {cron["name"]: cron for cron in ctx.db.system.query("_cron_jobs").collect()}
-
-    @query
-    def entries(ctx): return ctx.db.system.query("_scheduled_functions").collect()
-"""
 CRONS = """
     from convexlab import cron_jobs, internal
 
@@ -87,15 +21,6 @@ CRONS = """
 """
 
 
-@pytest.fixture
-def t() -> Deployment:
-    return deployment({"m": FUNCTIONS}, now=START)
-
-
-def notes(t: Deployment) -> list[str]:
-    return [note["what"] for note in t.table("notes")]
-
-
 def times(t: Deployment, what: str) -> list[str]:
     """When it was noted, to the minute."""
     return [
@@ -103,10 +28,6 @@ def times(t: Deployment, what: str) -> list[str]:
         for note in t.table("notes")
         if note["what"] == what
     ]
-
-
-def states(t: Deployment) -> list[str]:
-    return [entry["state"]["kind"] for entry in t.query("m:entries")]
 
 
 def test_a_function_runs_when_its_time_comes_and_not_before(t: Deployment):
@@ -159,27 +80,6 @@ def test_what_is_over_is_forgotten_after_a_week(t: Deployment):
     assert states(t) == []
 
 
-# -- actions --------------------------------------------------------------------------
-
-
-def test_actions_are_called_as_by_db(t: Deployment):
-    seen = t.action("m:fetch", what="x")
-    assert notes(t) == ["x", "x!"]
-    assert seen == pytest.approx(t.now.timestamp() * 1000, abs=10), "the test's clock"
-    with pytest.raises(FunctionFailed, match="ValueError: oh"):
-        t.action("m:breaks", what="oh")
-    with pytest.raises(NotFound):
-        t.action("m:nothing")
-
-
-def test_a_plain_action_calls_and_is_called(t: Deployment):
-    t.action("m:plain", what="x")
-    assert sorted(notes(t)) == ["by x", "by x!", "x"]
-    t.advance(hours=1)
-    assert "after by x" in notes(t)
-    assert "never" not in notes(t)
-
-
 def test_a_scheduled_action_runs_to_its_end(t: Deployment):
     t.mutation("m:later", what="x", minutes=1, path="m:fetch")
     t.mutation("m:later", what="oh", minutes=1, path="m:breaks")
@@ -201,13 +101,6 @@ def test_what_runs_by_the_clock_names_its_scheduled_function(t: Deployment):
     assert len({one["requestId"] for one in kept}) == 2
     t.action("m:keeps_requests", what="y")
     assert list(t.table("requests"))[-1]["scheduledFunctionId"] is None
-
-
-async def test_it_works_on_an_event_loop_too(t: Deployment):
-    await asyncio.sleep(0)
-    t.mutation("m:later", what="x", minutes=1, path="m:fetch")
-    t.advance(minutes=2)
-    assert notes(t)[:2] == ["x", "x!"]
 
 
 # -- crons ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import json
 from tests.functions.acts import Acts
 
 from convexlab.functions.http_run import NO_ROUTE, HttpAsked
-from convexlab.functions.in_process_http import Sent, fetch
+from convexlab.functions.in_process.http import Sent, fetch
 
 HTTP = """
 from convexlab import Response, http_action, http_router
