@@ -5,6 +5,7 @@ Pure code without I/O, and the words that every other package uses. Read
     value         what a document may hold; conversion and rules take it in
     equality      when two are the same
     encoding      a value as JSON: in the store, on the wire, in exports
+    floats        whether numbers side by side are floats, told quickly
     ordering      the order of values, and keys that compare like them
     ids           the strings that name documents
     moment        how users say when

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_wire_object
+from convexlab.documents.floats import are_floats
 from convexlab.documents.validator import (
     ALL_TYPES,
     NO_MATCH,
@@ -70,6 +71,11 @@ class ArrayValidator(Validator):
             return super()._judge(tables)
         if self.element.is_decided_by_type():
             types = self.element.types()
+            if float in types:
+                return lambda value: (
+                    type(value) is list
+                    and (are_floats(value) or types.issuperset(map(type, value)))
+                )
             return lambda value: (
                 type(value) is list and types.issuperset(map(type, value))
             )

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from convexlab.documents.floats import are_floats
 from convexlab.documents.rules import (
     Refusal,
     check_array,
@@ -310,7 +311,7 @@ def _parse_object(parsed: dict[str, Any], depth: int) -> Any:
 
 def _parse_array(parsed: list[Any], depth: int) -> list[Any]:
     check_array(len(parsed), depth)
-    if _UNCHANGED.issuperset(map(type, parsed)):
+    if are_floats(parsed) or _UNCHANGED.issuperset(map(type, parsed)):
         return parsed
     out: list[Any] = []
     try:

@@ -29,6 +29,7 @@ from typing import (
     Union,
 )
 
+from convexlab.documents.floats import are_floats
 from convexlab.documents.v import v
 from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.documents.value import Int64
@@ -113,7 +114,7 @@ def _to_float(value: Any, path: str) -> float:  # noqa: ARG001 - a Convert
 
 def _to_floats(value: Any, path: str) -> list[float]:  # noqa: ARG001 - a Convert
     """N.B. the numbers of an embedding are floats already, and hundreds."""
-    if type(value) is list and _FLOAT_ONLY.issuperset(map(type, value)):
+    if type(value) is list and are_floats(value):
         return value
     return [float(item) for item in value]
 
@@ -132,7 +133,6 @@ def _any_object() -> Validator:
     return v.record(v.string(), v.any())
 
 
-_FLOAT_ONLY: Final = frozenset({float})
 _SIMPLE: Final[dict[Any, Reading]] = {
     str: Reading(v.string()),
     bool: Reading(v.boolean()),

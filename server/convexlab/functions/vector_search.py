@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import mul
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -27,6 +29,7 @@ from convexlab import knobs
 from convexlab.documents.document import get_path
 from convexlab.documents.encoding import encode_json, from_stored, to_stored
 from convexlab.documents.expression import Node, encode as encode_node
+from convexlab.documents.floats import are_floats
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED, Int64, Undefined, normalize
@@ -61,6 +64,8 @@ if TYPE_CHECKING:
 ASK: Final = "vector_search"
 
 _NUMBERS: Final = frozenset({int, float})
+# N.B. the machine's own order is packed a third quicker than one that is said.
+_LITTLE_ENDIAN: Final = "@" if sys.byteorder == "little" else "<"
 # Between these float32 neither overflows nor vanishes.
 _LEAST, _MOST = 1e-30, 1e30
 
@@ -365,8 +370,7 @@ class Packed(NamedTuple):
 
 def _packed_plain(vector: Any) -> bytes | None:
     """A list of ordinary floats, each looked at once; None: it needs a longer look."""
-    # N.B. to count equal types takes two thirds of the time of a set of them.
-    if type(vector) is not list or [*map(type, vector)].count(float) != len(vector):
+    if type(vector) is not list or not are_floats(vector):
         return None
     return _packed_as_is(vector) if _LEAST < math.hypot(*vector) < _MOST else None
 
@@ -380,7 +384,12 @@ def _packed(vector: list[float]) -> bytes:
 
 
 def _packed_as_is(vector: list[float]) -> bytes:
-    return struct.pack(f"<{len(vector)}f", *vector)
+    return _packer(len(vector))(*vector)
+
+
+@lru_cache(maxsize=16)
+def _packer(count: int) -> Callable[..., bytes]:
+    return struct.Struct(f"{_LITTLE_ENDIAN}{count}f").pack
 
 
 def _unpacked(numbers: bytes) -> list[float]:
