@@ -22,6 +22,7 @@ import msgspec
 
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.moment import ts_of
+from convexlab.documents.references import wire_name
 from convexlab_kernel import discovery, reads
 from convexlab_kernel.attachment import Attachment
 from convexlab_kernel.calls import STATUS, Calls
@@ -30,7 +31,7 @@ from convexlab_kernel.functions import LIST as LIST_FUNCTIONS, Functions
 from convexlab_kernel.link import Link
 from convexlab_kernel.live import Live
 from convexlab_kernel.past import History, Moment, PastRevisions, history_of
-from convexlab_kernel.references import Reference, arguments_of, path_of, public_name
+from convexlab_kernel.references import Reference, arguments_of, path_of
 from convexlab_kernel.sql import LIVE as LIVE_SQL, run_sql, sql_arguments
 from convexlab_kernel.statement import VERSION, StatementPages
 from convexlab_kernel.status import Status
@@ -356,7 +357,7 @@ class Database:
     def __getattr__(self, name: str) -> Reference:
         if name.startswith("_"):
             raise AttributeError(name)
-        return Reference(self, (public_name(name),))
+        return Reference(self, (wire_name(name),))
 
     def __repr__(self) -> str:
         return f"<convexlab deployment {self.name} at {self._attachment.address.url}>"

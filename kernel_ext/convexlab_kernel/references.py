@@ -11,8 +11,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from convexlab.documents.encoding import to_stored
+from convexlab.documents.references import AttributePath, path_of_parts, wire_name
 from convexlab.documents.value import normalize
-from convexlab.errors import ConvexlabError, InvalidArguments, NotFound
+from convexlab.errors import ConvexlabError, InvalidArguments
 from convexlab_kernel.tracebacks import edge
 
 if TYPE_CHECKING:
@@ -23,33 +24,16 @@ if TYPE_CHECKING:
     from convexlab_kernel.functions import Function
 
 
-class Reference:
-    """A module or a function of a deployment, found by attributes.
+class Reference(AttributePath):
+    """A module or a function of a deployment: `db.tasks.create(text="hi")`."""
 
-    Args:
-        database: whose it is.
-        parts: the names so far; the last one is the function's when it is called.
-    """
-
-    def __init__(self, database: Database, parts: tuple[str, ...]) -> None:
-        self._database = database
-        self._parts = parts
-
-    def __getattr__(self, name: str) -> Reference:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Reference(self._database, (*self._parts, public_name(name)))
+    _owner: Database
+    _shown_as = "db"
 
     @edge
     def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
         """Run the function, whatever its kind."""
-        if len(self._parts) < 2:
-            message = (
-                f"`{'.'.join(self._parts)}` is not a function: db.MODULE.FUNCTION(…) is, "
-                "and db.functions lists them."
-            )
-            raise NotFound(message)
-        return self._database.run(self.path, args, **kwargs)
+        return self._owner.run(self._called_path(), args, **kwargs)
 
     @property
     def path(self) -> str:
@@ -67,12 +51,9 @@ class Reference:
 
     def _function(self) -> Function:
         try:
-            return self._database.functions[self.path]
+            return self._owner.functions[self.path]
         except ConvexlabError as error:  # help is not refused: it has nothing to say
             raise AttributeError(str(error)) from None
-
-    def __repr__(self) -> str:
-        return f"<{'.'.join(('db', *self._parts))}>"
 
 
 def path_of(ref: Any) -> str:
@@ -92,11 +73,6 @@ def path_of(ref: Any) -> str:
     raise InvalidArguments(message)
 
 
-def path_of_parts(parts: tuple[str, ...]) -> str:
-    """`("admin", "users", "list")` as `admin/users:list`."""
-    return "/".join(parts[:-1]) + ":" + parts[-1]
-
-
 def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> bytes:
     """A call's arguments as JSON: one dict, or by name."""
     if args is not None and kwargs:
@@ -106,7 +82,7 @@ def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> b
         )
         raise InvalidArguments(message)
     given: Any = (
-        args if args is not None else {public_name(k): v for k, v in kwargs.items()}
+        args if args is not None else {wire_name(k): v for k, v in kwargs.items()}
     )
     if not hasattr(given, "keys"):
         message = (
@@ -115,8 +91,3 @@ def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> b
         )
         raise InvalidArguments(message)
     return to_stored(normalize(given))
-
-
-def public_name(name: str) -> str:
-    """One trailing underscore is not part of a name: `from_` passes `from`."""
-    return name.removesuffix("_") or name

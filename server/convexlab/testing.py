@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import httpx
 
 from convexlab.documents.moment import time_of, ts_of
+from convexlab.documents.references import AttributePath, wire_name
 from convexlab.engine import alterations
 from convexlab.errors import (
     InvalidArguments,
@@ -34,7 +35,7 @@ from convexlab.errors import (
 )
 from convexlab.functions import variables
 from convexlab.functions.calls import call_arguments
-from convexlab.functions.definition import reference_path, wire_name
+from convexlab.functions.definition import reference_path
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
 from convexlab.functions.in_process.deployment import InProcess
@@ -331,37 +332,16 @@ class Moment:
         return f"<a test deployment as of {time_of(self.ts):%Y-%m-%d %H:%M:%S.%f}Z>"
 
 
-class Reference:
-    """A module or a function, found by attributes: `t.tasks.create(text="hi")`.
+class Reference(AttributePath):
+    """A module or a function, found by attributes: `t.tasks.create(text="hi")`."""
 
-    Args:
-        deployment: whose it is.
-        parts: the names so far; the last one is the function's when it is called.
-    """
-
-    def __init__(self, deployment: Deployment, parts: tuple[str, ...]) -> None:
-        self._deployment = deployment
-        self._parts = parts
-
-    def __getattr__(self, name: str) -> Reference:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Reference(self._deployment, (*self._parts, wire_name(name)))
+    _owner: Deployment
+    _shown_as = "t"
 
     def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
         """Run the function, whatever its kind."""
-        *folders, name = self._parts
-        if not folders:
-            raise NotFound(
-                f"`{name}` is not a function: t.MODULE.FUNCTION(…) is, and t.functions "
-                "lists them."
-            )
-        return self._deployment._run_any(  # noqa: SLF001 - its own other half
-            f"{'/'.join(folders)}:{name}", args, kwargs
-        )
-
-    def __repr__(self) -> str:
-        return f"<{'.'.join(('t', *self._parts))}>"
+        path = self._called_path()
+        return self._owner._run_any(path, args, kwargs)  # noqa: SLF001 - its own other half
 
 
 class Table:

@@ -14,7 +14,6 @@ from convexlab.functions.definition import (
     query,
     reference_path,
     split_path,
-    wire_name,
 )
 
 
@@ -114,16 +113,6 @@ def test_what_is_no_reference_is_refused() -> None:
 )
 def test_paths_split_into_module_and_name(path, parts) -> None:
     assert split_path(path) == parts
-
-
-def test_one_trailing_underscore_is_not_part_of_a_name() -> None:
-    assert [wire_name(name) for name in ("list_", "id_", "x", "a__", "_")] == [
-        "list",
-        "id",
-        "x",
-        "a_",
-        "_",
-    ]
 
 
 def test_camel_case_is_javascripts_spelling() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from convexlab.documents.aggregates import Aggregation, Measure, field_path
+from convexlab.documents.references import wire_name
 from convexlab.documents.value import UNDEFINED
 from convexlab.errors import InvalidQuery, InvalidValue
-from convexlab.functions.definition import wire_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convexlab.documents.containers import ObjectValidator
+from convexlab.documents.references import wire_name
 from convexlab.documents.v import v
 from convexlab.documents.validator import Validator, compile as compile_validator
 from convexlab.errors import InvalidArguments
 from convexlab.functions.annotations import read_annotation
-from convexlab.functions.definition import wire_name
 from convexlab.functions.readings import (
     BadAnnotation,
     Convert,

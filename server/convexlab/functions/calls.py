@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from convexlab.documents.references import wire_name
 from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments
-from convexlab.functions.definition import wire_name
 
 if TYPE_CHECKING:
     from convexlab.functions.metrics import TransactionLimits

@@ -30,6 +30,7 @@ from typing import (
     overload,
 )
 
+from convexlab.documents.references import wire_name
 from convexlab.errors import InvalidArguments, NotAllowed
 
 if TYPE_CHECKING:
@@ -56,11 +57,6 @@ making: Final[ContextVar[str | None]] = ContextVar("convexlab_module", default=N
 """The path of the module whose top level is running."""
 
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def wire_name(name: str) -> str:
-    """A name as clients say it: one trailing underscore is not part of it."""
-    return name[:-1] if len(name) > 1 and name.endswith("_") else name
 
 
 def camel_case(name: str) -> str:

@@ -12,7 +12,8 @@ import copy
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from convexlab.functions.definition import FunctionDefinition, camel_case, wire_name
+from convexlab.documents.references import wire_name
+from convexlab.functions.definition import FunctionDefinition, camel_case
 from convexlab.functions.syntax import ParsedModule, Refused
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from convexlab.documents.references import wire_name
 from convexlab.documents.schema import Schema
 from convexlab.errors import NotFound, PushFailed
 from convexlab.functions.auth_config import AUTH_CONFIG
 from convexlab.functions.crons import CronJobs
-from convexlab.functions.definition import Reference, wire_name
+from convexlab.functions.definition import Reference
 from convexlab.functions.http import HttpRouter
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from convexlab import knobs
 from convexlab.documents.aggregates import Aggregation
 from convexlab.documents.indexes import BUILT_IN_INDEXES
+from convexlab.documents.references import wire_name
 from convexlab.errors import InvalidQuery, NotFound
 from convexlab.functions import filters, scanning
 from convexlab.functions.aggregates import (
@@ -30,7 +31,6 @@ from convexlab.functions.aggregates import (
     min_,
     sum_,
 )
-from convexlab.functions.definition import wire_name
 from convexlab.functions.fused_search import Sought, fused_search
 from convexlab.functions.pages import PageReader, whole_number
 from convexlab.functions.ranges import Range, key_fields, range_of
