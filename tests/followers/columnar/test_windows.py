@@ -14,7 +14,7 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery, NotFound
 from convexlab.followers.columnar import windows
 from convexlab.followers.columnar.kept import KeptRows, keep
-from convexlab.followers.columnar.mirror import Mirror, Reading
+from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.columnar.sql import answer_of
 from convexlab.followers.columnar.windows import WindowRequest, Windows
 from convexlab.followers.following import Following
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convexlab.engine.persistence.contract import Persistence
+    from convexlab.followers.columnar.reading import Reading
     from convexlab.followers.columnar.statement import Statement
 
 ROWS = 5_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
 
 ANSWERS: Final[dict[str, Callable[[Reading, bytes], bytes]]] = {
     "sql": answer_sql,

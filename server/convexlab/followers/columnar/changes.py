@@ -18,7 +18,7 @@ from convexlab.errors import NotFound, OutOfRetention
 from convexlab.followers.columnar.statement import Statement
 
 if TYPE_CHECKING:
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
 
 _NOTHING: Final = (
     "SELECT NULL::VARCHAR AS change, NULL::VARCHAR AS before, NULL::VARCHAR AS after "

@@ -19,7 +19,6 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.followers.columnar.kinds import quoted
-from convexlab.followers.columnar.mirror import view
 from convexlab.followers.columnar.profile import (
     KEPT,
     NAN,
@@ -28,13 +27,14 @@ from convexlab.followers.columnar.profile import (
     exponent_for,
     first_of,
 )
+from convexlab.followers.columnar.reading import view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import duckdb
 
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
     from convexlab.followers.columnar.statement import Statement
     from convexlab.followers.columnar.tables import MirrorTable
 

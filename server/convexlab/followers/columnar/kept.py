@@ -19,7 +19,7 @@ from convexlab.followers.columnar.kinds import quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
     from convexlab.followers.columnar.statement import Statement
 
 _STORE: Final = "kept"

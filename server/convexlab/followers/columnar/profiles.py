@@ -21,7 +21,7 @@ from convexlab.followers.columnar.counting import Answer, Counting
 from convexlab.followers.columnar.profile import SHOWN, Scale
 
 if TYPE_CHECKING:
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
     from convexlab.followers.columnar.statement import Statement
 
 _SUMMARIZE: Final = re.compile(r"\s*SUMMARIZE\s+", re.IGNORECASE)

@@ -18,16 +18,16 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.damage import refuse_damaged
-from convexlab.followers.columnar.mirror import view
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
+from convexlab.followers.columnar.reading import view
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from convexlab.followers.columnar.mirror import Reading
+    from convexlab.followers.columnar.reading import Reading
 
 # What a column says of itself in Arrow when its values are of several kinds: JSON.
 MIXED: Final = {b"convexlab": b"json"}

@@ -35,8 +35,8 @@ from convexlab.followers.columnar.changes import changes
 from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.kept import keep
 from convexlab.followers.columnar.kinds import quoted
-from convexlab.followers.columnar.mirror import Reading, view
 from convexlab.followers.columnar.profiles import Profiles, summarized
+from convexlab.followers.columnar.reading import Reading, view
 from convexlab.followers.columnar.sql import SqlAnswer, profile_values, values_of
 from convexlab.followers.columnar.statement import Statement, read_statement
 
