@@ -66,6 +66,7 @@ class MirrorFile:
         tables: by number; in an open transaction, as they are in that.
         watermark: what is in it; likewise. *set by* who changes it.
         is_open: whether a transaction is.
+        fresh: documents that came since it was opened; *counted by* who brings them.
         damage: why the file that was there was not gone on with; "": it was.
     """
 
@@ -74,6 +75,7 @@ class MirrorFile:
         self.tables: dict[int, MirrorTable] = {}
         self.watermark: Timestamp = BEGINNING
         self.is_open = False
+        self.fresh = 0
         self.damage = ""
         self.connection = self._opened()
 
@@ -143,7 +145,7 @@ class MirrorFile:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
-        self.tables, self.watermark = {}, BEGINNING
+        self.tables, self.watermark, self.fresh = {}, BEGINNING, 0
         connection = self._connect()
         self._load(connection)
         return connection
@@ -212,17 +214,17 @@ class MirrorFile:
         self.settle()
         self.connection.execute("CHECKPOINT")
 
-    def reopen(self) -> bool:
-        """Open it anew, at rest; nobody reads it now. Whether that could be done.
+    def reopen(self) -> None:
+        """Open it anew, at rest, if nothing is lost with that; nobody reads it now.
 
         N.B. of rows that DuckDB took in since it opened its file it unpacks all texts to
         fetch a few: a thousand documents of a million took it 31 ms, and then 6.
         """
         if self._path is None or self._has_beside():
-            return False
+            return
         self.connection.close()
         self.connection = self._connect()
-        return True
+        self.fresh = 0
 
     def _has_beside(self) -> bool:
         """Whether tables in memory would be lost with the connection."""
