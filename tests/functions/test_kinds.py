@@ -61,7 +61,7 @@ def t() -> Deployment:
     source = f"""
 from convexlab import mutation
 from convexlab.documents.ids import encode_id
-from convexlab.engine.catalog import STORAGE
+from convexlab.engine.system_tables import STORAGE
 
 @mutation
 def does(ctx, case: int):
