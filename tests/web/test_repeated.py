@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from tests.web.conftest import ADMIN_KEY, FRIEND, SECRET, serving
 
 from convexlab import knobs
 from convexlab.errors import Overloaded
-from convexlab.web.repeated import RepeatingConnection, _head_of
+from convexlab.web.repeated import RepeatingConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +70,7 @@ def long_ways(monkeypatch):
     real = RepeatingConnection._go_the_long_way
 
     def go(self, data):
-        paths.append(data.split(b" ", 2)[1].decode())
+        paths.append(data.partition(b" ")[2].partition(b" ")[0].decode())
         real(self, data)
 
     monkeypatch.setattr(RepeatingConnection, "_go_the_long_way", go)
@@ -105,8 +107,16 @@ CALLS = [
     ("/api/query", {"path": "fail:query", "args": {}}),
     ("/api/query", {"path": "messages", "args": []}),
     ("/api/query", {"path": "values:same", "args": {"value": {"$integer": "x"}}}),
+    ("/api/action", {"path": "ai:run", "args": {}}),
+    ("/api/action", {"path": "fail:action", "args": {"data": {"n": 1}}}),
+    ("/api/action", {"path": "no:such", "args": {}}),
+    ("/api/action", b"[]"),
 ]
-KNOWN = {"/api/mutation": INCREMENT, "/api/query": {"path": "counter:get"}}
+KNOWN = {
+    "/api/mutation": INCREMENT,
+    "/api/query": {"path": "counter:get"},
+    "/api/action": {"path": "no:such"},
+}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Convex-Client": "python-convex-0.7.0"}])
@@ -246,45 +256,205 @@ async def test_who_leaves_before_the_answer_leaves_the_mutation(served):
         assert json.loads(body)["value"] == 2.0
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"POST / HTTP/1.1\r\nContent-Length: 2\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nx",
-        b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nxxx",
-        b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxx",
-        b"POST / HTTP/1.1\r\nContent-Length: 2 \r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length : 2\r\n\r\n",
-        b"POST / HTTP/1.1\r\nX: a\nContent-Length: 2\r\n\r\nxx",
-        b"POST / HTTP/1.1\r\nX: a\rContent-Length: 2\r\n\r\nxx",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\nxx",
-        b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nxx",
-        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-        b"CONNECT a:1 HTTP/1.1\r\n\r\n",
-    ],
-)
-def test_y2_what_is_not_surely_one_request_is_none(data):
-    assert _head_of(data) is None
+# -- bodies in pieces: the same stream, cut anywhere --------------------------------
 
 
-def test_a_head_is_known_by_all_but_the_length_of_its_body():
-    head = _head_of(b"POST / HTTP/1.1\r\ncontent-length: 2\r\nX: 1\r\n\r\nab")
-    assert head is not None
-    same = b"POST / HTTP/1.1\r\ncontent-length: 3\r\nX: 1\r\n\r\nabc"
-    assert head.body_of(same) == b"abc"
-    for other in (
-        same[:-1],
-        same + b"d",
-        same.replace(b"X: 1", b"X: 2"),
-        same.replace(b": 3", b": +3"),
-        same.replace(b"content", b"Content"),
-    ):
-        assert head.body_of(other) is None
+class Fed:
+    """A connection whose reads are what a test says they are."""
+
+    def __init__(self, served, reader, writer) -> None:
+        self._reader = reader
+        self.writer = writer
+        port = writer.get_extra_info("sockname")[1]
+        (self._protocol,) = [
+            each
+            for each in served.runner._runner.server.connections
+            if each.transport.get_extra_info("peername")[1] == port
+        ]
+
+    async def feed(self, pieces) -> None:
+        for piece, turns in pieces:
+            wire = self._protocol._wire
+            if wire is None or wire.is_closing():
+                return
+            self._protocol.data_received(piece)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    async def everything(self) -> bytes:
+        async with asyncio.timeout(60):
+            return await self._reader.read()
 
 
-def test_a_request_without_a_body_is_never_repeated():
-    data = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    head = _head_of(data)
-    assert head is not None
-    assert head.body_of(data) is None
+@asynccontextmanager
+async def fed(served) -> AsyncIterator[Fed]:
+    async with wire(served) as one:
+        await one.ask(b"GET /version HTTP/1.1\r\nHost: here\r\n\r\n")  # it is there
+        yield Fed(served, one.reader, one.writer)
+
+
+# Ends a connection that takes the last request for a part of another.
+NONSENSE = b" " * 20_000
+LAST = b"GET /version HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+QUERY = "/api/query"
+
+
+def echo(value, path=QUERY, **more) -> bytes:
+    function = {QUERY: "values:same", "/api/mutation": "values:echo"}[path]
+    return post({"path": function, "args": {"value": value}}, path, **more)
+
+
+def chunked(request: bytes) -> bytes:
+    head, _, body = request.partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    return head + b"\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+
+
+REQUESTS = [
+    echo("å"),
+    echo("another"),
+    echo("long " * 2_000),
+    echo(echo("a request in a body").decode()),
+    echo("b", "/api/mutation"),
+    echo("another head", headers={"X-More": "1"}),
+    chunked(echo("in chunks")),
+    post({"path": "no:such"}, QUERY),
+    post(b'{"path":', QUERY),
+    post(b"", QUERY),
+    echo("old").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    echo("kept").replace(b"HTTP/1.1", b"HTTP/1.0\r\nConnection: keep-alive"),
+    echo("spaced").replace(b"Content-Length: ", b"Content-Length:   "),
+    echo("cut").replace(b"Content-Length: ", b"Content-Length: 1"),
+    echo("short").replace(b"Content-Length: ", b"Content-Length: 2\r\nX: "),
+    echo("twice").replace(b"Content-Length", b"Content-Length: 3\r\nContent-Length"),
+    echo("both").replace(b"Content-Length", b"Transfer-Encoding: chunked\r\nX-Length"),
+    b"GET /version HTTP/1.1\r\nHost: here\r\n\r\n",
+    b"\r\n" + echo("behind an empty line"),
+    echo("spaces behind it") + b"  ",
+    b"what is this\r\n\r\n",
+]
+
+
+async def answered(served, pieces) -> bytes:
+    async with fed(served) as one:
+        await one.feed([*pieces, (LAST, 0), (NONSENSE, 0)])
+        said = await one.everything()
+    said = re.sub(rb"Date: [^\r]+", b"Date", said)
+    return re.sub(rb"Request ID: [0-9a-f]+", b"Request ID", said)
+
+
+def cut(stream: bytes, places, turns):
+    """The stream in pieces, each with how many turns of the loop come behind it."""
+    ends = sorted({min(place, len(stream)) for place in places} | {len(stream)})
+    starts = [0, *ends[:-1]]
+    pieces = [stream[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [(piece, next(turns)) for piece in pieces if piece]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_y1_a_stream_is_answered_alike_however_it_is_cut(data):
+    """As aiohttp alone answers what came in the same pieces."""
+    requests = data.draw(st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=5))
+    usual = data.draw(st.integers(0, 3))
+    stream = b"".join([echo("usual")] * usual + requests)
+    places = data.draw(st.lists(st.integers(1, len(stream)), max_size=6))
+    if data.draw(st.booleans()):  # each request begins a read
+        at = 0
+        for request in [echo("usual")] * usual + requests:
+            at += len(request)
+            places.append(at)
+    waits = data.draw(st.lists(st.sampled_from([0, 1, 30]), min_size=1, max_size=8))
+    pieces = cut(stream, places, itertools.cycle(waits))
+
+    async def both() -> tuple[bytes, bytes]:
+        async with serving(None) as served:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(knobs, "REPEATED_CALLS_SECONDS", -1.0)
+                alone = await answered(served, pieces)
+            return alone, await answered(served, pieces)
+
+    alone, repeated = asyncio.run(both())
+    assert repeated == alone
+
+
+async def test_y2_a_request_cut_at_any_byte_is_answered(served, long_ways):
+    """Where the head is whole, by the short way."""
+    request = echo("here")
+    body_at = request.index(b"\r\n\r\n") + 4
+    for at in range(1, len(request)):
+        async with fed(served) as one:
+            long_ways.clear()
+            await one.feed([(request, 30), (request[:at], 3), (request[at:], 30)])
+            await one.feed([(LAST, 0)])
+            said = await one.everything()
+        assert said.count(b'"value":"here"') == 2, at
+        ways = [QUERY, "/version"] if at >= body_at else None
+        assert ways is None or long_ways == ways, at
+
+
+async def test_y2_what_comes_behind_a_body_is_none_of_it(served, long_ways):
+    request = echo("here")
+    async with fed(served) as one:
+        await one.feed([(request, 30), (request[:-5], 3), (request[-5:] + b" ", 30)])
+        await one.feed([(LAST, 0)])
+        said = await one.everything()
+    assert said.count(b'"value":"here"') == 2
+    assert b"400 Bad Request" in said
+    assert long_ways == ["/version", QUERY, QUERY]
+
+
+async def test_a_head_is_learned_from_a_body_in_two_reads(served, long_ways):
+    """As clients send them that write head and body one after the other."""
+    request = echo("again")
+    at = request.index(b"\r\n\r\n") + 4
+    async with fed(served) as one:
+        for _ in range(3):
+            await one.feed([(request[:at], 3), (request[at:], 30)])
+        await one.feed([(LAST, 0)])
+        assert (await one.everything()).count(b'"value":"again"') == 3
+    assert long_ways == ["/version", QUERY, "/version"]
+
+
+async def test_a_body_that_comes_slowly_becomes_aiohttps(
+    served, long_ways, monkeypatch
+):
+    request = echo("slow")
+    async with fed(served) as one:
+        await one.feed([(request, 30), (request[:-5], 3)])
+        monkeypatch.setattr(knobs, "REPEATED_CALLS_SECONDS", -1.0)
+        await one.feed([(request[-5:-3], 3), (request[-3:], 30)])
+        await one.feed([(LAST, 0)])
+        assert (await one.everything()).count(b'"value":"slow"') == 2
+    assert long_ways == ["/version", QUERY, QUERY, "/version"]
+
+
+async def test_a_body_that_is_too_long_is_refused_before_it_has_come(
+    served, monkeypatch
+):
+    async with fed(served) as one:
+        await one.feed([(echo("known"), 30)])
+        monkeypatch.setattr(knobs, "MAX_BODY_BYTES", 500)
+        request = echo("x" * 1_000)
+        await one.feed([(request[:900], 30), (request[900:], 30), (LAST, 0)])
+        said = await one.everything()
+    assert b" 413 " in said
+    assert b'"RequestTooLarge"' in said
+
+
+async def test_who_leaves_in_the_middle_of_a_body_asks_nothing(served):
+    async with fed(served) as one:
+        request = post(INCREMENT)
+        await one.feed([(request, 30), (request[:-5], 3)])
+        one.writer.transport.abort()
+    async with wire(served) as other:
+        _, body = await other.ask(post({"path": "counter:get"}, QUERY))
+        assert json.loads(body)["value"] == 1.0
+
+
+async def test_a_port_that_closes_waits_for_no_body():
+    async with serving(None) as served, fed(served) as one:
+        request = post(INCREMENT)
+        await one.feed([(request, 30), (request[:-5], 3)])
+        await served.runner.cleanup()
+        assert (await one.everything()).count(b"HTTP/1.1 200") == 1

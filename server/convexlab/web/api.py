@@ -15,6 +15,7 @@ the value comes back as, and `stored_json` is ours: numbers as they are stored.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -204,7 +205,7 @@ class Begun(msgspec.Struct, frozen=True):
     """A call on its way to an answer."""
 
     call: _Call
-    run: Future[Payload] | Future[MutationRun]
+    run: Future[Payload] | Future[MutationRun] | Future[ActionRun]
 
     def said(self) -> bytes:
         """What the client is told, now that it has run.
@@ -338,6 +339,11 @@ class Api:
         call = _called_again(asker, body)
         return None if call is None else self._begin_mutation(call)
 
+    def action_again(self, asker: Asker, body: bytes) -> Begun | None:
+        """Begin an action, likewise."""
+        call = _called_again(asker, body)
+        return None if call is None else self._begin_action(call)
+
     async def _asker(self, request: web.BaseRequest) -> Asker:
         return asker_of(request, await self.caller(request))
 
@@ -367,6 +373,16 @@ class Api:
         )
         return Begun(call, run)
 
+    def _begin_action(self, call: _Call) -> Begun:
+        run = self._gateway.act(
+            call.path,
+            call.args,
+            call.caller,
+            stored=call.stored,
+            request=call.request,
+        )
+        return Begun(call, asyncio.get_running_loop().create_task(run))
+
     async def _query(self, call: _Call) -> bytes:
         begun = self._begin_query(call)
         await begun.run
@@ -378,14 +394,9 @@ class Api:
         return begun.said()
 
     async def _action(self, call: _Call) -> bytes:
-        run = await self._gateway.act(
-            call.path,
-            call.args,
-            call.caller,
-            stored=call.stored,
-            request=call.request,
-        )
-        return call.envelope(run, call.request_id)
+        begun = self._begin_action(call)
+        await begun.run
+        return begun.said()
 
     async def _any(self, call: _Call) -> bytes:
         kind: FunctionKind | None = self._gateway.backend.kind(call.path)

@@ -7,45 +7,35 @@ connection remembers the head of its last call byte for byte, with what was foun
 then (who asks, from where) and the head of the answer; a call with the same head goes
 straight to the gateway.
 
-    bytes ─▶ whole, and as before? ─▶ begin ─▶ (run) ─▶ the answer's head and body
+    bytes ─▶ a head as before? ─▶ (gather) ─▶ begin ─▶ (run) ─▶ the answer's head and body
                   └─ anything else: aiohttp, as ever, which is where heads are learned
 
 Only heads whose meaning never changes are learned: of POST, without a token, let in by
-the path (`Door`).
+the path (`Door`). A body comes in as many reads as it likes.
 
 Invariants
     Y1  Whoever compares answers cannot tell by which way they came.
     Y2  A head is compared only where a request begins: as long as every read of the
-        connection was one whole request. What else comes is aiohttp's for good.
+        connection began with a whole head, or was the next of its body. What else comes
+        is aiohttp's for good.
     Y3  Answers leave in the order of their requests: what comes meanwhile waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from functools import cache
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
 
 from convexlab import knobs
+from convexlab.web.heads import AnswerHead, Head, answer_head, head_of
 
 if TYPE_CHECKING:
     from asyncio import Future
-
-_END: Final = b"\r\n\r\n"
-_LENGTH: Final = re.compile(
-    rb"\r\ncontent-length:[ \t]*([0-9]+)(?=\r\n)", re.IGNORECASE
-)
-# Heads behind which something else comes than a body of known length.
-_UNUSUAL: Final = re.compile(
-    rb"transfer-encoding|upgrade|expect|^connect |[^\r]\n|\r[^\n]", re.IGNORECASE
-)
 
 
 class Begun(Protocol):
@@ -63,83 +53,28 @@ class Begun(Protocol):
 Begin: TypeAlias = Callable[[bytes], Begun | None]
 
 
-class _Head(msgspec.Struct, frozen=True):
-    """A request's head around the digits of its body's length."""
-
-    before: bytes
-    after: bytes
-
-    def body_of(self, data: bytes) -> bytes | None:
-        """The body of a whole request that has this head."""
-        if not data.startswith(self.before):
-            return None
-        start = len(self.before)
-        end = data.find(b"\r", start)
-        length = data[start:end]
-        if not length.isdigit() or not data.startswith(self.after, end):
-            return None
-        body = data[end + len(self.after) :]
-        return body if int(length) == len(body) else None
-
-
-def _head_of(data: bytes) -> _Head | None:
-    """The head of what is one whole request; None for anything else."""
-    head, end, body = data.partition(_END)
-    if not end or _UNUSUAL.search(head):
-        return None
-    lines = head + b"\r\n"
-    lengths = list(_LENGTH.finditer(lines))
-    if lines.lower().count(b"content-length") != len(lengths) or len(lengths) > 1:
-        return None
-    if not lengths:
-        return None if body else _Head(data, b"")
-    (length,) = lengths
-    if int(length[1]) != len(body):
-        return None
-    return _Head(lines[: length.start(1)], lines[length.end(1) :] + b"\r\n")
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """The head of an answer, in parts: its status, length and date are put in."""
-
-    version: bytes
-    # Each header's line but its end; length and date without their values.
-    lines: list[tuple[str, bytes]]
-
-    def said(self, status: int, body: bytes) -> bytes:
-        """The answer with another status and body."""
-        parts = [b"%b %d %b" % (self.version, status, _phrase(status))]
-        for name, line in self.lines:
-            if name == "content-length":
-                parts.append(b"%b%d" % (line, len(body)))
-            elif name == "date":
-                parts.append(line + rfc822_formatted_time().encode())
-            else:
-                parts.append(line)
-        return b"%b\r\n\r\n%b" % (b"\r\n".join(parts), body)
-
-
-@cache
-def _phrase(status: int) -> bytes:
-    return HTTPStatus(status).phrase.encode()
-
-
-def _answer_of(request: web.BaseRequest, response: web.StreamResponse) -> _Answer:
-    lines = []
-    for name, value in response.headers.items():
-        varies = name.lower() in ("content-length", "date")
-        lines.append((name.lower(), f"{name}: {'' if varies else value}".encode()))
-    version = f"HTTP/{request.version.major}.{request.version.minor}"
-    return _Answer(version.encode(), lines)
-
-
 class _Known(msgspec.Struct, frozen=True):
     """A head, what it begins and how it is answered; `since` by the loop's clock."""
 
-    head: _Head
+    head: Head
     begin: Begin
-    answer: _Answer
+    answer: AnswerHead
     since: float
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """A repetition whose body has not come whole: the reads, and where it begins."""
+
+    reads: list[bytes]
+    start: int
+    missing: int
+
+    @property
+    def body(self) -> bytes:
+        """What has come of the body."""
+        first, *others = self.reads
+        return b"".join([memoryview(first)[self.start :], *others])
 
 
 class RepeatingConnection(web.RequestHandler):
@@ -156,8 +91,10 @@ class RepeatingConnection(web.RequestHandler):
         "_begun",
         "_behind",
         "_closes",
+        "_gathered",
         "_is_aligned",
         "_known",
+        "_rest",
         "_unanswered",
         "_wire",
     )
@@ -165,13 +102,15 @@ class RepeatingConnection(web.RequestHandler):
     def __init__(self, server: web.Server, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._wire: asyncio.Transport | None = None
-        self._is_aligned = True  # Y2; *cleared by* the first read that is no request
-        self._asked: _Head | None = None  # of what aiohttp answers now
+        self._is_aligned = True  # Y2; *cleared by* the first read that is neither
+        self._asked: Head | None = None  # of what aiohttp answers now
+        self._rest = 0  # how much of its body has not come
         self._begin: Begin | None = None  # *set by* learn, for `_asked`
         self._unanswered = 0  # requests that aiohttp has
         self._known: _Known | None = None
+        self._gathered: _Gathered | None = None  # *cleared by* the end of its body
         self._begun: Begun | None = None  # *set by* a repetition until it is answered
-        self._behind = b""  # what came meanwhile: Y3
+        self._behind: list[bytes] = []  # what came meanwhile: Y3
         self._closes = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -181,7 +120,7 @@ class RepeatingConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone; what runs, runs on."""
-        self._wire = self._begun = self._known = None
+        self._wire = self._begun = self._known = self._gathered = None
         super().connection_lost(exc)
 
     def learn(self, begin: Begin) -> None:
@@ -197,22 +136,52 @@ class RepeatingConnection(web.RequestHandler):
         if not self._is_aligned or not data:
             super().data_received(data)
         elif self._begun is not None:
-            self._behind += data
+            self._behind.append(data)
             assert self._wire is not None, "what is closed reads nothing"
             self._wire.pause_reading()
+        elif self._rest:
+            self._rest -= len(data)
+            self._is_aligned = self._rest >= 0
+            super().data_received(data)
+        elif self._gathered is not None:
+            self._gather(self._gathered, data)
         elif not self._repeat(data):
             self._go_the_long_way(data)
 
     def _repeat(self, data: bytes) -> bool:
         known = self._known
-        if known is None or self._unanswered or self._closes:
+        if known is None or self._unanswered or self._closes or self._is_old(known):
             return False
-        body = known.head.body_of(data)
-        if body is None:
+        found = known.head.length_behind(data)
+        if found is None:
             return False
-        # N.B. aiohttp closes connections that it takes for idle; and a mistake would end.
-        if self._loop.time() - known.since > knobs.REPEATED_CALLS_SECONDS:
-            return False
+        start, length = found
+        missing = start + length - len(data)
+        if missing > 0 and length <= knobs.MAX_BODY_BYTES:
+            self._gathered = _Gathered([data], start, missing)
+            return True
+        return missing == 0 and self._began(known, data[start:])
+
+    def _gather(self, gathered: _Gathered, data: bytes) -> None:
+        known = self._known
+        assert known is not None, "it is gathered for what is known"
+        gathered.reads.append(data)
+        gathered.missing -= len(data)
+        if gathered.missing > 0 and not self._is_old(known):
+            return
+        self._gathered = None
+        if gathered.missing or not self._began(known, gathered.body):
+            # N.B. in the same pieces: aiohttp answers nothing of one that ends badly.
+            first, *others = gathered.reads
+            self._go_the_long_way(first)
+            for read in others:
+                self.data_received(read)
+
+    def _is_old(self, known: _Known) -> bool:
+        """N.B. aiohttp closes connections that it takes for idle; and a mistake would end."""
+        return self._loop.time() - known.since > knobs.REPEATED_CALLS_SECONDS
+
+    def _began(self, known: _Known, body: bytes) -> bool:
         begun = self._begun = known.begin(body)
         if begun is None:
             return False
@@ -221,8 +190,9 @@ class RepeatingConnection(web.RequestHandler):
 
     def _go_the_long_way(self, data: bytes) -> None:
         self._known, self._begin = None, None
-        self._asked = _head_of(data)
-        self._is_aligned = self._asked is not None
+        found = head_of(data)
+        self._is_aligned = found is not None
+        self._asked, self._rest = found or (None, 0)
         self._unanswered += 1
         super().data_received(data)
 
@@ -239,26 +209,28 @@ class RepeatingConnection(web.RequestHandler):
         self._unanswered -= 1
         head, begin, self._begin = self._asked, self._begin, None
         if self._is_aligned and head and begin and resp.keep_alive:
-            answer = _answer_of(request, resp)
+            answer = answer_head(request, resp)
             self._known = _Known(head, begin, answer, self._loop.time())
         return done
 
-    def _tell(self, _run: Future[Any]) -> None:
+    def _tell(self, run: Future[Any]) -> None:
         begun, known, wire = self._begun, self._known, self._wire
         self._begun = None
         if begun is None or known is None or wire is None or wire.is_closing():
-            return  # whoever asked has left
+            _ = run.cancelled() or run.exception()  # seen: whoever asked has left
+            return
         try:
-            wire.write(known.answer.said(*begun.answer()))
+            wire.write(known.answer.before(*begun.answer()))
         except asyncio.CancelledError:
             self.force_close()
             return
         if self._closes:
             super().close()
         elif self._behind:
-            behind, self._behind = self._behind, b""
+            behind, self._behind = self._behind, []
             wire.resume_reading()
-            self.data_received(behind)
+            for read in behind:
+                self.data_received(read)
 
     # -- the end --------------------------------------------------------------------
 

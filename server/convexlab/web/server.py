@@ -128,6 +128,7 @@ class Door:
         self._again: Final = {
             "/api/query": self.api.query_again,
             "/api/mutation": self.api.mutation_again,
+            "/api/action": self.api.action_again,
         }
         self._add_functions()
         self._add_facts(instance)
