@@ -11,6 +11,7 @@ from tests.sync.page import Page
 from convexlab import knobs
 from convexlab.errors import FollowerBehind, OutOfRetention, Overloaded
 from convexlab.sync.backend import Caller
+from convexlab.sync.gateway import Gateway
 
 
 async def test_sessions_share_one_run_and_one_encoding(gateway, backend):
@@ -215,3 +216,12 @@ async def test_a_query_is_run_no_more_often_than_it_ends(gateway, backend):
     await settle()
     assert all(page.value == 29.0 for page in pages)
     assert backend.runs["slow:get"] <= 5
+
+
+async def test_what_was_asked_takes_room_beside_what_was_said(backend):
+    """A vector is asked about in 8 KB, and answered in a few bytes."""
+    gateway = Gateway(backend, round_seconds=0, pause_seconds=0, result_bytes=50_000)
+    for number in range(20):
+        asked = b'{"n":%d,"e":"%b"}' % (number, b"x" * 8_000)
+        assert (await gateway.query("counter:get", asked)).value == b"0.0"
+    assert len(gateway._results) == 5

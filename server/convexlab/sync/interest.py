@@ -33,7 +33,7 @@ class Interest:
 
     def follow(self, tables: Collection[int]) -> None:
         """Results are followed through filters on these tables."""
-        if any(table not in self._last_followed for table in tables):
+        if tables and any(table not in self._last_followed for table in tables):
             self._last_followed.update(dict.fromkeys(tables, self._clock()))
             self._backend.show_versions(self._last_followed.keys())
 

@@ -110,15 +110,13 @@ class ProcessBackend:
             call.journal,
             call.stored,
         )
-        said: asyncio.Future[QueryRun] = asyncio.get_running_loop().create_future()
         # N.B. sent off at once: as a coroutine it would wait for a turn of the loop.
         try:
-            asked = self.supervisor.read(message)
+            return self.supervisor.read(message, partial(self._said, call))
         except ConvexlabError as error:
+            said: asyncio.Future[QueryRun] = asyncio.get_running_loop().create_future()
             said.set_exception(error)
-        else:
-            asked.add_done_callback(partial(self._pass_on, said, call))
-        return said
+            return said
 
     def knew(self, path: str, request_id: str, caller: Caller, value: bytes) -> None:
         """See `Backend.knew`."""
@@ -255,28 +253,20 @@ class ProcessBackend:
         )
         return self._disclosure.of(run, call.caller)
 
-    def _pass_on(
-        self,
-        said: asyncio.Future[QueryRun],
-        call: QueryCall,
-        asked: asyncio.Future[messages.QueryDone | messages.Answer],
-    ) -> None:
-        """Answer a query with what the reader answered, if anybody still waits."""
-        if said.done():
-            return
-        if asked.cancelled():
-            said.cancel()
-        elif (error := asked.exception()) is not None:
-            said.set_exception(error)
-        else:
-            done = asked.result()
-            if isinstance(done, messages.Answer):  # it could not be run as of then
-                assert done.failure is not None, "a query is answered by what it says"
-                said.set_exception(error_from(done.failure))
-            else:
-                self._book.query(call, done)
-                run = self._disclosure.of(_query_run(done), call.caller)
-                said.set_result(_opened(run, self.opens.get(call.path)))
+    def _said(
+        self, call: QueryCall, done: messages.QueryDone | messages.Answer
+    ) -> QueryRun:
+        """What a reader said of a query.
+
+        Raises:
+            ConvexlabError: it could not be run as of then.
+        """
+        if isinstance(done, messages.Answer):
+            assert done.failure is not None, "a query is answered by what it says"
+            raise error_from(done.failure)
+        self._book.query(call, done)
+        run = self._disclosure.of(_query_run(done), call.caller)
+        return _opened(run, self.opens.get(call.path))
 
 
 def _opened(run: QueryRun, opened: Callable[[bytes], bytes] | None) -> QueryRun:

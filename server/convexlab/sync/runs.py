@@ -195,12 +195,14 @@ class Runs:
         else:
             self._personal.discard(run.token.path)
         payload = payload_of(said, run.call.request_id)
+        # N.B. a question may be longer than its answer: a vector's is.
+        size = payload.size + len(run.token.args) + knobs.READ_BYTES * len(said.reads)
         result = self._results.keep(
             run.token,
             run.call.caller.identity,
             said.ts,
             payload,
-            size=payload.size + knobs.READ_BYTES * len(said.reads),
+            size=size,
             journal=said.journal,
             findings=Findings(
                 said.reads, said.identity_read, said.clock_read, said.index_behind

@@ -155,13 +155,18 @@ def refusal(message: str, request_id: str) -> Payload:
 
 
 def request_id(*names: object) -> str:
-    """Sixteen hex digits that name a request in error texts: the same for the same."""
+    """Sixteen hex digits that name a request in error texts: the same for the same.
+
+    With names of bytes, as arguments are, for as long as the process lives.
+    """
     return sha256(b"|".join(map(_as_bytes, names))).hexdigest()[:16]
 
 
 def _as_bytes(name: object) -> bytes:
-    # N.B. arguments may be hundreds of kilobytes: their `repr` is no way to say them.
-    return name if isinstance(name, bytes) else str(name).encode("utf-8", "replace")
+    # N.B. arguments may be hundreds of kilobytes. What they hash to is kept beside them,
+    # for who looks whether the same is asked already.
+    said = hash(name) if isinstance(name, bytes) else name
+    return str(said).encode("utf-8", "replace")
 
 
 def error_text(error: RunError, request: str) -> str:

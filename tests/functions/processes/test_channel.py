@@ -56,3 +56,37 @@ async def test_what_one_turn_of_the_loop_sends_is_one_batch() -> None:
     assert await got.get() == [3]
     theirs.close()
     await lost.wait()
+
+
+async def test_what_has_not_left_yet_is_not_written_over() -> None:
+    ours, theirs = socket.socketpair()
+    decoder = msgspec.msgpack.Decoder(list[bytes])
+    theirs_channel: SyncChannel[bytes, bytes] = SyncChannel(theirs, decoder)
+    channel: AsyncChannel[bytes, bytes] = AsyncChannel(decoder, print, lambda: None)
+    ours.setblocking(False)
+    await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=ours)
+    sent = [bytes([number]) * 300_000 for number in range(8)]
+    for message in sent:
+        channel.send(message)
+        await asyncio.sleep(0)  # a frame of its own
+    got: list[bytes] = []
+    while len(got) < len(sent):
+        got += await asyncio.to_thread(theirs_channel.receive, wait=True) or [b""]
+    assert got == sent
+    channel.close()
+    theirs.close()
+
+
+async def test_a_frame_to_who_has_left_is_dropped() -> None:
+    ours, theirs = socket.socketpair()
+    lost = asyncio.Event()
+    channel: AsyncChannel[int, int] = AsyncChannel(_decoder, print, lost.set)
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    failures: list[object] = []
+    loop.set_exception_handler(lambda _loop, context: failures.append(context))
+    await loop.create_unix_connection(lambda: channel, sock=ours)
+    theirs.close()
+    channel.send(1)
+    await lost.wait()
+    assert not failures

@@ -26,6 +26,12 @@ def offered(waiting: Waiting[str], refused: str = "") -> list[str]:
     return seen
 
 
+def test_nothing_waits_once_all_are_taken(waiting):
+    assert waiting
+    offered(waiting)
+    assert not waiting
+
+
 def test_calls_are_offered_in_the_order_in_which_they_came(waiting):
     assert offered(waiting) == ["a1", "b1", "a2", "b2", "a3"]
     assert list(waiting) == []

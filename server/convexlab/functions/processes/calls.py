@@ -11,6 +11,7 @@ from convexlab.functions.processes.messages import Reply, RunMutation, RunQuery
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 Awaited: TypeAlias = "asyncio.Future[Any]"
 # A mutation's tag, and its outcome: a reply, or why it did not run.
@@ -26,12 +27,15 @@ class Call:
         future: gets what it answers; None: it is a mutation, answered under its tag.
         tag: what the mutation was submitted with.
         is_second_run: its first reader died of something.
+        read_as: makes what the future gets of what the process answers; what it raises
+            of ours is what the future gets.
     """
 
     message: Any
     future: Awaited | None
     tag: Any = None
     is_second_run: bool = False
+    read_as: Callable[[Any], Any] | None = None
 
     @property
     def line(self) -> str:
@@ -49,5 +53,11 @@ class Call:
 
     def succeed(self, result: Any) -> None:
         """Tell who waits what came of it."""
-        if self.future is not None and not self.future.done():
-            self.future.set_result(result)
+        if self.future is None or self.future.done():
+            return
+        try:
+            read = result if self.read_as is None else self.read_as(result)
+        except ConvexlabError as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(read)

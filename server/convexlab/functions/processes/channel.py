@@ -132,6 +132,9 @@ class AsyncChannel(asyncio.Protocol, Generic[In, Out]):
         self._encoder = msgspec.msgpack.Encoder()
         self._frames = _Frames()
         self._outbox: list[Out] = []
+        # N.B. new ones for each frame of 100 KB would be mapped by the kernel, and a
+        # body and a frame around it be copied.
+        self._space = bytearray()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -148,10 +151,15 @@ class AsyncChannel(asyncio.Protocol, Generic[In, Out]):
             self._transport.close()
 
     def _flush(self) -> None:
-        if self._outbox and self._transport is not None:
-            body = self._encoder.encode(self._outbox)
+        space, transport = self._space, self._transport
+        if self._outbox and transport is not None:
+            self._encoder.encode_into(self._outbox, space, _HEAD.size)
+            _HEAD.pack_into(space, 0, len(space) - _HEAD.size)
             self._outbox = []
-            self._transport.write(_HEAD.pack(len(body)) + body)
+            transport.write(space)
+            # N.B. one that has met an error cannot be asked.
+            if transport.is_closing() or transport.get_write_buffer_size():
+                self._space = bytearray()  # the other is the transport's still
 
     # -- asyncio.Protocol -------------------------------------------------------
 

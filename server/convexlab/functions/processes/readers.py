@@ -94,7 +94,11 @@ class Readers:
 
     def submit(self, call: Call) -> None:
         """Queue a call for whichever reader can take it."""
-        self._waiting.add(call.line, call.message.number, call)
+        number = call.message.number
+        # N.B. most calls are taken at once, for nothing waits before them.
+        if not self._waiting and self._take(number, call):
+            return
+        self._waiting.add(call.line, number, call)
         self._dispatch()
 
     async def preload(self, make: Callable[[], Any]) -> None:
@@ -148,7 +152,8 @@ class Readers:
 
     def _dispatch(self) -> None:
         """Give waiting calls to the readers that can take them."""
-        self._waiting.offer(self._take)
+        if self._waiting:
+            self._waiting.offer(self._take)
 
     def _take(self, number: int, call: Call) -> bool:
         """Give one call to a reader, if one can take it."""
@@ -165,11 +170,8 @@ class Readers:
         readers = self._readers
         if self._pace.is_slow(message):
             readers = readers[-1:]
-        free = [
-            r
-            for r in readers
-            if not r.alone and len(r.running) < knobs.QUERIES_IN_A_READER
-        ]
-        if not is_quick:
-            free = [r for r in free if not r.running]
-        return min(free, key=lambda r: len(r.running), default=None)
+        found, room = None, knobs.QUERIES_IN_A_READER if is_quick else 1
+        for reader in readers:
+            if not reader.alone and len(reader.running) < room:
+                found, room = reader, len(reader.running)
+        return found

@@ -238,11 +238,18 @@ class Supervisor:
         if self._writer is not None:
             self._writer.send(call.message)
 
-    def read(self, message: Any) -> Awaited:
-        """Queue a call for a reader; its future gets a QueryDone or an Answer."""
+    def read(
+        self, message: Any, read_as: Callable[[Any], Any] | None = None
+    ) -> Awaited:
+        """Queue a call for a reader.
+
+        Args:
+            message: the call.
+            read_as: makes what the future gets of the QueryDone or the Answer.
+        """
         self._refuse_if_closing()
         future: Awaited = asyncio.get_running_loop().create_future()
-        self._readers.submit(Call(message, future))
+        self._readers.submit(Call(message, future, read_as=read_as))
         return future
 
     async def preload(self, make: Callable[[], Any]) -> None:

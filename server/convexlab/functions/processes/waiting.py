@@ -49,6 +49,10 @@ class Waiting(Generic[Call]):
             else:
                 del self._lines[line]
 
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._lines)
+
     def __iter__(self) -> Iterator[Call]:
         """All that wait, line by line."""
         return (call for calls in self._lines.values() for _, call in calls)
