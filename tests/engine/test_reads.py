@@ -84,6 +84,24 @@ def test_what_an_index_found_is_given_as_it_is_now_and_not_recorded(
     assert tx.usage.documents_read == 5
 
 
+def test_what_is_found_at_once_is_in_the_order_that_was_asked(
+    steps: Any, committer: Committer
+):
+    """Where no layer has any of it: some that are not there, and some twice."""
+    ids = [steps(lambda tx, n=n: tx.insert("t", {"n": n})) for n in range(3)]
+    steps(lambda tx: tx.delete(ids[1]))
+    internal_ids = [decode_id(ids[n])[1] for n in (2, 1, 0, 2)]
+    tx = committer.begin(writable=False)
+    table = tx.table("t")
+    assert table is not None
+    assert not any(
+        by_id_index(table.number) in layer.maps for layer in tx.snapshot.layers
+    )
+    found = tx.found_at_once(table, internal_ids)
+    assert [each and each["n"] for each in found] == [2, None, 0, 2]
+    assert (tx.usage.documents_read, tx.found_at_once(table, [])) == (3, [])
+
+
 def test_k2_an_absent_table_is_recorded(steps: Any, committer: Committer):
     tx = committer.begin(writable=False)
     assert tx.table("t") is None

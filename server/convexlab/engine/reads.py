@@ -98,22 +98,26 @@ class Reads(View):
         self, table: TableInfo, internal_ids: Sequence[bytes]
     ) -> list[Document | None]:
         """`found`, in one go."""
-        below = self.snapshot.get_many_below(table.number, internal_ids)
-        by_id = table.number << INDEX_SLOT_BITS
-        if any(by_id in layer.maps for layer in self._layers):
-            revisions = [
-                self.revision(table.number, internal_id, below)
-                for internal_id in internal_ids
-            ]
-        else:  # as nearly always in a query
-            revisions = list(map(below.get, internal_ids))
-        bodies = [each.body for each in revisions if each is not None]
-        self.has_read(list(map(len, bodies)))
-        documents: list[Document | None] = from_stored_each(bodies)
-        if len(documents) == len(revisions):
+        bodies = self._bodies_of(table.number, internal_ids)
+        there = [body for body in bodies if body is not None]
+        self.has_read(list(map(len, there)))
+        documents: list[Document | None] = from_stored_each(there)
+        if len(documents) == len(bodies):
             return documents
         rest = iter(documents)
-        return [None if each is None else next(rest) for each in revisions]
+        return [None if each is None else next(rest) for each in bodies]
+
+    def _bodies_of(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> list[bytes | None]:
+        by_id = table << INDEX_SLOT_BITS
+        if not any(by_id in layer.maps for layer in self._layers):
+            # As nearly always in a query.
+            found = self.snapshot.bodies_below(table, internal_ids)
+            return list(map(found.get, internal_ids))
+        below = self.snapshot.get_many_below(table, internal_ids)
+        revisions = [self.revision(table, each, below) for each in internal_ids]
+        return [None if each is None else each.body for each in revisions]
 
     def get(self, id_number: int, internal_id: bytes) -> Document | None:
         """A document by the two parts of its id, or None; looked at either way."""

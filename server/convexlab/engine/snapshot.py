@@ -42,6 +42,11 @@ class Base(Protocol):
     ) -> dict[bytes, Revision]:
         """The revisions of documents by their ids; those that there are not are left out."""
 
+    def bodies_of(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        """The texts of `get_many`, for whoever only reads."""
+
     def range(
         self,
         index_id: int,
@@ -161,6 +166,15 @@ class Snapshot:
         for revision in fetched.values():
             cache.put(revision)
         return fetched | {id_: each for id_, each in at_hand.items() if each}
+
+    def bodies_below(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        """The texts of `get_many_below`."""
+        if self.cache is None:
+            return self.base.bodies_of(table, internal_ids)
+        revisions = self.get_many_below(table, internal_ids)
+        return {id_: each.body for id_, each in revisions.items()}
 
     def chunk(
         self,
@@ -289,6 +303,12 @@ class _AsOf:
     ) -> dict[bytes, Revision]:
         found = {each: self.get(table, each) for each in internal_ids}
         return {each: revision for each, revision in found.items() if revision}
+
+    def bodies_of(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        found = self.get_many(table, internal_ids)
+        return {each: revision.body for each, revision in found.items()}
 
     def range(
         self,

@@ -112,6 +112,12 @@ def test_many_are_found_as_each_is(persistence: Persistence):
         many = snapshot.get_many(TABLE, ids)
         assert {id_: repr(each) for id_, each in many.items()} == one_by_one
         assert snapshot.get_many(TABLE, []) == {}
+        bodies = snapshot.bodies_of(TABLE, ids)
+        assert bodies == {id_: each.body for id_, each in many.items()}
+        assert snapshot.bodies_of(TABLE, [*ids[:2], ids[0]]) == {
+            id_: bodies[id_] for id_ in ids[:2]
+        }
+        assert snapshot.bodies_of(TABLE, []) == {}
 
 
 def test_p1_a_group_is_unseen_until_it_is_flushed(persistence: Persistence):

@@ -137,6 +137,11 @@ class PersistenceSnapshot(Protocol):
     ) -> dict[bytes, Revision]:
         """The revisions of documents by their ids; those that there are not are left out."""
 
+    def bodies_of(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        """The texts of `get_many`, for whoever only reads."""
+
     def range(
         self,
         index_id: int,

@@ -250,6 +250,13 @@ class MemorySnapshot:
         found = {each: self.get(table, each) for each in internal_ids}
         return {each: revision for each, revision in found.items() if revision}
 
+    def bodies_of(
+        self, table: int, internal_ids: Sequence[bytes]
+    ) -> dict[bytes, bytes]:
+        """The texts of documents by their ids."""
+        found = self.get_many(table, internal_ids)
+        return {each: revision.body for each, revision in found.items()}
+
     def range(
         self,
         index_id: int,
