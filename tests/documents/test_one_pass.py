@@ -83,20 +83,46 @@ def rows_of(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(shape, min_size=1, max_size=2).flatmap(filled)
 
 
-@given(values | rows_of(values) | st.lists(rows_of(values), max_size=2), st.booleans())
+def arrays_of(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Arrays side by side, most of them of one length."""
+    zeros = st.sampled_from([0.0, -0.0, 1.5, math.inf])
+
+    def long(length: int) -> st.SearchStrategy[list[Any]]:
+        cells = items | zeros
+        alike = st.lists(cells, min_size=length, max_size=length)
+        mixed = alike | st.lists(cells, max_size=4)
+        columns = st.tuples(*[st.lists(zeros, min_size=5, max_size=5)] * length)
+        return (
+            st.lists(alike, min_size=4, max_size=8)
+            | st.lists(mixed, min_size=4, max_size=8)
+            | columns.map(lambda each: [list(row) for row in zip(*each, strict=True)])
+        )
+
+    return st.integers(0, 5).flatmap(long)
+
+
+@given(
+    values
+    | rows_of(values)
+    | arrays_of(values)
+    | st.lists(rows_of(values), max_size=2),
+    st.booleans(),
+)
 def test_a_value_is_said_as_its_copy_is(x: Any, stored: bool):
     expected = to_stored(normalize(x)) if stored else to_wire(normalize(x))
     assert text_as_it_stands(x, stored=stored) == expected
 
 
-@given(anything | rows_of(anything) | st.lists(others), st.booleans())
+@given(
+    anything | rows_of(anything) | arrays_of(anything) | st.lists(others), st.booleans()
+)
 def test_what_is_no_value_yet_is_left_alone_or_said_the_same(x: Any, stored: bool):
     text = text_as_it_stands(x, stored=stored)
     if text is not None:
         assert text == (to_stored(normalize(x)) if stored else to_wire(normalize(x)))
 
 
-@given(anything)
+@given(anything | arrays_of(anything))
 def test_what_it_says_is_what_was_given(x: Any):
     """It changes nothing of what it looks at."""
     before = repr(x)

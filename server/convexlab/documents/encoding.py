@@ -21,6 +21,8 @@ from __future__ import annotations
 import math
 import struct
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
+from itertools import repeat
+from operator import not_
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -177,13 +179,20 @@ def _are_plain(values: Iterable[Any]) -> bool:
 
 
 def is_plain_floats(values: Sequence[Any], kinds: set[type]) -> bool:
-    """At the speed of C, for embeddings; False may be wrong, for a zero among them.
+    """At the speed of C, for embeddings; False may be wrong, where their sum is infinite.
 
     Args:
         values: side by side.
         kinds: the types there are among them.
     """
-    return kinds == _FLOAT_ONLY and math.isfinite(sum(values)) and 0.0 not in values
+    return (
+        kinds == _FLOAT_ONLY
+        and math.isfinite(sum(values))
+        and (
+            0.0 not in values
+            or -1.0 not in map(math.copysign, repeat(1.0), filter(not_, values))
+        )
+    )
 
 
 _FLOAT_ONLY: Final = frozenset({float})

@@ -6,14 +6,16 @@ are checked and put into the shape that is asked for on one way, and what is not
 value as it stands (a tuple, an enum member, a set) is left to `normalize`, which
 converts or refuses it.
 
-Objects with the same fields, one after another, are looked at column by column:
-the types of a column are told by one call, whatever number of rows it has.
+Objects with the same fields, one after another, are looked at column by column, and so
+are short arrays of one length: the types of a column are told by one call, whatever
+number of rows it has.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import chain
+from operator import is_
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +38,7 @@ _INFINITY: Final = math.inf
 _STR_ONLY: Final = frozenset({str})
 _INT_ONLY: Final = frozenset({int})
 _DICT_ONLY: Final = frozenset({dict})
+_LIST_ONLY: Final = frozenset({list})
 # What is said in all shapes as it is.
 _PLAIN: Final = frozenset({str, bool, NoneType})
 # From so many rows on columns are faster.
@@ -144,6 +147,8 @@ def _array(x: list[Any], depth: int, tags: Tags) -> Sequence[Any]:
             return _rows(x, depth + 1, tags)
         if shapes * _MANY <= len(x):
             return _rows_of_several_shapes(x, depth + 1, tags)
+    if kinds == _LIST_ONLY and _MANY <= len(x) >= len(x[0]) and _are_as_long(x):
+        return _arrays(x, depth + 1, tags)
     return _column(x, kinds, depth + 1, tags)
 
 
@@ -181,6 +186,20 @@ def _rows(rows: list[dict[Any, Any]], depth: int, tags: Tags) -> list[dict[str, 
         for row, item in zip(copies, items, strict=True):
             row[name] = item
     return copies
+
+
+def _are_as_long(arrays: list[list[Any]]) -> bool:
+    return [*map(len, arrays)].count(len(arrays[0])) == len(arrays)
+
+
+def _arrays(rows: list[list[Any]], depth: int, tags: Tags) -> list[list[Any]]:
+    """Arrays of the same length, no longer than there are of them."""
+    check_array(len(rows[0]), depth)
+    columns = list(zip(*rows, strict=True))
+    said = [_column(each, set(map(type, each)), depth + 1, tags) for each in columns]
+    if all(map(is_, said, columns)):
+        return rows
+    return list(map(list, zip(*said, strict=True)))
 
 
 def _column(
