@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 class SharedLock:
@@ -27,11 +28,10 @@ class SharedLock:
         self._readers = 0
         self._waiting_writers = 0
         self._is_written = False
-        self._reading = _Reading(self._begin_reading, self._end_reading)
 
-    def reading(self) -> _Reading:
+    def reading(self) -> AbstractContextManager[None]:
         """Among readers."""
-        return self._reading
+        return self  # N.B. as a context it is a reader's: see the module
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -49,28 +49,14 @@ class SharedLock:
                 self._is_written = False
                 self._changed.notify_all()
 
-    def _begin_reading(self) -> None:
+    def __enter__(self) -> None:
         with self._mutex:
             while self._is_written or self._waiting_writers:
                 self._changed.wait()
             self._readers += 1
 
-    def _end_reading(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._mutex:
             self._readers -= 1
             if self._waiting_writers and not self._readers:
                 self._changed.notify_all()
-
-
-class _Reading:
-    """The context of any reader; it has nothing of its own."""
-
-    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
-        self._begin = begin
-        self._end = end
-
-    def __enter__(self) -> None:
-        self._begin()
-
-    def __exit__(self, *_: object) -> None:
-        self._end()

@@ -37,6 +37,7 @@ FOREVER: Final = np.iinfo(np.int64).max
 _FREE: Final = -1  # as the beginning of a slot that is no document's
 _NO_CODE: Final = -1  # as its filter values
 _FIRST_ROOM: Final = 64
+_ID: Final = np.dtype((np.void, ID_BYTES))
 
 
 class Versions:
@@ -53,7 +54,7 @@ class Versions:
         self.slot_of: dict[bytes, int] = {}
         self._free: list[int] = []
         self._values: list[dict[bytes, int]] = [{} for _ in range(filters)]
-        self._ids = np.zeros((_FIRST_ROOM, ID_BYTES), np.uint8)
+        self._ids = np.zeros(_FIRST_ROOM, _ID)
         self._from = np.full(_FIRST_ROOM, _FREE, np.int64)
         self._to = np.zeros(_FIRST_ROOM, np.int64)
         self._digests = np.zeros(_FIRST_ROOM, np.uint64)
@@ -91,7 +92,7 @@ class Versions:
         """A slot for what a document is from `ts` on."""
         assert id_ not in self.slot_of, f"{id_.hex()} has a slot"  # V1
         slot = self._free.pop() if self._free else self._new_slot()
-        self._ids[slot] = np.frombuffer(id_, np.uint8)
+        self._ids[slot] = id_
         self._from[slot], self._to[slot] = ts, FOREVER
         self._digests[slot] = digest
         for column, number in zip(self.own, own, strict=True):
@@ -141,13 +142,14 @@ class Versions:
 
     def ids(self, slots: Slots) -> list[bytes]:
         """The documents of some slots."""
-        joined = self._ids[slots].tobytes()
-        return [joined[i : i + ID_BYTES] for i in range(0, len(joined), ID_BYTES)]
+        # N.B. slices of the bytes, and indexing by `slots`, take three times as long.
+        found: list[bytes] = self._ids.take(slots).tolist()
+        return found
 
     def joined_ids(self, slots: Sequence[int]) -> bytes:
         """The documents of some slots, one after another."""
         # N.B. `take` costs a quarter of what indexing by a list does.
-        joined: bytes = self._ids.take(slots, axis=0).tobytes() if slots else b""
+        joined: bytes = self._ids.take(slots).tobytes() if slots else b""
         return joined
 
     def id(self, slot: int) -> bytes:
@@ -157,8 +159,8 @@ class Versions:
 
     def id_numbers(self, slots: Slots) -> tuple[NDArray[Any], NDArray[Any]]:
         """The ids of some slots as two numbers, in whose order they are."""
-        halves = np.ascontiguousarray(self._ids[slots]).view(">u8")
-        return halves[:, 0], halves[:, 1]
+        halves = self._ids[slots].view(">u8")
+        return halves[::2], halves[1::2]
 
     def slots_in_use(self) -> Slots:
         """The slots that are some document's, ended ones included."""
@@ -286,8 +288,7 @@ class Versions:
             np.frombuffer(column, kind.dtype)
             for column, kind in zip(columns, self._columns(), strict=True)
         )
-        self._ids = ids.reshape(-1, ID_BYTES)
-        self._from, self._to, self._digests = begun, ended, digests
+        self._ids, self._from, self._to, self._digests = ids, begun, ended, digests
         self.own, self._codes = others[: len(self.own)], others[len(self.own) :]
         self.count = len(begun)
 

@@ -29,7 +29,7 @@ def test_scores_are_tantivys_where_nothing_is_gone(texts: list[list[str]], word:
     having = sum(word in words for words in texts)
     average = sum(map(len, texts)) / len(texts)
     scoring = Scoring({word: idf(len(texts), having) * (K1 + 1)}, average)
-    hits = view.search(view.query({word: 1.0}, ()), len(texts))
+    hits = view.search(view.boosted_query({word: 1.0}, ()), len(texts))
     found = dict(zip(hits.slots, hits.scores, strict=True))
     expected = {
         slot: scoring.score(words, kept_length(len(words)))

@@ -6,7 +6,7 @@ import numpy as np  # noqa: TID253 - as slots are given
 import pytest
 
 from convexlab import knobs
-from convexlab.followers.text.bm25 import idf
+from convexlab.followers.text.bm25 import COMPLETION, idf
 from convexlab.followers.text.postings import Postings
 
 
@@ -20,7 +20,7 @@ def committed(*texts: str, filters: int = 0) -> Postings:
 
 def test_nothing_is_found_where_nothing_is():
     view = Postings(None, 1).view
-    assert view.search(view.query({"a": 1.0}, [(0, 1)]), 9) == ([], [], True)
+    assert view.search(view.boosted_query({"a": 1.0}, ((0, 1),)), 9) == ([], [], True)
     assert (view.there, view.documents, view.average_length) == (0, 0, 1.0)
     assert (view.counted("a"), view.having("a"), view.words_at([3])) == (0, 0, {})
 
@@ -30,18 +30,34 @@ def test_a_view_does_not_change_until_another_takes_its_place():
     before = postings.view
     postings.add(2, ["a"], [])
     after = postings.commit()
-    assert before.search(before.query({"a": 1.0}, []), 9).slots == [1, 0]
-    assert sorted(after.search(after.query({"a": 1.0}, []), 9).slots) == [0, 1, 2]
+    assert before.search(before.boosted_query({"a": 1.0}, ()), 9).slots == [1, 0]
+    assert sorted(after.search(after.boosted_query({"a": 1.0}, ()), 9).slots) == [
+        0,
+        1,
+        2,
+    ]
     assert postings.view is before
 
 
 def test_filters_must_hold_and_add_nothing_to_the_score():
     view = committed("a", "a b", "a", "a c", filters=2).view
-    free = view.search(view.query({"a": 1.0}, []), 9)
-    narrow = view.search(view.query({"a": 1.0}, [(0, 1), (1, 1)]), 9)
+    free = view.search(view.boosted_query({"a": 1.0}, ()), 9)
+    narrow = view.search(view.boosted_query({"a": 1.0}, ((0, 1), (1, 1))), 9)
     scores = dict(zip(free.slots, free.scores, strict=True))
     assert narrow.slots == [1, 3]
     assert narrow.scores == pytest.approx([scores[1], scores[3]])
+
+
+@pytest.mark.parametrize("completions", [[], ["ab", "abc"]])
+@pytest.mark.parametrize("filters", [(), ((0, 1),)])
+def test_completions_count_half_to_the_last_bit(
+    completions: list[str], filters: tuple[tuple[int, int], ...]
+):
+    view = committed("a ab", "a abc c", "ab", "c c a", "b", filters=1).view
+    boosts = dict.fromkeys(["a", "c"], 1.0) | dict.fromkeys(completions, COMPLETION)
+    expected = view.search(view.boosted_query(boosts, filters), 9)
+    assert view.search(view.query(["a", "c"], completions, filters), 9) == expected
+    assert len(expected.slots) > 1
 
 
 def test_what_is_deleted_counts_for_tantivy_and_not_as_there():

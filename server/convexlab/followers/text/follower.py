@@ -136,7 +136,7 @@ class Texts(SchemaIndexes[TextIndex]):
         with index.lock.reading():
             index.check_at(at)
             found = Ranking(index, asked, at).best()
-            rested = index.rested(until)
+            rested = index.rested(until) if index.rested_ts else None
         if rested is not None:
             found = TextAnswer(found.ids, found.scores, rested)
         elif index.was_asked():

@@ -283,10 +283,9 @@ class TextIndex(SearchedIndex):
 
     def was_asked(self) -> bool:
         """Count a search; whether it is the one that makes the index want rest."""
-        if self.wants_rest:
-            return False
-        self.asked += 1
-        return self.wants_rest
+        asked = self.asked = self.asked + 1  # N.B. others count meanwhile
+        enough = len(self.versions.slot_of) // knobs.TEXT_REST_SHARE + 1
+        return asked == enough and self.wants_rest
 
     # -- what people may want to know ---------------------------------------------------
 

@@ -19,7 +19,7 @@ import numpy as np
 import tantivy
 
 from convexlab import knobs
-from convexlab.followers.text.bm25 import idf
+from convexlab.followers.text.bm25 import COMPLETION, idf
 from convexlab.followers.text.gathering import commit_in, segments_in, to_gather
 
 if TYPE_CHECKING:
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 
     from convexlab.followers.versions import Slots
 
+    # Numbers of filter fields, and of the values they must have.
+    Codes = tuple[tuple[int, int], ...]
+
 _WORDS: Final = "words"
 _SLOT: Final = "slot"
 _FREQUENCIES: Final = "freq"
 _Query: Final = tantivy.Query
 _MUST: Final = tantivy.Occur.Must
 _SHOULD: Final = tantivy.Occur.Should
+_TWICE: Final = 1 / COMPLETION  # of what a completion counts
 # A slot's last bits are also put before its first. Numbers that rise are kept as lines,
 # whose heads are all read at each look (of a million texts: 38 µs); these as they are.
 _LAST_BITS: Final = 15
@@ -63,6 +67,20 @@ class Hits(NamedTuple):
 
 
 NO_HITS: Final = Hits([], [], is_all=True)
+
+
+class Sought(NamedTuple):
+    """What Tantivy is asked.
+
+    Attributes:
+        query: in its words.
+        unit: what its scores are told in.
+        words: how many count, completions among them.
+    """
+
+    query: Any
+    unit: float = 1.0
+    words: int = 0
 
 
 class Postings:
@@ -198,51 +216,66 @@ class View:
 
     # -- searches -----------------------------------------------------------------------
 
-    def search(self, query: Any, limit: int, *, unit: float = 1.0) -> Hits:
-        """The `limit` texts that score highest.
-
-        Args:
-            query: that they match.
-            limit: how many.
-            unit: the query's.
-        """
-        hits = self._searcher.search(query, limit, count=False).hits
-        scores = [score * unit for score, _ in hits]
-        slots = self._slots([address for _, address in hits])
-        return Hits(scores, slots, len(hits) < limit)
+    def search(self, sought: Sought, limit: int) -> Hits:
+        """The `limit` texts that score highest."""
+        hits = self._searcher.search(sought.query, limit, count=False).hits
+        if not hits:
+            return NO_HITS
+        told, addresses = zip(*hits, strict=True)
+        unit = sought.unit
+        return Hits(
+            [score * unit for score in told], self._slots(addresses), len(hits) < limit
+        )
 
     def query(
-        self,
-        boosts: Mapping[str, float],
-        filters: Iterable[tuple[int, int]],
-        *,
-        unit: float = 1.0,
-    ) -> Any:
+        self, words: Sequence[str], completions: Sequence[str], filters: Codes
+    ) -> Sought:
+        """The texts with one of the words, or of the completions, which count half.
+
+        N.B. a boost costs as much as its term, and most words are completions. Scores
+        in halves are the same to the last bit.
+
+        Args:
+            words: that are looked for.
+            completions: of the last one, other words.
+            filters: what they must have.
+        """
+        if not completions:
+            return self.boosted_query(dict.fromkeys(words, 1.0), filters)
+        term, boosted, schema = _Query.term_query, _Query.boost_query, self._schema
+        parts = [
+            (_SHOULD, boosted(term(schema, _WORDS, word, _FREQUENCIES), _TWICE))
+            for word in words
+        ]
+        parts += [
+            (_SHOULD, term(schema, _WORDS, word, _FREQUENCIES)) for word in completions
+        ]
+        query = _Query.boolean_query(parts)
+        if filters:
+            query = self._filtered(query, filters)
+        return Sought(query, COMPLETION, len(parts))
+
+    def boosted_query(self, boosts: Mapping[str, float], filters: Codes) -> Sought:
         """The texts with one of the words.
 
         Args:
             boosts: by word, what Tantivy's score for it is multiplied by.
-            filters: numbers of filter fields, and of the values they must have.
-            unit: what Tantivy's scores are told in; words of just that boost need none.
+            filters: what they must have.
         """
-        schema = self._schema
-        term, boosted = _Query.term_query, _Query.boost_query
-        words = _Query.boolean_query(
-            [
-                (
-                    _SHOULD,
-                    term(schema, _WORDS, word, _FREQUENCIES)
-                    if boost == unit
-                    else boosted(
-                        term(schema, _WORDS, word, _FREQUENCIES), boost / unit
-                    ),
-                )
-                for word, boost in boosts.items()
-            ]
-        )
-        needed = [term(schema, f"filter{field}", code) for field, code in filters]
-        if not needed:
-            return words
+        parts = [
+            (_SHOULD, _Query.boost_query(self._having(word), boost))
+            for word, boost in boosts.items()
+        ]
+        query = _Query.boolean_query(parts)
+        if filters:
+            query = self._filtered(query, filters)
+        return Sought(query, 1.0, len(parts))
+
+    def _filtered(self, words: Any, filters: Codes) -> Any:
+        needed = [
+            _Query.term_query(self._schema, f"filter{field}", code)
+            for field, code in filters
+        ]
         quiet = [(_MUST, _Query.const_score_query(query, 0.0)) for query in needed]
         return _Query.boolean_query([(_MUST, words), *quiet])
 
@@ -294,7 +327,8 @@ class View:
 
     def all_slots(self) -> Slots:
         """Every text's slot."""
-        return np.array(self.search(_Query.all_query(), self.there + 1).slots, np.int64)
+        all_ = Sought(_Query.all_query())
+        return np.array(self.search(all_, self.there + 1).slots, np.int64)
 
     def slots_at(self, segment: int, places: Iterable[int]) -> list[int]:
         """The slots at some places of a segment, of texts that are gone among them."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Set as AbstractSet,
     )
 
-    from convexlab.followers.text.postings import Hits
+    from convexlab.followers.text.postings import Codes, Hits, Sought
     from convexlab.followers.text.request import TextRequest, Unsettled
     from convexlab.followers.text.searched import SearchedIndex
 
@@ -69,13 +69,15 @@ class Ranking:
         at: as of when.
     """
 
+    # *Set by* the constructor where something is laid over.
+    _hidden: AbstractSet[bytes] = frozenset()
+    _added: Sequence[tuple[Unsettled, list[str]]] = ()
+
     def __init__(self, index: SearchedIndex, asked: TextRequest, at: int) -> None:
         self._index = index
         self._view = index.view
         self._asked = asked
         self._at = at
-        self._hidden: AbstractSet[bytes] = frozenset()
-        self._added: Sequence[tuple[Unsettled, list[str]]] = ()
         if asked.unsettled:
             self._hidden = {each.id for each in asked.unsettled}
             self._added = [
@@ -86,46 +88,65 @@ class Ranking:
 
     def best(self) -> TextAnswer:
         """The documents that match best, best first."""
-        if not self._asked.words:
+        asked, index = self._asked, self._index
+        if not asked.words:
             return _NOTHING
-        factors = self._factors()
-        beside = self._beside(factors)
-        codes = self._codes()
-        if codes is None:  # Tantivy has nothing of it
+        codes = self._codes() if asked.filters else ()
+        beside: list[Entry] = []
+        sought = None
+        if not index.tail and not self._added and index.counts_well:
+            if codes is not None:
+                sought = self._view.query(asked.words, self._begun(), codes)
+        else:
+            factors = self._factors()
+            beside = self._beside(factors)
+            if codes is not None:
+                sought = self._sought(factors, codes)
+        if sought is None:  # Tantivy has nothing of it
             return self._merged(NO_HITS, beside) or _NOTHING
-        boosts = self._index.boosts(factors)
-        # N.B. a boost costs as much as its term, and most words are completions. Scores
-        # in halves are the same to the last bit.
-        unit = COMPLETION if len(factors) > 1 and boosts is factors else 1.0
-        query = self._view.query(boosts, codes, unit=unit)
-        wanted = self._asked.limit
-        spare = _SPARE if len(factors) == 1 else _SPARE_OF_MANY
-        limit = wanted + max(spare, wanted // _SPARE_SHARE)
+        spare = _SPARE if sought.words == 1 else _SPARE_OF_MANY
+        limit = asked.limit + max(spare, asked.limit // _SPARE_SHARE)
         while True:
-            hits = self._view.search(query, limit, unit=unit)
-            ranked = self._merged(hits, beside)
+            ranked = self._merged(self._view.search(sought, limit), beside)
             if ranked is not None:
                 return ranked
             limit *= _MORE
 
     # -- what is looked for -------------------------------------------------------------
 
+    def _begun(self) -> list[str]:
+        """What the last word may become, where Tantivy has all there is."""
+        words, most = self._asked.words, knobs.MAX_SEARCH_COMPLETIONS
+        found = self._view.completions(words[-1], most + len(words))
+        return [word for word, _ in found if word not in words][:most]
+
+    def _sought(self, factors: Mapping[str, float], codes: Codes) -> Sought:
+        boosts = self._index.boosts(factors)
+        if boosts is not factors:
+            return self._view.boosted_query(boosts, codes)
+        words = self._asked.words
+        return self._view.query(words, list(factors)[len(words) :], codes)
+
     def _factors(self) -> dict[str, float]:
         """The words, and how much each counts."""
         words = self._asked.words
         factors = dict.fromkeys(words, 1.0)
-        begun = [word for word in self._completions(words[-1]) if word not in factors]
+        completions = self._completions(words[-1])
+        begun = [word for word, _ in completions if word not in factors]
         most = knobs.MAX_SEARCH_COMPLETIONS
         factors.update(dict.fromkeys(begun[:most], COMPLETION))
         return factors
 
-    def _completions(self, begin: str) -> list[str]:
-        """Words that begin so, those first that most documents have; some too many."""
+    def _completions(self, begin: str) -> Iterable[tuple[str, int]]:
+        """Words that begin so, and how many documents have them; some too many.
+
+        Those first that most have.
+        """
         spare = len(self._asked.words)
         tail = self._index.tail
         if not tail and not self._added:
             most = knobs.MAX_SEARCH_COMPLETIONS + spare
-            return [word for word, _ in self._view.completions(begin, most)]
+            return self._view.completions(begin, most)
         beside = dict(tail.completions(begin))
         for _, words in self._added:
             for word in set(words):
@@ -141,9 +162,9 @@ class Ranking:
                 counts[word] += count
             elif others + count >= enough:
                 counts[word] = count + (self._view.counted(word) if others else 0)
-        return sorted(counts, key=lambda word: (-counts[word], word))
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
-    def _codes(self) -> list[tuple[int, int]] | None:
+    def _codes(self) -> Codes | None:
         """The filters in numbers; None: no document has had such a value."""
         found = []
         for field, key in self._asked.filters:
@@ -151,7 +172,7 @@ class Ranking:
             if code is None:
                 return None
             found.append((field, code))
-        return found
+        return tuple(found)
 
     # -- what Tantivy does not have -------------------------------------------------------
 
@@ -219,6 +240,7 @@ class Ranking:
             floor: others that there may be have no more than this; 0: there are none.
         """
         limit, end = self._asked.limit, len(scores)
+        by_age = self._by_age if self._added else self._index.by_age
         start = 0
         while start < limit and start < end:  # N.B. most are as good as no other one
             score = scores[start]
@@ -230,16 +252,15 @@ class Ranking:
                 return None
             if stop > start + 1:
                 scores[start:stop] = [score] * (stop - start)
-                numbers[start:stop] = self._by_age(numbers[start:stop])
+                numbers[start:stop] = by_age(numbers[start:stop])
             start = stop
         if floor and end < limit:
             return None
-        return TextAnswer(self._ids(numbers[:limit]), scores[:limit])
+        ids = self._ids if self._added else self._index.versions.joined_ids
+        return TextAnswer(ids(numbers[:limit]), scores[:limit])
 
     def _by_age(self, numbers: list[int]) -> list[int]:
         """The newest first, then by id."""
-        if not self._added:
-            return self._index.by_age(numbers)
         return sorted(
             numbers, key=lambda number: (-self._created(number), self._id(number))
         )
@@ -255,9 +276,7 @@ class Ranking:
         return self._index.versions.id(number)
 
     def _ids(self, numbers: list[int]) -> bytes:
-        if self._added:
-            return b"".join(map(self._id, numbers))
-        return self._index.versions.joined_ids(numbers)
+        return b"".join(map(self._id, numbers))
 
 
 def _nth(numbers: Iterable[int], place: int) -> int:

@@ -60,9 +60,12 @@ class SearchedIndex(ABC):
     # -- what words are worth -----------------------------------------------------------
 
     @property
-    def _counts_well(self) -> bool:
+    def counts_well(self) -> bool:
         """Whether few of the texts that Tantivy counts are gone."""
-        counted = self.view.documents
+        view = self.view
+        counted = view.documents
+        if counted == view.there and not self.versions.dead:  # as it is most often
+            return True
         return (counted - self._there) * _GONE_SHARE <= counted
 
     @property
@@ -74,7 +77,7 @@ class SearchedIndex(ABC):
     def idfs(self, words: Iterable[str]) -> dict[str, float]:
         """How much each word says."""
         view = self.view
-        if self._counts_well:
+        if self.counts_well:
             return {word: view.own_idf(word) for word in words}
         there, gone = self._there, self.gone
         return {
@@ -84,7 +87,7 @@ class SearchedIndex(ABC):
 
     def boosts(self, factors: Mapping[str, float]) -> Mapping[str, float]:
         """What Tantivy's scores for words are to be multiplied by."""
-        if self._counts_well:
+        if self.counts_well:
             return factors
         own = self.view.own_idf
         return {
@@ -109,15 +112,13 @@ class SearchedIndex(ABC):
     def by_age(self, slots: list[int]) -> list[int]:
         """Slots by their documents: the newest first, then by id."""
         # N.B. most often there are two or three, of other moments.
-        item = self.versions.own[0].item
+        created = self.versions.own[0].item
         if len(slots) == 2:
             one, other = slots
-            if (created := item(one)) != (beside := item(other)):
-                return slots if created > beside else [other, one]
-        if len(slots) <= _MANY:
-            ages = dict(zip(map(item, slots), slots, strict=True))
-            if len(ages) == len(slots):
-                return [ages[created] for created in sorted(ages, reverse=True)]
+            if (before := created(one)) != (after := created(other)):
+                return slots if before > after else [other, one]
+        if len(slots) <= _MANY and len({*map(created, slots)}) == len(slots):
+            return sorted(slots, key=created, reverse=True)
         numbers = np.array(slots, np.int64)
         first, second = self.versions.id_numbers(numbers)
         order = np.lexsort((second, first, -self.versions.own[0][numbers]))
