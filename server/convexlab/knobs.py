@@ -247,8 +247,11 @@ WATCH_SECONDS: Final = 0.05
 # A query faster than this may wait behind others in a reader's pipe.
 QUICK_QUERY_SECONDS: Final = 0.005
 QUERIES_IN_A_READER: Final = 8
-# What a reader has answered waits so long for what comes behind it in the same batch.
+# What a reader has answered waits so long for what comes behind it in the same batch, and
+# so long at most until half of the batch is answered: while one half is on its way to the
+# callers, and their next questions back, the other half runs.
 ANSWERS_HELD_SECONDS: Final = 0.0005
+HALF_HELD_SECONDS: Final = 0.004
 MAX_WAITING_MUTATIONS: Final = 10_000
 # A group is sealed, once the disk is free, when the queue is empty, or at this many
 # mutations or this age. Half of what 64 callers that wait for their answers keep on the

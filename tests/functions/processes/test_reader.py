@@ -66,17 +66,35 @@ def calls(*numbers: int) -> list[Any]:
     return [RunQuery(n, "m:none", b"{}", None, False, 0, None, False) for n in numbers]
 
 
-@pytest.mark.parametrize(("held", "frames"), [(1e9, [[1, 2, 3]]), (0, [[1], [2], [3]])])
+@pytest.mark.parametrize(
+    ("held", "frames"),
+    [
+        ((1e9, 1e9), [[1, 2, 3, 4, 5]]),
+        ((0, 1e9), [[1, 2, 3], [4, 5]]),
+        ((0, 0), [[1], [2], [3], [4], [5]]),
+    ],
+    ids=["in no time", "slower, by halves", "slow, one by one"],
+)
 def test_what_is_answered_at_one_time_is_sent_at_once(
     reader: Reader,
     sent: Sent,
     monkeypatch: pytest.MonkeyPatch,
-    held: float,
+    held: tuple[float, float],
     frames: list[list[int]],
 ):
-    monkeypatch.setattr(knobs, "ANSWERS_HELD_SECONDS", held)
-    assert reader.run_batch(calls(1, 2, 3))
+    monkeypatch.setattr(knobs, "ANSWERS_HELD_SECONDS", held[0])
+    monkeypatch.setattr(knobs, "HALF_HELD_SECONDS", held[1])
+    assert reader.run_batch(calls(1, 2, 3, 4, 5))
     assert sent.frames == frames
+
+
+def test_of_two_the_first_does_not_wait(
+    reader: Reader, sent: Sent, monkeypatch: pytest.MonkeyPatch
+):
+    """Few callers are answered each as soon as it can be."""
+    monkeypatch.setattr(knobs, "ANSWERS_HELD_SECONDS", 0)
+    assert reader.run_batch(calls(1, 2))
+    assert sent.frames == [[1], [2]]
 
 
 def test_what_is_answered_is_sent_before_the_end(
@@ -86,6 +104,7 @@ def test_what_is_answered_is_sent_before_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(knobs, "ANSWERS_HELD_SECONDS", 1e9)
+    monkeypatch.setattr(knobs, "HALF_HELD_SECONDS", 1e9)
     assert not reader.run_batch([*calls(1, 2), Stop(), *calls(3)])
     assert sent.frames == [[1, 2]]
 
