@@ -21,7 +21,7 @@ from convexlab.documents.ordering import encode_key
 from convexlab.documents.value import UNDEFINED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Node: TypeAlias = tuple[Any, ...]
 FieldPath: TypeAlias = tuple[str, ...]
@@ -44,14 +44,15 @@ def decode(encoded: bytes) -> Node:
     return _unpacked(_unpack(encoded))
 
 
-def _packed(node: Node) -> list[Any]:
-    name, *operands = node
+def _packed(node: Node) -> Sequence[Any]:
+    # N.B. without taking it apart: each search is recorded with one.
+    name = node[0]
     if name == "field":
-        return [name, *operands]
+        return node
     if name == "literal":
-        (value,) = operands
-        return [name] if value is UNDEFINED else [name, to_canonical(value)]
-    return [name, *map(_packed, operands)]
+        value = node[1]
+        return (name,) if value is UNDEFINED else (name, to_canonical(value))
+    return (name, *map(_packed, node[1:]))
 
 
 def _unpacked(packed: list[Any]) -> Node:

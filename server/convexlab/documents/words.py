@@ -87,6 +87,8 @@ def _lower(word: str) -> str:
 def searched_words(text: str) -> list[str]:
     """The words of a search, each once; the last one may be the beginning of a word."""
     first = words_of(text)[: knobs.MAX_SEARCH_WORDS]
+    if len(first) < 2:
+        return first
     others = [word for word in first[:-1] if word != first[-1]]
     return [*dict.fromkeys(others), *first[-1:]]
 

@@ -14,6 +14,7 @@ Invariants
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     # A field and the value that a document must have in it.
     Condition = tuple[str, Any]
 
+_IDS: Final = Struct(f"{ID_BYTES}s")
 _HOW: Final = "`lambda q: q.search(field, text).eq(filter_field, value)`"
 
 
@@ -159,20 +161,22 @@ class TextSearch(Ranked):
         self, tx: Transaction, unsettled: dict[bytes, Revision | None], limit: int
     ) -> list[Hit]:
         self._record(tx)
-        fields = self.index.filter_fields
         request = TextRequest(
             self.table.number,
             self.index.name,
             definition_of(self.index),
             self.words,
             limit,
-            tuple((fields.index(f), encode_key(value)) for f, value in self.all_of),
-            tuple(self._unsettled(*item) for item in unsettled.items()),
+            self._filters() if self.all_of else (),
+            tuple([self._unsettled(*item) for item in unsettled.items()]),
         )
         answer = decode_answer(self.ask(NAME, encode_request(request)))
-        starts = range(0, len(answer.ids), ID_BYTES)
-        ids = [answer.ids[start : start + ID_BYTES] for start in starts]
-        return list(zip(ids, answer.scores, strict=True))
+        ids = _IDS.iter_unpack(answer.ids)
+        return [(id_, score) for (id_,), score in zip(ids, answer.scores, strict=True)]
+
+    def _filters(self) -> tuple[tuple[int, bytes], ...]:
+        fields = self.index.filter_fields
+        return tuple((fields.index(f), encode_key(value)) for f, value in self.all_of)
 
     def _unsettled(self, internal_id: bytes, revision: Revision | None) -> Unsettled:
         text = None
