@@ -511,6 +511,19 @@ VECTOR_EXCERPT_MOST: Final = 1 / 2
 VECTOR_EXCERPTS: Final = 0.6
 VECTOR_EXCERPT_STEP: Final = 4_096
 VECTOR_USES_HALVED: Final = 4_000
+# A reader that has asked for so much of one index searches it by itself where it is at
+# rest: 26 MB of libraries, and 0.14 s of processor time beside what it does. It asks again
+# after so long whether there are other files, and lets go of those that nobody asks for.
+VECTOR_NEAR_SEARCHES: Final = 32
+VECTOR_NEAR_SECONDS: Final = 1.0
+VECTOR_NEAR_IDLE_SECONDS: Final = 60.0
+# The files that a reader has open at most, so many bytes together (660,000 vectors of 384
+# numbers). All readers have them in memory once, but the keeper has the vectors beside;
+# where there is no room a search would wait for the disk, and whoever waits for it too.
+VECTOR_NEAR_BYTES: Final = 1 << 30
+# An index that has changed is put to rest, too, once as many searches as it has vectors,
+# times this, were asked of it since: a vector's 1,550 bytes to write for each of them.
+VECTOR_REST_SHARE: Final = 1.0
 
 # -- text search --------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 import zlib
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,50 @@ def mapped(folder: Path, file: SavedFile) -> mmap.mmap:
     return body
 
 
+class MappedFile:
+    """The same, held open: who looks at it can tell whether somebody wrote into it.
+
+    Args:
+        folder: where it is.
+        file: as it was written.
+
+    Attributes:
+        body: what was written.
+
+    Raises:
+        FileNotFoundError: it is no longer there.
+        ValueError: it is not what was written.
+    """
+
+    def __init__(self, folder: Path, file: SavedFile) -> None:
+        number = self._number = os.open(folder / file.name, os.O_RDONLY)
+        weakref.finalize(self, os.close, number)
+        self._stamp = self._look()
+        if self._stamp[0] != file.size:
+            raise _not_what_was_written(file)
+        self.body = mmap.mmap(number, file.size, prot=mmap.PROT_READ)
+        _check(self.body, file)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it has not been written since; that it is gone does it no harm.
+
+        N.B. to read what was cut off would end the process.
+        """
+        return self._look() == self._stamp
+
+    def _look(self) -> tuple[int, int]:
+        seen = os.fstat(self._number)
+        return seen.st_size, seen.st_mtime_ns
+
+
 def _check(body: bytes | mmap.mmap, file: SavedFile) -> None:
     if (len(body), zlib.crc32(body)) != (file.size, file.sum):
-        raise ValueError(f"{file.name} is not what was written")
+        raise _not_what_was_written(file)
+
+
+def _not_what_was_written(file: SavedFile) -> ValueError:
+    return ValueError(f"{file.name} is not what was written")
 
 
 def flush_folder(folder: Path) -> None:

@@ -392,6 +392,49 @@ def test_lists_that_were_cut_since_are_put_to_rest_without_a_commit(
     assert len(works) == 1, "it had nothing to cut again"
 
 
+def test_what_is_searched_much_is_put_to_rest_though_little_has_changed(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    insert(searched, *[{"e": [1, n, 0]} for n in range(100)])
+    searched.following.advance()
+    searched.vectors.checkpoint()
+    insert(searched, {"e": [0, 0, 1]})
+    searched.following.advance()
+    (index,) = searched.vectors.indexes.values()
+    told: list[int] = []
+    searched.vectors.done = lambda: told.append(index.asked)
+    for _ in range(101):
+        searched.ask([0, 0, 1])
+    searched.vectors.checkpoint()
+    assert index.saved is None
+    assert not told
+    searched.ask([0, 0, 1])
+    searched.ask([0, 0, 1])
+    assert told == [102]
+    searched.vectors.checkpoint()
+    assert index.saved is not None
+    insert(searched, {"e": [0, 0, 2]})
+    searched.following.advance()
+    assert (index.saved, index.asked) == (None, 0)
+
+
+def test_what_is_searched_while_others_change_is_put_to_rest(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    insert(searched, {"e": [0, 0, 1]})
+    searched.following.advance()
+    (index,) = searched.vectors.indexes.values()
+    for _ in range(2):
+        searched.ask([0, 0, 1])
+    insert(searched, {"other": 1})
+    searched.following.advance()
+    assert index.saved is None, "it has changed just now"
+    monkeypatch.setattr(knobs, "FOLLOWER_IDLE_SECONDS", 0.0)
+    insert(searched, {"other": 2})
+    searched.following.advance()
+    assert index.saved is not None
+
+
 @pytest.mark.parametrize("spoil", ["state.json", "*.faiss", "*.columns"])
 @pytest.mark.parametrize("how", ["cut", "flip", "remove"])
 def test_broken_files_are_made_again(searched: Searched, spoil: str, how: str):

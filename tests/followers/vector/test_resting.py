@@ -93,3 +93,61 @@ def test_scores_survive_to_the_bit(index: VectorIndex, tmp_path: Path):
     before, after = index.nearest(*ask), loaded(tmp_path).nearest(*ask)
     assert before[0] == after[0]
     assert before[1].tobytes() == after[1].tobytes()
+
+
+def test_an_index_that_has_not_changed_keeps_its_files(
+    index: VectorIndex, tmp_path: Path
+):
+    other = VectorIndex(Definition("e", 8))
+    indexes = {KEY: index, (KEY[0], "other"): other}
+    resting.save(tmp_path, 30, indexes)
+    kept = index.saved
+    assert kept is not None
+    stamp = (tmp_path / kept.lists.name).stat().st_mtime_ns
+    other.apply([step(1, 31, axis(0))])
+    assert other.saved is None
+    resting.save(tmp_path, 32, indexes)
+    assert index.saved == kept
+    assert (tmp_path / kept.lists.name).stat().st_mtime_ns == stamp
+    watermark, again = resting.load(tmp_path)
+    assert watermark == 32
+    assert [each.live for each in again.values()] == [index.live, 1]
+    assert [each.saved for each in again.values()] == [kept, other.saved]
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize("how", ["cut", "remove"])
+def test_files_that_are_not_there_any_more_are_written_again(
+    index: VectorIndex, tmp_path: Path, how: str
+):
+    resting.save(tmp_path, 30, {KEY: index})
+    (path,) = tmp_path.glob("*.columns")
+    path.write_bytes(b"") if how == "cut" else path.unlink()
+    resting.save(tmp_path, 30, {KEY: index})
+    assert loaded(tmp_path).live == index.live
+
+
+def test_no_file_has_the_name_of_one_that_was(index: VectorIndex, tmp_path: Path):
+    names = set()
+    for _ in range(4):
+        index.saved = None  # as when lists were cut
+        resting.save(tmp_path, 30, {KEY: index})
+        names |= {path.name for path in tmp_path.glob("*.faiss")}
+    assert len(names) == 4
+
+
+def test_lists_that_were_cut_while_it_was_written_are_not_in_its_files(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    replace = files.replace
+
+    def cut_meanwhile(path: Path, body: bytes) -> None:
+        index.build(*index.begin_building())
+        replace(path, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace", cut_meanwhile)
+        resting.save(tmp_path, 30, {KEY: index})
+    assert index.rested(30) is None
+    resting.save(tmp_path, 30, {KEY: index})
+    assert index.rested(30) is not None

@@ -11,22 +11,19 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from convexlab import knobs
-from convexlab.errors import FollowerBehind, InvalidArguments
+from convexlab.errors import FollowerBehind
 from convexlab.followers.schema_indexes import SchemaIndexes
 from convexlab.followers.vector import resting
+from convexlab.followers.vector.answers import answer_of, directions
 from convexlab.followers.vector.index import VectorIndex
 from convexlab.followers.vector.request import (
     NAME,
     Definition,
-    VectorAnswer,
     decode_request,
     definition_of,
     encode_answer,
 )
-from convexlab.followers.vector.units import all_normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +84,21 @@ class Vectors(SchemaIndexes[VectorIndex]):
         return VectorIndex(definition)
 
     def tend(self, index: VectorIndex) -> None:
-        """Forget what is past, and cut lists where they no longer suit."""
+        """Forget what is past, and cut lists where they no longer suit.
+
+        One that is searched while others change is put to rest.
+        """
         index.trim(self.watermark - int(knobs.VECTOR_PAST_SECONDS * 1e9))
         self._fit(index)
+        if index.is_quiet and index.wants_rest:
+            self.rest()
+
+    def checkpoint(self) -> None:
+        """See `Follower.checkpoint`."""
+        if any(index.wants_rest for index in self.indexes.values()):
+            self.rest()
+        else:
+            super().checkpoint()
 
     def _fit(self, index: VectorIndex) -> None:
         if index.wants_building:
@@ -123,13 +132,13 @@ class Vectors(SchemaIndexes[VectorIndex]):
     def answer(self, request: bytes, at: Timestamp) -> bytes:
         """See `Follower.answer`: a VectorRequest is answered with a VectorAnswer."""
         asked = decode_request(request)
-        vectors = _directions(asked)
-        found = self._index_for(asked).nearest_to_each(
-            vectors, asked.limit, asked.filters, at
-        )
-        ids = b"".join([id_ for ids, _ in found for id_ in ids])
-        scores = b"".join([scores.tobytes() for _, scores in found])
-        return encode_answer(VectorAnswer(ids, scores))
+        vectors, index = directions(asked), self._index_for(asked)
+        until = self.watermark  # N.B. before: the next may be coming in
+        rested = index.rested(until)
+        found = index.nearest_to_each(vectors, asked.limit, asked.filters, at)
+        if rested is None and index.was_asked(asked.searches):
+            self.done()
+        return encode_answer(answer_of(found, rested))
 
     def _index_for(self, asked: VectorRequest) -> VectorIndex:
         index = self.indexes.get((asked.table, asked.index))
@@ -138,18 +147,3 @@ class Vectors(SchemaIndexes[VectorIndex]):
                 f"Vector index `{asked.index}` has just been pushed anew. Try again."
             )
         return index
-
-
-def _directions(asked: VectorRequest) -> Numbers:
-    """The unit vectors to look near, one in a row."""
-    numbers = np.frombuffer(asked.vector, "<f4")
-    dimensions = asked.definition.dimensions
-    if len(numbers) != asked.searches * dimensions:  # FAISS would read beyond it
-        raise InvalidArguments(
-            f"The vector has {len(numbers) // asked.searches} dimensions, and the index "
-            f"has {dimensions}."
-        )
-    units = all_normalized(numbers.reshape(asked.searches, dimensions))
-    if units is None:
-        raise InvalidArguments("The vector has a NaN or an infinity in it.")
-    return units

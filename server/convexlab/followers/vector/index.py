@@ -14,7 +14,8 @@ Invariants
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from convexlab.documents.ordering import encode_key
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.shared_lock import SharedLock
+from convexlab.followers.vector.answers import in_order
 from convexlab.followers.vector.building import build, is_due
 from convexlab.followers.vector.lists import Lists
+from convexlab.followers.vector.request import Rested
 from convexlab.followers.vector.selecting import Selections
 from convexlab.followers.vector.units import unit_vector
 from convexlab.followers.versions import Versions
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from convexlab.engine.write_set import Revision
+    from convexlab.followers.files import SavedFile
     from convexlab.followers.schema_indexes import Step
     from convexlab.followers.vector.lists import Vectors
     from convexlab.followers.vector.request import Definition
@@ -47,6 +51,18 @@ if TYPE_CHECKING:
 _SLICE: Final = 20_000
 
 
+class Saved(NamedTuple):
+    """The files of one index."""
+
+    lists: SavedFile
+    columns: SavedFile
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return self.lists.size + self.columns.size
+
+
 class VectorIndex:
     """See the module.
 
@@ -55,6 +71,10 @@ class VectorIndex:
         changed_ts: the newest commit that changed what it holds.
         exact_from: states before this timestamp are not in it.
         changes: how many slots have come and gone.
+        saved: the files that have it as it is. *Set by* `resting`; *cleared by* whatever
+            changes what it holds, or in which order its lists have that.
+        asked: how many searches there were since.
+        changed_at: when that was, on the monotonic clock.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -66,6 +86,9 @@ class VectorIndex:
         self.changed_ts = 0
         self.exact_from = 0
         self.changes = 0
+        self.saved: Saved | None = None
+        self.asked = 0
+        self.changed_at = 0.0
         self.is_building = False
         self.lock = SharedLock()
         # What came (a vector) and went (None) while new lists are cut.
@@ -113,10 +136,16 @@ class VectorIndex:
             self.selections.journal.note(slot, ts, begins=False)
         self.changed_ts = max(self.changed_ts, ts)  # N.B. `take` goes by id
         self.changes += 1
+        self._is_other()
         if vector is not None:
             slot = versions.begin(id_, ts, digest, keys)
             self.selections.journal.note(slot, ts, begins=True)
         return vector
+
+    def _is_other(self) -> None:
+        """Than its files have, if it has any."""
+        self.saved, self.asked = None, 0
+        self.changed_at = monotonic()
 
     def _add(self, slots: Slots, vectors: Vectors) -> None:
         self.lists.add(slots, vectors)
@@ -144,6 +173,7 @@ class VectorIndex:
         self.lists.remove(slots)
         self.versions.release(slots)
         self.selections.forget()
+        self._is_other()
         if self.is_building:
             self._meanwhile.update(dict.fromkeys(slots.tolist()))
 
@@ -181,7 +211,7 @@ class VectorIndex:
                     for vector in vectors
                 ]
             return [
-                _in_order(self.versions.ids(slots), scores) for slots, scores in found
+                in_order(self.versions.ids(slots), scores) for slots, scores in found
             ]
 
     def _selected(self, filters: Filters, at: int) -> Selection | None:
@@ -221,6 +251,7 @@ class VectorIndex:
                 self._catch_up(made)
                 self.lists = made
                 self.selections.forget()
+                self._is_other()
                 self.built_with = len(slots) if made.count > 1 else 0
                 self.changes += len(slots)  # its files are worth writing anew
         finally:
@@ -234,6 +265,42 @@ class VectorIndex:
         for start in range(0, len(came), _SLICE):
             slots, vectors = zip(*came[start : start + _SLICE], strict=True)
             made.add(np.array(slots, np.int64), np.stack(vectors))
+
+    # -- at rest ------------------------------------------------------------------------
+
+    def rests_in(self, saved: Saved, lists: Lists) -> None:
+        """These files have it as it is, unless other lists were cut since."""
+        with self.lock.reading():
+            if self.lists is lists:
+                self.saved = saved
+
+    def rested(self, until: int) -> Rested | None:
+        """Where another process may search it, if it is small enough.
+
+        Args:
+            until: a watermark whose commits are all in.
+        """
+        saved = self.saved
+        if saved is None or saved.bytes > knobs.VECTOR_NEAR_BYTES:
+            return None
+        return Rested(saved.lists.name, until)
+
+    @property
+    def wants_rest(self) -> bool:
+        """Whether it is asked so much, and so quiet, that its files are worth writing."""
+        return self.saved is None and self.asked > self.live * knobs.VECTOR_REST_SHARE
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has changed for a while."""
+        return monotonic() - self.changed_at > knobs.FOLLOWER_IDLE_SECONDS
+
+    def was_asked(self, searches: int) -> bool:
+        """Count searches; whether these are the ones that make it want rest."""
+        if self.wants_rest:
+            return False
+        self.asked += searches
+        return self.wants_rest
 
     # -- what people may want to know ---------------------------------------------------
 
@@ -261,20 +328,3 @@ class VectorIndex:
 
 def _digest(vector: NDArray[np.float32]) -> int:
     return int.from_bytes(blake2b(vector.tobytes(), digest_size=8).digest(), "little")
-
-
-def _are_cosines(falling: list[float]) -> bool:
-    """Whether rounding has left them where cosines are."""
-    return not falling or (falling[0] <= 1.0 and falling[-1] >= -1.0)
-
-
-def _in_order(
-    ids: list[bytes], scores: NDArray[np.float32]
-) -> tuple[list[bytes], NDArray[np.float32]]:
-    """By score, equal ones by id."""
-    numbers = scores.tolist()
-    if len(set(numbers)) == len(numbers) and _are_cosines(numbers):
-        return ids, scores  # as FAISS had them: nearly always
-    ranked = sorted(zip((-scores).tolist(), ids, strict=True))
-    ordered = np.array([-score for score, _ in ranked], np.float32)
-    return [id_ for _, id_ in ranked], np.clip(ordered, -1.0, 1.0)

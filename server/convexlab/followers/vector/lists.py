@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from convexlab.followers.vector.selecting import Selection
-    from convexlab.followers.versions import Slots
+    from convexlab.followers.versions import Buffer, Slots
 
     Vectors = NDArray[np.float32]
     Scores = NDArray[np.float32]
@@ -65,6 +65,8 @@ class Lists:
         self.homes = np.zeros(0, np.int32)
         # How FAISS is asked for all, by how many lists: nobody changes these.
         self._asking: dict[int, faiss.SearchParametersIVF] = {}
+        # What FAISS does not have itself: it must not go before the index.
+        self._under: NDArray[np.uint8] | None = None
 
     @classmethod
     def exact(cls, dimensions: int) -> Lists:
@@ -185,10 +187,8 @@ class Lists:
         limit = min(limit, self.size if among is None else among.count)
         if not limit:
             return [_NOTHING] * len(vectors)
-        probes = self._probes_for(limit)
-        slots, scores = _search(
-            self.index, vectors, limit, self._parameters(probes, among)
-        )
+        parameters = self.parameters(limit, among)
+        slots, scores = _search(self.index, vectors, limit, parameters)
         # N.B. of one NumPy looks at a column more slowly than Python does.
         return [
             (row, nearness)
@@ -211,6 +211,12 @@ class Lists:
             parameters = self._parameters(self.count, among)
             slots, scores = _search(index, vector[None], limit, parameters)
         return slots[0], scores[0]
+
+    def parameters(
+        self, limit: int, among: Selection | None
+    ) -> faiss.SearchParametersIVF:
+        """What FAISS is told of a search for so many, of nearly all."""
+        return self._parameters(self._probes_for(limit), among)
 
     def _parameters(
         self, probes: int, among: Selection | None
@@ -355,6 +361,16 @@ class Lists:
         """What `to_bytes` gave."""
         made = cls(faiss.deserialize_index(np.frombuffer(index, np.uint8)), probes)
         made.homes = np.frombuffer(homes, np.int32).copy()
+        return made
+
+    @classmethod
+    def over(cls, homes: Buffer, index: Buffer, probes: tuple[int, int]) -> Lists:
+        """The same, of which nothing is copied, and which does not change."""
+        codes = np.frombuffer(index, np.uint8)
+        reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(codes), len(codes))
+        made = cls(faiss.read_index(reader), probes)
+        made.homes = np.frombuffer(homes, np.int32)
+        made._under = codes
         return made
 
 

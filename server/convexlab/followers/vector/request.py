@@ -65,6 +65,18 @@ class VectorRequest(msgspec.Struct, frozen=True, array_like=True):
     searches: int = 1
 
 
+class Rested(msgspec.Struct, frozen=True, array_like=True):
+    """Files that have an index as an answer found it.
+
+    Attributes:
+        name: of the file with its lists, which has no other's.
+        until: nothing of the index has changed up to this timestamp.
+    """
+
+    name: str
+    until: int
+
+
 class VectorAnswer(msgspec.Struct, frozen=True, array_like=True):
     """The nearest documents, nearest first; equally near ones by id.
 
@@ -73,10 +85,12 @@ class VectorAnswer(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         ids: internal ids, 16 bytes each.
         scores: cosines, as little-endian float32.
+        rested: where the asker may look by itself.
     """
 
     ids: bytes
     scores: bytes
+    rested: Rested | None = None
 
 
 encode_request: Final = msgspec.msgpack.Encoder().encode

@@ -61,6 +61,7 @@ from convexlab.functions.processes.messages import (
     ToProcess,
 )
 from convexlab.functions.processes.near_texts import NearTexts
+from convexlab.functions.processes.near_vectors import NearVectors
 from convexlab.functions.processes.used import used_by
 from convexlab.functions.runner import arguments_of, run as run_function
 from convexlab.functions.system_queries import Question
@@ -90,7 +91,8 @@ def run(
         channel.send([Ready(base.meta.last_ts)])
     name = Path(role.folder).name
     link = KeeperLink(Path(role.folder))
-    derived = NearTexts(link, Path(role.folder))
+    texts = NearTexts(link, Path(role.folder))
+    derived = NearVectors(texts, Path(role.folder))
     reader = Reader(
         channel, recorder, store, secret=role.secret, name=name, derived=derived
     )
