@@ -27,6 +27,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
+from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_clean_json, to_export_json
 from convexlab.documents.ids import RandomPool
 from convexlab.errors import (
@@ -48,6 +49,7 @@ from convexlab.sync.backend import (
     RunError,
 )
 from convexlab.sync.transition import Payload, error_text
+from convexlab.web.asked import FunctionRequest, Shape, read_request, shape_of
 from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
@@ -89,16 +91,6 @@ class MissingIdentifier(CallerError):
     """A URL that names no function."""
 
     code = "MissingIdentifier"
-
-
-class FunctionRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """A call as a client writes it; `args` is an object or a list of one."""
-
-    path: str = ""
-    args: Raw = Raw(b"{}")
-    format: str | None = None
-    component_path: str | None = None
-    ts: str | None = None
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -202,10 +194,14 @@ class _Call(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A call on its way to an answer."""
+    """A call on its way to an answer.
+
+    `unread` is a body whose arguments nobody has read here.
+    """
 
     call: _Call
     run: Future[Payload] | Future[MutationRun] | Future[ActionRun]
+    unread: bytes | None = None
 
     def said(self) -> bytes:
         """What the client is told, now that it has run.
@@ -217,15 +213,69 @@ class Begun(msgspec.Struct, frozen=True):
         name = run.request_id if isinstance(run, Payload) else self.call.request_id
         return self.call.envelope(run, name)
 
-    def answer(self) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+    def answer(self) -> tuple[int, bytes] | None:
+        """Status and body of the answer; None: it asks something else than was begun."""
         try:
+            if self.run.result().error is not None and not self._was_meant():
+                return None
             return 200, self.said()
         except ConvexlabError as error:
             return error.http_status, encode(Refusal(error.code, error.message))
         except Exception:  # noqa: BLE001 - the server's edge: no other request fails
             _log.exception("%s failed", self.call.path)
             return 500, encode(OUR_FAULT)
+
+    def _was_meant(self) -> bool:
+        """Whether what was taken for the arguments are those: one value, and the last."""
+        if self.unread is None:
+            return True
+        try:
+            return bytes(read_request(self.unread).args) == self.call.args
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+
+
+class Again:
+    """Begins calls that differ from one before in their arguments; see `repeated`.
+
+    Args:
+        asker: of all of them.
+        begin: begins one.
+    """
+
+    def __init__(self, asker: Asker, begin: Callable[[_Call], Begun]) -> None:
+        self._asker = asker
+        self._begin = begin
+        # The last long call without its arguments; *set by* reading one.
+        self._last: tuple[Shape, _Call] | None = None
+
+    def __call__(self, body: bytes) -> Begun | None:
+        """Begin one; None: it is refused, in aiohttp's good time."""
+        if self._last is not None and _is_long(body):
+            shape, last = self._last
+            args = shape.arguments_in(body)
+            if args is not None:
+                call = _Call(last.path, args, last.format, last.caller, last.client)
+                return msgspec.structs.replace(self._begin(call), unread=body)
+        try:
+            call = self._read(body)
+        except (msgspec.MsgspecError, RecursionError, CallerError):
+            return None
+        return self._begin(call)
+
+    def _read(self, body: bytes) -> _Call:
+        asked = read_request(body)
+        call = _checked(self._asker, asked, asked.path)
+        if _is_long(body):
+            shape = shape_of(body, asked)
+            last = msgspec.structs.replace(call, args=b"")
+            self._last = None if shape is None else (shape, last)
+        return call
+
+
+def _is_long(body: bytes) -> bool:
+    """Whether its arguments, or most of them, are left as they were written."""
+    return len(body) > knobs.CANONICAL_ARGUMENTS_BYTES
 
 
 class Api:
@@ -329,20 +379,17 @@ class Api:
             )
         return caller
 
-    def query_again(self, asker: Asker, body: bytes) -> Begun | None:
-        """Begin a query that is asked for by POST; None if it cannot be meant."""
-        call = _called_again(asker, body)
-        return None if call is None else self._begin_query(call)
+    def query_again(self, asker: Asker) -> Again:
+        """Begins queries that are asked for by POST."""
+        return Again(asker, self._begin_query)
 
-    def mutation_again(self, asker: Asker, body: bytes) -> Begun | None:
-        """Begin a mutation, likewise."""
-        call = _called_again(asker, body)
-        return None if call is None else self._begin_mutation(call)
+    def mutation_again(self, asker: Asker) -> Again:
+        """Begins mutations."""
+        return Again(asker, self._begin_mutation)
 
-    def action_again(self, asker: Asker, body: bytes) -> Begun | None:
-        """Begin an action, likewise."""
-        call = _called_again(asker, body)
-        return None if call is None else self._begin_action(call)
+    def action_again(self, asker: Asker) -> Again:
+        """Begins actions."""
+        return Again(asker, self._begin_action)
 
     async def _asker(self, request: web.BaseRequest) -> Asker:
         return asker_of(request, await self.caller(request))
@@ -424,18 +471,6 @@ def asker_of(request: web.BaseRequest, caller: Caller) -> Asker:
     client = client_from_header(request.headers.get("Convex-Client"))
     unsaid = "convex_encoded_json" if client.expects_encoded else "json"
     return Asker(caller, client_of(request), unsaid)
-
-
-def _called_again(asker: Asker, body: bytes) -> _Call | None:
-    """A call from the body of a request; None: it is refused, in aiohttp's good time."""
-    try:
-        asked = _decode_call(body)
-        return _checked(asker, asked, asked.path)
-    except (msgspec.MsgspecError, RecursionError, CallerError):
-        return None
-
-
-_decode_call: Final = msgspec.json.Decoder(FunctionRequest).decode
 
 
 def _checked(asker: Asker, asked: FunctionRequest, path: str) -> _Call:

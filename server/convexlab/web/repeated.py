@@ -45,8 +45,8 @@ class Begun(Protocol):
     def run(self) -> Future[Any]:
         """Done when `answer` can be asked."""
 
-    def answer(self) -> tuple[int, bytes]:
-        """Status and body."""
+    def answer(self) -> tuple[int, bytes] | None:
+        """Status and body; None: it was begun for what it is not, and came to nothing."""
 
 
 # Begins a call, given its body; None for one that cannot be meant.
@@ -94,6 +94,7 @@ class RepeatingConnection(web.RequestHandler):
         "_gathered",
         "_is_aligned",
         "_known",
+        "_reads",
         "_rest",
         "_unanswered",
         "_wire",
@@ -110,6 +111,7 @@ class RepeatingConnection(web.RequestHandler):
         self._known: _Known | None = None
         self._gathered: _Gathered | None = None  # *cleared by* the end of its body
         self._begun: Begun | None = None  # *set by* a repetition until it is answered
+        self._reads: list[bytes] = []  # of what has begun
         self._behind: list[bytes] = []  # what came meanwhile: Y3
         self._closes = False
 
@@ -160,7 +162,7 @@ class RepeatingConnection(web.RequestHandler):
         if missing > 0 and length <= knobs.MAX_BODY_BYTES:
             self._gathered = _Gathered([data], start, missing)
             return True
-        return missing == 0 and self._began(known, data[start:])
+        return missing == 0 and self._began(known, data[start:], [data])
 
     def _gather(self, gathered: _Gathered, data: bytes) -> None:
         known = self._known
@@ -170,23 +172,29 @@ class RepeatingConnection(web.RequestHandler):
         if gathered.missing > 0 and not self._is_old(known):
             return
         self._gathered = None
-        if gathered.missing or not self._began(known, gathered.body):
-            # N.B. in the same pieces: aiohttp answers nothing of one that ends badly.
-            first, *others = gathered.reads
-            self._go_the_long_way(first)
-            for read in others:
-                self.data_received(read)
+        reads = gathered.reads
+        if gathered.missing or not self._began(known, gathered.body, reads):
+            self._go_back(reads)
 
     def _is_old(self, known: _Known) -> bool:
         """N.B. aiohttp closes connections that it takes for idle; and a mistake would end."""
         return self._loop.time() - known.since > knobs.REPEATED_CALLS_SECONDS
 
-    def _began(self, known: _Known, body: bytes) -> bool:
+    def _began(self, known: _Known, body: bytes, reads: list[bytes]) -> bool:
         begun = self._begun = known.begin(body)
         if begun is None:
             return False
+        self._reads = reads
         begun.run.add_done_callback(self._tell)
         return True
+
+    def _go_back(self, reads: list[bytes]) -> None:
+        """What was taken for a repetition is aiohttp's."""
+        # N.B. in the same pieces: aiohttp answers nothing of one that ends badly.
+        first, *others = reads
+        self._go_the_long_way(first)
+        for read in others:
+            self.data_received(read)
 
     def _go_the_long_way(self, data: bytes) -> None:
         self._known, self._begin = None, None
@@ -215,15 +223,19 @@ class RepeatingConnection(web.RequestHandler):
 
     def _tell(self, run: Future[Any]) -> None:
         begun, known, wire = self._begun, self._known, self._wire
-        self._begun = None
+        reads, self._begun, self._reads = self._reads, None, []
         if begun is None or known is None or wire is None or wire.is_closing():
             _ = run.cancelled() or run.exception()  # seen: whoever asked has left
             return
         try:
-            wire.write(known.answer.before(*begun.answer()))
+            answer = begun.answer()
         except asyncio.CancelledError:
             self.force_close()
             return
+        if answer is None:
+            self._go_back(reads)
+        else:
+            wire.write(known.answer.before(*answer))
         if self._closes:
             super().close()
         elif self._behind:

@@ -183,7 +183,7 @@ class Door:
             or request.content_type != "application/json"
         ):
             return
-        connection.learn(partial(again, asker_of(request, ANONYMOUS)))
+        connection.learn(again(asker_of(request, ANONYMOUS)))
 
     async def _guarded(
         self, request: web.BaseRequest, visit: _Visit, answer: AnswerVisit
