@@ -55,6 +55,18 @@ def test_overlapping_reads_merge():
     assert reads.count == 4
 
 
+def test_the_same_look_counts_once():
+    reads = ReadSet()
+    for where in (None, b"F", None, b"F"):
+        reads.record(7, Interval(b"a", b"c"), where)
+        reads.record(7, Interval(b"a", None), where)
+    assert reads.count == 4
+    whole, filtered = Read(7, b"a", None), Read(7, b"a", None, b"F")
+    assert reads.to_list() == [whole, filtered]
+    reads.count_all()  # R3
+    assert reads.to_list() == [whole]
+
+
 def test_reads_through_a_filter_merge_among_themselves():
     reads = ReadSet()
     for where in (b"F", None, b"F", b"E"):

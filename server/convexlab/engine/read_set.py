@@ -4,8 +4,9 @@ A later write touches the reader exactly when the old or the new version of a
 written document has a key inside one of these intervals; so what is *not* there
 counts as much as what is, and rows beyond the last one consumed do not count.
 
-A point is kept as a key (most reads are points), a range as a `RangeRead` that
-grows while its rows are consumed. A range may be read through a filter: then a
+A point is kept as a key (most reads are points), an interval that was looked at whole
+as its two ends, once however often, and a range as a `RangeRead` that grows while its
+rows are consumed. A range may be read through a filter: then a
 document that it excludes, before a write and after it, does not count. What the
 filter says is none of the engine's business.
 
@@ -75,10 +76,11 @@ class ReadSet:
         count: how many looks were recorded, merged or not: no fewer than `merged`.
     """
 
-    __slots__ = ("_counts_all", "_points", "_ranges", "count")
+    __slots__ = ("_counts_all", "_points", "_ranges", "_whole", "count")
 
     def __init__(self) -> None:
         self._points: dict[int, set[bytes]] = {}
+        self._whole: dict[Source, set[Span]] = {}
         self._ranges: dict[Source, list[RangeRead]] = {}
         self.count = 0
         self._counts_all = False
@@ -93,9 +95,18 @@ class ReadSet:
             points.add(key)
             self.count += 1
 
-    def record(self, index_id: int, interval: Interval) -> None:
-        """A look at all of an interval."""
-        self.open_range(index_id, interval, reverse=False).exhausted()
+    def record(
+        self, index_id: int, interval: Interval, where: bytes | None = None
+    ) -> None:
+        """A look at all of an interval, through a filter if there is one."""
+        source, span = (index_id, where), (interval.start, interval.end)
+        known = self._whole.get(source)
+        if known is None:
+            self._whole[source] = {span}
+            self.count += 1
+        elif span not in known:
+            known.add(span)
+            self.count += 1
 
     def open_range(
         self,
@@ -134,10 +145,16 @@ class ReadSet:
             (index_id, None): [(key, key + b"\0") for key in points]
             for index_id, points in self._points.items()
         }
-        for (index_id, where), reads in self._ranges.items():
-            source = (index_id, None if self._counts_all else where)
-            found.setdefault(source, []).extend([read.consumed for read in reads])
+        for source, spans in self._whole.items():
+            found.setdefault(self._counted(source), []).extend(spans)
+        for source, reads in self._ranges.items():
+            consumed = [read.consumed for read in reads]
+            found.setdefault(self._counted(source), []).extend(consumed)
         return found
+
+    def _counted(self, source: Source) -> Source:
+        """Whose reads it counts among: R3."""
+        return (source[0], None) if self._counts_all else source
 
     def to_list(self) -> list[Read]:
         """The fewest intervals that cover what was read, by index and filter."""
@@ -163,9 +180,7 @@ class ReadSet:
     def include(self, other: ReadSet) -> None:
         """Cover what another read set covers."""
         for index_id, start, end, where in other.to_list():
-            self.open_range(
-                index_id, Interval(start, end), reverse=False, where=where
-            ).exhausted()
+            self.record(index_id, Interval(start, end), where)
 
     def __bool__(self) -> bool:
         return self.count > 0

@@ -194,9 +194,7 @@ class TextSearch(Ranked):
         where: bytes | None = encode_node(self._where())
         if where is not None and len(where) > knobs.MAX_RECORDED_FILTER_BYTES:
             where = None
-        tx.read_set.open_range(
-            self.table.by_creation_time.id, EVERYTHING, reverse=False, where=where
-        ).exhausted()
+        tx.read_set.record(self.table.by_creation_time.id, EVERYTHING, where)
 
     def _where(self) -> Node:
         """What a document must be like to be found, as a filter says it."""
