@@ -179,7 +179,7 @@ async def test_long_arguments_are_not_read_where_others_like_them_were(
 ):
     read = []
     monkeypatch.setattr(
-        "convexlab.web.api.read_request",
+        "convexlab.web.again.read_request",
         lambda body: read.append(body) or read_request(body),
     )
     async with wire(served) as one:

@@ -27,7 +27,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Raw, UnsetType
 
-from convexlab import knobs
 from convexlab.documents.encoding import from_wire, to_clean_json, to_export_json
 from convexlab.documents.ids import RandomPool
 from convexlab.errors import (
@@ -49,7 +48,7 @@ from convexlab.sync.backend import (
     RunError,
 )
 from convexlab.sync.transition import Payload, error_text
-from convexlab.web.asked import FunctionRequest, Shape, read_request, shape_of
+from convexlab.web.asked import FunctionRequest, read_request
 from convexlab.web.clients import client_of
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ class Asker(msgspec.Struct, frozen=True):
 _random_bytes: Final = RandomPool(os.urandom)
 
 
-class _Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True):
     """A request, read and checked. N.B. a frozen dataclass takes 3 µs longer to make."""
 
     path: str
@@ -182,6 +181,7 @@ class _Call(msgspec.Struct, frozen=True):
 
     @property
     def stored(self) -> bool:
+        """Whether numbers are wanted as they are stored."""
         return self.format == "stored_json"
 
     def envelope(self, run: Payload | MutationRun | ActionRun, request: str) -> bytes:
@@ -199,7 +199,7 @@ class Begun(msgspec.Struct, frozen=True):
     `unread` is a body whose arguments nobody has read here.
     """
 
-    call: _Call
+    call: Call
     run: Future[Payload] | Future[MutationRun] | Future[ActionRun]
     unread: bytes | None = None
 
@@ -233,49 +233,6 @@ class Begun(msgspec.Struct, frozen=True):
             return bytes(read_request(self.unread).args) == self.call.args
         except (msgspec.MsgspecError, RecursionError):
             return False
-
-
-class Again:
-    """Begins calls that differ from one before in their arguments; see `repeated`.
-
-    Args:
-        asker: of all of them.
-        begin: begins one.
-    """
-
-    def __init__(self, asker: Asker, begin: Callable[[_Call], Begun]) -> None:
-        self._asker = asker
-        self._begin = begin
-        # The last long call without its arguments; *set by* reading one.
-        self._last: tuple[Shape, _Call] | None = None
-
-    def __call__(self, body: bytes) -> Begun | None:
-        """Begin one; None: it is refused, in aiohttp's good time."""
-        if self._last is not None and _is_long(body):
-            shape, last = self._last
-            args = shape.arguments_in(body)
-            if args is not None:
-                call = _Call(last.path, args, last.format, last.caller, last.client)
-                return msgspec.structs.replace(self._begin(call), unread=body)
-        try:
-            call = self._read(body)
-        except (msgspec.MsgspecError, RecursionError, CallerError):
-            return None
-        return self._begin(call)
-
-    def _read(self, body: bytes) -> _Call:
-        asked = read_request(body)
-        call = _checked(self._asker, asked, asked.path)
-        if _is_long(body):
-            shape = shape_of(body, asked)
-            last = msgspec.structs.replace(call, args=b"")
-            self._last = None if shape is None else (shape, last)
-        return call
-
-
-def _is_long(body: bytes) -> bool:
-    """Whether its arguments, or most of them, are left as they were written."""
-    return len(body) > knobs.CANONICAL_ARGUMENTS_BYTES
 
 
 class Api:
@@ -319,7 +276,7 @@ class Api:
         asked = await _body(request, FunctionRequest)
         path = f"{'/'.join(module)}:{name}"
         asker = Asker(caller, client_of(request), "json")
-        return _answer(await self._any(_checked(asker, asked, path)))
+        return _answer(await self._any(checked(asker, asked, path)))
 
     async def query_ts(self, _request: web.BaseRequest) -> web.Response:
         """Say which timestamp is the newest."""
@@ -329,7 +286,7 @@ class Api:
         """Run a query as of an earlier timestamp."""
         asker = await self._asker(request)
         asked = await _body(request, FunctionRequest)
-        call = _checked(asker, asked, asked.path)
+        call = checked(asker, asked, asked.path)
         if asked.ts is None:
             raise BadJsonBody("`ts` is missing.")
         said = await self._gateway.query_at(
@@ -341,8 +298,8 @@ class Api:
         """Run several queries as of one timestamp."""
         asker = await self._asker(request)
         asked = (await _body(request, BatchRequest)).queries
-        calls = [_checked(asker, query, query.path) for query in asked]
-        begun = [self._begin_query(call) for call in calls]  # N.B. all in one step
+        calls = [checked(asker, query, query.path) for query in asked]
+        begun = [self.begin_query(call) for call in calls]  # N.B. all in one step
         results = []
         for one in begun:
             await one.run
@@ -379,22 +336,10 @@ class Api:
             )
         return caller
 
-    def query_again(self, asker: Asker) -> Again:
-        """Begins queries that are asked for by POST."""
-        return Again(asker, self._begin_query)
-
-    def mutation_again(self, asker: Asker) -> Again:
-        """Begins mutations."""
-        return Again(asker, self._begin_mutation)
-
-    def action_again(self, asker: Asker) -> Again:
-        """Begins actions."""
-        return Again(asker, self._begin_action)
-
     async def _asker(self, request: web.BaseRequest) -> Asker:
         return asker_of(request, await self.caller(request))
 
-    async def _call(self, request: web.BaseRequest) -> _Call:
+    async def _call(self, request: web.BaseRequest) -> Call:
         asker = await self._asker(request)
         if request.method == "GET":
             asked = FunctionRequest(
@@ -404,13 +349,15 @@ class Api:
             )
         else:
             asked = await _body(request, FunctionRequest)
-        return _checked(asker, asked, asked.path)
+        return checked(asker, asked, asked.path)
 
-    def _begin_query(self, call: _Call) -> Begun:
+    def begin_query(self, call: Call) -> Begun:
+        """Begin a query."""
         run = self._gateway.query(call.path, call.args, call.caller, stored=call.stored)
         return Begun(call, run)
 
-    def _begin_mutation(self, call: _Call) -> Begun:
+    def begin_mutation(self, call: Call) -> Begun:
+        """Begin a mutation."""
         run = self._gateway.mutate(
             call.path,
             call.args,
@@ -420,7 +367,8 @@ class Api:
         )
         return Begun(call, run)
 
-    def _begin_action(self, call: _Call) -> Begun:
+    def begin_action(self, call: Call) -> Begun:
+        """Begin an action."""
         run = self._gateway.act(
             call.path,
             call.args,
@@ -430,22 +378,22 @@ class Api:
         )
         return Begun(call, asyncio.get_running_loop().create_task(run))
 
-    async def _query(self, call: _Call) -> bytes:
-        begun = self._begin_query(call)
+    async def _query(self, call: Call) -> bytes:
+        begun = self.begin_query(call)
         await begun.run
         return begun.said()
 
-    async def _mutation(self, call: _Call) -> bytes:
-        begun = self._begin_mutation(call)
+    async def _mutation(self, call: Call) -> bytes:
+        begun = self.begin_mutation(call)
         await begun.run
         return begun.said()
 
-    async def _action(self, call: _Call) -> bytes:
-        begun = self._begin_action(call)
+    async def _action(self, call: Call) -> bytes:
+        begun = self.begin_action(call)
         await begun.run
         return begun.said()
 
-    async def _any(self, call: _Call) -> bytes:
+    async def _any(self, call: Call) -> bytes:
         kind: FunctionKind | None = self._gateway.backend.kind(call.path)
         match kind:
             case "query":
@@ -473,7 +421,7 @@ def asker_of(request: web.BaseRequest, caller: Caller) -> Asker:
     return Asker(caller, client_of(request), unsaid)
 
 
-def _checked(asker: Asker, asked: FunctionRequest, path: str) -> _Call:
+def checked(asker: Asker, asked: FunctionRequest, path: str) -> Call:
     """A request with everything in it checked that needs no function to be known.
 
     Raises:
@@ -490,7 +438,7 @@ def _checked(asker: Asker, asked: FunctionRequest, path: str) -> _Call:
     if form not in _FORMATS:
         raise BadFormat(f"format {form!r} is none of {', '.join(_FORMATS)}.")
     args = _arguments(bytes(asked.args))
-    return _Call(canonical, args, form, asker.caller, asker.client)
+    return Call(canonical, args, form, asker.caller, asker.client)
 
 
 def _arguments(raw: bytes) -> bytes:

@@ -41,6 +41,7 @@ from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab.protocol.messages import encode
 from convexlab.protocol.versions import client_from_header, client_from_path
 from convexlab.sync.backend import ANONYMOUS
+from convexlab.web.again import Again
 from convexlab.web.api import OUR_FAULT, Api, Refusal, asker_of
 from convexlab.web.cors import cors
 from convexlab.web.handed_over import HandedOver, Reception
@@ -126,9 +127,9 @@ class Door:
         self._exact: dict[tuple[str, str], Answer] = {}
         self._below: list[tuple[str, str, AnswerRest]] = []
         self._again: Final = {
-            "/api/query": self.api.query_again,
-            "/api/mutation": self.api.mutation_again,
-            "/api/action": self.api.action_again,
+            "/api/query": self.api.begin_query,
+            "/api/mutation": self.api.begin_mutation,
+            "/api/action": self.api.begin_action,
         }
         self._add_functions()
         self._add_facts(instance)
@@ -172,9 +173,9 @@ class Door:
     def _let_be_repeated(self, request: web.BaseRequest, visit: _Visit) -> None:
         """See `repeated`: what is asked without a token, let in by the path."""
         connection = request.protocol
-        again = self._again.get(visit.path)
+        begin = self._again.get(visit.path)
         if (
-            again is None
+            begin is None
             or request.method != "POST"
             or not isinstance(connection, RepeatingConnection)
             or not (self._secret is None or visit.by_secret)
@@ -183,7 +184,7 @@ class Door:
             or request.content_type != "application/json"
         ):
             return
-        connection.learn(again(asker_of(request, ANONYMOUS)))
+        connection.learn(Again(asker_of(request, ANONYMOUS), begin))
 
     async def _guarded(
         self, request: web.BaseRequest, visit: _Visit, answer: AnswerVisit
