@@ -393,7 +393,7 @@ def test_lists_that_were_cut_since_are_put_to_rest_without_a_commit(
 
 
 def test_what_is_searched_much_is_put_to_rest_though_little_has_changed(
-    searched: Searched, monkeypatch: pytest.MonkeyPatch
+    searched: Searched,
 ):
     insert(searched, *[{"e": [1, n, 0]} for n in range(100)])
     searched.following.advance()
@@ -405,6 +405,7 @@ def test_what_is_searched_much_is_put_to_rest_though_little_has_changed(
     searched.vectors.done = lambda: told.append(index.asked)
     for _ in range(101):
         searched.ask([0, 0, 1])
+        searched.ask([0, 0, 1], filters={"owner": [1]})  # these are the keeper's anyway
     searched.vectors.checkpoint()
     assert index.saved is None
     assert not told
@@ -416,6 +417,20 @@ def test_what_is_searched_much_is_put_to_rest_though_little_has_changed(
     insert(searched, {"e": [0, 0, 2]})
     searched.following.advance()
     assert (index.saved, index.asked) == (None, 0)
+
+
+def test_what_is_too_large_to_be_looked_at_is_not_put_to_rest_for_that(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", 20)
+    insert(searched, {"e": [0, 0, 1]})
+    searched.following.advance()
+    (index,) = searched.vectors.indexes.values()
+    for _ in range(5):
+        searched.ask([0, 0, 1])
+    assert not index.wants_rest
+    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", 1_000)
+    assert index.wants_rest
 
 
 def test_what_is_searched_while_others_change_is_put_to_rest(

@@ -136,7 +136,8 @@ class Vectors(SchemaIndexes[VectorIndex]):
         until = self.watermark  # N.B. before: the next may be coming in
         rested = index.rested(until)
         found = index.nearest_to_each(vectors, asked.limit, asked.filters, at)
-        if rested is None and index.was_asked(asked.searches):
+        could_be_near = rested is None and asked.filters is None
+        if could_be_near and index.was_asked(asked.searches):
             self.done()
         return encode_answer(answer_of(found, rested))
 

@@ -287,8 +287,15 @@ class VectorIndex:
 
     @property
     def wants_rest(self) -> bool:
-        """Whether it is asked so much, and so quiet, that its files are worth writing."""
-        return self.saved is None and self.asked > self.live * knobs.VECTOR_REST_SHARE
+        """Whether it is asked so much that its files are worth writing.
+
+        N.B. those of a large one would be for the next start only.
+        """
+        return (
+            self.saved is None
+            and self.asked > self.live * knobs.VECTOR_REST_SHARE
+            and self.lists.memory_bytes <= knobs.VECTOR_NEAR_BYTES
+        )
 
     @property
     def is_quiet(self) -> bool:
@@ -296,7 +303,11 @@ class VectorIndex:
         return monotonic() - self.changed_at > knobs.FOLLOWER_IDLE_SECONDS
 
     def was_asked(self, searches: int) -> bool:
-        """Count searches; whether these are the ones that make it want rest."""
+        """Count searches that would not be asked of it at rest.
+
+        Returns:
+            Whether these are the ones that make it want rest.
+        """
         if self.wants_rest:
             return False
         self.asked += searches
