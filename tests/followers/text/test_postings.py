@@ -48,15 +48,16 @@ def test_filters_must_hold_and_add_nothing_to_the_score():
     assert narrow.scores == pytest.approx([scores[1], scores[3]])
 
 
-@pytest.mark.parametrize("completions", [[], ["ab", "abc"]])
+@pytest.mark.parametrize("completions", [[], ["ab", "a", "abc"]])
 @pytest.mark.parametrize("filters", [(), ((0, 1),)])
 def test_completions_count_half_to_the_last_bit(
     completions: list[str], filters: tuple[tuple[int, int], ...]
 ):
     view = committed("a ab", "a abc c", "ab", "c c a", "b", filters=1).view
-    boosts = dict.fromkeys(["a", "c"], 1.0) | dict.fromkeys(completions, COMPLETION)
+    boosts = dict.fromkeys(completions, COMPLETION) | {"a": 1.0, "c": 1.0}
     expected = view.search(view.boosted_query(boosts, filters), 9)
-    assert view.search(view.query(["a", "c"], completions, filters), 9) == expected
+    begun = [(word, 1) for word in completions]
+    assert view.search(view.query(["a", "c"], begun, filters), 9) == expected
     assert len(expected.slots) > 1
 
 

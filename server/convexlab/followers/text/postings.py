@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     # Numbers of filter fields, and of the values they must have.
     Codes = tuple[tuple[int, int], ...]
+    Completions = Sequence[tuple[str, float]]  # words, and what is known of them
 
 _WORDS: Final = "words"
 _SLOT: Final = "slot"
@@ -228,7 +229,7 @@ class View:
         )
 
     def query(
-        self, words: Sequence[str], completions: Sequence[str], filters: Codes
+        self, words: Sequence[str], completions: Completions, filters: Codes
     ) -> Sought:
         """The texts with one of the words, or of the completions, which count half.
 
@@ -237,19 +238,19 @@ class View:
 
         Args:
             words: that are looked for.
-            completions: of the last one, other words.
+            completions: of the last one; these words among them do not count again.
             filters: what they must have.
         """
-        if not completions:
-            return self.boosted_query(dict.fromkeys(words, 1.0), filters)
         term, boosted, schema = _Query.term_query, _Query.boost_query, self._schema
         parts = [
             (_SHOULD, boosted(term(schema, _WORDS, word, _FREQUENCIES), _TWICE))
             for word in words
         ]
         parts += [
-            (_SHOULD, term(schema, _WORDS, word, _FREQUENCIES)) for word in completions
-        ]
+            (_SHOULD, term(schema, _WORDS, word, _FREQUENCIES))
+            for word, _ in completions
+            if word not in words
+        ][: knobs.MAX_SEARCH_COMPLETIONS]
         query = _Query.boolean_query(parts)
         if filters:
             query = self._filtered(query, filters)

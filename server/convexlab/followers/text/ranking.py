@@ -96,7 +96,10 @@ class Ranking:
         sought = None
         if not index.tail and not self._added and index.counts_well:
             if codes is not None:
-                sought = self._view.query(asked.words, self._begun(), codes)
+                words = asked.words
+                most = knobs.MAX_SEARCH_COMPLETIONS + len(words)
+                begun = self._view.completions(words[-1], most)
+                sought = self._view.query(words, begun, codes)
         else:
             factors = self._factors()
             beside = self._beside(factors)
@@ -114,18 +117,12 @@ class Ranking:
 
     # -- what is looked for -------------------------------------------------------------
 
-    def _begun(self) -> list[str]:
-        """What the last word may become, where Tantivy has all there is."""
-        words, most = self._asked.words, knobs.MAX_SEARCH_COMPLETIONS
-        found = self._view.completions(words[-1], most + len(words))
-        return [word for word, _ in found if word not in words][:most]
-
     def _sought(self, factors: Mapping[str, float], codes: Codes) -> Sought:
         boosts = self._index.boosts(factors)
         if boosts is not factors:
             return self._view.boosted_query(boosts, codes)
         words = self._asked.words
-        return self._view.query(words, list(factors)[len(words) :], codes)
+        return self._view.query(words, list(factors.items())[len(words) :], codes)
 
     def _factors(self) -> dict[str, float]:
         """The words, and how much each counts."""
