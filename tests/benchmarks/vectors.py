@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np  # noqa: TID253 - what is searched, and the exact answers
 from tests.followers.vectors import Searched, push, schema_of
 
-from convexlab.documents.encoding import to_stored
+from convexlab.documents.bodies import to_body
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.committer import Committer
@@ -113,7 +113,7 @@ def _revision(table: int, number: int, vector: Any, marks: tuple[int, int]) -> R
         "meta": {"kind": marks[1]},
         "e": vector.tolist(),
     }
-    return Revision(table, internal_id, 1, to_stored(document))
+    return Revision(table, internal_id, 1, to_body(document))
 
 
 def asking(searched: Searched, filters: Any) -> Callable[[Any], Any]:

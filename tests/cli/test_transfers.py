@@ -15,7 +15,9 @@ SOURCE = """from convexlab import Int64, mutation
 @mutation
 def create(ctx, n: int):
     values = {"big": Int64(n), "bytes": bytes([n]), "none": None, "list": [n, "x"]}
-    return ctx.db.insert("numbers", {"n": n, "values": values})
+    values |= {"wide": [n + i / 7 for i in range(70)], "odd": [-0.0] + [n / 3] * 70}
+    narrow = [n + i / 1024 for i in range(70)]
+    return ctx.db.insert("numbers", {"n": n, "values": values, "narrow": narrow})
 """
 
 

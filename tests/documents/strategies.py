@@ -52,6 +52,24 @@ values = st.recursive(
 )
 objects = st.dictionaries(field_names, values, max_size=5)
 
+# Lists of floats about as long as those that the store packs: of few numbers, over and
+# over.
+vectors = st.builds(
+    lambda numbers, length: (numbers * length)[:length],
+    st.lists(
+        st.one_of(
+            st.floats(width=32),
+            st.floats(),
+            st.sampled_from(
+                [0.1, -0.0, 1e-45, 5e-324, 3.4028234663852886e38, 1e39, 1.0]
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(60, 70),
+)
+
 identifiers = st.sampled_from(["a", "b", "c", "name", "due", "ownerId"])
 literals = st.one_of(
     st.booleans(),

@@ -31,12 +31,6 @@ def test_e1_what_is_stored_comes_back_as_it_was(x):
     assert exactly_equal(encoding.from_stored(encoding.to_stored(x)), x)
 
 
-@given(st.lists(values, max_size=4))
-def test_e1_several_stored_texts_come_back_in_one_go(xs):
-    texts = [encoding.to_stored(x) for x in xs]
-    assert exactly_equal(encoding.from_stored_each(texts), xs)
-
-
 @given(values)
 def test_e2_what_crosses_the_wire_comes_back_equal(x):
     assert values_equal(encoding.from_wire(encoding.to_wire(x)), x)

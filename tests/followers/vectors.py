@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +159,7 @@ def documents_of(tx: Transaction) -> dict[bytes, dict[str, Any]]:
     if table is None:
         return {}
     return {
-        revision.id: json.loads(revision.body)
+        revision.id: revision.decode()
         for _, revision in tx.rows(table.by_id.id, EVERYTHING)
     }
 

@@ -17,8 +17,16 @@ scalars = st.one_of(
     st.text(alphabet="abé", max_size=2),
     st.binary(max_size=2),
 )
+# Lists of floats that the store packs: some that 32 bits hold, and others.
+vectors = st.sampled_from(
+    [
+        [n / 1024 + 0.00048828125 for n in range(-35, 35)],
+        [n / 7 for n in range(64)],
+        [-0.0, 5e-324, *(n / 3 for n in range(70))],
+    ]
+).map(list)
 values = st.recursive(
-    scalars,
+    scalars | vectors,
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)

@@ -76,6 +76,21 @@ def test_values_of_then_are_as_stored(tasks):
     assert type(value["n"]) is int
 
 
+def test_vectors_of_then_are_as_stored(tasks):
+    """The store has them packed; neither what was nor what it was looks like that."""
+    vectors = [[n / 7 + m for n in range(70)] for m in range(2)]
+    document = tasks.mutation("tasks:create", text="one", n=vectors[0])
+    then = int(tasks.status().ts)
+    tasks.mutation("tasks:change", id=document, text="two")
+    tasks.mutation("tasks:remove", id=document)
+    (row,) = [
+        row for row in tasks.at(then).table("pasttasks") if row["_id"] == document
+    ]
+    assert row["n"] == vectors[0]
+    history = tasks.history("pasttasks", document)
+    assert [each["document"]["n"] for each in history] == [vectors[0]] * 2
+
+
 def test_the_code_of_then_runs(tasks):
     tasks.mutation("tasks:create", text="one")
     then = int(tasks.status().ts)

@@ -23,7 +23,7 @@ def add(ctx, n: int):
 
 @mutation
 def note(ctx, **said):
-    ctx.db.insert("notes", {"kind": "note", **said})
+    ctx.db.insert("notes", {"kind": "note"} | said)
 """
 COUNT = {"sql": "SELECT count(*) AS n FROM trips", "format": "json"}
 
@@ -86,6 +86,19 @@ def test_whole_documents_tell_null_from_missing(running: Deployment) -> None:
     assert documents[0]["text"] is None
     everything = {"sql": "SELECT * FROM notes", "format": "json"}
     assert "_doc" not in ask(running, everything).json()[0]
+
+
+def test_whole_documents_have_their_vectors(running: Deployment) -> None:
+    """In the mirror they are packed, as in the store."""
+    vector = [n / 7 for n in range(70)]
+    running.mutation(
+        "trips:note", kind="vector", text="$", e=vector, deep={"e": vector}
+    )
+    text = "SELECT _doc, e, deep FROM notes WHERE kind = 'vector'"
+    asked = {"sql": text, "format": "json", "documents": True}
+    (row,) = ask(running, asked).json()
+    assert row["e"] == row["deep"]["e"] == vector
+    assert row["_doc"]["e"] == row["_doc"]["deep"]["e"] == vector
 
 
 def test_a_moment_that_was_asked_for_is_not_moved(running: Deployment) -> None:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from convexlab.documents.encoding import encode_json
+from convexlab.documents.bodies import packed, plain_text
+from convexlab.documents.encoding import encode_json, to_stored
 from convexlab.documents.ids import encode_id, new_internal_id
 from convexlab.documents.one_pass import objects_as_they_stand
-from convexlab.documents.value import check_document
+from convexlab.documents.value import check_document, normalize
 from convexlab.engine.constraints import may_be_too_much
 from convexlab.engine.write_set import Revision
 from convexlab.errors import CallerError
@@ -48,8 +49,8 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
         catalog_ts: of the catalog by which they were made; for another they are void.
         table: the table's number.
         ids: internal ids.
-        heads: what their texts begin with.
-        tails: what their texts end with.
+        heads: what their bodies begin with.
+        tails: what their bodies end with.
         keys: for each of the table's own indexes, what their keys begin with.
     """
 
@@ -62,7 +63,9 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def texts(self) -> list[bytes]:
         """The documents as they were given, without `_id` and `_creationTime`."""
-        return [head[: -len(_TIME)].rstrip(b",") + b"}" for head in self.heads]
+        return [
+            plain_text(head[: -len(_TIME)].rstrip(b",") + b"}") for head in self.heads
+        ]
 
 
 def may_be_prepared(table: TableInfo) -> bool:
@@ -104,7 +107,7 @@ def prepare(
     ids = [new_internal_id(random_bytes, now_ns) for _ in documents]
     names = [encode_id(table.id_number, internal_id) for internal_id in ids]
     try:
-        texts = [encode_json(document) for document in said]
+        texts = list(map(_body, documents, said))
         _check(table, documents, texts, names)
     except (CallerError, UnicodeEncodeError):
         return None
@@ -116,6 +119,22 @@ def prepare(
         [b',"_id":"%b"}' % name.encode() for name in names],
         table.key_heads(documents),
     )
+
+
+def _body(document: Any, said: Any) -> bytes:
+    """What there is of a document's body.
+
+    Args:
+        document: a value.
+        said: what stored text says of it.
+    """
+    as_packed = packed(document)
+    if as_packed is document:
+        return encode_json(said)
+    # N.B. a list of floats is packed before those that JSON cannot say get tags.
+    if said is document:
+        return encode_json(as_packed)
+    return to_stored(packed(normalize(document)))
 
 
 def _check(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from convexlab import knobs
-from convexlab.documents.encoding import from_stored, from_stored_each
+from convexlab.documents.bodies import from_bodies_each, from_body
 from convexlab.engine.interval import EVERYTHING, Interval
 from convexlab.engine.limits import Limits, Usage, too_many_intervals
 from convexlab.engine.overlay import count_rows, read_bodies
@@ -92,7 +92,7 @@ class Reads(View):
                 yield None
             else:
                 self.usage.read(len(revision.body))
-                yield from_stored(revision.body)  # type: ignore[misc]  # a document
+                yield from_body(revision.body)
 
     def found_at_once(
         self, table: TableInfo, internal_ids: Sequence[bytes]
@@ -101,7 +101,7 @@ class Reads(View):
         bodies = self._bodies_of(table.number, internal_ids)
         there = [body for body in bodies if body is not None]
         self.has_read(list(map(len, there)))
-        documents: list[Document | None] = from_stored_each(there)
+        documents: list[Document | None] = from_bodies_each(there)
         if len(documents) == len(bodies):
             return documents
         rest = iter(documents)
@@ -139,7 +139,7 @@ class Reads(View):
             return None
         body = revision.body
         self.usage.read(len(body))
-        return from_stored(body)  # type: ignore[return-value]  # a document
+        return from_body(body)
 
     def range(
         self,
@@ -177,7 +177,7 @@ class Reads(View):
         ):
             reached(key)
             usage_read(len(body))
-            yield key, from_stored(body)  # type: ignore[misc]  # a document
+            yield key, from_body(body)
         read.exhausted()
 
     def documents(
@@ -195,7 +195,7 @@ class Reads(View):
             for bodies in self._read_through(
                 index, interval, reverse=reverse, limit=limit, where=where
             )
-            for document in from_stored_each(bodies)
+            for document in from_bodies_each(bodies)
         ]
 
     def count(self, index: IndexInfo, interval: Interval = EVERYTHING) -> int:

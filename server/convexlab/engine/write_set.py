@@ -8,11 +8,11 @@ side lists its key in every index of the table, so that whoever follows the log
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from convexlab.documents.encoding import from_stored
+from convexlab.documents.bodies import from_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ class Revision:
         id: the internal id, 16 bytes.
         table: the table's number.
         ts: the commit that wrote it; 0 until it is committed.
-        body: the stored text, system fields included.
+        body: its text in the store (see `documents/bodies`), system fields included.
         row: where the store keeps it, for the store alone; 0 until it is there.
         keys: its place in every index; *set by* `TableInfo.keys_of`, of
             whose indexes `keyed_by` are those that were asked.
@@ -81,7 +81,7 @@ class Revision:
 
     def decode(self) -> Document:
         """The decoded document, a new one each time."""
-        return cast("Document", from_stored(self.body))
+        return from_body(self.body)
 
     def remember(self, document: Document) -> None:
         """`document` is what `body` says, already decoded."""

@@ -14,7 +14,7 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from convexlab.documents.encoding import to_stored
+from convexlab.documents.bodies import to_body
 from convexlab.documents.equality import values_equal
 from convexlab.documents.ids import decode_id, encode_id, new_internal_id
 from convexlab.documents.one_pass import fields_as_they_stand
@@ -229,7 +229,7 @@ class Writes(Reads):
     ) -> Revision:
         if info.check is not None:
             info.check(document)
-        body = to_stored(document)
+        body = to_body(document)
         if not info.is_system and may_be_too_much(body):
             check_document(document)
         revision = Revision(info.number, internal_id, 0, body)

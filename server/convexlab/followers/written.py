@@ -11,9 +11,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convexlab.documents.encoding import from_stored
+from convexlab.documents.bodies import from_body
 from convexlab.documents.expression import decode, equalities
 from convexlab.documents.predicate import predicate
 from convexlab.errors import CallerError
@@ -40,7 +40,7 @@ class Version:
     def document(self) -> Mapping[str, Any]:
         """The decoded document."""
         if self._document is None:
-            self._document = cast("dict[str, Any]", from_stored(self._body))
+            self._document = from_body(self._body)
         return self._document
 
 

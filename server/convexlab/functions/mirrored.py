@@ -15,7 +15,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups, decode_groups
-from convexlab.documents.encoding import from_stored_as, from_stored_each
+from convexlab.documents.bodies import from_bodies_as, from_bodies_each
 from convexlab.documents.expression import TRUE, conjuncts, never_fails
 from convexlab.documents.ids import encode_id, internal_id_of
 from convexlab.documents.ordering import decode_key, encode_key, encode_number
@@ -153,13 +153,13 @@ class Mirrored:
 
     def _keys(self, texts: list[bytes]) -> list[bytes]:
         """The places of documents, of which no more is decoded than these are made of."""
-        places = None if self._fields else from_stored_as(texts, _creations)
+        places = None if self._fields else from_bodies_as(texts, _creations)
         if places is None:
-            return list(map(self.key, from_stored_each(texts)))
+            return list(map(self.key, from_bodies_each(texts)))
         return [encode_number(each.at) + internal_id_of(each.id) for each in places]
 
     def texts(self, after: bytes | None, most: int, most_bytes: int) -> list[bytes]:
-        """The stored texts of `next_rows`."""
+        """The bodies of `next_rows`."""
         plan = self._plan
         sort = self._fields[plan.fixed if plan.sort is None else 0 :]
         is_by_creation = not sort or sort[0] == _CREATION[0]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from convexlab import knobs
 from convexlab.documents.aggregates import Aggregation, Groups, Measure
-from convexlab.documents.encoding import from_stored, from_stored_each
+from convexlab.documents.bodies import from_bodies_each, from_body
 from convexlab.documents.expression import TRUE
 from convexlab.documents.predicate import predicate
 from convexlab.engine.interval import EVERYTHING, Interval
@@ -215,7 +215,7 @@ class _Overlaid:
         documents_left, bytes_left = self._left()
         wanted = documents_left + 1 if most is None else min(most, documents_left + 1)
         texts = self._mirrored.texts(None, wanted, bytes_left + 1)
-        found = list(zip(from_stored_each(texts), map(len, texts), strict=True))
+        found = list(zip(from_bodies_each(texts), map(len, texts), strict=True))
         if self._unsettled:
             found = list(islice(self._merged(found), wanted))
         self._record()
@@ -287,7 +287,7 @@ class _Overlaid:
             if within.contains(key):
                 has_begun = True
                 self._tx.usage.read(len(text))
-                yield key, from_stored(text)  # type: ignore[misc]  # a document
+                yield key, from_body(text)
             elif has_begun:
                 return
 

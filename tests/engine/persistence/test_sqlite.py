@@ -11,6 +11,8 @@ from typing import Any
 import apsw
 import pytest
 
+from convexlab.documents.bodies import plain_text
+from convexlab.documents.ids import decode_id
 from convexlab.engine.audit import audit
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
@@ -83,6 +85,84 @@ def test_a_newer_format_is_refused(tmp_path: Path):
         SqlitePersistence(tmp_path)
     with pytest.raises(InternalError, match="format 99"):
         open_reader(tmp_path)
+
+
+VECTORS = [[n / 7 + m for n in range(70)] for m in range(3)]
+
+
+def made_before_lists_were_packed(folder: Path) -> list[str]:
+    """A store with three documents and a superseded one, as format 2 has them."""
+    store = SqlitePersistence(folder)
+    committer = Committer(store)
+    tx = committer.begin()
+    ids = tx.insert_many("t", [{"e": vector} for vector in VECTORS])
+    committer.accept(tx.finish())
+    tx = committer.begin()
+    tx.patch(ids[0], {"n": 1})
+    committer.accept(tx.finish())
+    committer.settle_all()
+    store.close()
+    plain = apsw.Connection(str(folder / "store.sqlite3"))
+    for table in ("documents", "history"):
+        found = plain.execute(f"SELECT row, body FROM {table}").fetchall()
+        assert any("$f64" in body for _, body in found)
+        for row, body in found:
+            text = plain_text(body.encode()).decode()
+            plain.execute(f"UPDATE {table} SET body = ? WHERE row = ?", (text, row))
+    plain.execute("UPDATE meta SET format = 2")
+    plain.close()
+    return ids
+
+
+def vectors(committer: Committer, ids: list[str]) -> list[Any]:
+    tx = committer.begin()
+    found = [tx.get(*decode_id(id_)) for id_ in ids]
+    return [document["e"] for document in found if document]
+
+
+def test_a_store_from_before_lists_were_packed_is_gone_on_with(tmp_path: Path):
+    ids = made_before_lists_were_packed(tmp_path)
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    assert vectors(committer, ids) == VECTORS
+    tx = committer.begin()
+    tx.replace(ids[1], {"e": VECTORS[1]})
+    assert not tx.finish().write_set  # it is as it was
+    tx = committer.begin()
+    tx.patch(ids[1], {"e": VECTORS[2]})
+    committer.accept(tx.finish())
+    committer.settle_all()
+    assert vectors(committer, ids) == [VECTORS[0], VECTORS[2], VECTORS[2]]
+    audit(store)
+    reader = open_reader(tmp_path)
+    with reader.snapshot() as snapshot:
+        table, internal_id = 10001, decode_id(ids[0])[1]
+        revisions = [r.document for r, _ in snapshot.revisions(table, internal_id)]
+        assert [document.get("n") for document in revisions] == [None, 1]
+        assert [document["e"] for document in revisions] == [VECTORS[0]] * 2
+    reader.close()
+    store.close()
+
+
+def test_a_program_from_before_lists_were_packed_would_refuse_the_store(tmp_path: Path):
+    made_before_lists_were_packed(tmp_path)
+    SqlitePersistence(tmp_path).close()
+    plain = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    assert plain.execute("SELECT format FROM meta").fetchall() == [(3,)]
+    plain.close()
+
+
+def test_what_is_as_it_was_in_the_end_is_not_written(tmp_path: Path):
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    tx = committer.begin()
+    (id_,) = tx.insert_many("t", [{"e": VECTORS[0]}])
+    committer.accept(tx.finish())
+    tx = committer.begin()
+    tx.patch(id_, {"e": VECTORS[1]})
+    tx.patch(id_, {"e": list(VECTORS[0])})
+    assert not tx.finish().write_set
+    store.close()
 
 
 def test_fault_points_are_passed_in_order(tmp_path: Path):

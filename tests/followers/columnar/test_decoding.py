@@ -6,22 +6,32 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.functions.strategies import vectors
 
-from convexlab.documents.encoding import from_stored_each, to_stored
+from convexlab.documents.bodies import from_bodies_each, to_body
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.decoding import Rows, decoded
 from convexlab.followers.columnar.kinds import NUMBER, STRING
 from convexlab.followers.columnar.shredding import Columns, arrow_columns, observed
 from convexlab.followers.columnar.values import Fields
 
-values = st.sampled_from(
-    [None, 1, 2, 1.5, 2.0, True, "x", "$y", b"z", Int64(3), -0.0, [1], {"a": 1}]
+values = st.one_of(
+    st.sampled_from(
+        [None, 1, 2, 1.5, 2.0, True, "x", "$y", b"z", Int64(3), -0.0, [1], {"a": 1}]
+    ),
+    vectors,
+    st.fixed_dictionaries({"a": vectors}),
 )
 # Mostly alike, since others are not decoded as rows.
 documents = st.lists(
     st.fixed_dictionaries(
         {"n": st.integers(0, 3), "s": st.sampled_from("xyz")},
-        optional={"m": st.integers(0, 3) | st.none(), "odd": values, "o": values},
+        optional={
+            "m": st.integers(0, 3) | st.none(),
+            "odd": values,
+            "o": values,
+            "e": st.none() | vectors,
+        },
     ),
     min_size=1,
     max_size=4,
@@ -30,13 +40,13 @@ documents = st.lists(
 
 def stored(documents: list[dict[str, Any]]) -> list[bytes]:
     system = {"_id": "j57", "_creationTime": 1.5}
-    return [to_stored({**system, **document}) for document in documents]
+    return [to_body({**system, **document}) for document in documents]
 
 
 def seen(*batches: list[dict[str, Any]]) -> Columns:
     columns: Columns = {}
     for at, batch in enumerate(batches):
-        fields = Fields(from_stored_each(stored(batch)))
+        fields = Fields(from_bodies_each(stored(batch)))
         columns = observed(columns, fields, has_rows=at > 0)
     return columns
 
@@ -47,7 +57,7 @@ def test_d1_they_are_what_they_are_decoded_as_they_come(
 ):
     columns = seen(first, second)
     bodies = stored(others)
-    plain, batch = Fields(from_stored_each(bodies)), decoded(columns, bodies)
+    plain, batch = Fields(from_bodies_each(bodies)), decoded(columns, bodies)
     expected = observed(columns, plain, has_rows=True)
     assert observed(columns, batch, has_rows=True) == expected
     arrays = arrow_columns(expected, batch)

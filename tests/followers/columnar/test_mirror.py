@@ -15,6 +15,7 @@ from tests.followers.columnar.looks import (
     left_by_a_kill,
     rows,
 )
+from tests.functions.strategies import vectors
 
 from convexlab import knobs
 from convexlab.documents.value import UNDEFINED, Int64
@@ -282,7 +283,10 @@ values = st.one_of(
     st.sampled_from(["", "x", "ü\0"]),
     st.just(b"\xff"),
     st.lists(st.integers(0, 1) | st.just("s"), max_size=2),
-    st.dictionaries(st.sampled_from(["x", "X", "y"]), st.integers(0, 1) | st.none()),
+    vectors,
+    st.dictionaries(
+        st.sampled_from(["x", "X", "y"]), st.integers(0, 1) | st.none() | vectors
+    ),
 )
 fields = st.dictionaries(st.sampled_from(["a", "A", "b"]), values)
 operations = st.lists(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from convexlab.documents.encoding import to_stored
+from convexlab.documents.bodies import to_body
 from convexlab.documents.ids import TableNumber, encode_id
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.timestamp import Timestamp
@@ -35,7 +35,7 @@ def revision(name: str, ts: int, **fields: Any) -> Revision:
         "_id": encode_id(TableNumber(NUMBER_OF_TABLE), internal_id),
         "_creationTime": 1.0,
     }
-    return Revision(NUMBER_OF_TABLE, internal_id, ts, to_stored(document))
+    return Revision(NUMBER_OF_TABLE, internal_id, ts, to_body(document))
 
 
 def change(name: str, ts: int, previous_ts: int, **fields: Any) -> Change:

@@ -8,12 +8,14 @@ import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 
 from convexlab import knobs
+from convexlab.documents.bodies import to_body
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.write_set import Revision
 from convexlab.errors import OutOfRetention
 from convexlab.followers.vector.index import VectorIndex
 from convexlab.followers.vector.request import Definition
+from convexlab.followers.vector.units import unit_vector
 
 if TYPE_CHECKING:
     from convexlab.followers.schema_indexes import Step
@@ -31,7 +33,7 @@ def step(number: int, ts: int, vector: Any = None, owner: int = 0) -> Step:
     id_ = number.to_bytes(16, "big")
     if vector is None:
         return id_, ts, None
-    body = to_stored({"e": [float(x) for x in vector], "owner": owner})
+    body = to_body({"e": [float(x) for x in vector], "owner": owner})
     return id_, ts, Revision(1, id_, ts, body)
 
 
@@ -53,6 +55,26 @@ def found(index: VectorIndex, vector: Any, limit: int = 3, **how: Any) -> list[i
     )
     assert (np.diff(scores) <= 0).all()
     return [int.from_bytes(id_, "big") for id_ in ids]
+
+
+@pytest.mark.parametrize("body", [to_body, to_stored])
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_packed_lists_are_vectors_and_what_is_filtered_by(is_deep: bool, body: Any):
+    """Each kind: what 32 bits hold, other floats; as the vector, as a field of a filter."""
+    paths = ("in.e", "in.owner") if is_deep else ("e", "owner")
+    index = VectorIndex(Definition(paths[0], 64, paths[1:]))
+    vectors = [[n / 7 - m for n in range(64)] for m in range(3)]
+    vectors += np.array(vectors, np.float32).astype(float).tolist()[::-1]
+    owners = vectors[::-1]
+    for number, (vector, owner) in enumerate(zip(vectors, owners, strict=True)):
+        fields = {"e": vector, "owner": owner}
+        document = {"in": fields} if is_deep else fields
+        id_ = number.to_bytes(16, "big")
+        index.apply([(id_, 1, Revision(1, id_, 1, body(document)))])
+    for number, owner in enumerate(owners):
+        unit = unit_vector(vectors[number], 64)
+        assert found(index, unit, 3, filters=((0, encode_key(owner)),)) == [number]
+    index.check()
 
 
 def test_n1_it_answers_as_of_each_moment_that_it_remembers(index: VectorIndex):

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 from hypothesis import given, strategies as st
+from tests.documents.strategies import vectors
 
+from convexlab.documents.bodies import packed
 from convexlab.followers.vector.units import normalized, unit_vector
 
 _finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -19,6 +21,18 @@ def test_every_vector_of_finite_numbers_has_length_one_or_zero(value: list[float
     assert unit is not None
     length = float(np.linalg.norm(unit.astype(np.float64)))
     assert length == pytest.approx(1.0 if any(value) else 0.0, abs=1e-6)
+
+
+@given(values_=vectors)
+def test_a_packed_list_has_the_direction_of_its_numbers(values_: list[float]):
+    packed_ = packed(values_)
+    expected = unit_vector(values_, len(values_))
+    found = unit_vector(packed_, len(values_))
+    if expected is None or found is None:
+        assert found is expected
+    else:
+        assert found.tobytes() == expected.tobytes()
+    assert unit_vector(packed_, len(values_) - 1) is None
 
 
 @pytest.mark.parametrize(

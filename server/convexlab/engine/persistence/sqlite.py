@@ -33,6 +33,7 @@ from convexlab.engine.persistence.folder import FolderLock, require_local_disk
 from convexlab.engine.persistence.sqlite_check import check_store
 from convexlab.engine.persistence.sqlite_reads import (
     FORMAT,
+    FORMAT_BEFORE,
     STORE_FILE,
     OwnSnapshot,
     SqliteReader,
@@ -133,6 +134,9 @@ class SqlitePersistence:
             execute(tables.read_text(encoding="utf-8"))
             execute(
                 "INSERT OR IGNORE INTO meta VALUES (1, ?, 0, 0, 0, 0, 0, 0)", (FORMAT,)
+            )
+            execute(
+                "UPDATE meta SET format = ? WHERE format = ?", (FORMAT, FORMAT_BEFORE)
             )
         check_format(self._write)
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import IndexKey
 
 STORE_FILE = "store.sqlite3"
-FORMAT = 2
+# 3: bodies may hold packed lists (documents/bodies.py), which programs before it misread.
+FORMAT = 3
+# What a writer makes its own: all that is there reads the same.
+FORMAT_BEFORE = 2
 
 encode_keys = msgspec.msgpack.Encoder().encode
 decode_keys = msgspec.msgpack.Decoder(tuple[tuple[int, bytes], ...]).decode

@@ -1,5 +1,6 @@
--- The store's tables. Documents are Convex-JSON text; index keys are byte strings
--- whose order is the order of values (documents/ordering.py).
+-- The store's tables. Documents are Convex-JSON text with long lists of floats packed
+-- (documents/bodies.py); index keys are byte strings whose order is the order of values
+-- (documents/ordering.py).
 
 CREATE TABLE IF NOT EXISTS meta (
     only_row      INTEGER PRIMARY KEY CHECK (only_row = 1),

@@ -1,7 +1,7 @@
 """Changes: what became of a table's documents between two moments.
 
     change      "added", "removed" or "changed"
-    before      the document as of the earlier moment, as its stored text
+    before      the document as of the earlier moment, as its body
     after       the same as of the later one
 
 Rows that were superseded in between say what was, rows that came in between say what is:
@@ -20,6 +20,8 @@ from convexlab.followers.columnar.statement import Statement
 if TYPE_CHECKING:
     from convexlab.followers.columnar.reading import Reading
 
+#: The columns that hold documents.
+BODIES: Final = ("before", "after")
 _NOTHING: Final = (
     "SELECT NULL::VARCHAR AS change, NULL::VARCHAR AS before, NULL::VARCHAR AS after "
     "WHERE false"

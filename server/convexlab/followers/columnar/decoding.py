@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from convexlab.documents.encoding import from_stored_as, from_stored_each
+from convexlab.documents.bodies import from_bodies_as, from_bodies_each
 from convexlab.followers.columnar.kinds import NUMBER, STRING, WHOLE, Kind, Scalar
 from convexlab.followers.columnar.values import (
     NUMBERS,
@@ -32,6 +32,7 @@ from convexlab.followers.columnar.values import (
     Values,
     arrow_type,
     sizes_of,
+    values_in,
 )
 
 if TYPE_CHECKING:
@@ -112,10 +113,10 @@ def decoded(columns: Mapping[str, Column], bodies: Sequence[bytes]) -> Batch:
     """
     expected = _expected(columns.values())
     if expected is not None:
-        rows = from_stored_as(bodies, _decoder(expected))
+        rows = from_bodies_as(bodies, _decoder(expected))
         if rows is not None:
-            return Rows(expected, rows)
-    return Fields(from_stored_each(bodies))
+            return Rows(expected, rows, bodies)
+    return Fields(from_bodies_each(bodies))
 
 
 def _expected(columns: Iterable[Column]) -> tuple[_Expected, ...] | None:
@@ -159,10 +160,14 @@ class Rows:
     Args:
         expected: of their fields.
         rows: of the type that `_decoder` makes of that.
+        bodies: what they were decoded from.
     """
 
-    def __init__(self, expected: tuple[_Expected, ...], rows: _Rows) -> None:
+    def __init__(
+        self, expected: tuple[_Expected, ...], rows: _Rows, bodies: Sequence[bytes]
+    ) -> None:
         self._rows = rows
+        self._bodies = bodies
         self._places = {each[0]: (f"f{at}", *each) for at, each in enumerate(expected)}
         self._values: dict[str, FieldValues] = {}
         self._missing: dict[str, int] = {}
@@ -184,6 +189,11 @@ class Rows:
             found = self._values[name] = self._gathered(name)
         return found
 
+    @cached_property
+    def _has_packed(self) -> bool:
+        """Whether lists in them are packed: there is nothing else with this letter."""
+        return any(b"$" in body for body in self._bodies)
+
     def _gathered(self, name: str) -> FieldValues:
         attribute, _, kind, may_be_null, may_be_missing = self._places[name]
         values = list(map(attrgetter(attribute), self._rows))
@@ -191,7 +201,7 @@ class Rows:
             self._missing[name] = values.count(msgspec.UNSET)
             if self._missing[name]:
                 values = [None if each is msgspec.UNSET else each for each in values]
-            return Values(values)
+            return values_in(values) if self._has_packed else Values(values)
         nones = values.count(None) if may_be_null or may_be_missing else 0
         self._missing[name] = 0 if may_be_null else nones
         return Checked(values, kind, nones)

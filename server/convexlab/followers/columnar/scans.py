@@ -19,7 +19,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups
-from convexlab.documents.encoding import from_stored_each
+from convexlab.documents.bodies import from_bodies_each
 from convexlab.documents.ids import encode_id, internal_id_of
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
@@ -141,7 +141,7 @@ def _is_behind(text: bytes, request: DocumentsRequest) -> bool:
     """The same of a document."""
     if request.after is None:
         return True
-    (document,) = from_stored_each([text])
+    (document,) = from_bodies_each([text])
     place = document["_creationTime"], document["_id"]
     return place < request.after if request.is_reversed else place > request.after
 
@@ -229,7 +229,7 @@ class Source:
         judge = predicate(self._where.rest)
         size = 1
         while batch := list(islice(texts, size)):
-            documents = from_stored_each(batch)
+            documents = from_bodies_each(batch)
             for text, document in zip(batch, documents, strict=True):
                 if judge(document):
                     yield text
@@ -244,7 +244,7 @@ class Source:
             texts = [text.encode() for (text,) in batch]
             rows += [
                 (row_key(gets, document), text)
-                for document, text in zip(from_stored_each(texts), texts, strict=True)
+                for document, text in zip(from_bodies_each(texts), texts, strict=True)
             ]
             rows.sort(reverse=request.is_reversed)
             if self._where.rest is None and request.most is not None:
@@ -270,7 +270,7 @@ class Source:
         rows = self._select("_doc", " ORDER BY _creationTime, _id")
         judged = self._judged(text.encode() for (text,) in rows)
         while batch := list(islice(judged, _BATCH)):
-            groups.take_all(from_stored_each(batch))
+            groups.take_all(from_bodies_each(batch))
         return groups
 
     # -- what changed --------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Source:
         rows = self._reading.connection.execute(
             f"SELECT _doc FROM ({text}) ORDER BY _creationTime, _id"
         ).fetchall()
-        found = from_stored_each([body.encode() for (body,) in rows])
+        found = from_bodies_each([body.encode() for (body,) in rows])
         return filter(self.judge, found) if self.judge is not None else iter(found)
 
     # -- SQL ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from convexlab.documents.bodies import from_body
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # What a column says of itself in Arrow when its values are of several kinds: JSON.
 MIXED: Final = {b"convexlab": b"json"}
+# The type of `_doc`; DuckDB has none of this name.
+_BODY: Final = "BODY"
 # How DuckDB begins the line in which something failed.
 _LINE: Final = re.compile(r"^LINE \d+: ", re.MULTILINE)
 
@@ -215,7 +218,7 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
 
     # N.B. DuckDB need not know that documents are JSON: it would check each.
     columns = [
-        (name, "JSON" if documents and name == "_doc" else str(of))
+        (name, _BODY if documents and name == "_doc" else str(of))
         for name, of, *_ in found.description
     ]
     _check_names([name for name, _ in columns])
@@ -255,8 +258,10 @@ def _value(cell: Any, name: str, of: str) -> Any:
     match cell:
         case None | bool() | float() | bytes():
             return cell
+        case str() if of == "JSON":
+            return from_stored(cell.encode())
         case str():
-            return from_stored(cell.encode()) if of == "JSON" else cell
+            return from_body(cell.encode()) if of == _BODY else cell
         case int():
             return _whole(cell)
         case Decimal():

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from convexlab.documents.encoding import from_stored_each
+from convexlab.documents.bodies import from_bodies_each
 from convexlab.followers.columnar.kinds import Nothing, duckdb_type, quoted
 from convexlab.followers.columnar.shredding import Column, Columns, arrow_columns
 from convexlab.followers.columnar.values import Fields
@@ -194,7 +194,7 @@ class MirrorTable:
             reader = connection.execute(f"SELECT rowid, _doc FROM {table}")
             parts = []
             while rows := reader.fetchmany(10_000):
-                fields = Fields(from_stored_each([text.encode() for _, text in rows]))
+                fields = Fields(from_bodies_each([text.encode() for _, text in rows]))
                 row_ids = int64([row for row, _ in rows])
                 parts.append(
                     pa.table({"row": row_ids, **arrow_columns(wanted, fields)})

@@ -15,6 +15,7 @@ from itertools import accumulate, chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from convexlab.documents.bodies import numbers_in, unpacked
 from convexlab.documents.encoding import to_clean_json_each
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.kinds import (
@@ -126,7 +127,8 @@ class Values:
             case Scalar():
                 return pa.array(self._values, arrow_type(kind))
             case Array(items):
-                offsets = pa.array(self._offsets(), pa.int32())
+                lengths = [None if v is None else len(v) for v in self._values]
+                offsets = pa.array(_offsets(lengths), pa.int32())
                 return pa.ListArray.from_arrays(offsets, self._items.array(items))
             case Object(fields) if fields:
                 return pa.StructArray.from_arrays(
@@ -138,16 +140,6 @@ class Values:
                 )
             case Nothing() | Object() | Anything():
                 return pa.array(self._json(), pa.binary()).cast(pa.string())
-
-    def _offsets(self) -> list[int | None]:
-        """Where each array begins among all items, and where the last one ends."""
-        sizes = [0 if value is None else len(value) for value in self._values]
-        begins: list[int | None] = [*accumulate(sizes, initial=0)]
-        if type(None) in self._types:
-            for at, value in enumerate(self._values):
-                if value is None:
-                    begins[at] = None
-        return begins
 
     def _json(self) -> list[bytes | None]:
         """JSON in which every value is told from every other that people would tell."""
@@ -197,6 +189,73 @@ class Values:
         if self.kind == NUMBER:
             return np.frombuffer(self.array(NUMBER).buffers()[1], np.float64)
         return np.array([*self._of(float)], np.float64)
+
+
+def values_in(values: Sequence[Any]) -> Values | Vectors:
+    """Values of which lists may be packed, as bodies have them."""
+    numbers = list(map(numbers_in, values))
+    are_others = any(
+        one is None and value is not None
+        for one, value in zip(numbers, values, strict=True)
+    )
+    if are_others or not any(numbers):
+        return Values(list(map(unpacked, values)))
+    return Vectors(values, numbers)
+
+
+class Vectors:
+    """Lists of floats that are packed, which become an array without Python's floats.
+
+    Args:
+        values: as they stand in bodies; None where there is none.
+        numbers: what `numbers_in` has of each.
+    """
+
+    kind: Kind = Array(NUMBER)
+    has_odd = False  # as of every array
+    is_plain = False
+    sizes: Sizes | None = None
+
+    def __init__(
+        self, values: Sequence[Any], numbers: Sequence[tuple[str, bytes] | None]
+    ) -> None:
+        self._values = values
+        self._numbers = numbers
+
+    @property
+    def nones(self) -> int:
+        """How many are none."""
+        return self._values.count(None)
+
+    def array(self, kind: Kind) -> pa.Array:
+        """Them as an array of a kind that holds them."""
+        if kind != self.kind:
+            return Values(list(map(unpacked, self._values))).array(kind)
+        return self._array
+
+    @cached_property
+    def _array(self) -> pa.Array:
+        import numpy as np
+        import pyarrow as pa
+
+        there = [np.frombuffer(one[1], one[0]) for one in self._numbers if one]
+        items = np.concatenate(there, dtype=np.float64)
+        offsets = pa.array(_offsets(_lengths(self._numbers)), pa.int32())
+        return pa.ListArray.from_arrays(offsets, pa.array(items))
+
+
+def _lengths(numbers: Sequence[tuple[str, bytes] | None]) -> list[int | None]:
+    return [None if one is None else len(one[1]) // int(one[0][-1]) for one in numbers]
+
+
+def _offsets(lengths: Sequence[int | None]) -> list[int | None]:
+    """Where each array begins among all items, and where the last one ends."""
+    begins: list[int | None] = [*accumulate((n or 0 for n in lengths), initial=0)]
+    if None in lengths:
+        for at, length in enumerate(lengths):
+            if length is None:
+                begins[at] = None
+    return begins
 
 
 def _has_negative_zero(floats: npt.NDArray[np.float64]) -> bool:

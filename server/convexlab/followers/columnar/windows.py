@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from convexlab import knobs
+from convexlab.documents.bodies import plain_text
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
-from convexlab.followers.columnar.changes import changes
+from convexlab.followers.columnar.changes import BODIES, changes
 from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.kept import keep
 from convexlab.followers.columnar.kinds import quoted
@@ -230,4 +231,15 @@ def _window(reading: Reading, kept: KeptRows, request: WindowRequest) -> list[An
     if inner is not None:
         beside = Reading(connection, reading.at, {}, reading.folded)
         return profile_values(Profiles(), beside, statement, params)
-    return values_of(connection.sql(statement.text, params=params), documents=False)
+    rows = values_of(connection.sql(statement.text, params=params), documents=False)
+    return rows if request.since is None else list(map(_with_texts, rows))
+
+
+def _with_texts(row: dict[str, Any]) -> dict[str, Any]:
+    """What became of a document, said in stored text: the mirror has bodies."""
+    texts = {
+        name: plain_text(body.encode()).decode()
+        for name in BODIES
+        if isinstance(body := row.get(name), str)
+    }
+    return row | texts

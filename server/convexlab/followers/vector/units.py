@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convexlab.documents.bodies import numbers_in
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -18,7 +20,16 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 def unit_vector(value: Any, dimensions: int) -> NDArray[np.float32] | None:
-    """The direction of a vector; None: it is not one of this index's."""
+    """The direction of a vector; None: it is not one of this index's.
+
+    Args:
+        value: a value, or a list as a body has it.
+        dimensions: of the index.
+    """
+    packed = numbers_in(value)
+    if packed is not None:
+        numbers = np.frombuffer(packed[1], packed[0]).astype(np.float64)
+        return normalized(numbers) if len(numbers) == dimensions else None
     if type(value) is not list or len(value) != dimensions:
         return None
     if not _NUMBERS.issuperset(map(type, value)):

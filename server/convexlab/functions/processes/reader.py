@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from convexlab import knobs
+from convexlab.documents.bodies import plain_text
 from convexlab.documents.encoding import to_stored, to_wire
 from convexlab.documents.ids import RandomPool
 from convexlab.engine.limits import NO_LIMITS
@@ -311,7 +312,7 @@ class Reader:
                 {
                     "from": str(period.revision.ts),
                     "to": None if period.to_ts is None else str(period.to_ts),
-                    "document": msgspec.Raw(period.revision.body),
+                    "document": msgspec.Raw(plain_text(period.revision.body)),
                 }
                 for period in found
             ]
