@@ -62,6 +62,7 @@ def run(options: Options) -> Iterator[Table]:
     recall = yield from at_the_keeper(bare, asked, truth)
     yield in_a_byte(bare, asked, truth)
     with Nearest(options.folder, vectors) as searchers:
+        bare.probes = searchers.probes()
         yield through_ctx(bare, searchers, asked[: options.count(200, 20)])
         yield from_many(bare, searchers, asked, options.seconds(5))
     if not options.smoke and count <= VECTORS:
@@ -76,7 +77,8 @@ class Bare:
 
     Attributes:
         vectors: these.
-        probes: *set* once it is known how many lists ours searches.
+        probes: *set* to how many lists that of ours searches which is compared: each
+            index measures by itself how many it needs.
     """
 
     def __init__(self, vectors: Any) -> None:
@@ -219,7 +221,7 @@ def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
             f"{name}: {mine - engine:.2f} ms more than the engine (p50)"
             for name, mine in zip(itertools.islice(took, 1, None), ours, strict=True)
         ]
-        + [costs.of_each(len(asked))],
+        + [costs.of_each(len(asked)), f"{bare.probes} lists searched"],
     )
 
 

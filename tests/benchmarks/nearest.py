@@ -97,12 +97,22 @@ class Nearest(Searchers):
             time.sleep(0.1)
 
     def _is_there(self, count: int) -> bool:
-        followers = self._served.ask("/api/convexlab/status")["followers"]
         return any(
             index["vectors"] == count and not index["isBuilding"]
-            for follower in followers
-            for index in follower.get("indexes", ())
+            for index in self._indexes()
         )
+
+    def _indexes(self) -> list[dict[str, Any]]:
+        followers = self._served.ask("/api/convexlab/status")["followers"]
+        return [
+            index for follower in followers for index in follower.get("indexes", ())
+        ]
+
+    def probes(self) -> int:
+        """How many lists it searches, which it measured by itself."""
+        (index,) = self._indexes()
+        found: int = index["probes"]
+        return found
 
     def come_to_rest(self) -> None:
         """Return when its processes stand still: no index is written, no spare starts.
