@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from array import array
 from binascii import b2a_base64
 from struct import pack, unpack
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -291,16 +293,14 @@ def _floats(item: dict[str, Any]) -> list[float] | None:
     """The numbers of a packed list; None: it is another object."""
     text = item.get(F32)
     if text is not None:
-        return _read_32(text)
+        return _read("f", text)
     text = item.get(F64)
-    return None if text is None else _read_64(text)
+    return None if text is None else _read("d", text)
 
 
-def _read_32(text: str) -> list[float]:
-    data = _decode_base64(f'"{text}"')
-    return list(unpack(f"<{len(data) // 4}f", data))
-
-
-def _read_64(text: str) -> list[float]:
-    data = _decode_base64(f'"{text}"')
-    return list(unpack(f"<{len(data) // 8}d", data))
+def _read(kind: Literal["f", "d"], text: str) -> list[float]:
+    # N.B. an array makes a list in four fifths of the time that `struct` takes.
+    numbers = array(kind, _decode_base64(f'"{text}"'))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
