@@ -147,7 +147,6 @@ class Following:
                 self._failure = error
                 self._progress.notify_all()
             raise
-        self._failure = None
         return self.follower.watermark
 
     def _advance_once(self) -> bool:
@@ -164,6 +163,7 @@ class Following:
             self._begin_again()
             return False
         with self._progress:
+            self._failure = None
             self._progress.notify_all()
         # N.B. building takes its time: there may be more by now.
         return read.run.is_last and read.catalog is None
