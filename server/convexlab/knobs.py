@@ -517,10 +517,10 @@ VECTOR_USES_HALVED: Final = 4_000
 VECTOR_NEAR_SEARCHES: Final = 32
 VECTOR_NEAR_SECONDS: Final = 1.0
 VECTOR_NEAR_IDLE_SECONDS: Final = 60.0
-# The files that a reader has open at most, so many bytes together (660,000 vectors of 384
-# numbers). All readers have them in memory once, but the keeper has the vectors beside;
+# The files that a reader has open at most, so many bytes together (1.3 million vectors of
+# 384 numbers). All readers have them in memory once, but the keeper has the vectors beside;
 # where there is no room a search would wait for the disk, and whoever waits for it too.
-VECTOR_NEAR_BYTES: Final = 1 << 30
+VECTOR_NEAR_BYTES: Final = 2 << 30
 # An index that has changed is put to rest, too, once as many searches as it has vectors,
 # times this, were asked of it since: a vector's 1,550 bytes to write for each of them.
 VECTOR_REST_SHARE: Final = 1.0
