@@ -76,7 +76,10 @@ NARROWED = [
         "select count(*) n from tasks t where t.project = ? and not (done is null)",
         ("p1",),
     ),
-    ("select sum(n) s from tasks where project in ('p1', 'p3') group by done", ()),
+    (
+        "select sum(n) s from tasks where project in ('p1', 'p3') group by done order by s",
+        (),
+    ),
     ("select n from tasks where n between 1 and 2 or project = 'p3' order by n", ()),
     ("select n from tasks where big = 8 or n = -1", ()),
     ("select n from tasks where x <= 0 and project like 'p%'", ()),
