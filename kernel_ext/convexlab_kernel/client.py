@@ -250,7 +250,7 @@ class Database:
     @property
     def api(self) -> Reference:
         """The functions as attributes: `db.api.tasks.create(text="hi")`."""
-        return Reference(self, ())
+        return Reference(self)
 
     def table(self, name: str) -> Table:
         """A table's documents."""

@@ -11,7 +11,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from convexlab.documents.encoding import to_stored
-from convexlab.documents.references import AttributePath, path_of_parts, wire_name
+from convexlab.documents.references import (
+    AttributePath,
+    called_path,
+    path_of_parts,
+    wire_name,
+)
 from convexlab.documents.value import normalize
 from convexlab.errors import ConvexlabError, InvalidArguments
 from convexlab_kernel.tracebacks import edge
@@ -27,41 +32,39 @@ if TYPE_CHECKING:
 class Reference(AttributePath):
     """A module or a function of a deployment: `db.tasks.create(text="hi")`."""
 
-    _owner: Database
-    _shown_as = "db"
+    __slots__ = ()
+
+    __owner__: Database
+    __shown_as__ = "db"
 
     @edge
     def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
         """Run the function, whatever its kind."""
-        return self._owner.run(self._called_path(), args, **kwargs)
-
-    @property
-    def path(self) -> str:
-        """The function's path."""
-        return path_of_parts(self._parts)
+        return self.__owner__.run(called_path(self), args, **kwargs)
 
     @property
     def __signature__(self) -> inspect.Signature:
         """What the function takes: `db.tasks.create?` shows it."""
-        return self._function().signature
+        return _function(self).signature
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]  # of this function, not of its class
-        return self._function().__doc__
+        return _function(self).__doc__
 
-    def _function(self) -> Function:
-        try:
-            return self._owner.functions[self.path]
-        except ConvexlabError as error:  # help is not refused: it has nothing to say
-            raise AttributeError(str(error)) from None
+
+def _function(ref: Reference) -> Function:
+    try:
+        return ref.__owner__.functions[path_of_parts(ref.__parts__)]
+    except ConvexlabError as error:  # help is not refused: it has nothing to say
+        raise AttributeError(str(error)) from None
 
 
 def path_of(ref: Any) -> str:
     """A function's path: of a path, an `api.…` reference, or a decorated function."""
     if isinstance(ref, str):
         return ref
-    if isinstance(ref, Reference):
-        return ref.path
+    if isinstance(ref, AttributePath) and ref.__parts__:
+        return path_of_parts(ref.__parts__)
     functions = sys.modules.get("convexlab.functions.definition")
     if functions is not None:
         path: str = functions.reference_path(ref)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import httpx
 
 from convexlab.documents.moment import time_of, ts_of
-from convexlab.documents.references import AttributePath, wire_name
+from convexlab.documents.references import AttributePath, called_path, wire_name
 from convexlab.engine import alterations
 from convexlab.errors import (
     InvalidArguments,
@@ -203,7 +203,7 @@ class Deployment:
     @property
     def api(self) -> Reference:
         """The functions as attributes: `t.api.tasks.create(text="hi")`."""
-        return Reference(self, ())
+        return Reference(self)
 
     @property
     def functions(self) -> dict[str, str]:
@@ -335,13 +335,15 @@ class Moment:
 class Reference(AttributePath):
     """A module or a function, found by attributes: `t.tasks.create(text="hi")`."""
 
-    _owner: Deployment
-    _shown_as = "t"
+    __slots__ = ()
+
+    __owner__: Deployment
+    __shown_as__ = "t"
 
     def __call__(self, args: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Any:
         """Run the function, whatever its kind."""
-        path = self._called_path()
-        return self._owner._run_any(path, args, kwargs)  # noqa: SLF001 - its own other half
+        path = called_path(self)
+        return self.__owner__._run_any(path, args, kwargs)  # noqa: SLF001 - its own other half
 
 
 class Table:

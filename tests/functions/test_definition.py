@@ -71,6 +71,8 @@ def test_references_name_paths() -> None:
     assert reference_path(api["admin/users"].list) == "admin/users:list"
     assert reference_path(api.tasks) == "tasks:default"
     assert reference_path("tasks:create") == "tasks:create"
+    assert reference_path(api.class_.from_) == "class:from"
+    assert reference_path(api.tasks.path) == "tasks:path"
     assert api.tasks.create == internal.tasks.create
     assert repr(api.tasks.create) == "api.tasks.create"
 
@@ -83,6 +85,7 @@ def test_references_and_paths_lead_to_each_other() -> None:
     assert get_function_name("tasks.js:create") == "tasks:create"
     assert get_function_name("tasks") == "tasks:default"
     assert get_function_name(make_function_reference("tasks")) == "tasks:default"
+    assert get_function_name(make_function_reference("tasks:list_")) == "tasks:list_"
 
 
 @pytest.mark.parametrize("path", ["", "tasks:", ":create", "a-b:c", "a:b:c", "/a:b"])

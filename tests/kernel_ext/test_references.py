@@ -7,7 +7,7 @@ import inspect
 import pytest
 from tests.kernel_ext.conftest import deploy
 
-from convexlab import query
+from convexlab import api, query
 from convexlab.documents.value import Int64
 from convexlab.errors import InvalidArguments, NotAllowed, NotFound
 from convexlab_kernel.references import arguments_of, path_of
@@ -26,6 +26,11 @@ def list_(ctx):
 @query
 def echo(ctx, x=None, from_=None):
     return {"x": x, "from": from_}
+
+@query
+def path(ctx):
+    \"\"\"Its own.\"\"\"
+    return "of the user"
 """
 
 
@@ -53,12 +58,16 @@ def test_functions_are_attributes_too(tasks):
     assert "All tasks." in tasks.tasks.list.__doc__
     assert list(inspect.signature(tasks.tasks.create).parameters) == ["text"]
     assert repr(tasks.tasks.create) == "<db.tasks.create>"
+    assert tasks.tasks.path() == "of the user"
+    assert "Its own." in tasks.tasks.path.__doc__
 
 
 def test_a_path_is_of_whatever_names_a_function(db):
     assert path_of("tasks:list") == "tasks:list"
     assert path_of(db.api.admin.users.list) == "admin/users:list"
     assert path_of(db.tasks.from_) == "tasks:from"
+    assert path_of(db.tasks) == path_of(api.tasks) == "tasks:default"
+    assert path_of(api.tasks.list_) == "tasks:list"
 
     @query
     def here(ctx):
@@ -66,8 +75,9 @@ def test_a_path_is_of_whatever_names_a_function(db):
 
     with pytest.raises(NotAllowed, match="name it by path"):
         path_of(here)
-    with pytest.raises(InvalidArguments):
-        path_of(5)
+    for unnamed in (5, db.api, api):
+        with pytest.raises(InvalidArguments, match="name"):
+            path_of(unnamed)
 
 
 def test_arguments_are_stored_json():

@@ -30,7 +30,7 @@ from typing import (
     overload,
 )
 
-from convexlab.documents.references import wire_name
+from convexlab.documents.references import AttributePath, path_of_parts
 from convexlab.errors import InvalidArguments, NotAllowed
 
 if TYPE_CHECKING:
@@ -275,22 +275,15 @@ def http_action(handler: Callable[..., R], /) -> FunctionDefinition[..., R]:
 # -- references -----------------------------------------------------------------
 
 
-class Reference:
-    """`api.tasks.create`: the name of a function, made by attribute access."""
+class Reference(AttributePath):
+    """`api.tasks.create`: the name of a function; its owner is the root's name."""
 
-    __slots__ = ("_parts", "_root")
+    __slots__ = ()
 
-    def __init__(self, root: str, parts: tuple[str, ...] = ()) -> None:
-        self._root = root
-        self._parts = parts
-
-    def __getattr__(self, name: str) -> Reference:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Reference(self._root, (*self._parts, name))
+    __owner__: str
 
     def __getitem__(self, name: str) -> Reference:
-        return Reference(self._root, (*self._parts, *name.split("/")))
+        return Reference(self.__owner__, (*self.__parts__, *name.split("/")))
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raises: a reference is passed, not called."""
@@ -299,13 +292,13 @@ class Reference:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Reference) and self._parts == other._parts
+        return isinstance(other, Reference) and self.__parts__ == other.__parts__
 
     def __hash__(self) -> int:
-        return hash(self._parts)
+        return hash(self.__parts__)
 
     def __repr__(self) -> str:
-        return ".".join((self._root, *self._parts))
+        return ".".join((self.__owner__, *self.__parts__))
 
 
 api: Final = Reference("api")
@@ -325,11 +318,8 @@ def reference_path(ref: object) -> str:
         return ref
     if isinstance(ref, FunctionDefinition):
         return ref.path
-    if isinstance(ref, Reference) and ref._parts:  # noqa: SLF001 - its own module
-        *folders, name = ref._parts  # noqa: SLF001
-        return (
-            f"{'/'.join(folders)}:{wire_name(name)}" if folders else f"{name}:default"
-        )
+    if isinstance(ref, AttributePath) and ref.__parts__:
+        return path_of_parts(ref.__parts__)
     raise InvalidArguments(
         f'{ref!r} names no function: pass `api.tasks.create`, the decorated function, or "tasks:create".'
     )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convexlab.documents.references import wire_name
+from convexlab.documents.references import path_of_parts, wire_name
 from convexlab.documents.schema import Schema
 from convexlab.errors import NotFound, PushFailed
 from convexlab.functions.auth_config import AUTH_CONFIG
@@ -90,12 +90,7 @@ def missing_references(modules: ModuleSet) -> list[MissingReference]:
         for line, chain in loaded.parsed.chains():
             if chain[0] not in roots:
                 continue
-            *folders, name = chain[1:]
-            target = (
-                f"{'/'.join(folders)}:{wire_name(name)}"
-                if folders
-                else f"{name}:default"
-            )
+            target = path_of_parts(tuple(map(wire_name, chain[1:])))
             try:
                 modules.function(target)
             except NotFound:
