@@ -111,7 +111,7 @@ class Database:
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Any:
         """Run a query and return its value."""
-        path, arguments = path_of(ref), arguments_of(args, kwargs)
+        path, arguments = path_of(ref), arguments_of("db.query(ref, …)", args, kwargs)
         if not path.startswith("_system/"):
             reads.reading(self, path, arguments, path)
         return self._calls.run("/api/query", path, arguments)
@@ -123,7 +123,9 @@ class Database:
         """Run a mutation and return its value."""
         reads.writing("a mutation")
         return self._calls.run(
-            "/api/mutation", path_of(ref), arguments_of(args, kwargs)
+            "/api/mutation",
+            path_of(ref),
+            arguments_of("db.mutation(ref, …)", args, kwargs),
         )
 
     @edge
@@ -132,14 +134,16 @@ class Database:
     ) -> Any:
         """Run an action and return its value."""
         reads.writing("an action")
-        return self._calls.run("/api/action", path_of(ref), arguments_of(args, kwargs))
+        return self._calls.run(
+            "/api/action", path_of(ref), arguments_of("db.action(ref, …)", args, kwargs)
+        )
 
     @edge
     def run(
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Any:
         """Run a function of any kind and return its value."""
-        path, arguments = path_of(ref), arguments_of(args, kwargs)
+        path, arguments = path_of(ref), arguments_of("db.run(ref, …)", args, kwargs)
         if reads.is_recording():
             self._note_run(path, arguments)
         if self._attachment.admin:
@@ -154,7 +158,7 @@ class Database:
         self, ref: Any, args: Mapping[str, Any] | None = None, /, **kwargs: Any
     ) -> Live:
         """Follow a query: a live result."""
-        return self._watch(path_of(ref), arguments_of(args, kwargs))
+        return self._watch(path_of(ref), arguments_of("db.watch(ref, …)", args, kwargs))
 
     def _note_run(self, path: str, arguments: bytes) -> None:
         """A live cell runs a function: it follows a query, and nothing else may it."""
@@ -324,7 +328,7 @@ class Database:
         /,
         **kwargs: Any,
     ) -> Any:
-        arguments = arguments_of(args, kwargs)
+        arguments = arguments_of("db.at(…).query(ref, …)", args, kwargs)
         return self._calls.run("/api/query_at_ts", path_of(ref), arguments, ts=ts)
 
     @edge

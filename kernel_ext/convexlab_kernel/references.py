@@ -10,14 +10,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.references import (
     AttributePath,
     called_path,
     path_of_parts,
-    wire_name,
 )
-from convexlab.documents.value import normalize
 from convexlab.errors import ConvexlabError, InvalidArguments
 from convexlab_kernel.tracebacks import edge
 
@@ -76,21 +75,15 @@ def path_of(ref: Any) -> str:
     raise InvalidArguments(message)
 
 
-def arguments_of(args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> bytes:
-    """A call's arguments as JSON: one dict, or by name."""
-    if args is not None and kwargs:
-        message = (
-            "Arguments go by name or as one dict, not both: "
-            f"put {', '.join(kwargs)} into the dict."
-        )
-        raise InvalidArguments(message)
-    given: Any = (
-        args if args is not None else {wire_name(k): v for k, v in kwargs.items()}
-    )
-    if not hasattr(given, "keys"):
-        message = (
-            f"A function's arguments go by name or as one dict; this is a "
-            f"{type(given).__name__}: {given!r}."
-        )
-        raise InvalidArguments(message)
-    return to_stored(normalize(given))
+def arguments_of(
+    shown: str, args: Mapping[str, Any] | None, kwargs: Mapping[str, Any]
+) -> bytes:
+    """A call's arguments as JSON: one dict, or by name.
+
+    Args:
+        shown: the call, for messages.
+        args: the dict.
+        kwargs: what was given by name.
+    """
+    given = () if args is None else (args,)
+    return to_stored(call_arguments(shown, given, kwargs))

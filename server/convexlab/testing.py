@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import httpx
 
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.moment import time_of, ts_of
 from convexlab.documents.references import AttributePath, called_path, wire_name
 from convexlab.engine import alterations
@@ -34,7 +35,6 @@ from convexlab.errors import (
     NotFound,
 )
 from convexlab.functions import variables
-from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path
 from convexlab.functions.http_run import HttpAsked
 from convexlab.functions.identity import Identity
@@ -195,7 +195,7 @@ class Deployment:
         args: Mapping[str, Any] | None,
         kwargs: dict[str, Any],
     ) -> Any:
-        values = call_arguments(f"t.{kind}", _given(args), kwargs)
+        values = call_arguments(f"t.{kind}(ref, …)", _given(args), kwargs)
         return self._core.call(kind, reference_path(ref), values, self._identity)
 
     # -- what is there -----------------------------------------------------------
@@ -320,7 +320,7 @@ class Moment:
             NotFound: there was no such function.
             OutOfRetention: the moment is no longer kept, or has not come yet.
         """
-        values = call_arguments("t.at(…).query", _given(args), kwargs)
+        values = call_arguments("t.at(…).query(ref, …)", _given(args), kwargs)
         path = reference_path(ref)
         return self._core.query_at(self.ts, path, values, self._identity)
 
@@ -446,7 +446,5 @@ def _sources(modules: Modules) -> list[ModuleSource]:
 
 
 def _given(args: object) -> tuple[Any, ...]:
-    """What was given by position, a mapping of whatever kind as a dict."""
-    if args is None:
-        return ()
-    return (dict(args) if isinstance(args, Mapping) else args,)
+    """What was given by position."""
+    return () if args is None else (args,)

@@ -81,8 +81,9 @@ def test_a_path_is_of_whatever_names_a_function(db):
 
 
 def test_arguments_are_stored_json():
-    assert arguments_of(None, {"n": Int64(5), "from_": 1}) == arguments_of(
-        {"n": Int64(5), "from": 1}, {}
-    )
-    with pytest.raises(InvalidArguments, match="this is a list"):
-        arguments_of([1], {})
+    named = arguments_of("db.query(ref, …)", None, {"n": Int64(5), "from_": 1})
+    assert named == arguments_of("db.query(ref, …)", {"n": Int64(5), "from": 1}, {})
+    with pytest.raises(
+        InvalidArguments, match=r"`db.query\(ref, …\)`.* this is a list"
+    ):
+        arguments_of("db.query(ref, …)", [1], {})

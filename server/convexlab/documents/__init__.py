@@ -16,5 +16,5 @@ Pure code without I/O, and the words that every other package uses. Read
     v             how users make them
     expression    what a filter asks of a document; predicate says what it answers
     schema        the tables of a deployment and their indexes
-    references    how users name a function by attributes
+    references    how users name a function by attributes; calls, what stands after its name
 """

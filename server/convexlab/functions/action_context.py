@@ -22,6 +22,7 @@ from typing import (
 )
 
 from convexlab import knobs
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.engine.files import MemoryFiles
 from convexlab.errors import NotAllowed
@@ -29,7 +30,6 @@ from convexlab.functions import vector_search
 from convexlab.functions.action_meta import AsyncMeta, SyncMeta
 from convexlab.functions.action_scheduler import AsyncScheduler, SyncScheduler
 from convexlab.functions.action_storage import AsyncStorage, SyncStorage
-from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import (
     FunctionDefinition,
     reference_path,
@@ -427,6 +427,6 @@ def _request(
     kind: str, ref: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[str, bytes]:
     """A call of a function as the gateway takes it: its path and arguments."""
-    values = call_arguments(f"ctx.run_{kind}", args, kwargs)
+    values = call_arguments(f"ctx.run_{kind}(ref, …)", args, kwargs)
     module, name = split_path(reference_path(ref))
     return f"{module}:{name}", to_stored(values)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, overload
 
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.functions import determinism
-from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path, split_path
 from convexlab.functions.scheduler import (
     checked_id,
@@ -228,7 +228,7 @@ def _request(
     kwargs: dict[str, Any],
 ) -> tuple[str, bytes]:
     """What the gateway is asked for: a function's path, and when with which arguments."""
-    values = call_arguments(f"ctx.scheduler.{method}", args, kwargs)
+    values = call_arguments(f"ctx.scheduler.{method}(…, ref, …)", args, kwargs)
     path = ":".join(split_path(reference_path(ref)))
     run = determinism.current()
     if run is not None and (warning := warning_of_size(path, values)):

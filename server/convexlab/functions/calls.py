@@ -1,38 +1,13 @@
-"""Calls: what stands after the reference in `ctx.run_query(ref, …)` and its siblings."""
+"""What may stand beside the arguments of a call within a transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from convexlab.documents.references import wire_name
-from convexlab.documents.value import normalize
 from convexlab.errors import InvalidArguments
 
 if TYPE_CHECKING:
     from convexlab.functions.metrics import TransactionLimits
-
-
-def call_arguments(
-    shown: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call that takes them by name, or one dict in their place.
-
-    Args:
-        shown: the call, for messages.
-        args: what was given by position.
-        kwargs: what was given by name.
-    """
-    if not args:
-        given: Any = {wire_name(name): value for name, value in kwargs.items()}
-    elif len(args) == 1 and not kwargs and isinstance(args[0], dict):
-        given = args[0]
-    else:
-        raise InvalidArguments(
-            f"`{shown}(ref, …)`: arguments go by name (`text=…`), or as one dict in their place."
-        )
-    values = normalize(given, "the arguments")
-    assert isinstance(values, dict)
-    return values
 
 
 class NestedOptions(TypedDict, total=False):

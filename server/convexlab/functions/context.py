@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, overload
 
 from convexlab import knobs
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.value import UNDEFINED, normalize
 from convexlab.errors import (
     InvalidArguments,
@@ -16,7 +17,7 @@ from convexlab.errors import (
     ValueMismatch,
 )
 from convexlab.functions.aggregates import Grouping
-from convexlab.functions.calls import call_arguments, nested_options
+from convexlab.functions.calls import nested_options
 from convexlab.functions.database import DatabaseReader, DatabaseWriter
 from convexlab.functions.definition import FunctionDefinition, reference_path
 from convexlab.functions.meta import Meta, MutationMeta
@@ -126,7 +127,9 @@ class QueryCtx:
     ) -> Any:
         execution = self._execution
         options = nested_options(f"ctx.run_{kind}", args, kwargs)
-        values = call_arguments(f"ctx.run_{kind}", args, {} if options else kwargs)
+        values = call_arguments(
+            f"ctx.run_{kind}(ref, …)", args, {} if options else kwargs
+        )
         path = reference_path(ref)
         execution.leave()
         try:

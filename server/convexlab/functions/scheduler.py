@@ -12,6 +12,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, overload
 
 from convexlab import knobs
+from convexlab.documents.calls import call_arguments
 from convexlab.documents.value import size_of
 from convexlab.errors import (
     InvalidArguments,
@@ -21,7 +22,6 @@ from convexlab.errors import (
     NotFound,
 )
 from convexlab.functions import scheduled
-from convexlab.functions.calls import call_arguments
 from convexlab.functions.definition import reference_path
 from convexlab.functions.module_presence import module_presence
 
@@ -153,7 +153,7 @@ class Scheduler:
         kwargs: dict[str, Any],
     ) -> str:
         execution = self._execution
-        values = call_arguments(f"ctx.scheduler.{method}", args, kwargs)
+        values = call_arguments(f"ctx.scheduler.{method}(…, ref, …)", args, kwargs)
         check_window(due_ms, execution.run.now_ms)
         path = reference_path(ref)
         execution.tx.read_set.record(*module_presence(path))
