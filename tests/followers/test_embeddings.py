@@ -60,12 +60,12 @@ class Told:
 
     def left(self, *done: Done, most: int = 100) -> list[tuple[int, bytes]]:
         self.following.advance()
-        request = encode(Request(most, done))
+        return self.asked(Request(most, done))
+
+    def asked(self, request: Request) -> list[tuple[int, bytes]]:
         at = Timestamp(self.committer.snapshot().ts)
-        return [
-            (w.table, w.id)
-            for w in decode_next(self.embeddings.answer(request, at)).wanted
-        ]
+        said = decode_next(self.embeddings.answer(encode(request), at))
+        return [(w.table, w.id) for w in said.wanted]
 
     def finish(self, id_: str, text: str) -> None:
         """Embed a document's text, as the gateway does."""
@@ -170,6 +170,18 @@ def test_what_is_deleted_is_wanted_no_more(told: Told):
     told(lambda tx: tx.delete(id_))
     assert told.left() == []
     assert told.embeddings.status() == {"wanted": 0, "embedded": 0, "problem": None}
+
+
+def test_what_fails_is_passed_over(told: Told):
+    ids = [told(lambda tx, n=n: tx.insert("t", {"text": f"{n}"})) for n in range(3)]
+    told.left()
+    failing = frozenset({Wanted(*decode_id(ids[0]), "e")})
+    assert told.asked(Request(1, failing=failing)) == [decode_id(ids[1])]
+    empty = told(lambda tx: tx.insert("t", {"text": "", "e": [1.0]}))
+    models = frozenset({told.source.model})
+    told.left()
+    assert told.asked(Request(9, failing_models=models)) == [decode_id(empty)]
+    assert told.asked(Request(9, failing_models=frozenset({"another"}))) == told.left()
 
 
 def test_another_model_wants_all_anew(told: Told):

@@ -67,6 +67,11 @@ def test_a_model_that_is_not_there_is_named(library: None):
         embed("a", model="missing")
 
 
+def test_a_model_whose_own_code_fails_is_named(library: None):
+    with pytest.raises(NotFound, match="'broken' could not be loaded: RuntimeError"):
+        embed("a", model="broken")
+
+
 def test_without_the_library_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -12,7 +12,7 @@ import pytest
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_stored, to_stored
-from convexlab.errors import FollowerBehind, InvalidArguments, Unavailable
+from convexlab.errors import FollowerBehind, InvalidArguments, ProcessDied, Unavailable
 from convexlab.followers.embeddings import NAME, Next, Request, Wanted, encode
 from convexlab.functions import embedding_documents
 from convexlab.sync.embedding import Embedding, _backoff
@@ -33,6 +33,8 @@ class Notes:
         setbacks: errors that come before the next steps, in order; None: none.
         told: the failures that the follower heard of.
         batches: the texts that the model was given at a time, and its name.
+        models: by text, where it is not `abc`.
+        bad: texts and models over which it fails.
     """
 
     def __init__(self, texts: dict[bytes, str | None], schema: str = DECLARED) -> None:
@@ -41,10 +43,13 @@ class Notes:
         self.setbacks: deque[Exception | None] = deque()
         self.told: list[str] = []
         self.batches: list[tuple[str, list[str]]] = []
+        self.models: dict[str | None, str] = {}
+        self.bad: set[str] = set()
         self.embedded: dict[bytes, tuple[str | None, Any]] = {}
         self.settled: set[bytes] = set()
         self.backend = SimpleNamespace(ts=5)
         self.is_done, self.has_said = asyncio.Event(), asyncio.Event()
+        self.is_at_end = asyncio.Event()  # but for what is passed over
         self.embedding = Embedding(self, self, self)  # type: ignore[arg-type]  # all three
 
     def _step(self) -> None:
@@ -66,7 +71,8 @@ class Notes:
         if id_ not in self.texts:
             return None
         text = self.texts[id_]
-        return {"text": text, "model": "abc", "digest": repr(text).encode()}
+        model = self.models.get(text, "abc")
+        return {"text": text, "model": model, "digest": repr(text).encode()}
 
     async def mutate(self, path: str, args: bytes, *_: Any, **__: Any) -> Any:
         assert path == embedding_documents.WRITE
@@ -85,16 +91,25 @@ class Notes:
         if asked.most:
             self._step()
         self.settled |= {done.wanted.id for done in asked.done}
-        wanted = [id_ for id_ in self.texts if id_ not in self.settled][: asked.most]
+        wanted = [Wanted(1, id_, "e") for id_ in self.texts if id_ not in self.settled]
+        left = [w for w in wanted if not self._is_passed_over(w, asked)][: asked.most]
         if asked.most and not wanted:
             self.is_done.set()
-        return encode(Next(tuple(Wanted(1, id_, "e") for id_ in wanted)))
+        if asked.most and not left:
+            self.is_at_end.set()
+        return encode(Next(tuple(left)))
+
+    def _is_passed_over(self, wanted: Wanted, asked: Request) -> bool:
+        model = self.models.get(self.texts[wanted.id], "abc")
+        return wanted in asked.failing or model in asked.failing_models
 
     # -- the model's ------------------------------------------------------------------
 
     async def embed(self, texts: list[str], model: str) -> list[list[float]]:
         self._step()
         self.batches.append((model, texts))
+        if self.bad & {model, *texts}:
+            raise ProcessDied("it died")
         return [[float(len(text))] for text in texts]
 
 
@@ -148,6 +163,50 @@ async def test_b1_whichever_step_fails_is_done_again(step: int, error: Exception
     assert notes.settled == {b"1"}
     assert str(error) in notes.told, "the status says what is wrong"
     assert notes.told[-1] == "" or len(notes.told) < 4
+
+
+async def until_the_end(notes: Notes) -> None:
+    """Until all is embedded that can be."""
+    async with asyncio.timeout(60):
+        await notes.is_at_end.wait()
+        notes.is_at_end.clear()
+
+
+async def test_b2_a_text_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(knobs, "EMBEDDING_RETRY_SECONDS", 1e6)
+    monkeypatch.setattr(knobs, "EMBEDDING_RETRY_MOST_SECONDS", 1e6)
+    texts: dict[bytes, str | None] = {bytes([n]): f"a{n}" for n in range(70)}
+    notes = Notes(texts)
+    notes.bad = {"a3", "a40"}
+    task = asyncio.create_task(notes.embedding.run())
+    await until_the_end(notes)
+    assert notes.settled == notes.texts.keys() - {b"\x03", b"("}
+    notes.texts[b"new"] = "new"
+    notes.embedding.published(None)
+    await until_the_end(notes)
+    assert b"new" in notes.settled, "what is written meanwhile waits for none of that"
+    assert notes.told[-1] == "The text 'a40' was not embedded: it died"
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_b2_a_model_that_fails_holds_up_no_other():
+    notes = Notes({bytes([n]): "bad" if n < 99 else "good" for n in range(100)})
+    notes.models, notes.bad = {"bad": "worse"}, {"worse"}
+    task = asyncio.create_task(notes.embedding.run())
+    await until_the_end(notes)
+    assert notes.settled == {bytes([99])}
+    assert "it died" in notes.told
+    assert [len(b) for model, b in notes.batches if model == "worse"][:2] == [32, 1]
+    notes.bad.clear()
+    async with asyncio.timeout(60):
+        while not notes.is_done.is_set():
+            notes.embedding.published(None)  # though commits come all the time
+            await asyncio.sleep(0)
+    assert notes.settled == notes.texts.keys(), "it is tried again"
+    assert notes.told[-1] == ""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_write_that_was_refused_is_a_setback(monkeypatch: pytest.MonkeyPatch):

@@ -82,11 +82,18 @@ class Done(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
-    """What was done since the last one, what failed, and how many are wanted next."""
+    """What was done since the last one, what failed, and how many are wanted next.
+
+    Attributes:
+        failing: what is passed over.
+        failing_models: models for which no text is embedded.
+    """
 
     most: int
     done: tuple[Done, ...] = ()
     failure: str = ""
+    failing: frozenset[Wanted] = frozenset()
+    failing_models: frozenset[str] = frozenset()
 
 
 class Next(msgspec.Struct, frozen=True, array_like=True):
@@ -266,9 +273,17 @@ class Embeddings:
         with self._lock:
             for done in asked.done:
                 self._settle(done)
-            some = islice(list(self._wanted), asked.most)
+            some = tuple(islice(self._left(asked), asked.most))
         self._failure = asked.failure
-        return encode(Next(tuple(Wanted(t, id_, field) for t, field, id_ in some)))
+        return encode(Next(some))
+
+    def _left(self, asked: Request) -> Iterator[Wanted]:
+        models = {(t, s.field): s.model for t, of in self._sources.items() for s in of}
+        for (table, field, id_), (digest, _, _) in list(self._wanted.items()):
+            wanted = Wanted(table, id_, field)
+            model = models.get((table, field)) if digest else None
+            if model not in asked.failing_models and wanted not in asked.failing:
+                yield wanted
 
     def _settle(self, done: Done) -> None:
         """N.B. the text may have changed since it was read, or the vector been taken away."""
@@ -312,5 +327,5 @@ class Embeddings:
         return {
             "wanted": len(self._wanted),
             "embedded": len(self._known),
-            "problem": self._failure or None,
+            "problem": (self._wanted and self._failure) or None,
         }

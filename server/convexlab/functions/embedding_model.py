@@ -83,10 +83,10 @@ def _load(model: str) -> Any:
         ) from None
     try:
         return SentenceTransformer(_place(model), device=None)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a model may bring code of its own
         raise NotFound(
             f"The embedding model {model!r} could not be loaded: "
-            f"{str(error).splitlines()[0]}"
+            f"{next(iter(str(error).splitlines()), repr(error))}"
         ) from None
 
 
