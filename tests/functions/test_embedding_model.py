@@ -37,6 +37,8 @@ class Lengths:
     def __init__(self, name: str, device: object = None) -> None:
         if name == "missing":
             raise OSError("missing is not a valid model identifier\nmore")
+        if name == "broken":
+            raise RuntimeError
 
     def encode(self, texts: list[str], **_: Any) -> Any:
         return np.array([[len(t), len(t.split())] for t in texts], np.float32)
