@@ -7,6 +7,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from tests.compat.clients import node, outcome
 from tests.deployments import Deployment, deployment, until
@@ -51,6 +52,10 @@ def waits(ctx):
     while not ctx.run_query(has, text="end"):
         time.sleep(0.01)
     print("over")
+
+@action
+def asks(ctx, text: str):
+    return len(text)
 
 @query
 def has(ctx, text: str):
@@ -148,6 +153,23 @@ def test_a_run_that_was_killed_has_its_stack(running):
     (killed,) = ends(running, "m:hangs")
     assert "timed out" in killed["error"]
     assert "in hangs" in killed["error"]
+
+
+@pytest.mark.parametrize("kind", ["query", "mutation", "action"])
+def test_a_body_that_is_no_json_leaves_no_run(running, kind):
+    """Also where it comes behind others of its shape, which are begun unread."""
+    name = {"query": "has", "mutation": "writes", "action": "asks"}[kind]
+    args = json.dumps({"text": f"{name} " * 1_000})
+    body = f'{{"path": "m:{name}", "args": {args}}}'
+    before, said = len(ends(running, f"m:{name}")), []
+    headers = {"Content-Type": "application/json"}
+    with httpx.Client(verify=False, timeout=60, headers=headers) as one:  # connection
+        for content in [body, body, body.replace("}", "}}"), body]:
+            answer = one.post(f"{running.url}/api/{kind}", content=content)
+            said.append(answer.status_code)
+    assert said == [200, 200, 400, 200]
+    runs = ends(running, f"m:{name}")[before:]
+    assert [run["error"] for run in runs] == [None] * 3
 
 
 def test_actions_and_what_they_call_are_one_request(running):

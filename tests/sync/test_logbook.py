@@ -105,6 +105,22 @@ async def test_what_is_not_a_users_run_is_not_written_down(book, written):
     assert await written() == []
 
 
+@pytest.mark.parametrize("args", [b"{}}", b'{},"x":1', b'{"a":}', b""])
+async def test_what_was_begun_for_arguments_that_are_none_left_no_run(
+    book, written, args
+):
+    query = QueryCall("m:q", args, 1, USER, request_id="4711")
+    book.query(query, query_done(value=None, failure=FAILED))
+    called = MutationCall("g0001", "m:f", args, USER, request=REQUEST)
+    book.mutation(called, Reply(1, None, None, FAILED, [], 0.25, Used()))
+    asked = ActionCall("g0002", "m:a", args, USER, request=REQUEST)
+    book.action_refused(asked, "no such function")
+    run = action_run()
+    book.action_begins(run, asked)
+    book.action_ended(run, asked, ActionDone(5, None, FAILED, []))
+    assert await written() == []
+
+
 async def test_a_mutation_that_failed_has_its_traceback(book, written):
     book.mutation(mutation(), Reply(1, None, None, FAILED, [], 0.25, Used(1, 2, 3, 4)))
     (entry,) = await written()

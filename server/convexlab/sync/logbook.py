@@ -3,7 +3,9 @@
     calls and what the processes say of them ─▶ entries ─▶ the stream (`functions.logs`)
 
 The system's own functions are not written down, nor what did not run: a call that
-nobody could take, or that was answered from the record of an earlier run.
+nobody could take, that was answered from the record of an earlier run, or whose
+arguments are no JSON. Those were begun unread (`web.again`): the request is answered as
+the one that it is.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _OUR_CALL: Final = "g"
 
 _verdict: Final = msgspec.json.Decoder(Verdict).decode
+_one_value: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Logbook:
@@ -63,7 +66,7 @@ class Logbook:
 
     def query(self, call: QueryCall, done: QueryDone) -> None:
         """A query said something, whoever follows it."""
-        if call.path.startswith(SYSTEM):
+        if call.path.startswith(SYSTEM) or (done.failure and _is_none(call)):
             return
         self._write(
             Origin("Query", call.path, call.request_id, self._name(done.number)),
@@ -95,6 +98,8 @@ class Logbook:
     def mutation(self, call: MutationCall, reply: Reply) -> None:
         """A mutation was committed, or failed; or what was due was run."""
         if reply.used is None or call.path.startswith(SYSTEM):
+            return
+        if reply.failure and not call.entry and _is_none(call):
             return
         path, error, value = call.path, error_of(reply.failure), reply.value
         if call.entry and value is not None:
@@ -140,10 +145,13 @@ class Logbook:
 
     def action_ended(self, run: Run, call: ActionCall, done: ActionDone) -> None:
         """An action has ended."""
-        self._ended(run, done, _caller(call), call.caller)
+        if done.failure is None or not _is_none(call):
+            self._ended(run, done, _caller(call), call.caller)
 
     def action_refused(self, call: ActionCall, error: str) -> None:
         """An action cannot be called."""
+        if _is_none(call):
+            return
         request, name = request_id_of(call.request), self._name_of_none()
         origin = Origin("Action", call.path, request, name, self._parent(call))
         self._write(origin, _caller(call), call.caller, error=error)
@@ -226,6 +234,15 @@ def error_of(failure: Failure | None) -> str | None:
     if failure.traceback:
         return f"{failure.message}\n{failure.traceback}"
     return failure.message
+
+
+def _is_none(call: QueryCall | MutationCall | ActionCall) -> bool:
+    """Whether what failed was no call: its arguments are no JSON."""
+    try:
+        _one_value(call.args)
+    except (msgspec.DecodeError, RecursionError):
+        return True
+    return False
 
 
 def _caller(call: MutationCall | ActionCall) -> CallerName:
