@@ -248,6 +248,7 @@ def test_more_than_1024_are_not_read_to_their_end(t: Any):
         ("'said'", "lambda q: q.search('body', 'a').eq(1, 'b')", "", "a filter field's name"),
         ("'said'", "lambda q: q.search('body', 5)", "", "the text is a string"),
         ("'said'", "lambda q: q.search(None, 'a')", "", "the field is a string"),
+        ("'said'", "lambda q: q.eq('owner', 'a') and q.search('body', 'b')", "", "cannot look into a search"),
         ("'said'", "lambda q: None", "", "returned None"),
         ("'said'", "'hello'", "", "a search is a function, not 'hello'"),
         ("'said'", "lambda q: [q := q.search('body', 'a')] and [q := q.eq('owner', str(n)) for n in range(9)][-1]", "", "at most 8 filters; this one has 9"),

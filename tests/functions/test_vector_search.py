@@ -176,6 +176,7 @@ def test_actions_get_ids_and_scores(t: Any):
         ("'near'", [1, 0, 0], ", filter=lambda q: q.eq('text', 'a')", "no filter field `text`; it has `owner`"),
         ("'near'", [1, 0, 0], ", filter=lambda q: q.eq(1, 'a')", "a filter field's name"),
         ("'near'", [1, 0, 0], ", filter=lambda q: q.or_(True)", "takes conditions"),
+        ("'near'", [1, 0, 0], ", filter=lambda q: q.eq('owner', 'a') and q.eq('owner', 'b')", "know no `and`"),
         ("'near'", [1, 0, 0], ", filter=lambda q: None", "returned None"),
         ("'near'", [1, 0, 0], ", filter=lambda q: q.or_(*[q.eq('owner', str(n)) for n in range(65)])", "at most 64"),
         ("'later'", [1, 0, 0, 0], "", "docs.later is currently staged"),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 import msgspec
 
@@ -91,6 +91,12 @@ class SearchBuilder(msgspec.Struct, frozen=True):
         if not isinstance(value, Undefined):
             value = normalize(value, f"the value of `{field}`")
         return SearchBuilder(self.searches, (*self.all_of, (field, value)))
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidQuery(
+            "`and`, `or`, `not` and `if` cannot look into a search: what follows one "
+            f"another must hold together. Write {_HOW}."
+        )
 
 
 # -- a search -------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -105,6 +105,13 @@ class VectorCondition:
 
     def __init__(self, any_of: tuple[Condition, ...]) -> None:
         self.any_of = any_of
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidQuery(
+            "`and`, `or`, `not` and `if` cannot look into a vector search's filter: write "
+            "`q.or_(…)` of several conditions. Vector indexes know no `and`: keep a field "
+            "that says both, or filter the result."
+        )
 
 
 def conditions_of(filter_: Callable[[Any], object] | None) -> list[Condition] | None:
