@@ -20,7 +20,6 @@ import asyncio
 import io
 import secrets
 import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -35,6 +34,7 @@ from convexlab.functions.processes.importer import Importer
 from convexlab.functions.processes.messages import AlterTables
 from convexlab.functions.processes.push import PushRequest
 from convexlab.web.answers import body_of, json_answer
+from convexlab.web.release import release
 from convexlab.web.vitals import Vitals
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Admin:
         ]
         return json_answer(
             {
-                "version": version("convexlab"),
+                "version": release(),
                 "engine": engine_in_words(),
                 "name": self._opened.instance,
                 "url": str(request.url.origin()),

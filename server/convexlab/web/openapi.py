@@ -9,11 +9,11 @@ there are is nobody else's business.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from convexlab.functions.json_schemas import schema_of_validator
 from convexlab.web.answers import json_answer, owners
+from convexlab.web.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ def described(
             paths[f"/api/run/{path.replace(':', '/')}"] = {"post": operation}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "A convexlab deployment", "version": version("convexlab")},
+        "info": {"title": "A convexlab deployment", "version": release()},
         "servers": [{"url": url}],
         "security": [{}, {"token": []}],
         "paths": paths,

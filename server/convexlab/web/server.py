@@ -28,7 +28,6 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -45,6 +44,7 @@ from convexlab.web.again import Again
 from convexlab.web.api import OUR_FAULT, Api, Refusal, asker_of
 from convexlab.web.cors import cors
 from convexlab.web.handed_over import HandedOver, Reception
+from convexlab.web.release import release
 from convexlab.web.repeated import RepeatingConnection, RepeatingServer
 from convexlab.web.socket import AS_USUAL, SocketOptions, Sockets
 
@@ -287,11 +287,10 @@ class Door:
         self.add_below("POST", "/api/run/", api.run)
 
     def _add_facts(self, instance: str) -> None:
-        release = version("convexlab")
         for path, text in (
-            ("/", f"This is a convexlab deployment ({release})."),
-            ("/version", release),
-            ("/instance_version", release),
+            ("/", f"This is a convexlab deployment ({release()})."),
+            ("/version", release()),
+            ("/instance_version", release()),
             ("/instance_name", instance),
         ):
             self.add("GET", path, _says(text))
