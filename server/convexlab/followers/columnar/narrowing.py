@@ -34,6 +34,7 @@ from convexlab.followers.columnar.kinds import (
     Object,
     Scalar,
 )
+from convexlab.followers.columnar.statement import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -103,7 +104,7 @@ def narrowed(
             reading.said(condition)  # that it cannot fail
         where = tree["where_clause"]
         said = reading.said(where) if where is not None else {}
-    except Untold:
+    except (Untold, RecursionError):
         return {}
     read_once = _read_once(tree, sources)
     return {
@@ -118,18 +119,12 @@ def narrowed(
 
 def _read_once(tree: Tree, sources: Iterable[_Source]) -> set[str]:
     """The tables that are named in the statement only once, and in its FROM."""
-    named = [name.lower() for name in _names(tree)]
+    named = [
+        node["table_name"].lower()
+        for node in nodes_of(tree)
+        if node.get("type") == "BASE_TABLE"
+    ]
     return {source.name for source in sources if named.count(source.name.lower()) == 1}
-
-
-def _names(tree: Any) -> Iterable[str]:
-    if isinstance(tree, dict):
-        if tree.get("type") == "BASE_TABLE":
-            yield tree["table_name"]
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for part in tree:
-            yield from _names(part)
 
 
 def _fits(columns: Columns) -> Node:

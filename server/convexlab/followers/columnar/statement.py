@@ -16,7 +16,7 @@ import msgspec
 from convexlab.errors import InvalidQuery, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     import duckdb
 
@@ -50,7 +50,26 @@ UNSTABLE: Final = {
         ("nextval", "currval", "getenv", "getvariable", "current_setting"),
         "pass the value as a parameter",
     ),
+    "ago": _CLOCKS,
 }
+# What tells of DuckDB's own work, or adds to it, and nothing of documents.
+_BESIDE: Final = frozenset(
+    {
+        "current_connection_id",
+        "current_query",
+        "current_query_id",
+        "current_transaction_id",
+        "pg_conf_load_time",
+        "pg_postmaster_start_time",
+        "pg_sleep",
+        "setval",
+        "sleep_ms",
+        "stats",
+        "txid_current",
+        "vector_type",
+        "write_log",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +102,23 @@ def read_statement(
             itself.
         NotFound: it names a table that is not there.
     """
-    names = {name.lower(): name for name in known}
     tree = _parse(connection, text)
-    ctes = {entry["key"].lower() for node in _nodes(tree) for entry in _ctes(node)}
-    tables: dict[str, None] = {}
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
+        _check_sample(node)
         match node.get("type"):
-            case "BASE_TABLE":
-                name = _table_name(node)
-                if name.lower() in names:
-                    tables[names[name.lower()]] = None
-                elif name.lower() not in ctes:
-                    raise NotFound(_no_table(name, names.values()))
             case "TABLE_FUNCTION":
                 _check_table_function(node)
             case "FUNCTION":
-                _check_stable(node["function_name"])
+                _check_stable(node["function_name"], len(node["arguments"]))
             case "COLUMN_REF" if len(node["column_names"]) == 1:
                 _check_keyword(node["column_names"][0])
             case "SHOW_REF":
                 raise InvalidQuery(_ONE_SELECT)
             case _:
                 pass
+    names = list(known)
+    tables = dict.fromkeys(_table(node, names) for node in _tables_in(tree))
+    _check_apart(tables)
     return Statement(text, tuple(tables), tree)
 
 
@@ -114,7 +128,10 @@ _ONE_SELECT: Final = "SQL reads only: write one SELECT statement."
 def _parse(connection: duckdb.DuckDBPyConnection, text: str) -> Any:
     parsing = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text])
     ((json,),) = parsing.fetchall()  # all: the connection is free again
-    tree = msgspec.json.decode(json)
+    try:
+        tree = msgspec.json.decode(json)
+    except RecursionError:
+        raise InvalidQuery("SQL: an expression is nested too deeply.") from None
     if tree["error"]:
         if tree["error_type"] == "not implemented":
             raise InvalidQuery(_ONE_SELECT)
@@ -133,7 +150,7 @@ def _where(tree: Any, text: str) -> str:
     return f" (line {line}, column {len(before) - before.rfind(chr(10))})"
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes_of(tree: Any) -> Iterator[dict[str, Any]]:
     """Every object of the tree."""
     waiting = [tree]
     while waiting:
@@ -145,24 +162,67 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(reversed(node))
 
 
-def _ctes(node: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (node.get("cte_map") or {}).get("map", [])
-    return found
+def _tables_in(tree: Any) -> Iterator[dict[str, Any]]:
+    """The nodes that name a table, and nothing that a WITH has made in their sight."""
+    waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
+    while waiting:
+        node, made = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend((part, made) for part in reversed(node))
+        elif isinstance(node, dict):
+            is_table = node.get("type") == "BASE_TABLE"
+            if is_table and (_schema(node) or node["table_name"].lower() not in made):
+                yield node
+            parts = list[tuple[Any, frozenset[str]]]()
+            for entry in (node.get("cte_map") or {}).get("map", []):
+                before, made = made, made | {entry["key"].lower()}
+                # One sees those before it, and itself only where it is recursive.
+                inner = entry["value"]["query_node"]
+                is_recursive = inner["type"] == "RECURSIVE_CTE_NODE"
+                parts.append((inner, made if is_recursive else before))
+            parts += [(part, made) for name, part in node.items() if name != "cte_map"]
+            waiting.extend(reversed(parts))
 
 
-def _table_name(node: dict[str, Any]) -> str:
+def _schema(node: dict[str, Any]) -> str:
+    return node.get("schema_name") or node.get("catalog_name") or ""
+
+
+def _table(node: dict[str, Any], known: Collection[str]) -> str:
+    """The schema's table that is named, as the schema has it; SQL ignores case."""
     name: str = node["table_name"]
-    schema = node.get("schema_name") or node.get("catalog_name")
-    if schema:
+    if _schema(node):
         raise NotFound(
-            f"There is no table `{schema}.{name}`: name tables as in the schema."
+            f"There is no table `{_schema(node)}.{name}`: name tables as in the schema."
         )
-    return name
+    alike = [each for each in known if each.lower() == name.lower()]
+    if name in alike:
+        return name
+    if not alike:
+        raise NotFound(_no_table(name, known))
+    if len(alike) > 1:
+        raise InvalidQuery(
+            f"`{name}` may be {_listed(alike)}: write the one that is meant as in the schema."
+        )
+    return alike[0]
+
+
+def _check_apart(tables: Collection[str]) -> None:
+    for name in tables:
+        alike = [each for each in tables if each.lower() == name.lower()]
+        if len(alike) > 1:
+            raise InvalidQuery(
+                f"SQL ignores case, so one statement cannot read both {_listed(alike)}: "
+                "read one of them, or rename it."
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in sorted(names))
 
 
 def _no_table(name: str, known: Iterable[str]) -> str:
-    tables = ", ".join(f"`{each}`" for each in sorted(known)) or "none yet"
-    return f"There is no table `{name}`. Tables: {tables}."
+    return f"There is no table `{name}`. Tables: {_listed(known) or 'none yet'}."
 
 
 def _check_table_function(node: dict[str, Any]) -> None:
@@ -174,10 +234,25 @@ def _check_table_function(node: dict[str, Any]) -> None:
         )
 
 
-def _check_stable(name: str) -> None:
-    if name in UNSTABLE:
+def _check_stable(name: str, arguments: int = 0) -> None:
+    if name in _BESIDE:
         raise InvalidQuery(
-            f"`{name}` changes by itself, so the result would be stale at once: {UNSTABLE[name]}."
+            f"`{name}` is about DuckDB's own work: SQL reads the schema's tables."
+        )
+    # Of one time it is the age by now, of two what is between them.
+    why = _CLOCKS if (name, arguments) == ("age", 1) else UNSTABLE.get(name)
+    if why is not None:
+        raise InvalidQuery(
+            f"`{name}` changes by itself, so the result would be stale at once: {why}."
+        )
+
+
+def _check_sample(node: dict[str, Any]) -> None:
+    sample = node.get("sample")
+    if isinstance(sample, dict) and not sample["repeatable"]:
+        raise InvalidQuery(
+            "A sample is another one each time: say which, for example "
+            "`USING SAMPLE reservoir(100 ROWS) REPEATABLE (1)`."
         )
 
 
