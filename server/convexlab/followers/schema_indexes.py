@@ -34,10 +34,12 @@ class SchemaIndex(Protocol):
     """One index.
 
     Attributes:
+        changed_ts: the newest commit that changed what it holds.
         exact_from: states before this timestamp are not in it.
         changes: how many entries have come and gone since its files were written.
     """
 
+    changed_ts: int
     exact_from: int
     changes: int
 
@@ -165,7 +167,7 @@ class SchemaIndexes(ABC, Generic[I]):
     def took(self, table: TableInfo) -> None:
         """See `Follower.took`."""
         for index in self._filled_from(table):
-            index.exact_from = self.watermark
+            _began_at(index, self.watermark)
         done = {key for key in self._filling if key[0] == table.number}
         self.indexes |= {key: self._filling.pop(key) for key in done}
 
@@ -183,7 +185,7 @@ class SchemaIndexes(ABC, Generic[I]):
             if steps:
                 index.apply(steps)
             if self.watermark == BEGINNING:
-                index.exact_from = to
+                _began_at(index, to)
         self.watermark = to
         for index in self.indexes.values():
             self.tend(index)
@@ -234,6 +236,12 @@ class SchemaIndexes(ABC, Generic[I]):
         ]
         on_disk = _size(self._folder) if self._folder is not None else 0
         return {"indexes": indexes, "bytes": on_disk}
+
+
+def _began_at(index: SchemaIndex, ts: int) -> None:
+    """It has what was there at `ts`, and knows nothing of what went before."""
+    # N.B. also as its newest change: what it took in may all be older.
+    index.exact_from, index.changed_ts = ts, max(index.changed_ts, ts)
 
 
 def _has_changed(index: SchemaIndex) -> bool:

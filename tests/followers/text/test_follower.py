@@ -185,6 +185,23 @@ def test_a_moment_while_there_was_no_index_is_refused(searched: Searched):
         searched.ask("a", at=before)
 
 
+def test_a_document_that_went_before_the_index_began_is_not_passed_over(
+    searched: Searched,
+):
+    """Nothing that the index holds is newer than the moment that is asked of."""
+    kept, gone = searched(lambda tx: tx.insert_many("t", [{"body": "a"}] * 2))
+    before = searched.now
+    searched(lambda tx: tx.delete(gone))
+    for _ in range(2):
+        searched.following.advance()
+        with pytest.raises(OutOfRetention):
+            searched.ask("a", at=before)
+        found = searched.ask("a", at=searched.now)
+        assert [id_ for id_, _ in found] == [decode_id(kept)[1]]
+        searched.texts.rest()
+        searched.follow()  # from its files
+
+
 def test_superseded_texts_are_forgotten_in_time(searched: Searched, few: None):
     insert(searched, "w0")
     (document,) = now(searched).values()

@@ -232,6 +232,23 @@ def test_a_moment_while_there_was_no_index_is_refused(searched: Searched):
         searched.ask([1, 0, 0], at=before)
 
 
+def test_a_document_that_went_before_the_index_began_is_not_passed_over(
+    searched: Searched,
+):
+    """Nothing that the index holds is newer than the moment that is asked of."""
+    kept, gone = searched(lambda tx: tx.insert_many("t", [{"e": [1, 0, 0]}] * 2))
+    before = searched.now
+    searched(lambda tx: tx.delete(gone))
+    for _ in range(2):
+        searched.following.advance()
+        with pytest.raises(OutOfRetention):
+            searched.ask([1, 0, 0], at=before)
+        found = searched.ask([1, 0, 0], at=searched.now)
+        assert [id_ for id_, _ in found] == [decode_id(kept)[1]]
+        searched.vectors.rest()
+        searched.follow()  # from its files
+
+
 def test_superseded_vectors_are_forgotten_in_time(searched: Searched, many: None):
     insert(searched, {"e": [1, 0, 0]})
     (document,) = now(searched).values()
