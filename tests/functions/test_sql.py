@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.functions.mirrored import Mirrored, mirrored_lab
 
+from convexlab import knobs
 from convexlab.documents.value import Int64
 from convexlab.engine.interval import EVERYTHING
 from convexlab.errors import FollowerBehind, NotAllowed, OutOfRetention
@@ -124,6 +125,17 @@ def test_rows_that_are_returned_count_and_scanned_ones_do_not(lab: Mirrored):
     assert lab.last_tx.usage.documents_read == 1
     rows(lab, "select * from trips")
     assert lab.last_tx.usage.documents_read == 3
+
+
+def test_a_statement_that_takes_longer_than_it_is_waited_for_is_ended(
+    lab: Mirrored, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_QUERY_SECONDS", 0.05)
+    monkeypatch.setattr(knobs, "FOLLOWER_ANSWER_SECONDS", 0.1)
+    text = "select count(*) from range(1000000000000000)"
+    refused = lab.query_error("m:rows", text=text)
+    assert refused.code == "InvalidQuery"
+    assert "takes longer than a function waits" in refused.message
 
 
 class Refusing:

@@ -43,14 +43,15 @@ def run_sql(execution: Execution, text: str, params: Params) -> list[dict[str, A
 
     Raises:
         InvalidArguments: it is no text, or the parameters are no values.
-        InvalidQuery: it cannot be run, in DuckDB's words.
+        InvalidQuery: it cannot be run, in DuckDB's words; or it takes too long.
         NotFound: it names a table that is not there.
         NotAllowed: this mutation has written to a table that it reads.
         FollowerBehind: the mirror is not that far yet.
     """
     tx = execution.tx
     ask = partial(execution.ask, at=tx.snapshot.ts)
-    answer = _answer(tx, ask, _request(tx, text, params))
+    seconds = execution.patience_seconds + knobs.FOLLOWER_ANSWER_SECONDS / 2
+    answer = _answer(tx, ask, _request(tx, text, params, seconds=seconds))
     rows = cast("list[dict[str, Any]]", from_stored(answer.rows))
     tx.has_read([len(answer.rows) // len(rows)] * len(rows) if rows else [])
     return rows
@@ -85,7 +86,12 @@ def _answer(tx: Transaction, ask: Ask, request: bytes) -> SqlAnswer:
 
 
 def _request(
-    tx: Transaction, text: str, params: Params, *, is_dry: bool = False
+    tx: Transaction,
+    text: str,
+    params: Params,
+    *,
+    is_dry: bool = False,
+    seconds: float | None = None,
 ) -> bytes:
     if not isinstance(text, str):
         raise InvalidArguments(f"`ctx.db.sql` takes a statement's text, not {text!r}.")
@@ -97,7 +103,7 @@ def _request(
     values = to_stored(normalize(given, "params")).decode()
     tables = {table.name: int(table.number) for table in tx.catalog.user_tables()}
     return msgspec.msgpack.encode(
-        SqlRequest(text, values, tables=tables, is_dry=is_dry)
+        SqlRequest(text, values, tables=tables, is_dry=is_dry, seconds=seconds)
     )
 
 

@@ -136,6 +136,16 @@ def test_arrow_says_what_cannot_be_computed(sql: Sql):
         assert "LINE" not in str(e.value), "a line of what it was run inside of"
 
 
+ENDLESS = "select count(*) from range(1000000000000000)"
+
+
+@pytest.mark.parametrize("options", [{}, {"arrow": True}, {"limit": 2}])
+def test_what_nobody_waits_for_any_more_is_ended(sql: Sql, options: dict[str, Any]):
+    with pytest.raises(InvalidQuery, match="takes longer than a function waits"):
+        sql.answer(ENDLESS, seconds=0.05, **options)
+    assert sql("select 1 as one") == [{"one": 1}]
+
+
 def test_arrow(sql: Sql):
     import pyarrow as pa
 

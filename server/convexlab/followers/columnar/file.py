@@ -37,6 +37,8 @@ FORMAT: Final = 4
 FILE: Final = "columnar.duckdb"
 # Up to how many rows of an order DuckDB fetches the documents of these rows alone.
 LATE: Final = "late_materialization_max_rows"
+# How many milliseconds a statement of a connection may run.
+TIME_LIMIT: Final = "max_execution_time"
 
 
 class _State(msgspec.Struct):
@@ -110,7 +112,7 @@ class MirrorFile:
         connection.execute("SET enable_external_access = false")
         # N.B. of all connections: those that read are others.
         connection.execute(f"SET GLOBAL {LATE} = {knobs.SCAN_ORDERED_ROWS}")
-        connection.execute(f"SET allowed_configs = ['{LATE}']")
+        connection.execute(f"SET allowed_configs = ['{LATE}', '{TIME_LIMIT}']")
         # What is written in small parts is written again with each checkpoint.
         size = knobs.MIRROR_CHECKPOINT_BYTES
         connection.execute(f"SET checkpoint_threshold = '{size} B'")

@@ -19,6 +19,7 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.damage import refuse_damaged
+from convexlab.followers.columnar.file import TIME_LIMIT
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
 from convexlab.followers.columnar.reading import view
@@ -51,6 +52,8 @@ class SqlRequest(msgspec.Struct, frozen=True):
         limit: how many rows are wanted at most, the first ones; None: all. A SUMMARIZE
             gives all.
         is_dry: whether only what it depends on is wanted: it is planned, and not run.
+        seconds: how long it may run, since nobody waits for longer; None: as long as it
+            takes.
     """
 
     text: str
@@ -60,6 +63,7 @@ class SqlRequest(msgspec.Struct, frozen=True):
     documents: bool = False
     limit: int | None = None
     is_dry: bool = False
+    seconds: float | None = None
 
 
 class SqlAnswer(msgspec.Struct, array_like=True):
@@ -103,6 +107,9 @@ def answer_sql(
     )
     answer = SqlAnswer(list(statement.tables))
     params: Any = from_stored(request.params.encode())
+    if request.seconds is not None:
+        limit = f"SET {TIME_LIMIT} = {int(request.seconds * 1000)}"
+        reading.connection.execute(limit).fetchall()
     try:
         if request.is_dry:
             _plan(reading, statement, params)
@@ -139,8 +146,7 @@ def _plan(reading: Reading, statement: Statement, params: Any) -> None:
             reading.connection.execute(view(reading, name)).fetchall()
         reading.connection.execute(f"EXPLAIN {statement.text}", params).fetchall()
     except duckdb.Error as error:
-        refuse_damaged(error)
-        raise InvalidQuery(f"SQL: {error}") from None
+        raise _refusal(error) from None
 
 
 def _rows(
@@ -166,8 +172,20 @@ def _run(
             reading.connection.execute(made).fetchall()
         return reading.connection.sql(statement.text, params=params)
     except duckdb.Error as error:
-        refuse_damaged(error)
-        raise InvalidQuery(f"SQL: {error}") from None
+        raise _refusal(error) from None
+
+
+def _refusal(error: duckdb.Error) -> InvalidQuery:
+    """What is said of a statement that DuckDB did not run, or not to its end."""
+    import duckdb
+
+    refuse_damaged(error)
+    if isinstance(error, duckdb.InterruptException):
+        return InvalidQuery(
+            "SQL: the statement takes longer than a function waits for one: let it read "
+            "less, or run it from a notebook."
+        )
+    return InvalidQuery(f"SQL: {error}")
 
 
 def _profiled(
@@ -196,8 +214,7 @@ def profile_values(
     try:
         rows = profiles.rows(reading, statement, params)
     except duckdb.Error as error:
-        refuse_damaged(error)
-        raise InvalidQuery(f"SQL: {error}") from None
+        raise _refusal(error) from None
     return [_value(row, "", "") for row in rows]
 
 
@@ -225,7 +242,6 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
     try:
         rows = found.fetchall()
     except duckdb.Error as error:
-        refuse_damaged(error)
         raise _failed(error) from None
     return [
         {
@@ -242,8 +258,8 @@ def _failed(error: duckdb.Error) -> InvalidQuery:
     DuckDB ran it inside of another, so the number of the line that it shows is not the
     user's.
     """
-    said = _LINE.sub(lambda found: " " * len(found.group()), str(error))
-    return InvalidQuery(f"SQL: {said}")
+    said = str(_refusal(error))
+    return InvalidQuery(_LINE.sub(lambda found: " " * len(found.group()), said))
 
 
 def _check_names(names: list[str]) -> None:
@@ -294,7 +310,6 @@ def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
     try:
         table: pa.Table = found.to_arrow_table()
     except duckdb.Error as error:
-        refuse_damaged(error)
         raise _failed(error) from None
     fields = [
         field.with_metadata(MIXED) if kind == "JSON" else field
