@@ -122,6 +122,18 @@ class Folds(Protocol):
 
 
 @runtime_checkable
+class GoesOn(Protocol):
+    """A follower that takes in commits also while a table is walked, between two slices.
+
+    So what it has is current meanwhile. Documents are given as of the watermark, which
+    moves: `apply` then tells of some before they are given, and of others after that.
+    """
+
+    def is_filling(self, request: bytes) -> bool:
+        """Whether a request is about what has not been given all documents."""
+
+
+@runtime_checkable
 class Idles(Protocol):
     """A follower that has something to do while there are no commits."""
 

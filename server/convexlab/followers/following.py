@@ -5,7 +5,8 @@
 
 A table that is new to the follower is walked a slice at a time, while commits go
 on; each slice is read from a short snapshot of its own, taken back to the one
-moment that the log is then followed from.
+moment that the log is then followed from. Some followers are given commits between
+slices, too: what else they have is asked meanwhile, however large the table is.
 
 Snapshots are short, since one that is held keeps the store's WAL from being
 reused: what a run needs is read, the snapshot closed, and only then applied.
@@ -33,7 +34,7 @@ from convexlab.engine.snapshot import newest_snapshot, snapshot_at
 from convexlab.engine.timestamp import Timestamp, in_words
 from convexlab.engine.write_set import by_creation_index
 from convexlab.errors import Closing, FollowerBehind, OutOfRetention
-from convexlab.followers.follower import Damaged, Folds, Inspects
+from convexlab.followers.follower import Damaged, Folds, GoesOn, Inspects
 from convexlab.followers.runs import Run, read_run, read_slice
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Following:
         self._catalog: Catalog | None = None
         self._progress = threading.Condition()
         self._walking = ""  # the table that is being taken in, for who waits
+        self._is_learning = False  # whether tables are walked, or about to be
         self._failure: BaseException | None = None
         self._is_over = False
         self._damage: Damaged | None = None  # *cleared by* beginning again
@@ -77,6 +79,15 @@ class Following:
             return False
         return self._catalog is not None and self.follower.watermark >= ts
 
+    def has(self, request: bytes) -> bool:
+        """Whether what a request is about has been taken in whole."""
+        follower = self.follower
+        return not (
+            self._is_learning
+            and isinstance(follower, GoesOn)
+            and follower.is_filling(request)
+        )
+
     def answer(self, request: bytes, at: Timestamp) -> bytes:
         """What the follower says; see `Follower.answer`.
 
@@ -91,15 +102,17 @@ class Following:
                 self._why("was damaged and is made anew. Try again.")
             ) from error
 
-    def wait_for(self, ts: Timestamp, *, patience_seconds: float) -> None:
-        """Return when everything up to `ts` is in.
+    def wait_for(
+        self, ts: Timestamp, request: bytes = b"", *, patience_seconds: float
+    ) -> None:
+        """Return when everything up to `ts` is in that a request is about.
 
         Raises:
             FollowerBehind: it was not, for so long; or following failed (G2).
         """
         deadline = time.monotonic() + patience_seconds
         with self._progress:
-            while not self.is_at(ts):
+            while not (self.is_at(ts) and self.has(request)):
                 if self._failure is not None:
                     raise FollowerBehind(self._why(f"failed: {self._failure!r}"))
                 left = deadline - time.monotonic()
@@ -157,7 +170,8 @@ class Following:
             read = self._read_run()
             if read.catalog is not None:
                 self._learn(read.catalog, read.since)
-            if read.run.to > self.follower.watermark:
+            has_gone_on = self.follower.watermark > read.since
+            if not has_gone_on and read.run.to > self.follower.watermark:
                 self.follower.apply(read.run.changes, read.run.to)
         except OutOfRetention:  # G3
             self._begin_again()
@@ -185,21 +199,42 @@ class Following:
 
     def _learn(self, catalog: Catalog, at: Timestamp) -> None:
         """The catalog may be newer than the run: tables it does not know are gone."""
-        for table in self.follower.learn(catalog):
-            self._walk(table, at)
+        self._is_learning = True
+        try:
+            tables = self.follower.learn(catalog)
+            if isinstance(self.follower, GoesOn):
+                self._catalog = catalog
+            for table in tables:
+                self._walk(table, at, catalog)
+        finally:
+            self._is_learning = False
         self._catalog = catalog
 
-    def _walk(self, table: TableInfo, at: Timestamp) -> None:
-        """Give the follower every document of a table as of `at`."""
+    def _walk(self, table: TableInfo, at: Timestamp, catalog: Catalog) -> None:
+        """Give the follower every document of a table as of `at`, or of its watermark."""
         self._walking = table.name
         try:
             for revisions in self._slices(table, at):
                 if self._is_over:
                     raise Closing("it is to end")
                 self.follower.take(table, revisions)
+                if isinstance(self.follower, GoesOn) and self.follower.watermark:
+                    self._go_on(catalog)
             self.follower.took(table)
         finally:
             self._walking = ""
+
+    def _go_on(self, catalog: Catalog) -> None:
+        """Take in commits of which the catalog knows all tables."""
+        since = self.follower.watermark
+        with self._store.snapshot() as base:
+            if base.meta.catalog_ts > catalog.ts:
+                return
+            run = read_run(base, since, ())
+        if run.to > since:
+            self.follower.apply(run.changes, run.to)
+        with self._progress:
+            self._progress.notify_all()
 
     def _slices(self, table: TableInfo, at: Timestamp) -> Iterator[list[Revision]]:
         # N.B. as they were created they stand side by side in the store.
@@ -207,7 +242,8 @@ class Following:
         rest: Interval | None = EVERYTHING
         while rest is not None:
             with self._store.snapshot() as base:
-                part = read_slice(snapshot_at(base, at), index, rest)
+                moment = self.follower.watermark or at
+                part = read_slice(snapshot_at(base, moment), index, rest)
             if part.revisions:
                 yield part.revisions
             rest = part.rest

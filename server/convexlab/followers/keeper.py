@@ -98,9 +98,9 @@ class IndexKeeper:
     ) -> bytes:
         """See `DerivedIndexes.ask`."""
         following = self._keep(name).following
-        if not following.is_at(at):
+        if not (following.is_at(at) and following.has(request)):
             self._kept[name].wake()
-            following.wait_for(at, patience_seconds=patience_seconds)
+            following.wait_for(at, request, patience_seconds=patience_seconds)
         try:
             return following.answer(request, at)
         except FollowerBehind:

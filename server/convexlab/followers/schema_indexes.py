@@ -1,7 +1,8 @@
 """The indexes of a deployment's schema, kept by one follower: vectors, or texts.
 
     learn      an index per definition of the schema; new ones are filled, others dropped
-    take       a table's documents into its new indexes, apply: changes into all
+    take       a table's documents into its new indexes, apply: changes into all, also
+               into those that are being filled
     rest       their files, written when it is worth the while
 
 What an index is, how it is asked and what its files are is the follower's own.
@@ -89,6 +90,10 @@ class SchemaIndexes(ABC, Generic[I]):
     @abstractmethod
     def new_index(self, definition: object) -> I:
         """An index with nothing in it."""
+
+    def fill_on(self, index: I, steps: Iterable[Step]) -> None:
+        """Take in what documents became, while an index is being filled."""
+        index.apply(steps)
 
     @abstractmethod
     def tend(self, index: I) -> None:
@@ -180,9 +185,11 @@ class SchemaIndexes(ABC, Generic[I]):
 
     def apply(self, changes: Sequence[Change], to: Timestamp) -> None:
         """See `Follower.apply`."""
+        for (number, _), index in self._filling.items():
+            if steps := _steps(changes, number):
+                self.fill_on(index, steps)
         for (number, _), index in self.indexes.items():
-            steps = [(c.id, c.ts, c.revision) for c in changes if c.table == number]
-            if steps:
+            if steps := _steps(changes, number):
                 index.apply(steps)
             if self.watermark == BEGINNING:
                 _began_at(index, to)
@@ -236,6 +243,10 @@ class SchemaIndexes(ABC, Generic[I]):
         ]
         on_disk = _size(self._folder) if self._folder is not None else 0
         return {"indexes": indexes, "bytes": on_disk}
+
+
+def _steps(changes: Sequence[Change], table: int) -> list[Step]:
+    return [(c.id, c.ts, c.revision) for c in changes if c.table == table]
 
 
 def _began_at(index: SchemaIndex, ts: int) -> None:

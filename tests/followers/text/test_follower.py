@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 from tests.engine.conftest import Clock
 from tests.followers.texts import (
     Counts,
@@ -28,8 +29,14 @@ from convexlab.documents.schema import define_schema
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
+from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import FollowerBehind, OutOfRetention
-from convexlab.followers.text.request import Unsettled
+from convexlab.followers.text.request import (
+    Unsettled,
+    decode_answer,
+    decode_request,
+    encode_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -551,3 +558,52 @@ def test_answers_are_whole_while_texts_come_and_go(few: None):
         asking.result()
     assert asked
     searched.index.check()
+
+
+# -- while a table is walked ----------------------------------------------------------
+
+
+def test_what_there_is_stays_current_while_a_new_index_is_filled(
+    searched: Searched, few: None, monkeypatch: pytest.MonkeyPatch
+):
+    """And the new one has what came, changed and went while it was filled."""
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 2)
+    ids = searched(
+        lambda tx: tx.insert_many("u", [{"body": f"word {n}"} for n in range(7)])
+    )
+    insert(searched, {"body": "word"})
+    searched.following.advance()
+    schema = schema_of()
+    push(searched.committer, define_schema({**schema.tables, "u": schema.tables["t"]}))
+    u = searched.committer.catalog.tables["u"].number
+    of_u = replace(decode_request(searched.request("word", 99)), table=u)
+    take, commits = searched.texts.take, [Timestamp(0)]
+
+    def take_while_commits_go_on(table: Any, revisions: Any) -> None:
+        assert searched.following.is_at(commits[-1])
+        assert not searched.following.has(encode_request(of_u))
+        assert len(searched.ask("word", 99)) == len(commits)
+        searched.texts.rest()  # it leaves alone what is being filled
+        step = len(commits) - 1
+        searched(lambda tx: tx.insert_many("t", [{"body": "word"}]))
+        if step == 0:  # what is given, and what is yet to be
+            for n in (0, 5):
+                searched(lambda tx, n=n: tx.patch(ids[n], {"body": f"other {n}"}))
+            searched(lambda tx: tx.delete(ids[6]))
+        if step == 1:
+            searched(lambda tx: tx.delete(ids[1]))
+            searched(lambda tx: tx.insert_many("u", [{"body": "new word"}]))
+        commits.append(searched.now)
+        take(table, revisions)
+
+    monkeypatch.setattr(searched.texts, "take", take_while_commits_go_on)
+    searched.following.advance()
+    assert len(commits) > 3
+    assert searched.following.has(encode_request(of_u))
+    for text, there in (("word", 4), ("other", 2), ("0", 1), ("6", 0), ("new", 1)):
+        asked = replace(of_u, words=(text,))
+        found = searched.texts.answer(encode_request(asked), searched.texts.watermark)
+        assert len(decode_answer(found).scores) == there, text
+    for index in searched.texts.indexes.values():
+        index.settle()
+        index.check()

@@ -23,6 +23,7 @@ from convexlab.documents.schema import define_schema
 from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
+from convexlab.engine.timestamp import Timestamp
 from convexlab.errors import FollowerBehind, InvalidArguments, OutOfRetention
 from convexlab.followers.vector.follower import Vectors
 from convexlab.followers.vector.request import (
@@ -577,3 +578,51 @@ def _take(searched: Searched, name: str, values: list[Any]) -> None:
             searched.vectors.checkpoint()
         case "die", _:
             searched.follow()
+
+
+# -- while a table is walked ----------------------------------------------------------
+
+
+def test_what_there_is_stays_current_while_a_new_index_is_filled(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+):
+    """And the new one has what came, changed and went while it was filled."""
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 2)
+    vectors = {n: [1.0, n / 10, 0.0] for n in range(7)}
+    ids = searched(lambda tx: tx.insert_many("u", [{"e": e} for e in vectors.values()]))
+    insert(searched, {"e": [1.0, 0.0, 0.0]})
+    searched.following.advance()
+    schema = schema_of(3)
+    push(searched.committer, define_schema({**schema.tables, "u": schema.tables["t"]}))
+    u = searched.committer.catalog.tables["u"].number
+    of_u = replace(decode_request(searched.request([1, 0, 0], 99)), table=u)
+    take, commits = searched.vectors.take, [Timestamp(0)]
+
+    def take_while_commits_go_on(table: Any, revisions: Any) -> None:
+        assert searched.following.is_at(commits[-1])
+        assert searched.following.has(searched.request([1, 0, 0]))
+        assert not searched.following.has(encode_request(of_u))
+        assert len(searched.ask([1, 0, 0])) == len(commits)
+        step = len(commits) - 1
+        insert(searched, {"e": [0.0, 1.0, 0.0]})
+        if step == 0:  # what is given, and what is yet to be
+            for n in (0, 5):
+                searched(lambda tx, n=n: tx.patch(ids[n], {"e": [0.0, 0.0, 1.0]}))
+            searched(lambda tx: tx.delete(ids[6]))
+        if step == 1:
+            searched(lambda tx: tx.delete(ids[1]))
+            searched(lambda tx: tx.insert_many("u", [{"e": [0.0, 0.0, -1.0]}]))
+        commits.append(searched.now)
+        take(table, revisions)
+
+    monkeypatch.setattr(searched.vectors, "take", take_while_commits_go_on)
+    searched.following.advance()
+    assert len(commits) > 3
+    assert searched.following.has(encode_request(of_u))
+    found = decode_answer(
+        searched.vectors.answer(encode_request(of_u), searched.vectors.watermark)
+    )
+    expected = [1 / np.hypot(1, n / 10) for n in (2, 3, 4)] + [0.0] * 3
+    assert np.frombuffer(found.scores, "<f4").tolist() == pytest.approx(expected)
+    for index in searched.vectors.indexes.values():
+        index.check()

@@ -25,7 +25,7 @@ from convexlab.followers.text.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from convexlab.documents.schema import TableDefinition
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convexlab.engine.table import TableInfo
     from convexlab.engine.timestamp import Timestamp
     from convexlab.engine.write_set import Revision
-    from convexlab.followers.schema_indexes import Key
+    from convexlab.followers.schema_indexes import Key, Step
     from convexlab.followers.text.request import TextRequest
 
 
@@ -73,6 +73,11 @@ class Texts(SchemaIndexes[TextIndex]):
         for index in self._filled_from(table):
             index.fill((each.id, each.ts, each) for each in revisions)
 
+    def fill_on(self, index: TextIndex, steps: Iterable[Step]) -> None:
+        """See `SchemaIndexes`; what it was given is shown first, since it may change."""
+        index.filled()
+        index.apply(steps)
+
     def took(self, table: TableInfo) -> None:
         """See `Follower.took`."""
         for index in self._filled_from(table):
@@ -108,7 +113,7 @@ class Texts(SchemaIndexes[TextIndex]):
 
     def save(self, folder: Path) -> None:
         """See `SchemaIndexes`."""
-        resting.save(folder, self.watermark, self.indexes)
+        resting.save(folder, self.watermark, self.indexes, self._filling.values())
 
     def discard(self, folder: Path) -> None:
         """See `SchemaIndexes`."""
@@ -142,6 +147,12 @@ class Texts(SchemaIndexes[TextIndex]):
         elif index.was_asked():
             self.done()
         return encode_answer(found)
+
+    def is_filling(self, request: bytes) -> bool:
+        """See `GoesOn`."""
+        asked = decode_request(request)
+        index = self._filling.get((asked.table, asked.index))
+        return index is not None and index.definition == asked.definition
 
     def _index_for(self, asked: TextRequest) -> TextIndex:
         index = self.indexes.get((asked.table, asked.index))

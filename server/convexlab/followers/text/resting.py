@@ -28,7 +28,7 @@ from convexlab.followers.text.rested import RestedIndex
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from convexlab.followers.schema_indexes import Key
@@ -72,8 +72,16 @@ def new_folder(folder: Path) -> Path:
     return made
 
 
-def save(folder: Path, watermark: int, indexes: Mapping[Key, TextIndex]) -> None:
-    """Put all indexes to rest, as of a watermark that all of them have."""
+def save(
+    folder: Path,
+    watermark: int,
+    indexes: Mapping[Key, TextIndex],
+    filling: Iterable[TextIndex] = (),
+) -> None:
+    """Put all indexes to rest, as of a watermark that all of them have.
+
+    Those that are being filled keep their folders.
+    """
     folder.mkdir(exist_ok=True)
     described = [
         _save_index(folder, watermark, key, index)
@@ -83,7 +91,8 @@ def save(folder: Path, watermark: int, indexes: Mapping[Key, TextIndex]) -> None
     files.replace(folder / _STATE, state)
     for index in indexes.values():
         index.rested_ts = watermark
-    _sweep(folder, {name for each in described for name in _names_of(each)})
+    homes = {home.name for each in filling if (home := each.postings.folder)}
+    _sweep(folder, homes.union(*map(_names_of, described)))
 
 
 def _save_index(folder: Path, watermark: int, key: Key, index: TextIndex) -> _Index:

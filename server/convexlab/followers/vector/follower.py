@@ -141,6 +141,12 @@ class Vectors(SchemaIndexes[VectorIndex]):
             self.done()
         return encode_answer(answer_of(found, rested))
 
+    def is_filling(self, request: bytes) -> bool:
+        """See `GoesOn`."""
+        asked = decode_request(request)
+        index = self._filling.get((asked.table, asked.index))
+        return index is not None and index.definition == asked.definition
+
     def _index_for(self, asked: VectorRequest) -> VectorIndex:
         index = self.indexes.get((asked.table, asked.index))
         if index is None or index.definition != asked.definition:
