@@ -511,16 +511,6 @@ VECTOR_EXCERPT_MOST: Final = 1 / 2
 VECTOR_EXCERPTS: Final = 0.6
 VECTOR_EXCERPT_STEP: Final = 4_096
 VECTOR_USES_HALVED: Final = 4_000
-# A reader that has asked for so much of one index searches it by itself where it is at
-# rest: 26 MB of libraries, and 0.14 s of processor time beside what it does. It asks again
-# after so long whether there are other files, and lets go of those that nobody asks for.
-VECTOR_NEAR_SEARCHES: Final = 32
-VECTOR_NEAR_SECONDS: Final = 1.0
-VECTOR_NEAR_IDLE_SECONDS: Final = 60.0
-# The files that a reader has open at most, so many bytes together (1.3 million vectors of
-# 384 numbers). All readers have them in memory once, but the keeper has the vectors beside;
-# where there is no room a search would wait for the disk, and whoever waits for it too.
-VECTOR_NEAR_BYTES: Final = 2 << 30
 # An index that has changed is put to rest, too, once as many searches as it has vectors,
 # times this, were asked of it since: a vector's 1,550 bytes to write for each of them.
 VECTOR_REST_SHARE: Final = 1.0
@@ -557,11 +547,6 @@ TEXT_WRITER_BYTES: Final = 192_000_000
 # texts at most (750,000 short ones, which Tantivy gathers at once): 200,000 in three
 # seconds.
 TEXT_GATHERED_BYTES: Final = 100_000_000
-# A reader that has asked for so much of one index searches it by itself where it is at
-# rest: 20 MB of libraries, and a tenth of a second beside what it does. It asks again
-# after so long whether there are better files.
-TEXT_NEAR_SEARCHES: Final = 32
-TEXT_NEAR_SECONDS: Final = 1.0
 # An index that has changed is put to rest, too, once one search in so many of its texts
 # was asked of it since: its files are 50 bytes a text.
 TEXT_REST_SHARE: Final = 100
@@ -572,6 +557,21 @@ TEXT_REST_SHARE: Final = 100
 # they are so old: what came since is read from the log again, which costs less.
 INDEX_SAVE_SHARE: Final = 50
 INDEX_SAVE_SECONDS: Final = 600.0
+# A reader that has asked for so much of one index searches it by itself where it is at
+# rest: 20 or 26 MB of libraries, and a tenth of a second or more of processor time beside
+# what it does. It asks again after so long whether there are other files, and lets go of
+# those that nobody asks for.
+NEAR_SEARCHES: Final = 32
+NEAR_SECONDS: Final = 1.0
+NEAR_IDLE_SECONDS: Final = 60.0
+# So often it looks at most whether somebody wrote into them: two calls of the system for
+# vectors, which take 6 µs out of cold caches, and a hundred for texts.
+NEAR_CHECK_SECONDS: Final = 0.01
+# The files that a reader has open at most, so many bytes together of texts and so many of
+# vectors (1.3 million of 384 numbers). All readers have them in memory once, but the keeper
+# has the vectors beside; where there is no room a search would wait for the disk, and
+# whoever waits for it too.
+NEAR_BYTES: Final = 2 << 30
 
 # -- embeddings -----------------------------------------------------------------------
 

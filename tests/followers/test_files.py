@@ -64,3 +64,29 @@ def test_what_was_not_written_is_not_mapped(tmp_path: Path, body: bytes):
     (tmp_path / "a").unlink()
     with pytest.raises(FileNotFoundError):
         files.MappedFile(tmp_path, saved)
+
+
+def test_a_file_that_was_found_tells_when_somebody_wrote_into_it(tmp_path: Path):
+    path = tmp_path / "a"
+    path.write_bytes(b"some bytes")
+    found = files.FoundFile(path)
+    assert (found.size, found.is_intact) == (10, True)
+    (tmp_path / "b").write_bytes(b"other")
+    (tmp_path / "b").replace(path)
+    assert found.is_intact, "who maps the one that was goes on to see it"
+    path.unlink()
+    assert found.is_intact
+    with pytest.raises(FileNotFoundError):
+        files.FoundFile(path)
+
+
+@pytest.mark.parametrize("body", [b"", b"some bytez"])
+def test_a_file_that_was_found_and_is_written_is_not_intact(
+    tmp_path: Path, body: bytes
+):
+    path = tmp_path / "a"
+    path.write_bytes(b"some bytes")
+    found = files.FoundFile(path)
+    path.write_bytes(body)
+    os.utime(path, ns=(1, 1))  # N.B. the clock of files is a coarse one
+    assert not found.is_intact

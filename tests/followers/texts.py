@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from convexlab import knobs
 from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.schema import Schema, define_schema, define_table
@@ -131,10 +132,12 @@ class Searched:
         rested = self.index.rested(self.texts.watermark)
         assert rested is not None, "it has changed since"
         assert self.folder is not None, "it has no files"
-        index = resting.look_at(self.folder, (number, "said"), rested)
+        key = (number, "said")
+        near = resting.look_at(self.folder, key, rested, knobs.NEAR_BYTES)
+        assert near is not None, "it is too large"
         asked = decode_request(self.request(text, limit, **options))
-        assert index.has(asked, at), (index.changed_ts, at, index.until)
-        return _pairs(index.best(asked, at))
+        assert near.has(asked, at), (at, near.until)
+        return _pairs(near.index.answer(asked, Timestamp(at)))
 
 
 def _pairs(answer: TextAnswer) -> Found:

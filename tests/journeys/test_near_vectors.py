@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     modules = {"schema": SCHEMA, "m": FUNCTIONS}
     folder = tmp_path_factory.mktemp("near") / "lab"
-    with deployment(folder, modules, FOLLOWER_REST_SECONDS=0.1) as lab:
+    knobs = {"FOLLOWER_REST_SECONDS": 0.1, "NEAR_CHECK_SECONDS": 0.0}
+    with deployment(folder, modules, **knobs) as lab:
         add(lab, random.Random(1), 60)
         yield lab
 

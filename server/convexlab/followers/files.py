@@ -57,23 +57,12 @@ def read(folder: Path, file: SavedFile) -> bytes:
     return body
 
 
-def mapped(folder: Path, file: SavedFile) -> mmap.mmap:
+class MappedFile:
     """The same, in memory that all have in common who look at it.
 
+    It is held open: who looks at it can tell whether somebody wrote into it.
+
     N.B. it must not be written again, only replaced.
-
-    Raises:
-        FileNotFoundError: it is no longer there.
-        ValueError: it is not what was written.
-    """
-    with (folder / file.name).open("rb") as opened:
-        body = mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
-    _check(body, file)
-    return body
-
-
-class MappedFile:
-    """The same, held open: who looks at it can tell whether somebody wrote into it.
 
     Args:
         folder: where it is.
@@ -81,6 +70,7 @@ class MappedFile:
 
     Attributes:
         body: what was written.
+        size: its bytes.
 
     Raises:
         FileNotFoundError: it is no longer there.
@@ -91,6 +81,7 @@ class MappedFile:
         number = self._number = os.open(folder / file.name, os.O_RDONLY)
         weakref.finalize(self, os.close, number)
         self._stamp = self._look()
+        self.size = file.size
         if self._stamp[0] != file.size:
             raise _not_what_was_written(file)
         self.body = mmap.mmap(number, file.size, prot=mmap.PROT_READ)
@@ -105,8 +96,42 @@ class MappedFile:
         return self._look() == self._stamp
 
     def _look(self) -> tuple[int, int]:
-        seen = os.fstat(self._number)
-        return seen.st_size, seen.st_mtime_ns
+        return _stamp(os.fstat(self._number))
+
+
+class FoundFile:
+    """A file that a library maps by itself: who looks can tell the same.
+
+    N.B. it is not held open, as an index may have a hundred.
+
+    Args:
+        path: where it is.
+
+    Attributes:
+        size: its bytes.
+
+    Raises:
+        FileNotFoundError: it is no longer there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        found = path.stat()
+        self._number, self._stamp = found.st_ino, _stamp(found)
+        self.size = found.st_size
+
+    @property
+    def is_intact(self) -> bool:
+        """See `MappedFile`."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return True
+        return found.st_ino != self._number or _stamp(found) == self._stamp
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
 
 
 def _check(body: bytes | mmap.mmap, file: SavedFile) -> None:

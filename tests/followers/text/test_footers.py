@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np  # noqa: TID253 - as slots are given
 import pytest
 
-from convexlab.followers.text.footers import check_files
+from convexlab.followers.text.footers import check, files_in
 from convexlab.followers.text.postings import Postings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_whole(folder: Path):
-    check_files(folder)
+    check(files_in(folder))
     assert list(folder.glob("*.del"))
 
 
@@ -37,7 +37,7 @@ def test_a_file_that_ends_early_is_not(folder: Path, kind: str, end: int):
     (path,) = folder.glob(f"*.{kind}")
     path.write_bytes(path.read_bytes()[:end])
     with pytest.raises(ValueError, match=rf"{kind} is not what was written"):
-        check_files(folder)
+        check(files_in(folder))
 
 
 @pytest.mark.parametrize("kind", ["term", "idx", "store", "fast", "del"])
@@ -46,11 +46,11 @@ def test_nor_is_one_with_another_byte(folder: Path, kind: str):
     body = path.read_bytes()
     path.write_bytes(bytes([body[0] ^ 1]) + body[1:])
     with pytest.raises(ValueError, match="is not what was written"):
-        check_files(folder)
+        check(files_in(folder))
 
 
 def test_what_a_crash_left_beside_the_commit_is_nobodys(folder: Path):
     (path,) = folder.glob("*.term")
     path.with_name("0" * 32 + ".term").write_bytes(b"half")
     path.with_suffix(".999.del").write_bytes(b"half")
-    check_files(folder)
+    check(files_in(folder))

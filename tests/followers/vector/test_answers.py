@@ -6,6 +6,7 @@ import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 
 from convexlab.errors import InvalidArguments
+from convexlab.followers.rested import Rested
 from convexlab.followers.vector.answers import (
     answer_of,
     directions,
@@ -14,7 +15,6 @@ from convexlab.followers.vector.answers import (
 )
 from convexlab.followers.vector.request import (
     Definition,
-    Rested,
     VectorAnswer,
     VectorRequest,
 )

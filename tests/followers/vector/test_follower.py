@@ -440,14 +440,14 @@ def test_what_is_searched_much_is_put_to_rest_though_little_has_changed(
 def test_what_is_too_large_to_be_looked_at_is_not_put_to_rest_for_that(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", 20)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", 20)
     insert(searched, {"e": [0, 0, 1]})
     searched.following.advance()
     (index,) = searched.vectors.indexes.values()
     for _ in range(5):
         searched.ask([0, 0, 1])
     assert not index.wants_rest
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", 1_000)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", 1_000)
     assert index.wants_rest
 
 

@@ -9,14 +9,17 @@ import pytest
 from tests.followers.vector.test_index import found, some, step
 
 from convexlab import knobs
+from convexlab.engine.timestamp import Timestamp
+from convexlab.followers.rested import Rested
 from convexlab.followers.vector import resting
 from convexlab.followers.vector.index import VectorIndex
-from convexlab.followers.vector.request import Definition, Rested, VectorRequest
+from convexlab.followers.vector.request import Definition, VectorRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from convexlab.followers.vector.rested import RestedIndex
+    from convexlab.followers.rested import RestedIndex
+    from convexlab.followers.vector.request import VectorAnswer
 
 KEY = (10_001, "near")
 ROOM = 1 << 20
@@ -34,7 +37,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VectorIndex:
     return index
 
 
-def looked_at(index: VectorIndex, folder: Path, until: int = 40) -> RestedIndex:
+def looked_at(
+    index: VectorIndex, folder: Path, until: int = 40
+) -> RestedIndex[VectorRequest, VectorAnswer]:
     rested = index.rested(until)
     assert rested is not None
     near = resting.look_at(folder, KEY, rested, ROOM)
@@ -48,8 +53,10 @@ def asked(vector: Any, limit: int = 10, **other: Any) -> VectorRequest:
     return VectorRequest(*KEY, definition, packed, limit, other.get("filters"))
 
 
-def numbers(near: RestedIndex, request: VectorRequest) -> list[int]:
-    ids = near.nearest(request).ids
+def numbers(
+    near: RestedIndex[VectorRequest, VectorAnswer], request: VectorRequest
+) -> list[int]:
+    ids = near.index.answer(request, Timestamp(near.until)).ids
     return [int.from_bytes(ids[i : i + 16], "big") for i in range(0, len(ids), 16)]
 
 
@@ -68,7 +75,6 @@ def test_it_is_asked_for_the_moments_at_which_it_is_known(
     same = asked(some(1)[0])
     assert [at for at in range(50) if near.has(same, at)] == [*range(21, 41)]
     assert not near.has(asked(some(1)[0], definition=Definition("e", 8)), 30)
-    assert not near.has(asked(some(1)[0], filters=()), 30)
     name = near.rested.name
     assert near.heed(Rested(name, 45))
     assert near.has(same, 45)
@@ -116,9 +122,9 @@ def test_one_that_is_too_large_is_left_to_the_keeper(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch
 ):
     assert index.saved is not None
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", index.saved.bytes)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", index.saved.bytes)
     assert index.rested(40) is not None
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", index.saved.bytes - 1)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", index.saved.bytes - 1)
     assert index.rested(40) is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,14 +14,20 @@ from convexlab import knobs
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.memory import MemoryPersistence
 from convexlab.followers.text.request import FOLDER, NAME, decode_answer
+from convexlab.followers.text.rested import RestedTexts
 from convexlab.functions.processes.near_texts import NearTexts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from convexlab.engine.timestamp import Timestamp
+    from convexlab.followers.rested import RestedIndex
 
 OFTEN = 2
+NEVER = 1e9
+# Of each kind of file there is one that a search reads.
+FILES = ("columns", "term", "idx", "fast", "fieldnorm")
 
 
 class Asked:
@@ -61,6 +69,11 @@ class Asked:
         assert (found.ids, found.scores) == (wanted.ids, wanted.scores)
         return len(found.scores)
 
+    def file(self, kind: str) -> Path:
+        """One of the index's."""
+        assert self.searched.folder is not None
+        return min(self.searched.folder.rglob(f"*.{kind}"))
+
     def find_often(self) -> None:
         """Until the index is opened here."""
         for _ in range(OFTEN):
@@ -82,8 +95,9 @@ class Asked:
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Three texts at rest."""
-    monkeypatch.setattr(knobs, "TEXT_NEAR_SEARCHES", OFTEN)
-    monkeypatch.setattr(knobs, "TEXT_NEAR_SECONDS", 1e9)
+    monkeypatch.setattr(knobs, "NEAR_SEARCHES", OFTEN)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", NEVER)
+    monkeypatch.setattr(knobs, "NEAR_CHECK_SECONDS", 0.0)
     asked = Asked(tmp_path)
     asked.insert("a b", "a", "b c")
     asked.rest()
@@ -126,7 +140,7 @@ def test_files_with_fewer_segments_are_opened_in_time(
     asked.insert("a d")
     asked.rest()
     asked.find_often()
-    monkeypatch.setattr(knobs, "TEXT_NEAR_SECONDS", 0.0)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", 0.0)
     asked.commit_elsewhere()
     assert asked.asks("a") == 1
     asked.searched.index.gather(lambda: False)
@@ -134,30 +148,90 @@ def test_files_with_fewer_segments_are_opened_in_time(
     assert asked.asks("a") == 1
     asked.wait()
     (after,) = asked.near._near.values()
-    assert before.view.segments > after.view.segments == 1
+    assert segments(before) > segments(after) == 1
     assert asked.find("a") == 3
 
 
-@pytest.mark.parametrize("spoil", [b"", b"spoilt"])
-def test_files_that_cannot_be_read_leave_it_to_the_keeper(
-    asked: Asked, spoil: bytes, capsys: pytest.CaptureFixture[str]
+def segments(near: RestedIndex[Any, Any]) -> int:
+    assert isinstance(near.index, RestedTexts)
+    return near.index.view.segments
+
+
+def test_r1_what_has_no_room_is_the_keepers(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
 ):
-    folder = asked.searched.folder
-    assert folder is not None
-    (columns,) = folder.glob("*.columns")
-    columns.write_bytes(spoil) if spoil else columns.unlink()
     asked.find_often()
-    assert asked.asks("a") == 1
-    assert ("is not what was written" in capsys.readouterr().err) == bool(spoil)
+    (near,) = asked.near._near.values()
+    asked.near._near.clear()
+    monkeypatch.setattr(knobs, "NEAR_BYTES", near.bytes - 1)
+    assert [asked.asks("a") for _ in range(2 * OFTEN)] == [1] * 2 * OFTEN
+    asked.wait()
+    assert not asked.near._near
+    monkeypatch.setattr(knobs, "NEAR_BYTES", near.bytes)
+    asked.find_often()
+    assert asked.asks("a") == 0
 
 
-def test_others_than_texts_are_the_keepers(asked: Asked):
-    class Vectors:
-        def ask(
-            self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
-        ) -> bytes:
-            return f"{name} {request!r} {at} {patience_seconds}".encode()
+def test_what_nobody_asks_for_is_let_go(asked: Asked, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", 0.0)
+    asked.find_often()
+    asked.find("a")
+    assert len(asked.near._near) == 1
+    monkeypatch.setattr(knobs, "NEAR_IDLE_SECONDS", -NEVER)
+    asked.find("a")
+    assert not asked.near._near
 
-    near = NearTexts(Vectors(), asked.near._folder)
-    said = near.ask("vector", b"x", at=asked.searched.now, patience_seconds=2.0)
-    assert said == f"vector b'x' {asked.searched.now} 2.0".encode()
+
+# -- files that go, or are spoilt ---------------------------------------------------
+
+
+def spoil(path: Path) -> None:
+    """N.B. as one who opens it sees it: the keeper has the one that was."""
+    body = path.read_bytes()
+    path.unlink()
+    path.write_bytes(bytes([body[0] ^ 1]) + body[1:])
+
+
+def cut(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("how", [spoil, cut, remove])
+def test_files_that_cannot_be_read_leave_it_to_the_keeper(
+    asked: Asked,
+    kind: str,
+    how: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
+):
+    how(asked.file(kind))
+    asked.find_often()
+    assert [asked.asks("a") for _ in range(2 * OFTEN)] == [1] * 2 * OFTEN
+    asked.wait()
+    said = capsys.readouterr().err
+    assert ("is not what was written" in said) == (how is not remove)
+    assert said.count("Traceback") <= 1, "it is not tried again and again"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_r2_files_that_are_spoilt_while_they_are_open_are_not_searched(
+    asked: Asked, kind: str
+):
+    asked.find_often()
+    path = asked.file(kind)
+    os.utime(path, ns=(1, 1))  # N.B. the keeper has mapped it, too: it is as it was
+    assert [asked.asks("a") for _ in range(2 * OFTEN)] == [1] * 2 * OFTEN
+    assert asked.find("a") == 2
+
+
+def test_files_that_are_gone_are_searched_while_they_hold(asked: Asked):
+    asked.find_often()
+    assert asked.searched.folder is not None
+    shutil.rmtree(asked.searched.folder)
+    assert asked.asks("a") == 0
+    assert asked.find("a") == 2

@@ -146,8 +146,9 @@ def _outcome(ask: Callable[[], bytes]) -> VectorAnswer | type[ConvexlabError]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_SEARCHES", OFTEN)
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_SECONDS", NEVER)
+    monkeypatch.setattr(knobs, "NEAR_SEARCHES", OFTEN)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", NEVER)
+    monkeypatch.setattr(knobs, "NEAR_CHECK_SECONDS", 0.0)
     monkeypatch.setattr(knobs, "VECTOR_REST_SHARE", NEVER)
     monkeypatch.setattr(knobs, "VECTOR_EXACT_ROWS", MANY)
 
@@ -267,10 +268,10 @@ def test_lists_that_were_cut_since_are_the_keepers_until_they_rest(asked: Asked)
 def test_it_is_asked_now_and_then_whether_there_are_other_files(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_SECONDS", 0.0)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", 0.0)
     asked.find_often()
     assert asked.asks() == 1
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_SECONDS", NEVER)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", NEVER)
     assert [asked.asks() for _ in range(2)] == [1, 0]
 
 
@@ -279,25 +280,25 @@ def test_r1_what_has_no_room_is_the_keepers(
 ):
     asked.find_often()
     (near,) = asked.near._near.values()
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", near.bytes)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", near.bytes)
     number, _ = asked.searched.definition()
     other = (number, "other")
     asked.near._open(other, near.rested)
     asked.wait()
     assert [*asked.near._near] == [(number, "near")]
     assert asked.asks() == 0
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_BYTES", near.bytes - 1)
+    monkeypatch.setattr(knobs, "NEAR_BYTES", near.bytes - 1)
     asked.commit_elsewhere()
     assert [asked.asks() for _ in range(2 * OFTEN)] == [1] * 2 * OFTEN
     assert not asked.near._near
 
 
 def test_what_nobody_asks_for_is_let_go(asked: Asked, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_SECONDS", 0.0)
+    monkeypatch.setattr(knobs, "NEAR_SECONDS", 0.0)
     asked.find_often()
     asked.find()
     assert len(asked.near._near) == 1
-    monkeypatch.setattr(knobs, "VECTOR_NEAR_IDLE_SECONDS", -NEVER)
+    monkeypatch.setattr(knobs, "NEAR_IDLE_SECONDS", -NEVER)
     asked.find()
     assert not asked.near._near
 
@@ -435,18 +436,6 @@ def _find(asked: Asked, vector: Any, limit: int, at: int) -> None:
 
 
 # -- the process --------------------------------------------------------------------
-
-
-def test_others_than_vectors_are_the_keepers(asked: Asked):
-    class Texts:
-        def ask(
-            self, name: str, request: bytes, *, at: Timestamp, patience_seconds: float
-        ) -> bytes:
-            return f"{name} {request!r} {at} {patience_seconds}".encode()
-
-    near = NearVectors(Texts(), asked.near._folder)
-    said = near.ask("text", b"x", at=asked.searched.now, patience_seconds=2.0)
-    assert said == f"text b'x' {asked.searched.now} 2.0".encode()
 
 
 def test_nothing_is_loaded_for_who_searches_seldom():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _END: Final = struct.Struct("<II")
@@ -38,15 +38,23 @@ class _Meta(msgspec.Struct):
     segments: list[_Segment]
 
 
-def check_files(folder: Path) -> None:
-    """Read all files of Tantivy's last commit; what else is there is nobody's.
+def files_in(folder: Path) -> list[Path]:
+    """The files of Tantivy's last commit; what else is there is nobody's.
 
     Raises:
         FileNotFoundError: there is no such commit.
-        ValueError: one of them is not what was written.
     """
     body = (folder / "meta.json").read_bytes()
-    for path in _files_of(folder, msgspec.json.decode(body, type=_Meta)):
+    return list(_files_of(folder, msgspec.json.decode(body, type=_Meta)))
+
+
+def check(paths: Iterable[Path]) -> None:
+    """Read files of Tantivy's.
+
+    Raises:
+        ValueError: one of them is not what was written.
+    """
+    for path in paths:
         if not _is_whole(path):
             raise ValueError(f"{path.name} is not what was written")
 

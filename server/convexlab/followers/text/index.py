@@ -30,9 +30,9 @@ from convexlab import knobs
 from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.words import words_of
+from convexlab.followers.rested import Rested
 from convexlab.followers.shared_lock import SharedLock
 from convexlab.followers.text.gathering import Gathering
-from convexlab.followers.text.request import Rested
 from convexlab.followers.text.searched import SearchedIndex
 from convexlab.followers.versions import Versions
 
@@ -272,7 +272,7 @@ class TextIndex(SearchedIndex):
         """
         if not self.rested_ts:
             return None
-        return Rested(self.rested_ts, self.view.commit, until)
+        return Rested(str(self.rested_ts), until, self.view.commit)
 
     @property
     def wants_rest(self) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from convexlab.followers.rested import Rested
+
 if TYPE_CHECKING:
     from convexlab.documents.indexes import SearchIndexDefinition
 
@@ -73,20 +75,6 @@ class TextRequest(msgspec.Struct, frozen=True, array_like=True):
     limit: int
     filters: tuple[tuple[int, bytes], ...] = ()
     unsettled: tuple[Unsettled, ...] = ()
-
-
-class Rested(msgspec.Struct, frozen=True, array_like=True):
-    """Files that have an index as an answer found it.
-
-    Attributes:
-        watermark: theirs.
-        commit: the number of Tantivy's.
-        until: nothing of the index has changed up to this timestamp.
-    """
-
-    watermark: int
-    commit: int
-    until: int
 
 
 class TextAnswer(msgspec.Struct, frozen=True, array_like=True):

@@ -19,20 +19,23 @@ import msgspec
 import numpy as np
 
 from convexlab.followers import files
-from convexlab.followers.files import SavedFile
-from convexlab.followers.text.footers import check_files
+from convexlab.followers.files import FoundFile, MappedFile, SavedFile
+from convexlab.followers.rested import RestedIndex
+from convexlab.followers.text import footers
 from convexlab.followers.text.index import COLUMNS, TextIndex
 from convexlab.followers.text.postings import Postings, read_view
 from convexlab.followers.text.request import Definition
-from convexlab.followers.text.rested import RestedIndex
+from convexlab.followers.text.rested import RestedTexts
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from convexlab.followers.rested import Rested
     from convexlab.followers.schema_indexes import Key
-    from convexlab.followers.text.request import Rested
+    from convexlab.followers.text.postings import View
+    from convexlab.followers.text.request import TextAnswer, TextRequest
 
 FORMAT: Final = 3
 _STATE: Final = "state.json"
@@ -131,7 +134,7 @@ def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
     columns = msgspec.msgpack.decode(body, type=_Columns)
     versions = Versions.from_parts(columns.values, columns.columns, COLUMNS)
     versions.release(versions.ended_by(watermark))
-    check_files(folder / described.postings)
+    footers.check(footers.files_in(folder / described.postings))
     postings = Postings(
         folder / described.postings, len(described.definition.filter_fields)
     )
@@ -142,13 +145,16 @@ def _load_index(folder: Path, described: _Index, watermark: int) -> TextIndex:
     return index
 
 
-def look_at(folder: Path, key: Key, rested: Rested) -> RestedIndex:
+def look_at(
+    folder: Path, key: Key, rested: Rested, room: int
+) -> RestedIndex[TextRequest, TextAnswer] | None:
     """An index of the keeper's, in another process; its files may go meanwhile.
 
     Args:
         folder: of the text indexes.
         key: the index's.
         rested: what the keeper said.
+        room: how many bytes its files may have; None is given where they have more.
 
     Raises:
         FileNotFoundError: they are others by now.
@@ -156,15 +162,41 @@ def look_at(folder: Path, key: Key, rested: Rested) -> RestedIndex:
     """
     state = _state_in(folder)
     found = {(each.table, each.name): each for each in state.indexes}.get(key)
-    if state.watermark != rested.watermark or found is None:
+    if str(state.watermark) != rested.name or found is None:
         raise FileNotFoundError(f"{_STATE} is of {state.watermark}")
-    body = files.mapped(folder, found.columns)
-    columns = msgspec.msgpack.decode(body, type=_Looked)
-    view = read_view(
-        folder / found.postings, len(found.definition.filter_fields), rested.commit
+    home = folder / found.postings
+    paths = footers.files_in(home)
+    postings = [FoundFile(path) for path in paths]
+    if found.columns.size + sum(file.size for file in postings) > room:
+        return None
+    columns = MappedFile(folder, found.columns)
+    index = RestedTexts(
+        found.definition,
+        _versions_in(columns),
+        _view_of(home, paths, len(found.definition.filter_fields), rested.commit),
+        found.changed_ts,
     )
-    versions = Versions.to_look_at(columns.values, columns.columns, COLUMNS)
-    return RestedIndex(found.definition, versions, view, found.changed_ts, rested)
+    return RestedIndex(
+        index, since=found.changed_ts, rested=rested, files=[columns, *postings]
+    )
+
+
+def _versions_in(file: MappedFile) -> Versions:
+    columns = msgspec.msgpack.decode(memoryview(file.body), type=_Looked)
+    return Versions.to_look_at(columns.values, columns.columns, COLUMNS)
+
+
+def _view_of(home: Path, paths: list[Path], filters: int, commit: int) -> View:
+    """What is in these files, and no others: a merge may end meanwhile.
+
+    N.B. they are read before Tantivy does, which would not notice what is spoilt.
+    """
+    try:
+        footers.check(paths)
+        return read_view(home, filters, commit)
+    finally:
+        if footers.files_in(home) != paths:
+            raise FileNotFoundError(f"{home} has other files by now")
 
 
 def _reconcile(postings: Postings, versions: Versions) -> None:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from convexlab.followers.rested import Rested
     from convexlab.followers.vector.lists import Scores, Vectors
-    from convexlab.followers.vector.request import Rested, VectorRequest
+    from convexlab.followers.vector.request import VectorRequest
 
     Found = tuple[list[bytes], NDArray[np.float32]]
 

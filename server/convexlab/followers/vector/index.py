@@ -25,11 +25,11 @@ from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
+from convexlab.followers.rested import Rested
 from convexlab.followers.shared_lock import SharedLock
 from convexlab.followers.vector.answers import in_order
 from convexlab.followers.vector.building import build, is_due
 from convexlab.followers.vector.lists import Lists
-from convexlab.followers.vector.request import Rested
 from convexlab.followers.vector.selecting import Selections
 from convexlab.followers.vector.units import unit_vector
 from convexlab.followers.versions import Versions
@@ -286,7 +286,7 @@ class VectorIndex:
             until: a watermark whose commits are all in.
         """
         saved = self.saved
-        if saved is None or saved.bytes > knobs.VECTOR_NEAR_BYTES:
+        if saved is None or saved.bytes > knobs.NEAR_BYTES:
             return None
         return Rested(saved.lists.name, until)
 
@@ -299,7 +299,7 @@ class VectorIndex:
         return (
             self.saved is None
             and self.asked > self.live * knobs.VECTOR_REST_SHARE
-            and self.lists.memory_bytes <= knobs.VECTOR_NEAR_BYTES
+            and self.lists.memory_bytes <= knobs.NEAR_BYTES
         )
 
     @property

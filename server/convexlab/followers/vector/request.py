@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from convexlab.followers.rested import Rested
+
 if TYPE_CHECKING:
     from convexlab.documents.indexes import VectorIndexDefinition
 
@@ -63,18 +65,6 @@ class VectorRequest(msgspec.Struct, frozen=True, array_like=True):
     limit: int
     filters: tuple[tuple[int, bytes], ...] | None = None
     searches: int = 1
-
-
-class Rested(msgspec.Struct, frozen=True, array_like=True):
-    """Files that have an index as an answer found it.
-
-    Attributes:
-        name: of the file with its lists, which has no other's.
-        until: nothing of the index has changed up to this timestamp.
-    """
-
-    name: str
-    until: int
 
 
 class VectorAnswer(msgspec.Struct, frozen=True, array_like=True):

@@ -18,19 +18,21 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from convexlab.followers import files
-from convexlab.followers.files import SavedFile
+from convexlab.followers.files import MappedFile, SavedFile
+from convexlab.followers.rested import RestedIndex
 from convexlab.followers.vector.index import Saved, VectorIndex
 from convexlab.followers.vector.lists import Lists
 from convexlab.followers.vector.request import Definition
-from convexlab.followers.vector.rested import RestedIndex
+from convexlab.followers.vector.rested import RestedVectors
 from convexlab.followers.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from convexlab.followers.rested import Rested
     from convexlab.followers.schema_indexes import Key
-    from convexlab.followers.vector.request import Rested
+    from convexlab.followers.vector.request import VectorAnswer, VectorRequest
 
 FORMAT: Final = 1
 _STATE: Final = "state.json"
@@ -161,7 +163,9 @@ def _load_index(folder: Path, described: _Index) -> VectorIndex:
     return index
 
 
-def look_at(folder: Path, key: Key, rested: Rested, room: int) -> RestedIndex | None:
+def look_at(
+    folder: Path, key: Key, rested: Rested, room: int
+) -> RestedIndex[VectorRequest, VectorAnswer] | None:
     """An index of the keeper's, in another process; its files may go meanwhile.
 
     Args:
@@ -182,17 +186,16 @@ def look_at(folder: Path, key: Key, rested: Rested, room: int) -> RestedIndex | 
     saved = Saved(*_files_of(found))
     if saved.bytes > room:
         return None
-    mapped = [files.MappedFile(folder, file) for file in saved]
+    mapped = [MappedFile(folder, file) for file in saved]
     lists, columns = (memoryview(each.body) for each in mapped)
     looked = msgspec.msgpack.decode(columns, type=_Looked)
-    return RestedIndex(
+    index = RestedVectors(
         found.definition,
         Versions.to_look_at(looked.values, looked.columns),
         Lists.over(looked.homes, lists, found.probes),
-        since=max(found.changed_ts, found.exact_from),
-        rested=rested,
-        mapped=mapped,
     )
+    since = max(found.changed_ts, found.exact_from)
+    return RestedIndex(index, since=since, rested=rested, files=mapped)
 
 
 def discard(folder: Path) -> None:
