@@ -10,12 +10,14 @@ only where Python asks for them. A short answer is all here from the beginning.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from convexlab import knobs
+from convexlab.documents.encoding import from_export_json
 from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab_kernel import display
 from convexlab_kernel.results import Documents, library
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 _decode = msgspec.json.Decoder().decode
 _CREATED = "_creationTime"
 _WHAT = "rows"
+# Where JSON stands for values in a cell: it is it itself, or its items, or its fields.
+Texts: TypeAlias = "str | list[Texts] | Mapping[str, Texts] | None"
 
 
 class OnPage(Protocol):
@@ -116,9 +120,10 @@ class SqlRows:
         """As a pandas frame; `_creationTime` is a UTC time."""
         table = self.arrow()
         frame: pd.DataFrame = table.to_pandas()
-        for name in mixed(table):
-            texts = table[name].to_pylist()
-            frame[name] = [None if text is None else _decode(text) for text in texts]
+        for field in table.schema:
+            if (texts := _texts_in(field)) is not None:
+                cells = [_read(cell, texts) for cell in table[field.name].to_pylist()]
+                frame[field.name] = library("pandas").Series(cells, dtype=object)
         return frame
 
     @edge
@@ -175,6 +180,10 @@ class SqlRows:
 
     def _documents(self, table: pa.Table) -> Documents:
         rows = Documents(table.to_pylist())
+        for field in table.schema:
+            if (texts := _texts_in(field)) is not None:
+                for row in rows:
+                    row[field.name] = _read(row[field.name], texts)
         rows.as_of = self._as_of
         return rows
 
@@ -214,21 +223,37 @@ def _opened(stream: bytes) -> pa.Table:
     return library("pyarrow.ipc").open_stream(stream).read_all()
 
 
-def mixed(table: pa.Table) -> list[str]:
-    """The columns of values of several kinds, which Arrow has as JSON."""
-    return [
-        field.name
-        for field in table.schema
-        if (field.metadata or {}).get(b"convexlab") == b"json"
-    ]
+def _texts_in(field: pa.Field) -> Texts:
+    """Where a column has values of several kinds, as JSON; None: nowhere."""
+    types = library("pyarrow.types")
+    if (field.metadata or {}).get(b"convexlab") == b"json":
+        return "json"
+    if types.is_list(field.type):
+        inner = _texts_in(field.type.value_field)
+        return None if inner is None else [inner]
+    if types.is_struct(field.type):
+        fields = {part.name: _texts_in(part) for part in field.type.fields}
+        return fields if any(each is not None for each in fields.values()) else None
+    return None
+
+
+def _read(cell: Any, texts: Texts) -> Any:
+    """A cell with its texts read."""
+    if cell is None or texts is None:
+        return cell
+    if isinstance(texts, list):
+        return [_read(item, texts[0]) for item in cell]
+    if isinstance(texts, Mapping):
+        return {name: _read(item, texts[name]) for name, item in cell.items()}
+    return from_export_json(cell) if '"$' in cell else _decode(cell)
 
 
 def with_times(table: pa.Table) -> pa.Table:
-    """The table, with creation times as times."""
-    if _CREATED not in table.column_names:
-        return table
+    """The table, with creation times as times; what else is called so is as it is."""
     pa, compute = library("pyarrow"), library("pyarrow.compute")
-    at = table.column_names.index(_CREATED)
+    at = table.schema.get_field_index(_CREATED)
+    if at < 0 or not pa.types.is_float64(table.schema.field(at).type):
+        return table
     micros = compute.round(compute.multiply(table[_CREATED], 1000.0)).cast(pa.int64())
     times = micros.cast(pa.timestamp("us", "UTC"))
     return table.set_column(at, _CREATED, times)

@@ -91,3 +91,32 @@ def test_the_page_reads_what_the_notebook_does_not_keep(table, is_read):
 def test_creation_times_are_times():
     table = with_times(pa.table({"_creationTime": [1_357_017_300_000.25]}))
     assert str(table["_creationTime"][0]) == "2013-01-01 05:15:00.000250+00:00"
+
+
+def test_what_else_is_called_so_is_as_it_is():
+    for times in (["2013"], pa.array([0], pa.timestamp("us")), pa.nulls(1)):
+        table = pa.table({"_creationTime": times})
+        assert with_times(table) == table
+
+
+def test_values_of_several_kinds_are_values_in_rows_and_frames():
+    """Also inside of lists and structs; a frame without rows has the same types."""
+    json = {b"convexlab": b"json"}
+    alone = pa.field("alone", pa.string(), metadata=json)
+    items = pa.field("items", pa.list_(pa.field("l", pa.string(), metadata=json)))
+    inner = pa.field("of", pa.string(), metadata=json)
+    parts = pa.field("parts", pa.struct([inner, pa.field("n", pa.int64())]))
+    texts = [
+        {"alone": '"5"', "items": ["5", None, "1.5"], "parts": {"of": "true", "n": 1}},
+        {"alone": '{"$bytes":"AA=="}', "items": None, "parts": None},
+    ]
+    values = [
+        {"alone": "5", "items": [5, None, 1.5], "parts": {"of": True, "n": 1}},
+        {"alone": b"\0", "items": None, "parts": None},
+    ]
+    table = pa.Table.from_pylist(texts, schema=pa.schema([alone, items, parts]))
+    rows = SqlRows(stream(table))
+    assert list(rows) == values
+    assert rows.df().to_dict("records") == values
+    empty = SqlRows(stream(table.slice(2))).df()
+    assert [str(of) for of in empty.dtypes] == ["object"] * 3

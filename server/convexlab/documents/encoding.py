@@ -72,15 +72,15 @@ def to_clean_json(value: Value) -> bytes:
     return encode_json(_tagged(value, _CLEAN))
 
 
-def to_clean_json_each(values: Sequence[Value]) -> list[bytes]:
-    """The same of each of several values, encoded in one go."""
-    # N.B. a line's end is always escaped inside of JSON.
-    return _encode_lines(_tagged(list(values), _CLEAN)).splitlines()
-
-
 def to_export_json(value: Value) -> bytes:
     """The format of snapshots: whole numbers are Int64, numbers with a point float64."""
     return encode_json(_tagged(value, _EXPORT))
+
+
+def to_export_json_each(values: Sequence[Value]) -> list[bytes]:
+    """The same of each of several values, encoded in one go."""
+    # N.B. a line's end is always escaped inside of JSON.
+    return _encode_lines(_tagged(list(values), _EXPORT)).splitlines()
 
 
 def to_canonical(value: Value) -> bytes:

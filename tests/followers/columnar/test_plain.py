@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from convexlab.documents.encoding import to_clean_json
+from convexlab.documents.encoding import to_export_json
 from convexlab.followers.columnar import plain
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_a_text_tells_its_kind_and_its_value(
 ):
     of = {plain.NUMBER: plain.number("c"), plain.STRING: plain.string("c")}
     fields = f"{plain.rank('c')}, {of.get(rank, 'c = ?')}"
-    text = to_clean_json(value).decode()
+    text = to_export_json(value).decode()
     found = connection.execute(
         f"SELECT {fields} FROM (SELECT ?::JSON AS c)",
         [text, text] if rank not in of else [text],

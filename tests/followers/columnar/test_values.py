@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from convexlab.documents.encoding import to_clean_json
+from convexlab.documents.encoding import to_export_json
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.kinds import (
     ANYTHING,
@@ -44,7 +44,7 @@ def shown(value: Any, kind: Kind) -> Any:
         case Object(fields) if fields:
             return {name: shown(value.get(name), of) for name, of in fields.items()}
         case Nothing() | Object() | _:
-            return to_clean_json(value).decode()
+            return to_export_json(value).decode()
 
 
 @given(st.lists(values, max_size=4), st.lists(values, max_size=4))

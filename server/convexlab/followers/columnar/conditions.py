@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from convexlab.documents.encoding import to_clean_json
+from convexlab.documents.encoding import to_export_json
 from convexlab.documents.expression import conjuncts, never_fails
 from convexlab.documents.ordering import compare
 from convexlab.documents.value import UNDEFINED, Int64
@@ -310,7 +310,7 @@ def _on_json(of: Cell, name: str, constant: Any) -> _Part | None:
         return None
     if name in ("eq", "neq") and (kind is str or math.isfinite(constant)):
         # N.B. as it is: with a cast, DuckDB compares row by row what it could pass over.
-        text = to_clean_json(constant).decode()
+        text = to_export_json(constant).decode()
         return _Part(f"{of.sql} {sign} ?", [text], of.is_plain)
     return _ranked(of, name, constant)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 FILE: Final = "columnar.duckdb"
 # Up to how many rows of an order DuckDB fetches the documents of these rows alone.
 LATE: Final = "late_materialization_max_rows"
@@ -113,6 +113,8 @@ class MirrorFile:
         # N.B. of all connections: those that read are others.
         connection.execute(f"SET GLOBAL {LATE} = {knobs.SCAN_ORDERED_ROWS}")
         connection.execute(f"SET allowed_configs = ['{LATE}', '{TIME_LIMIT}']")
+        # N.B. what is a day, and what a time as text, is the same wherever it runs.
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         # What is written in small parts is written again with each checkpoint.
         size = knobs.MIRROR_CHECKPOINT_BYTES
         connection.execute(f"SET checkpoint_threshold = '{size} B'")

@@ -1,28 +1,20 @@
-"""SQL over the mirror: one statement, as of one moment, as values or as Arrow.
-
-What DuckDB gives becomes Convex's values: whole numbers stay whole as long as they
-are exact, those beyond are int64; decimals are numbers; times are milliseconds.
-"""
+"""SQL over the mirror: one statement, as of one moment, as values or as Arrow."""
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from convexlab.documents.bodies import from_body
 from convexlab.documents.encoding import from_stored, to_stored
-from convexlab.documents.value import MAX_EXACT_INT, Int64
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.file import TIME_LIMIT
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
 from convexlab.followers.columnar.reading import view
+from convexlab.followers.columnar.results import MIXED, marked, rows_of, value_of
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
@@ -31,10 +23,6 @@ if TYPE_CHECKING:
 
     from convexlab.followers.columnar.reading import Reading
 
-# What a column says of itself in Arrow when its values are of several kinds: JSON.
-MIXED: Final = {b"convexlab": b"json"}
-# The type of `_doc`; DuckDB has none of this name.
-_BODY: Final = "BODY"
 # How DuckDB begins the line in which something failed.
 _LINE: Final = re.compile(r"^LINE \d+: ", re.MULTILINE)
 
@@ -215,7 +203,7 @@ def profile_values(
         rows = profiles.rows(reading, statement, params)
     except duckdb.Error as error:
         raise _refusal(error) from None
-    return [_value(row, "", "") for row in rows]
+    return [value_of(row) for row in rows]
 
 
 # -- results ----------------------------------------------------------------------
@@ -233,23 +221,10 @@ def values_of(found: duckdb.DuckDBPyRelation, *, documents: bool) -> list[Any]:
     """
     import duckdb
 
-    # N.B. DuckDB need not know that documents are JSON: it would check each.
-    columns = [
-        (name, _BODY if documents and name == "_doc" else str(of))
-        for name, of, *_ in found.description
-    ]
-    _check_names([name for name, _ in columns])
     try:
-        rows = found.fetchall()
+        return rows_of(found, documents=documents)
     except duckdb.Error as error:
         raise _failed(error) from None
-    return [
-        {
-            name: _value(cell, name, of)
-            for cell, (name, of) in zip(row, columns, strict=True)
-        }
-        for row in rows
-    ]
 
 
 def _failed(error: duckdb.Error) -> InvalidQuery:
@@ -262,59 +237,16 @@ def _failed(error: duckdb.Error) -> InvalidQuery:
     return InvalidQuery(_LINE.sub(lambda found: " " * len(found.group()), said))
 
 
-def _check_names(names: list[str]) -> None:
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise InvalidQuery(
-            f"SQL: the result has more than one column `{min(twice)}`; name them with AS."
-        )
-
-
-def _value(cell: Any, name: str, of: str) -> Any:
-    match cell:
-        case None | bool() | float() | bytes():
-            return cell
-        case str() if of == "JSON":
-            return from_stored(cell.encode())
-        case str():
-            return from_body(cell.encode()) if of == _BODY else cell
-        case int():
-            return _whole(cell)
-        case Decimal():
-            return float(cell)
-        case datetime():
-            moment = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
-            return moment.timestamp() * 1000
-        case list() | tuple():
-            return [_value(item, name, "") for item in cell]
-        case dict():
-            return {key: _value(item, name, "") for key, item in cell.items()}
-        case _:
-            raise InvalidQuery(
-                f"SQL: column `{name}` is {of}, which is not a Convex value; "
-                f"cast it, for example `CAST({name} AS VARCHAR)`."
-            )
-
-
-def _whole(number: int) -> int | float:
-    if abs(number) <= MAX_EXACT_INT:
-        return number
-    return Int64(number) if -(2**63) <= number < 2**63 else math.floor(number) * 1.0
-
-
 def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
     import duckdb
     import pyarrow as pa
 
-    kinds = [str(of) for _, of, *_ in found.description]
     try:
         table: pa.Table = found.to_arrow_table()
     except duckdb.Error as error:
         raise _failed(error) from None
-    fields = [
-        field.with_metadata(MIXED) if kind == "JSON" else field
-        for field, kind in zip(table.schema, kinds, strict=True)
-    ]
+    kinds = [of for _, of, *_ in found.description]
+    fields = [marked(field, of) for field, of in zip(table.schema, kinds, strict=True)]
     return _stream(table.cast(pa.schema(fields)))
 
 

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from convexlab.documents.bodies import numbers_in, unpacked
-from convexlab.documents.encoding import to_clean_json_each
+from convexlab.documents.encoding import to_export_json_each
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.kinds import (
     NOTHING,
@@ -145,7 +145,7 @@ class Values:
         """JSON in which every value is told from every other that people would tell."""
         if self._types == {type(None)}:
             return [None] * len(self._values)
-        texts = to_clean_json_each(self._values)
+        texts = to_export_json_each(self._values)
         if type(None) not in self._types:
             return [*texts]
         return [
