@@ -311,6 +311,27 @@ def table() -> TableDefinition:
             "no document of the table can have",
         ),
         (
+            lambda: define_schema({"t": define_table({"e": v.embedding("x")})}),
+            "SchemaDefinitionError",
+            "`e` of `t` is the embedding of `x`, which is no text",
+        ),
+        (
+            lambda: define_schema({"t": define_table({"e": v.embedding("e")})}),
+            "SchemaDefinitionError",
+            "`e` of `t` is the embedding of `e`, which is no text",
+        ),
+        (
+            lambda: define_schema(
+                {
+                    "t": define_table(
+                        {"s": v.string(), "o": v.object({"e": v.embedding("s")})}
+                    )
+                }
+            ),
+            "SchemaDefinitionError",
+            "`o.e` of `t` is an embedding inside of another field",
+        ),
+        (
             lambda: define_table(v.string()),
             "InvalidTopLevelTypeInSchemaError",
             "documents are objects",

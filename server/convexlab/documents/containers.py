@@ -34,7 +34,7 @@ from convexlab.documents.validators import (
 from convexlab.errors import SchemaViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _LIST: Final[Types] = frozenset({list})
 _DICT: Final[Types] = frozenset({dict})
@@ -336,6 +336,25 @@ def refers_to(validator: Validator, table: str) -> bool:
             return any(refers_to(member, table) for member in members)
         case _:
             return False
+
+
+def embeddings_in(
+    validator: Validator, path: str = ""
+) -> Iterator[tuple[str, EmbeddingValidator]]:
+    """Every embedding anywhere inside, with its path; `*` stands for what has no name."""
+    match validator:
+        case EmbeddingValidator():
+            yield path.removeprefix("."), validator
+        case ArrayValidator(element=part) | RecordValidator(value=part):
+            yield from embeddings_in(part, f"{path}.*")
+        case ObjectValidator(fields=fields):
+            for name, part in fields.items():
+                yield from embeddings_in(part, f"{path}.{name}")
+        case UnionValidator(members=members):
+            for member in members:
+                yield from embeddings_in(member, path)
+        case _:
+            pass
 
 
 # -- from JSON ---------------------------------------------------------------------

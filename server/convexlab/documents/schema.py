@@ -20,6 +20,7 @@ from convexlab import knobs
 from convexlab.documents.containers import (
     ObjectValidator,
     UnionValidator,
+    embeddings_in,
     refers_to,
     validator_from_json,
 )
@@ -36,6 +37,7 @@ from convexlab.documents.indexes import (
     check_reachable,
     check_room,
     filter_paths_of,
+    may_hold,
     paths_of,
 )
 from convexlab.documents.v import v
@@ -202,13 +204,15 @@ class TableDefinition:
         raise AssertionError(f"{self.validator} has two opinions of {document!r}")
 
     def check_reachable(self, table: str) -> None:
-        """Refuses an index over what no document can have.
+        """Refuses an index over what no document can have, and such an embedding.
 
         Args:
             table: the table's name, for the message.
         """
         for index in self._every_index():
             check_reachable(table, self.validator, index)
+        for path, embedding in embeddings_in(self.validator):
+            _check_embedding(table, self.validator, path, embedding.source)
 
     def _every_index(self) -> tuple[AnyIndex, ...]:
         return (*self.indexes, *self.search_indexes, *self.vector_indexes)
@@ -393,6 +397,21 @@ def _without_system_fields(validator: Validator) -> Validator:
     if isinstance(validator, UnionValidator):
         return UnionValidator(tuple(map(_without_system_fields, validator.members)))
     return validator
+
+
+def _check_embedding(table: str, validator: Validator, path: str, source: str) -> None:
+    if "." in path:
+        raise SchemaViolation(
+            f"`{path}` of `{table}` is an embedding inside of another field: move it up, "
+            "to be a field of the document itself. Only those are kept up to date",
+            kind="SchemaDefinitionError",
+        )
+    if source == path or not may_hold(validator, source.split(".")):
+        raise SchemaViolation(
+            f"`{path}` of `{table}` is the embedding of `{source}`, which is no text that "
+            f"a document of the table can have: its validator is {validator}",
+            kind="SchemaDefinitionError",
+        )
 
 
 def _check_document_type(validator: Validator) -> None:
