@@ -62,6 +62,7 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
     lag_seconds: float = 0.0
     documents_behind: int | None = None
     building: str | None = None
+    building_percent: int | None = None
     documents: int = 0
     failure: str | None = None
     rebuilt: str | None = None
@@ -70,7 +71,8 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
         if self.failure is not None:
             return f"failed: {self.failure}{self._behind()}"
         if self.building is not None:
-            return f"is being built (now: table `{self.building}`){self._why()}"
+            far = f", {self.building_percent} %" if self.building_percent else ""
+            return f"is being built (now: table `{self.building}`{far}){self._why()}"
         return f"{self.documents:,} documents{self._behind()}{self._why()}"
 
     def _why(self) -> str:

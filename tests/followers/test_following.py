@@ -125,6 +125,27 @@ def test_it_is_built_in_slices_while_commits_go_on(
     assert texts(following) == ["a", "b", "c", "d", "e4", "new0", "new2", "new4"]
 
 
+def test_who_waits_for_a_table_is_told_how_much_of_it_is_in(
+    steps: Any, following: Following, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(knobs, "FOLLOWER_RUN_DOCUMENTS", 2)
+    steps(insert(*"abcde"))
+    take, told = mirror.take, []
+
+    def take_and_look(*taken: Any) -> None:
+        with pytest.raises(FollowerBehind) as refused:
+            following.wait_for(mirror.watermark + 1, patience_seconds=0)
+        status = following.status()
+        told.append((status["building"], status["buildingPercent"], str(refused.value)))
+        take(*taken)
+
+    monkeypatch.setattr(mirror, "take", take_and_look)
+    following.advance()
+    said = "The mirror index is being built (now: table `t`, {} %). Try again."
+    assert told == [("t", much, said.format(much)) for much in (0, 40, 80)]
+    assert following.status()["buildingPercent"] is None
+
+
 def test_g3_one_that_is_behind_the_log_begins_again(
     steps: Any, committer: Committer, following: Following, mirror: Mirror
 ):

@@ -68,6 +68,8 @@ def test_what_is_behind_or_failed_says_so():
         "text", lag_seconds=1.25, documents_behind=2000, documents=9000
     )
     assert str(late) == "9,000 documents, 1.2 s or 2,000 documents behind"
+    begun = FollowerStatus("text", building="notes", building_percent=40)
+    assert str(begun) == "is being built (now: table `notes`, 40 %)"
     rebuilt = FollowerStatus("text", documents=3, rebuilt="a byte is another")
     assert str(rebuilt) == (
         "3 documents; made anew, since its files were damaged: a byte is another"

@@ -8,6 +8,7 @@ const said = (more: Partial<DerivedIndex>): DerivedIndex => ({
   lagSeconds: 0,
   documentsBehind: 0,
   building: null,
+  buildingPercent: null,
   failure: null,
   ...more,
 });
@@ -18,8 +19,8 @@ test("a derived index is behind by documents, else by time, else not", () => {
   assert.equal(behindText(said({ lagSeconds: 1.25, documentsBehind: 1200 })), "1,200");
   assert.equal(behindText(said({ documentsBehind: COUNTED_BEHIND })), "10,000 or more");
   assert.equal(behindText(said({ wanted: 3 })), "3 to embed");
-  const begins = said({ documentsBehind: null, building: "tasks" });
-  assert.equal(behindText(begins), "builds tasks");
+  const begins = said({ documentsBehind: null, building: "tasks", buildingPercent: 40 });
+  assert.equal(behindText(begins), "builds tasks: 40 %");
 });
 
 test("each kind of derived index says in its own words what it holds", () => {

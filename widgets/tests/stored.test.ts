@@ -7,7 +7,7 @@ import { columnsOf } from "../src/table/columns.ts";
 import { argumentsOf, edited } from "../src/table/edits.ts";
 import { factsText } from "../src/table/profile.ts";
 import { countOf, profileOf, rowsFromTo, type Stored } from "../src/table/statements.ts";
-import { merged } from "../src/table/stored.ts";
+import { farOf, merged } from "../src/table/stored.ts";
 import { BLOCK, blocksOf, WindowRows } from "../src/table/window.ts";
 import { placed, thinned } from "../src/views/sparkline.ts";
 
@@ -148,4 +148,11 @@ test("a session is renewed when half of its time is over", () => {
   const said = { adminKey: "local|session.9.ab", seconds: 3600 };
   assert.deepEqual(sessionFrom(said, 1_000), { key: said.adminKey, renewAt: 1_801_000 });
   assert.throws(() => sessionFrom({ adminKey: null, seconds: 3600 }, 0), CallError);
+});
+
+test("how much of a table is prepared is said of that table alone", () => {
+  const said = "The columnar index is being built (now: table `a`, 40 %). Try again.";
+  assert.equal(farOf("a", said), ": 40 %");
+  assert.equal(farOf("b", said), "");
+  assert.equal(farOf("a", "The columnar index is 0.5 s of commits behind. Try again."), "");
 });

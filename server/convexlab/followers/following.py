@@ -59,7 +59,7 @@ class Following:
         self._store = store
         self._catalog: Catalog | None = None
         self._progress = threading.Condition()
-        self._walking = ""  # the table that is being taken in, for who waits
+        self._walking: _Walk | None = None  # the table that is taken in, for who waits
         self._is_learning = False  # whether tables are walked, or about to be
         self._failure: BaseException | None = None
         self._is_over = False
@@ -124,19 +124,20 @@ class Following:
         return f"The {self.follower.name} index {what}"
 
     def _how_far(self, ts: Timestamp) -> str:
-        if self._walking:
-            return f"is being built (now: table `{self._walking}`). Try again."
+        if (walk := self._walking) is not None:
+            return f"is being built (now: {walk}). Try again."
         behind = max(0, ts - self.follower.watermark) / 1e9
         return f"is {behind:.1f} s of commits behind. Try again."
 
     def status(self) -> dict[str, object]:
         """How far it is, and what the follower says of itself."""
-        watermark = self.follower.watermark
+        watermark, walk = self.follower.watermark, self._walking
         return {
             "name": self.follower.name,
             "watermark": watermark,
             "watermarkTime": in_words(watermark) if watermark else None,
-            "building": self._walking or None,
+            "building": None if walk is None else walk.table,
+            "buildingPercent": None if walk is None else walk.percent,
             "failure": repr(self._failure) if self._failure is not None else None,
             "rebuilt": self._rebuilt or None,
             **self.follower.status(),
@@ -212,17 +213,24 @@ class Following:
 
     def _walk(self, table: TableInfo, at: Timestamp, catalog: Catalog) -> None:
         """Give the follower every document of a table as of `at`, or of its watermark."""
-        self._walking = table.name
+        walk = self._walking = _Walk(table.name)
         try:
+            walk.documents = self._count(table)
             for revisions in self._slices(table, at):
                 if self._is_over:
                     raise Closing("it is to end")
                 self.follower.take(table, revisions)
+                walk.taken += len(revisions)
                 if isinstance(self.follower, GoesOn) and self.follower.watermark:
                     self._go_on(catalog)
             self.follower.took(table)
         finally:
-            self._walking = ""
+            self._walking = None
+
+    def _count(self, table: TableInfo) -> int:
+        # N.B. those of now: to count those of a moment would be to read them.
+        with self._store.snapshot() as base:
+            return base.count(by_creation_index(table.number))
 
     def _go_on(self, catalog: Catalog) -> None:
         """Take in commits of which the catalog knows all tables."""
@@ -264,6 +272,29 @@ class Following:
     def _begin_again(self) -> None:
         self.follower.forget()
         self._catalog = self._damage = None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A table that is being taken in.
+
+    Attributes:
+        table: its name.
+        documents: about how many it has; 0: they are not counted yet.
+        taken: how many of them the follower has been given.
+    """
+
+    table: str
+    documents: int = 0
+    taken: int = 0
+
+    @property
+    def percent(self) -> int:
+        """How much that is, and not all of it before it is in."""
+        return min(99, 100 * self.taken // max(1, self.documents))
+
+    def __str__(self) -> str:
+        return f"table `{self.table}`, {self.percent} %"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # Of what derived indexes tell, what those who look on are shown.
 _OF_FOLLOWERS = (
-    *("name", "building", "failure", "rebuilt", "problem"),
+    *("name", "building", "buildingPercent", "failure", "rebuilt", "problem"),
     *("documents", "documentsBehind", "embedded", "wanted"),
 )
 _OF_PARTS = ("table", "index", "texts", "vectors", "isBuilding")

@@ -8,6 +8,8 @@ export interface DerivedIndex {
   readonly documentsBehind: number | null;
   /** The table that it goes through from its beginning. */
   readonly building: string | null;
+  /** How much of it it has. */
+  readonly buildingPercent: number | null;
   readonly failure: string | null;
   readonly bytes?: number;
   /** Of the mirror. */
@@ -43,8 +45,8 @@ export function partSize({ texts, vectors }: Part): number {
 
 /** How many documents; where none is, how long: what is shorter than a look is nothing. */
 export function behindText(follower: DerivedIndex): string {
-  const { building, documentsBehind, wanted, lagSeconds } = follower;
-  if (building !== null) return `builds ${building}`;
+  const { building, buildingPercent, documentsBehind, wanted, lagSeconds } = follower;
+  if (building !== null) return `builds ${building}: ${buildingPercent ?? 0} %`;
   const behind = documentsBehind ?? 0;
   if (behind >= COUNTED_BEHIND) return `${COUNTED_BEHIND.toLocaleString("en")} or more`;
   if (behind > 0) return behind.toLocaleString("en");

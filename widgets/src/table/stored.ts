@@ -336,6 +336,7 @@ export class StoredTable implements View {
     this.#progress.end();
     const building = error instanceof CallError && error.code === "FollowerBehind";
     if (!building) this.#say((error as Error).message);
+    else if (!this.#answered) this.#prepared(error.message);
     if (this.#moment !== null && !building) {
       // Rows of another moment are not these.
       this.#show(new WindowRows(0), "top", this.#note);
@@ -358,10 +359,17 @@ export class StoredTable implements View {
       const rows = new WindowRows(page.page.length);
       rows.put(0, page.page);
       this.#show(rows, "rows");
-      this.#say(`the newest ${count(rows.count, "document")}; the others are being prepared`);
+      this.#prepared();
     } catch (error) {
       this.#say((error as CallError).message);
     }
+  }
+
+  /** The newest rows are there, and the deployment has said how far it is with the others. */
+  #prepared(said = ""): void {
+    const rows = count(this.#rows.count, "document");
+    const far = farOf(this.#table, said);
+    if (this.#rows.count > 0) this.#say(`the newest ${rows}; the others are being prepared${far}`);
   }
 
   #say(note: string): void {
@@ -388,6 +396,12 @@ export class StoredTable implements View {
       this.#say((error as CallError).message);
     }
   }
+}
+
+/** How much of a table is in the mirror, where the deployment says it of that table. */
+export function farOf(table: string, said: string): string {
+  const [, named, percent] = /table `(.*)`, (\d+) %/.exec(said) ?? [];
+  return named === table ? `: ${percent} %` : "";
 }
 
 function isEverything(request: Request): boolean {
