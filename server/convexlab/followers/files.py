@@ -135,6 +135,7 @@ def _stamp(found: os.stat_result) -> tuple[int, int]:
 
 
 def _check(body: bytes | mmap.mmap, file: SavedFile) -> None:
+    # N.B. zlib lets go of the interpreter for all of it, also while pages are read.
     if (len(body), zlib.crc32(body)) != (file.size, file.sum):
         raise _not_what_was_written(file)
 
