@@ -180,6 +180,18 @@ def test_what_is_refused_says_why(sql: Sql, text: str, message: str):
         sql(text)
 
 
+@pytest.mark.parametrize("asked", ["size = 'many'", "size > 3", "sum(size) > 3"])
+def test_a_column_of_several_kinds_says_what_to_write(sql: Sql, steps: Any, asked: str):
+    steps(lambda tx: tx.insert("messages", {"size": "many"}))
+    for options in ({}, {"arrow": True}):
+        with pytest.raises(InvalidQuery, match="`size` has values of several kinds"):
+            sql.answer(f"select {asked} as x from messages", **options)
+    texts = "select count(*) n from messages where \"size\"->>'$' = 'many'"
+    assert sql(texts) == [{"n": 1}]
+    numbers = "select sum(TRY_CAST(\"size\"->>'$' AS DOUBLE)) n from messages"
+    assert sql(numbers) == [{"n": 12.0}]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

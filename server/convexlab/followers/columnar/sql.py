@@ -11,6 +11,7 @@ from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.errors import InvalidQuery
 from convexlab.followers.columnar.damage import refuse_damaged
 from convexlab.followers.columnar.file import TIME_LIMIT
+from convexlab.followers.columnar.kinds import ANYTHING, quoted
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
 from convexlab.followers.columnar.reading import view
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # How DuckDB begins the line in which something failed.
 _LINE: Final = re.compile(r"^LINE \d+: ", re.MULTILINE)
+# What it says where it takes JSON for another type, or another for JSON.
+_OF_JSON: Final = re.compile(r"\bJSON\b|Failed to cast value")
 
 
 class SqlRequest(msgspec.Struct, frozen=True):
@@ -109,8 +112,26 @@ def answer_sql(
             )
         answer.filters = narrowed(statement.tree, reading.tables, params)
     except InvalidQuery as error:
-        answer.refused = str(error)
+        answer.refused = f"{error}{_on_mixed(str(error), reading, statement)}"
     return msgspec.msgpack.encode(answer)
+
+
+def _on_mixed(said: str, reading: Reading, statement: Statement) -> str:
+    """What to write where a column of several kinds made a statement fail."""
+    text = statement.text.lower()
+    mixed = [
+        column.name
+        for table in statement.tables
+        for column in reading.tables[table].columns.values()
+        if column.kind == ANYTHING and column.name.lower() in text
+    ]
+    if not mixed or not _OF_JSON.search(said):
+        return ""
+    name = quoted(mixed[0])
+    return (
+        f"\n`{mixed[0]}` has values of several kinds, so its column is JSON: ask for their "
+        f"text, `{name}->>'$'`, or numbers, `TRY_CAST({name}->>'$' AS DOUBLE)`."
+    )
 
 
 def answer_of(told: bytes) -> SqlAnswer:
