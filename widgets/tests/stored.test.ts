@@ -150,9 +150,8 @@ test("a session is renewed when half of its time is over", () => {
   assert.throws(() => sessionFrom({ adminKey: null, seconds: 3600 }, 0), CallError);
 });
 
-test("how much of a table is prepared is said of that table alone", () => {
+test("what is prepared is told with its table", () => {
   const said = "The columnar index is being built (now: table `a`, 40 %). Try again.";
-  assert.equal(farOf("a", said), ": 40 %");
-  assert.equal(farOf("b", said), "");
-  assert.equal(farOf("a", "The columnar index is 0.5 s of commits behind. Try again."), "");
+  assert.equal(farOf(said), " (`a`, 40 %)");
+  assert.equal(farOf("The columnar index is 0.5 s of commits behind. Try again."), "");
 });

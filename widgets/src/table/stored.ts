@@ -76,6 +76,8 @@ export class StoredTable implements View {
   #moment: number | null = null;
   /** What holds while rows are not what was asked for: "being prepared", a refusal. */
   #note = "";
+  /** How much of it is prepared, where that is known. */
+  #far = "";
   #answered = false;
   #begun = false;
   /** The work in hand, and whether there is more by now: S2. */
@@ -134,7 +136,7 @@ export class StoredTable implements View {
   }
 
   summary(): string {
-    if (!this.#answered) return this.#note || "reading…";
+    if (!this.#answered) return (this.#note || "reading…") + this.#far;
     const { count: rows } = this.#rows;
     // Whoever filters at once does it before all of them were counted.
     const few = rows < this.#total ? counted(rows, this.#total, this.#what) : count(rows, this.#what);
@@ -161,9 +163,13 @@ export class StoredTable implements View {
   }
 
   get #stored(): Stored {
-    const { request, sorting } = { request: this.#request, sorting: this.#sorting };
-    const isAnswer = this.#of !== null;
-    return { table: this.#table, isAnswer, request, sorting, columns: this.#all };
+    return {
+      table: this.#table,
+      isAnswer: this.#of !== null,
+      request: this.#request,
+      sorting: this.#sorting,
+      columns: this.#all,
+    };
   }
 
   #select({ sql, params }: Statement, until?: AbortSignal): Promise<Row[]> {
@@ -298,8 +304,7 @@ export class StoredTable implements View {
   #show(rows: WindowRows, how: "rows" | "top", note = ""): void {
     this.#rows = rows;
     this.#learn(rows.here());
-    if (how === "top") this.#grid.replace(this.#shown);
-    else this.#grid.update(this.#shown);
+    this.#grid[how === "top" ? "replace" : "update"](this.#shown);
     this.#say(note);
   }
 
@@ -336,7 +341,7 @@ export class StoredTable implements View {
     this.#progress.end();
     const building = error instanceof CallError && error.code === "FollowerBehind";
     if (!building) this.#say((error as Error).message);
-    else if (!this.#answered) this.#prepared(error.message);
+    else if (!this.#answered) this.#say(this.#note, farOf(error.message));
     if (this.#moment !== null && !building) {
       // Rows of another moment are not these.
       this.#show(new WindowRows(0), "top", this.#note);
@@ -359,21 +364,15 @@ export class StoredTable implements View {
       const rows = new WindowRows(page.page.length);
       rows.put(0, page.page);
       this.#show(rows, "rows");
-      this.#prepared();
+      this.#say(`the newest ${count(rows.count, "document")}; the others are being prepared`);
     } catch (error) {
       this.#say((error as CallError).message);
     }
   }
 
-  /** The newest rows are there, and the deployment has said how far it is with the others. */
-  #prepared(said = ""): void {
-    const rows = count(this.#rows.count, "document");
-    const far = farOf(this.#table, said);
-    if (this.#rows.count > 0) this.#say(`the newest ${rows}; the others are being prepared${far}`);
-  }
-
-  #say(note: string): void {
+  #say(note: string, far = ""): void {
     this.#note = note;
+    this.#far = far;
     tell(this.element, "summary");
   }
 
@@ -398,10 +397,10 @@ export class StoredTable implements View {
   }
 }
 
-/** How much of a table is in the mirror, where the deployment says it of that table. */
-export function farOf(table: string, said: string): string {
-  const [, named, percent] = /table `(.*)`, (\d+) %/.exec(said) ?? [];
-  return named === table ? `: ${percent} %` : "";
+/** Which table is being taken in, and how much of it is, where the deployment says so. */
+export function farOf(said: string): string {
+  const far = /`.+%/.exec(said);
+  return far ? ` (${far})` : "";
 }
 
 function isEverything(request: Request): boolean {
