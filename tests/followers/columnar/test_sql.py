@@ -9,7 +9,7 @@ import pytest
 
 from convexlab.documents.encoding import from_stored, to_stored
 from convexlab.documents.value import Int64
-from convexlab.errors import InvalidQuery, NotFound
+from convexlab.errors import InvalidQuery, NotFound, OutOfRetention
 from convexlab.followers.columnar.mirror import Mirror
 from convexlab.followers.columnar.sql import (
     SqlAnswer,
@@ -113,6 +113,23 @@ def test_as_of_then(sql: Sql, steps: Any, committer: Committer):
     count = "select count(*) as n from messages"
     assert sql(count) == [{"n": 5}]
     assert sql(count, at=then) == [{"n": 4}]
+
+
+def test_a_table_that_is_gone_is_not_taken_for_an_empty_one(
+    sql: Sql, steps: Any, committer: Committer
+):
+    from convexlab.engine.definitions import set_table_state
+
+    count, then = "select count(*) as n from messages", committer.ts
+    assert sql(count) == [{"n": 3}]
+    messages = committer.catalog.tables["messages"]
+    tables = {"messages": int(messages.number), "channels": 1}
+    steps(lambda tx: set_table_state(tx, messages, "deleting"), system=True)
+    for text in (count, "summarize messages"):
+        with pytest.raises(OutOfRetention, match="no state as of"):
+            sql(text, at=then, tables=tables)
+    assert sql("select 1 as one", at=then, tables=tables) == [{"one": 1}]
+    assert sql(count, tables=tables) == [{"n": 0}]  # of one that is not here yet
 
 
 def test_the_first_rows(sql: Sql):

@@ -198,9 +198,12 @@ class Mirror:
     def reading(self, at: Timestamp) -> Iterator[Reading]:
         """The mirror as of a moment at or before its watermark."""
         tables = dict[str, MirrorTable]()
+        known_to = BEGINNING
 
         def begin() -> duckdb.DuckDBPyConnection:
+            nonlocal known_to
             self._queue.write()
+            known_to = self._file.watermark
             connection = self._file.read()
             for name, number in self.names.items():
                 if number in self._file.tables:
@@ -208,7 +211,7 @@ class Mirror:
             return connection
 
         with self._connected(begin) as connection:
-            yield Reading(connection, at, tables, self._folded)
+            yield Reading(connection, at, tables, self._folded, known_to)
 
     @contextmanager
     def _connected(

@@ -29,6 +29,7 @@ class Reading:
         tables: by name, as they are in that state.
         by_number: the same, by number.
         folded: the mirror's aggregates that are kept.
+        known_to: up to when that state knows which tables there are.
     """
 
     def __init__(
@@ -37,20 +38,27 @@ class Reading:
         at: Timestamp,
         tables: dict[str, MirrorTable],
         folded: Folded,
+        known_to: Timestamp,
     ) -> None:
         self.connection = connection
         self.at = at
         self.tables = tables
         self.folded = folded
+        self.known_to = known_to
         self.by_number = {table.number: table for table in tables.values()}
 
     def named(self, numbers: dict[str, int]) -> None:
-        """Let the tables be those of a catalog; one that is not here yet is empty."""
+        """Let the tables be those of a catalog; see `table`."""
         self.tables = {name: self.table(number) for name, number in numbers.items()}
 
     def table(self, number: int) -> MirrorTable:
-        """A table by number; one that is not here yet is empty."""
-        return self.by_number.get(number) or MirrorTable(number, is_whole=False)
+        """A table by number; one that is not here yet is empty.
+
+        One that was there at an earlier moment and is not here any more is lost.
+        """
+        return self.by_number.get(number) or MirrorTable(
+            number, exact_from=self.known_to, is_whole=False
+        )
 
     def rows(self, table: MirrorTable) -> str:
         """What follows FROM, for all columns of the rows as of the moment.
@@ -71,10 +79,10 @@ class Reading:
         Raises:
             OutOfRetention: the mirror began later.
         """
-        if not table.is_whole:
-            return f"SELECT {fields} FROM (SELECT {NO_ROWS}) WHERE false"
-        if table.changed_ts <= self.at:
+        if table.is_whole and table.changed_ts <= self.at:
             return f"SELECT {fields} FROM {table.current}"
+        if not table.is_whole and table.exact_from <= self.at:
+            return f"SELECT {fields} FROM (SELECT {NO_ROWS}) WHERE false"
         if table.exact_from > self.at:
             raise OutOfRetention(
                 f"The columnar mirror has no state as of {in_words(self.at)}; "

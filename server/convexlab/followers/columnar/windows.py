@@ -229,7 +229,7 @@ def _window(reading: Reading, kept: KeptRows, request: WindowRequest) -> list[An
     statement = Statement(read.text, (), read.tree)
     params: Any = from_stored(request.params.encode())
     if inner is not None:
-        beside = Reading(connection, reading.at, {}, reading.folded)
+        beside = Reading(connection, reading.at, {}, reading.folded, reading.known_to)
         return profile_values(Profiles(), beside, statement, params)
     rows = values_of(connection.sql(statement.text, params=params), documents=False)
     return rows if request.since is None else list(map(_with_texts, rows))
