@@ -63,8 +63,18 @@ class Moment:
     def sql(
         self, text: str, /, *, params: Sequence[Any] | Mapping[str, Any] = ()
     ) -> SqlRows:
-        """Run one SELECT as of the moment; see `Database.sql`."""
-        return self._sql_at(self.ts, text, params)
+        """Run one SELECT as of the moment; see `Database.sql`.
+
+        Tables have the names that they have now.
+        """
+        try:
+            return self._sql_at(self.ts, text, params)
+        except NotFound as error:
+            error.add_note(
+                f"It was asked for as of {shown(self.ts)}: SQL knows the tables that there "
+                "are now, by their names of now; `db.at(…).table(…)` those of then."
+            )
+            raise
 
     def table(self, name: str) -> PastTable:
         """A table's documents as of the moment."""

@@ -109,6 +109,7 @@ def test_it_needs_the_deployments_key(trips):
 
 
 def test_as_of_then(trips):
+    trips.sql("select 1 as one")  # the mirror is there from now on
     then = int(trips.status().ts)
     trips.table("trips").insert({"carrier": "DL"})
     count = "select count(*) n from trips"
@@ -218,3 +219,16 @@ def test_the_first_statement_waits_for_the_mirror():
     said.append("failed: OSError('disk')")
     with pytest.raises(FollowerBehind, match="disk"):
         once_it_is_there(ask)
+
+
+def test_sql_of_then_knows_the_tables_of_now(db):
+    db.table("before").insert({"n": 1}, progress=False)
+    list(db.sql("select n from before"))  # the mirror is there from now on
+    then = db.at(timedelta(0))
+    renamed = db.table("before").rename("after")
+    assert list(then.sql("select n from after")) == [{"n": 1}]
+    with pytest.raises(NotFound, match="no table `before`") as told:
+        then.sql("select n from before")
+    assert "by their names of now" in "".join(told.value.__notes__)
+    assert [row["n"] for row in then.table("before").collect()] == [1]
+    renamed.drop()
