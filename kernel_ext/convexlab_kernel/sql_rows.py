@@ -18,6 +18,7 @@ import msgspec
 
 from convexlab import knobs
 from convexlab.documents.encoding import from_export_json
+from convexlab.documents.value import MAX_EXACT_INT
 from convexlab.errors import ConvexlabError, NotAllowed
 from convexlab_kernel import display
 from convexlab_kernel.results import Documents, library
@@ -117,10 +118,16 @@ class SqlRows:
 
     @edge
     def df(self) -> pd.DataFrame:
-        """As a pandas frame; `_creationTime` is a UTC time."""
-        table = self.arrow()
+        """As a pandas frame; `_creationTime` is a UTC time, decimals are floats.
+
+        Whole numbers are `Int64` where some are missing and floats would not be exact.
+        """
+        table = _numbers(self.arrow())
         frame: pd.DataFrame = table.to_pandas()
         for field in table.schema:
+            if _needs_whole(table[field.name]):
+                cells = table[field.name].to_pylist()
+                frame[field.name] = library("pandas").array(cells, dtype="Int64")
             if (texts := _texts_in(field)) is not None:
                 cells = [_read(cell, texts) for cell in table[field.name].to_pylist()]
                 frame[field.name] = library("pandas").Series(cells, dtype=object)
@@ -179,7 +186,7 @@ class SqlRows:
         return int(self._first.num_rows) <= knobs.SQL_FIRST_ROWS
 
     def _documents(self, table: pa.Table) -> Documents:
-        rows = Documents(table.to_pylist())
+        rows = Documents(_numbers(table).to_pylist())
         for field in table.schema:
             if (texts := _texts_in(field)) is not None:
                 for row in rows:
@@ -246,6 +253,23 @@ def _read(cell: Any, texts: Texts) -> Any:
     if isinstance(texts, Mapping):
         return {name: _read(item, texts[name]) for name, item in cell.items()}
     return from_export_json(cell) if '"$' in cell else _decode(cell)
+
+
+def _numbers(table: pa.Table) -> pa.Table:
+    """The table, with decimals as floats, which go with other numbers."""
+    pa = library("pyarrow")
+    for at, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            table = table.set_column(at, field.name, table[at].cast(pa.float64()))
+    return table
+
+
+def _needs_whole(column: pa.ChunkedArray) -> bool:
+    """Whether pandas would make inexact floats of whole numbers, since some are missing."""
+    if not column.null_count or not library("pyarrow.types").is_int64(column.type):
+        return False
+    ends = library("pyarrow.compute").min_max(column).as_py().values()
+    return any(end is not None and abs(end) > MAX_EXACT_INT for end in ends)
 
 
 def with_times(table: pa.Table) -> pa.Table:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 
@@ -120,3 +122,16 @@ def test_values_of_several_kinds_are_values_in_rows_and_frames():
     assert rows.df().to_dict("records") == values
     empty = SqlRows(stream(table.slice(2))).df()
     assert [str(of) for of in empty.dtypes] == ["object"] * 3
+
+
+def test_numbers_go_with_other_numbers():
+    """Decimals are floats, whole ones with gaps stay exact; Arrow has what there is."""
+    price = pa.array([Decimal("1.50"), None], pa.decimal128(4, 2))
+    rows = SqlRows(stream(pa.table({"price": price, "id": [2**60 + 1, None]})))
+    assert list(rows) == [{"price": 1.5, "id": 2**60 + 1}, {"price": None, "id": None}]
+    frame = rows.df()
+    assert [str(of) for of in frame.dtypes] == ["float64", "Int64"]
+    assert frame["id"][0] == 2**60 + 1
+    assert rows.arrow()["price"].type == pa.decimal128(4, 2)
+    few = SqlRows(stream(pa.table({"n": [1, None]}))).df()
+    assert str(few["n"].dtype) == "float64"

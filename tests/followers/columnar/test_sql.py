@@ -171,6 +171,19 @@ def test_arrow(sql: Sql):
     assert table.to_pydict() == {"channel": ["a", "b", "a"], "size": [3.0, 4.0, 5.0]}
 
 
+def test_sums_of_whole_numbers_are_whole_numbers_in_arrow(sql: Sql):
+    """DuckDB adds them as decimals, with which pandas does not compute."""
+    import pyarrow as pa
+
+    text = (
+        "select sum(range) as n, sum(range) filter (where false) as no,"
+        " 2::hugeint ** 70 + sum(range) as huge from range(4)"
+    )
+    table = pa.ipc.open_stream(sql.answer(text, arrow=True).rows).read_all()
+    assert table.to_pylist() == [{"n": 6, "no": None, "huge": 2.0**70}]
+    assert table.schema.types == [pa.int64(), pa.int64(), pa.float64()]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

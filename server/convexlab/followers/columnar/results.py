@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # What a field says of itself in Arrow when its values are of several kinds: JSON.
 MIXED: Final = {b"convexlab": b"json"}
+# Whole numbers that Arrow has as decimals, as DuckDB's sums of whole numbers are.
+WHOLE: Final = frozenset({"HUGEINT", "UHUGEINT"})
 _JSON: Final = "JSON"
 _BODY: Final = "a document's body"
 _decode: Final = msgspec.json.Decoder().decode
@@ -158,6 +160,16 @@ def _read(cell: Any, texts: Texts, name: str) -> Any:
         raise InvalidQuery(
             f"SQL: column `{name}` has JSON that is no value: {error}"
         ) from None
+
+
+def whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers that came as decimals: as int64, or as floats where one is larger."""
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column.cast(pa.float64())
 
 
 def marked(field: pa.Field, of: DuckDBPyType) -> pa.Field:

@@ -15,7 +15,14 @@ from convexlab.followers.columnar.kinds import ANYTHING, quoted
 from convexlab.followers.columnar.narrowing import narrowed
 from convexlab.followers.columnar.profiles import Profiles, summarized
 from convexlab.followers.columnar.reading import view
-from convexlab.followers.columnar.results import MIXED, marked, rows_of, value_of
+from convexlab.followers.columnar.results import (
+    MIXED,
+    WHOLE,
+    marked,
+    rows_of,
+    value_of,
+    whole,
+)
 from convexlab.followers.columnar.statement import Statement, read_statement
 
 if TYPE_CHECKING:
@@ -267,6 +274,9 @@ def _arrow_stream(found: duckdb.DuckDBPyRelation) -> bytes:
     except duckdb.Error as error:
         raise _failed(error) from None
     kinds = [of for _, of, *_ in found.description]
+    for at, of in enumerate(kinds):
+        if str(of) in WHOLE:
+            table = table.set_column(at, table.field(at).name, whole(table.column(at)))
     fields = [marked(field, of) for field, of in zip(table.schema, kinds, strict=True)]
     return _stream(table.cast(pa.schema(fields)))
 
