@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from convexlab.documents.encoding import to_export_json
 from convexlab_kernel import display
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def to_pandas(rows: list[Document]) -> pd.DataFrame:
     if "_creationTime" in frame:
         millis = frame["_creationTime"].astype("float64")
         frame["_creationTime"] = package.to_datetime(
-            (millis * 1000).round().astype("int64"), unit="us", utc=True
+            (millis * 1000).round().astype("Int64"), unit="us", utc=True
         )
     result: pd.DataFrame = frame
     return result
@@ -121,8 +122,18 @@ def to_arrow(rows: list[Document]) -> pa.Table:
             micros = [None if ms is None else round(ms * 1000) for ms in cells]
             columns[name] = package.array(micros, package.timestamp("us", "UTC"))
         else:
-            columns[name] = package.array(_numbers(cells))
+            columns[name] = _cells(package, _numbers(cells))
     return package.table(columns)
+
+
+def _cells(package: Any, cells: list[Any]) -> pa.Array:
+    """A column; of values of several kinds, which arrow has no type for, as their JSON."""
+    try:
+        return package.array(cells)
+    except (package.ArrowInvalid, package.ArrowTypeError):
+        return package.array(
+            [None if cell is None else to_export_json(cell).decode() for cell in cells]
+        )
 
 
 def _numbers(cells: list[Any]) -> list[Any]:

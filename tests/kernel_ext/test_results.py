@@ -61,3 +61,15 @@ def test_polars_and_arrow_have_the_same_cells():
 
 def test_no_documents_make_an_empty_frame():
     assert len(to_pandas([])) == len(to_polars([])) == to_arrow([]).num_rows == 0
+
+
+def test_documents_without_a_creation_time_have_none_in_pandas():
+    created = to_pandas([{"_creationTime": 1_357_017_300_000.25}, {"n": 1}])
+    assert str(created["_creationTime"][0]) == "2013-01-01 05:15:00.000250+00:00"
+    assert pd.isna(created["_creationTime"][1])
+
+
+def test_values_of_several_kinds_are_json_in_arrow():
+    rows = [{"x": 1}, {"x": "1"}, {}, {"x": {"y": b"a"}}, {"x": [1, "a"]}]
+    texts = ["1.0", '"1"', None, '{"y":{"$bytes":"YQ=="}}', '[1.0,"a"]']
+    assert to_arrow(rows)["x"].to_pylist() == texts
