@@ -298,7 +298,7 @@ def test_the_users_clock_stops_while_the_engine_works(lab, path) -> None:
     )
     assert clock.inside == 0
     assert clock.turns == (0 if path == "m:nope" else clock.turns)
-    assert path != "m:async_query" or clock.turns >= 3
+    assert path != "m:async_query" or clock.turns == 2, "it reads once"
 
 
 def test_a_broken_journal_starts_clients_over(lab) -> None:

@@ -52,16 +52,14 @@ class _Reader:
         return by_id.get(self._execution, args)
 
     def query(self, table: str, /) -> Query:
-        """A query over a table; nothing is read yet."""
-        execution = self._execution
-        execution.leave()
-        try:
-            self._check_table(table, "query")
-            info = execution.tx.table(table)
-            index = None if info is None else info.by_creation_time
-            return Query(execution, Plan(table, info, index))
-        finally:
-            execution.enter()
+        """A query over a table; nothing is read yet.
+
+        N.B. the user keeps the floor: to take it and to give it back would cost more.
+        """
+        self._check_table(table, "query")
+        info = self._execution.tx.table(table)
+        index = None if info is None else info.by_creation_time
+        return Query(self._execution, Plan(table, info, index))
 
     def normalize_id(self, table: str, id: str, /) -> str | None:  # noqa: A002 - Convex's name
         """The id if the text is one of that table, else None; the document need not exist."""

@@ -172,10 +172,7 @@ def run(
         determinism.end(token)
         for entered in execution.entered:
             modules.restore(entered)
-    value, user_seconds = outcome.value or b"", clock.user_seconds
-    if metrics.may_be_near(tx, len(args_json) + len(value), user_seconds):
-        for warning in metrics.warnings(tx, args_json, value, user_seconds):
-            run_.log.add_text("WARN", warning)
+    _warn(execution, args_json, outcome.value or b"")
     outcome.log_lines = run_.log.lines
     outcome.identity_read = execution.identity_read
     outcome.clock_read = run_.clock_read
@@ -185,6 +182,14 @@ def run(
     elif execution.outgoing:
         outcome.journal = cursors.journal_of(execution.outgoing, secret)
     return outcome
+
+
+def _warn(execution: Execution, args: bytes, result: bytes) -> None:
+    """Note in the log which limits a run came near to."""
+    tx, user_seconds = execution.tx, execution.clock.user_seconds
+    if metrics.may_be_near(tx, len(args) + len(result), user_seconds):
+        for warning in metrics.warnings(tx, args, result, user_seconds):
+            execution.run.log.add_text("WARN", warning)
 
 
 def is_signal(error: BaseException) -> bool:
