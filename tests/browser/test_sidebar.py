@@ -395,6 +395,70 @@ def test_the_owner_acts_as_a_user_and_repeats_what_was_run(sidebar: Sidebar) -> 
     expect(page.locator(".convexlab-runner:visible h2")).to_have_text("tasks:asker")
 
 
+SAYS = """
+from convexlab import query, v
+
+@query(args=ARGS)
+def said(ctx, **given):
+    return repr(given)
+"""
+BEFORE = """{
+    "text": v.string(), "size": v.number(), "id": v.string(),
+    "color": v.union(v.literal("red"), v.literal("green"), v.literal("blue")),
+}"""
+AFTER = """{
+    "color": v.union(v.literal("blue"), v.literal("green")), "id": v.string(),
+    "text": v.union(v.string(), v.number()), "more": v.optional(v.string()),
+}"""
+
+
+def test_what_was_typed_stays_where_a_push_gives_another_signature(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """What is taken no more is gone; the query is followed with the rest."""
+    modules = {"schema": SCHEMA, "tasks": TASKS}
+    tasks.open(**modules, m=SAYS.replace("ARGS", BEFORE))
+    sidebar.do("convexlab:open-function", path="m:said")
+    form = sidebar.page.locator(".convexlab-runner:visible")
+    form.get_by_label("a user", exact=True).check()
+    for label, text in (("text string", "12"), ("size", "not yet"), ("id string", "x")):
+        form.get_by_role("textbox", name=label).fill(text)
+    form.get_by_label("color").select_option(label="green")
+    tasks.open(**modules, m=SAYS.replace("ARGS", AFTER))
+    form.get_by_role("textbox", name="more").wait_for()
+    result = form.get_by_role("region", name="Result")
+    expect(result).to_contain_text("{'color': 'green', 'id': 'x', 'text': 12}")
+    expect(form.get_by_label("size")).to_have_count(0)
+    expect(form.get_by_role("textbox", name="text string")).to_have_value("12")
+    expect(form.get_by_label("a user", exact=True)).to_be_checked()
+
+
+def test_a_repeated_call_is_not_made_again_for_another_signature(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    tasks.run("mutation", "tasks:create", text="once", points=1)
+    page = sidebar.page
+    sidebar.do("convexlab:open-function", path="tasks:create")
+    form = page.locator(".convexlab-runner:visible")
+    form.get_by_label("text").fill("repeated")
+    form.get_by_label("points").fill("1")
+    form.get_by_role("button", name="Run", exact=True).click()
+    form.get_by_role("status").get_by_text("done").wait_for()
+    form.get_by_role("button", name="Repeat tasks:create").first.click()
+    until(lambda: len(found(tasks, "repeated")) == 2)
+    other = TASKS.replace(
+        "def create(ctx, text: str, points: float)",
+        "def create(ctx, text: str, points: float, more: str = '')",
+    )
+    tasks.open(schema=SCHEMA, tasks=other)
+    form.get_by_label("more").wait_for()
+    expect(form.get_by_role("textbox", name="text")).to_have_value("repeated")
+    assert len(found(tasks, "repeated")) == 2
+    tasks.open(schema=SCHEMA, tasks=TASKS)
+    form.get_by_label("more").wait_for(state="detached")
+    assert len(found(tasks, "repeated")) == 2
+
+
 SEEN = "True, 'green', 'red', None, 1.5, {'k': True}, 'text', 7"
 EACH_TYPE = [
     ("a_null", "null", "1", "This is number, and is to be null."),
@@ -710,6 +774,7 @@ def described(db: Database, code: str) -> dict[str, Any]:
 
 # Of how many is said where those were counted before.
 NONE_MATCH = re.compile(r"^0 (of \d+ )?documents match")
+TWO_MATCH = re.compile(r"^2 (of \d+ )?documents match")
 
 
 def test_what_one_asks_of_a_table_becomes_a_cell(
@@ -751,6 +816,45 @@ def test_what_one_asks_of_a_table_becomes_a_cell(
     logs.get_by_label("text").fill("")
 
 
+def test_a_tab_that_was_hidden_shows_what_was_asked_for(
+    sidebar: Sidebar, tasks: State
+) -> None:
+    """And what has come meanwhile; while nobody sees it, it asks nothing."""
+    page = sidebar.page
+    sidebar.do("convexlab:open-table", table="tasks")
+    sidebar.do("application:close")  # what another test asked
+    for text in ("other words", "few points"):
+        tasks.run("mutation", "tasks:create", text=text, points=4)
+    sidebar.do("convexlab:open-table", table="tasks")
+    table = page.locator(".convexlab-rows:visible")
+    table.get_by_role("button", name="filter", exact=True).click()
+    table.get_by_label("filter: column").select_option("text")
+    table.get_by_label("filter: value").fill("few points")
+    table.get_by_role("button", name="add", exact=True).click()
+    rows = table.locator(".row")
+    expect(rows.filter(has_text="few points")).to_have_count(1)
+    expect(rows.filter(has_text="other words")).to_have_count(0)
+    sidebar.do("convexlab:open-sql")
+    statement = page.get_by_role("textbox", name="SQL statement")
+    statement.fill("SELECT text FROM tasks")
+    statement.press("Control+Enter")
+    found_rows = page.get_by_role("region", name="Rows", exact=True)
+    found_rows.get_by_text("other words").first.wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    tasks.run("mutation", "tasks:create", text="few points more", points=4)
+    found_rows.get_by_text("few points more").wait_for()
+    assert not [url for url in asked if "api/convexlab/sql" in url]
+    sidebar.do("convexlab:open-table", table="tasks")
+    expect(rows.filter(has_text="few points")).to_have_count(2)
+    expect(rows.filter(has_text="other words")).to_have_count(0)
+    expect(table.locator(".summary")).to_contain_text(TWO_MATCH)
+    sidebar.do("application:close")
+    sidebar.do("convexlab:open-sql")
+    sidebar.do("application:close")
+    assert sidebar.errors == []
+
+
 def test_what_is_filtered_before_it_was_counted_is_no_empty_table(
     sidebar: Sidebar, tasks: State
 ) -> None:
@@ -779,6 +883,7 @@ def test_what_is_filtered_before_it_was_counted_is_no_empty_table(
         with suppress(Error):  # one was taken back
             route.continue_()
     expect(table.locator(".summary")).to_contain_text(NONE_MATCH)
+    sidebar.do("application:close")
 
 
 def test_sql_is_completed_and_followed(sidebar: Sidebar, tasks: State) -> None:

@@ -5,7 +5,6 @@
  * searches in the deployment; the pane edits one, or tells what became of it.
  */
 import * as React from "react";
-import { showLive } from "../../src/panel.ts";
 import type { Deployment } from "./deployment.ts";
 import { type Statement, selectionOf } from "../../src/table/statements.ts";
 import type { Asked } from "../../src/table/stored.ts";
@@ -13,8 +12,8 @@ import { sqlCode, tableCode } from "./code.ts";
 import type { Desk } from "./desk.ts";
 import { Editor } from "./editor.tsx";
 import { History } from "./history.tsx";
-import { Shown } from "./hooks.ts";
 import { Action, Nothing } from "./section.tsx";
+import { useLive } from "./seen.ts";
 
 /** So many rows a cell asks for that shows what one sees here. */
 const CELL_ROWS = 1_000;
@@ -96,21 +95,19 @@ function Rows(props: {
   asked: (statement: Statement | null) => void;
 }) {
   const { deployment, table, looked, asked } = props;
-  const shown = React.useContext(Shown);
   const host = React.useRef<HTMLDivElement>(null);
+  const view = { kind: "stored", table };
+  const live = { path: "_system/cli/queryTable:default", args: { tableName: table }, view };
   React.useEffect(() => {
-    if (!host.current || !shown) return;
     const life = new AbortController();
-    const view = { kind: "stored", table };
-    const live = { path: "_system/cli/queryTable:default", args: { tableName: table }, view };
     const heard = (event: Event) => {
       const { detail } = event as CustomEvent<Asked | null>;
       asked(detail && selectionOf(...detail, CELL_ROWS));
     };
-    host.current.addEventListener("convexlab:asked", heard, { signal: life.signal });
-    showLive(host.current, live, deployment.owner, life.signal);
+    host.current?.addEventListener("convexlab:asked", heard, { signal: life.signal });
     return () => life.abort();
-  }, [deployment, table, asked, shown]);
+  }, [asked]);
+  useLive(host, live, deployment.owner, table);
   // The grid selects by pointer and by keys: whatever it was, one looks once it is done.
   const look = (isPointed: boolean) =>
     requestAnimationFrame(() => looked(selectedIn(host.current), isPointed));

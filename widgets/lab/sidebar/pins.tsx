@@ -5,13 +5,13 @@
  * They are kept with JupyterLab's workspace, so they are there again after a reload.
  */
 import * as React from "react";
-import { showLive, titleOf } from "../../src/panel.ts";
+import { titleOf } from "../../src/panel.ts";
 import type { Source } from "../../src/source.ts";
 import { readSpec } from "../../src/spec.ts";
 import { liveCode } from "./code.ts";
 import type { Desk } from "./desk.ts";
-import { Shown } from "./hooks.ts";
 import { Action, Entry, List, Nothing } from "./section.tsx";
+import { useLive } from "./seen.ts";
 
 const KEY = "convexlab:pins";
 
@@ -128,13 +128,7 @@ function PinEntry(props: { pin: Pin; pins: Pins; source: Source; desk: Desk }) {
 }
 
 function Pinned({ said, name, source }: { said: Pin["said"]; name: string; source: Source }) {
-  const shown = React.useContext(Shown);
   const host = React.useRef<HTMLElement>(null);
-  React.useEffect(() => {
-    if (!host.current || !shown) return;
-    const life = new AbortController();
-    showLive(host.current, said, source, life.signal);
-    return () => life.abort();
-  }, [said, source, shown]);
+  useLive(host, said, source, JSON.stringify(said));
   return <section ref={host} className="convexlab-pinned" aria-label={name} />;
 }

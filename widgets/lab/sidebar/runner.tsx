@@ -8,11 +8,10 @@
  */
 import { convexToJson, type Value } from "convex/values";
 import * as React from "react";
-import { formControl } from "../../src/controls/form.ts";
+import { formControl, type Typed, typeAgain, typedOf } from "../../src/controls/form.ts";
 import { el } from "../../src/dom.ts";
 import { fieldsOf } from "../../src/inputs.ts";
 import type { Identity } from "../../src/owner.ts";
-import { showLive } from "../../src/panel.ts";
 import type { SocketSource } from "../../src/socket.ts";
 import type { Source } from "../../src/source.ts";
 import type { Args } from "../../src/spec.ts";
@@ -22,10 +21,11 @@ import { ActingAs } from "./acting.tsx";
 import { callCode } from "./code.ts";
 import { type Deployment, FUNCTIONS, type Function } from "./deployment.ts";
 import type { Desk } from "./desk.ts";
-import { Shown, useFollowed } from "./hooks.ts";
+import { useFollowed } from "./hooks.ts";
 import { isCallMeant } from "./meant.ts";
 import { argsOf, type Call, callOf, LastRuns } from "./runs.tsx";
 import { Action, Nothing, Trouble } from "./section.tsx";
+import { useLive } from "./seen.ts";
 
 const PAUSE_MS = 250;
 
@@ -41,10 +41,7 @@ export function RunnerView(props: { deployment: Deployment; path: string; desk: 
     <div className="convexlab-runner">
       <Trouble text={failure} />
       {value && !told ? <Nothing text={`There is no function ${path} any more.`} /> : null}
-      {/* Another signature is another form. */}
-      {told ? (
-        <Calling key={JSON.stringify(told.args)} deployment={deployment} told={told} desk={desk} />
-      ) : null}
+      {told ? <Calling deployment={deployment} told={told} desk={desk} /> : null}
       <LastRuns runs={deployment.runs} again={again} />
     </div>
   );
@@ -56,12 +53,22 @@ interface Beginning {
   readonly isCalled: boolean;
 }
 
+/** What a query is asked with, and what it took then. */
+interface Followed {
+  readonly args: Args;
+  readonly signature: string;
+}
+
 function Calling({ deployment, told, desk }: { deployment: Deployment; told: Function; desk: Desk }) {
   const path = `${told.module}:${told.name}`;
   const isInternal = told.visibility?.kind === "internal";
   const [begin, setBegin] = React.useState<Beginning>({ args: {}, isCalled: false });
   const [actingAs, act] = React.useState<Identity | null | undefined>(null);
-  const [args, setArgs] = React.useState<Args | null>(null);
+  const [followed, follow] = React.useState<Followed | null>(null);
+  const signature = JSON.stringify(told.args);
+  // What was typed for another signature is no question to this one.
+  const args = followed?.signature === signature ? followed.args : null;
+  const setArgs = (given: Args) => follow({ args: given, signature });
   const [value, setValue] = React.useState<{ readonly value: Value } | null>(null);
   const wanted = React.useSyncExternalStore(deployment.runs.listen, deployment.runs.wanted);
   React.useEffect(() => {
@@ -102,7 +109,14 @@ function Calling({ deployment, told, desk }: { deployment: Deployment; told: Fun
         actingAs={actingAs}
         act={act}
       />
-      <Form told={told} begin={begin} source={source} call={allowed} live={live} />
+      <Form
+        told={told}
+        signature={signature}
+        begin={begin}
+        source={source}
+        call={allowed}
+        live={live}
+      />
       <div className="convexlab-line">
         <Action
           text="Add to notebook"
@@ -111,7 +125,13 @@ function Calling({ deployment, told, desk }: { deployment: Deployment; told: Fun
           run={() => desk.insert(callCode(told, args))}
         />
       </div>
-      <Result source={source} path={path} args={actingAs === undefined ? null : args} value={value} />
+      <Result
+        key={signature}
+        source={source}
+        path={path}
+        args={actingAs === undefined ? null : args}
+        value={value}
+      />
     </>
   );
 }
@@ -142,16 +162,19 @@ async function recorded(deployment: Deployment, call: Call, work: () => Promise<
 
 function Form(props: {
   told: Function;
+  signature: string;
   begin: Beginning;
   source: Source;
   call: (args: Args) => Promise<Value>;
   live: ((args: Args) => void) | null;
 }) {
-  const { told, begin } = props;
+  const { told, signature, begin } = props;
   const host = React.useRef<HTMLDivElement>(null);
   // What is drawn once calls what there is by then.
   const now = React.useRef(props);
   now.current = props;
+  // What the last form began with, and what was typed in it.
+  const last = React.useRef<{ readonly begin: Beginning; typed: Typed } | null>(null);
   React.useEffect(() => {
     if (!host.current) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -168,12 +191,25 @@ function Form(props: {
     };
     const form = formControl(action, calling(props.source, run), changed);
     styled(host.current).replaceChildren(el("div", { class: "frame" }, form));
-    if (begin.isCalled) form.requestSubmit();
-    else if (Object.keys(action.fields).length === 0) changed({});
+    const before = last.current;
+    const mine = { begin, typed: {} as Typed };
+    last.current = mine;
+    form.addEventListener("input", () => {
+      mine.typed = typedOf(form);
+    });
+    const isSame = before?.begin === begin;
+    // Of another signature: what was typed goes on.
+    if (isSame && hasAny({ ...begin.args, ...before.typed })) typeAgain(form, before.typed);
+    else if (begin.isCalled && !isSame) form.requestSubmit();
+    else if (!hasAny(action.fields)) changed({});
     return () => clearTimeout(timer);
-    // biome-ignore lint: the signature does not change while this is drawn; see RunnerView.
-  }, [begin]);
+    // biome-ignore lint: the signature stands for what is told.
+  }, [begin, signature]);
   return <div ref={host} />;
+}
+
+function hasAny(of: object): boolean {
+  return Object.keys(of).length > 0;
 }
 
 function Result(props: {
@@ -183,16 +219,9 @@ function Result(props: {
   value: { readonly value: Value } | null;
 }) {
   const { source, path, args, value } = props;
-  const shown = React.useContext(Shown);
   const host = React.useRef<HTMLDivElement>(null);
   const key = args && JSON.stringify(convexToJson(args));
-  // biome-ignore lint: `key` stands for the arguments.
-  React.useEffect(() => {
-    if (!host.current || !args || !shown) return;
-    const life = new AbortController();
-    showLive(host.current, { path, args: convexToJson(args) }, source, life.signal);
-    return () => life.abort();
-  }, [key, path, source, shown]);
+  useLive(host, args && { path, args: convexToJson(args) }, source, `${path} ${key}`);
   React.useEffect(() => {
     if (!host.current || !value) return;
     const tree = treeView();

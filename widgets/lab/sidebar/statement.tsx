@@ -7,14 +7,14 @@
  */
 import * as React from "react";
 import { SQL_ROWS } from "../../src/owner.ts";
-import { showLive } from "../../src/panel.ts";
 import { sqlCode } from "./code.ts";
 import { type Deployment, type Table, TABLES } from "./deployment.ts";
 import type { Desk } from "./desk.ts";
-import { Shown, useFollowed } from "./hooks.ts";
+import { useFollowed } from "./hooks.ts";
 import { proposals } from "./proposals.ts";
 import { fieldNames, type Shape } from "./schema.ts";
 import { Action } from "./section.tsx";
+import { useLive } from "./seen.ts";
 
 export function StatementView({ deployment, desk }: { deployment: Deployment; desk: Desk }) {
   const [text, setText] = React.useState("");
@@ -160,14 +160,9 @@ function Box(props: {
 }
 
 function Rows({ deployment, sql }: { deployment: Deployment; sql: string | null }) {
-  const shown = React.useContext(Shown);
   const host = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => {
-    if (!host.current || !shown || sql === null) return;
-    const life = new AbortController();
-    const live = { path: SQL_ROWS, args: { sql, params: [] }, view: { kind: "table" } };
-    showLive(host.current, live, deployment.owner, life.signal);
-    return () => life.abort();
-  }, [deployment, sql, shown]);
+  const view = { kind: "table" };
+  const live = sql === null ? null : { path: SQL_ROWS, args: { sql, params: [] }, view };
+  useLive(host, live, deployment.owner, sql ?? "");
   return <section ref={host} aria-label="Rows" />;
 }

@@ -72,6 +72,34 @@ export function formControl(
   return element;
 }
 
+/** What stands in a form's inputs, by argument: of a choice, its text. */
+export type Typed = Readonly<Record<string, string>>;
+
+export function typedOf(form: HTMLFormElement): Typed {
+  return Object.fromEntries(inputsOf(form).map(([name, input]) => [name, textOf(input)]));
+}
+
+/** By argument: `lineOf` says what ids they have. */
+function inputsOf(form: HTMLFormElement): [string, Input["element"]][] {
+  const inputs = [...form.querySelectorAll<Input["element"]>("input, select, textarea")];
+  return inputs.map((each) => [each.id.replace(/^convexlab-form-\d+-/, ""), each]);
+}
+
+function textOf(input: Input["element"]): string {
+  return input instanceof HTMLSelectElement ? (input.selectedOptions[0]?.text ?? "") : input.value;
+}
+
+/** Has what was typed in another form stand in this one, as far as it takes such arguments. */
+export function typeAgain(form: HTMLFormElement, typed: Typed): void {
+  for (const [name, input] of inputsOf(form)) {
+    const text = typed[name];
+    if (text === undefined) continue;
+    if (!(input instanceof HTMLSelectElement)) input.value = text;
+    else for (const each of input.options) each.selected ||= each.text === text;
+  }
+  form.dispatchEvent(new Event("input"));
+}
+
 /** What has the focus in a form; null: something outside of it. */
 function focusIn(form: HTMLFormElement): Element | null {
   const { activeElement } = form.getRootNode() as Document | ShadowRoot;
