@@ -410,6 +410,10 @@ FOLLOWER_READ_MOST_DOCUMENTS: Final = 2048
 FOLLOWER_READ_COMMITS: Final = 8
 # A mutation, which all others wait for, waits so long for a follower; a query longer.
 FOLLOWER_MUTATION_SECONDS: Final = 0.2
+# One that was behind in the last so many seconds it does not wait for as long again, but
+# so long: mutations that search would hold up all others while an index is built.
+FOLLOWER_HURRY_SECONDS: Final = 1.0
+FOLLOWER_HURRIED_SECONDS: Final = 0.02
 FOLLOWER_QUERY_SECONDS: Final = 10.0
 # Beyond that, the answer itself may take so long.
 FOLLOWER_ANSWER_SECONDS: Final = 1.0

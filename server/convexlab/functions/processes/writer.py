@@ -41,6 +41,7 @@ from convexlab.functions.processes import altering, importing, schema_push
 from convexlab.functions.processes.deployed import Deployed
 from convexlab.functions.processes.failures import failure_from
 from convexlab.functions.processes.flusher import Flusher
+from convexlab.functions.processes.hurried import Hurried
 from convexlab.functions.processes.inbox import Inbox, is_due
 from convexlab.functions.processes.keeper_link import KeeperLink
 from convexlab.functions.processes.messages import (
@@ -105,7 +106,12 @@ def run(
     name = Path(role.folder).name
     link = KeeperLink(Path(role.folder))
     writer = Writer(
-        channel, recorder, persistence, secret=role.secret, name=name, derived=link
+        channel,
+        recorder,
+        persistence,
+        secret=role.secret,
+        name=name,
+        derived=Hurried(link),
     )
     writer.inbox.extend(first)
     channel.send([Ready(writer.committer.durable_ts)])
