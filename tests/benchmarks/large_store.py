@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import apsw
 from tests.benchmarks.in_process import deploy
 
-from convexlab.documents.encoding import encode_json
 from convexlab.engine.committer import Committer
 from convexlab.engine.definitions import create_table
 from convexlab.engine.persistence.sqlite import SqlitePersistence
@@ -29,7 +28,10 @@ if TYPE_CHECKING:
 STEP = 5_000
 DOCUMENTS = """
     INSERT INTO documents
-    SELECT ?1 + rowid, ?2, ?3, CAST(value AS TEXT) FROM carray(?4)"""
+    SELECT
+        ?1 + rowid, ?2, ?3,
+        CASE substr(value, 1, 1) WHEN x'01' THEN value ELSE CAST(value AS TEXT) END
+    FROM carray(?4)"""
 ENTRIES = """
     INSERT INTO index_entries
     SELECT ?1, value, ?2 + rowid FROM carray(?3) ORDER BY value"""
@@ -97,9 +99,8 @@ def _write(
         )
         assert made is not None, "they are documents of the table"
         times = [ts / 1e6 - (count - n) / 1e3 for n in numbers]
-        texts = encode_json(times)[1:-1].split(b",")
-        bodies = map(b"".join, zip(made.heads, texts, made.tails, strict=True))
-        bound = (last_row + first, info.number, ts, apsw.carray(tuple(bodies)))
+        bodies = apsw.carray(tuple(made.bodies(times)))
+        bound = (last_row + first, info.number, ts, bodies)
         connection.execute(DOCUMENTS, bound)
         for places in info.places(made.ids, times, made.keys):
             for index_id, key in places:

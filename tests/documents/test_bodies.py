@@ -63,8 +63,21 @@ def test_b1_several_come_back_in_one_go(several):
 
 
 @given(documents)
+@example({"a": NARROW, "b": {"c": [WIDE, NARROW, "$"]}, "c": "$", "d": Int64(1)})
 def test_b2_stored_text_is_a_body(document):
     assert same(bodies.from_body(to_stored(document)), document)
+    text = bodies.to_text(bodies.to_body(document))
+    text.decode()
+    assert same(bodies.from_body(text), document)
+    assert same(bodies.from_body(bodies.to_text(text)), document)
+
+
+@given(st.lists(documents, max_size=4))
+@example([{"a": NARROW}, {"a": {"b": NARROW}, "c": "$"}, {"a": 1}])
+def test_b2_bodies_of_all_times_are_decoded_in_one_go(several):
+    of = [bodies.to_body, lambda x: bodies.to_text(bodies.to_body(x)), to_stored]
+    made = [way(document) for document in several for way in of]
+    assert same(bodies.from_bodies_each(made), [x for x in several for _ in of])
 
 
 @given(documents)
@@ -72,25 +85,61 @@ def test_b3_equal_documents_have_equal_bodies(document):
     body = bodies.to_body(document)
     assert bodies.to_body(bodies.from_body(body)) == body
     assert bodies.to_body(bodies.from_body(to_stored(document))) == body
+    assert bodies.from_text(bodies.to_text(body)) == body
 
 
 @given(documents)
 def test_a_body_as_plain_text_is_stored_text(document):
-    assert bodies.plain_text(bodies.to_body(document)) == to_stored(document)
+    body = bodies.to_body(document)
+    assert bodies.plain_text(body) == to_stored(document)
+    assert bodies.plain_text(bodies.to_text(body)) == to_stored(document)
 
 
-def test_what_32_bits_hold_takes_a_quarter():
-    body = bodies.to_body({"e": NARROW})
-    assert msgspec.json.decode(body) == {
-        "e": {"$f32": base64.b64encode(struct.pack("<70f", *NARROW)).decode()}
+def test_numbers_are_behind_the_text():
+    """Four bytes each where 32 bits hold them all, eight where they do not."""
+    body = bodies.to_body({"n": 1, "wide": WIDE, "in": [{"narrow": NARROW}]})
+    text = b'{"n":1,"wide":{"$f64":[0,70]},"in":[{"narrow":{"$f32":[560,70]}}]}'
+    numbers = struct.pack("<70d", *WIDE) + struct.pack("<70f", *NARROW)
+    assert body == b"\x01" + struct.pack("<I", len(text)) + text + numbers
+    assert bodies.text_of(body) == text
+
+
+def test_as_text_numbers_are_base64():
+    """As stores of format 3 have them."""
+    text = bodies.to_text(bodies.to_body({"e": NARROW, "w": WIDE}))
+    assert msgspec.json.decode(text) == {
+        "e": {"$f32": base64.b64encode(struct.pack("<70f", *NARROW)).decode()},
+        "w": {"$f64": base64.b64encode(struct.pack("<70d", *WIDE)).decode()},
     }
 
 
-def test_what_they_do_not_hold_takes_twice_that():
-    body = bodies.to_body({"e": WIDE})
-    assert msgspec.json.decode(body) == {
-        "e": {"$f64": base64.b64encode(struct.pack("<70d", *WIDE)).decode()}
-    }
+DAMAGED = bodies.to_body({"n": 1, "e": NARROW, "deep": {"e": WIDE}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(DAMAGED[:size] for size in range(1, len(DAMAGED))),
+        DAMAGED.replace(b"[0,70]", b"[9,99]").replace(b"[280,70]", b"[999,9]"),
+        DAMAGED.replace(b"[0,70]", b"[0,-1]"),
+        DAMAGED.replace(b"[280,70]", b"[841,0]"),
+        DAMAGED.replace(b"[0,70]", b"[-4,1]"),
+        DAMAGED.replace(b"[0,70]", b"[0.0,1]"),
+        DAMAGED.replace(b"[0,70]", b'"AAAA="'),
+        bodies.text_of(DAMAGED),
+    ],
+)
+def test_b4_what_has_not_all_of_its_numbers_is_an_error(body):
+    readers = [
+        bodies.from_body,
+        bodies.with_packed,
+        lambda body: bodies.from_bodies_each([bodies.to_body({"n": 1}), body]),
+        bodies.plain_text,
+        lambda body: bodies.to_text(body) and bodies.from_body(body),
+    ]
+    for read in readers:
+        with pytest.raises((ValueError, TypeError, struct.error)):
+            read(body)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +161,9 @@ def test_other_lists_stay_as_they_are(values):
 
 def test_what_the_store_packs_is_no_value_elsewhere():
     body = bodies.to_body({"e": NARROW})
-    with pytest.raises(Refusal, match=r"\$f32"):
-        from_stored(body)
+    for text in (bodies.text_of(body), bodies.to_text(body)):
+        with pytest.raises(Refusal, match=r"\$f32"):
+            from_stored(text)
 
 
 class Row(msgspec.Struct):
@@ -128,7 +178,15 @@ def test_rows_of_a_type_have_their_lists_packed_until_somebody_looks():
     texts = [bodies.to_body({"e": NARROW, "n": 1}), b'{"e":[1.0],"n":2}']
     rows = bodies.from_bodies_as(texts, decode)
     assert rows is not None
-    assert [bodies.unpacked(row.e) for row in rows] == [NARROW, [1.0]]
+    lists = [
+        bodies.unpacked(row.e, text) for row, text in zip(rows, texts, strict=True)
+    ]
+    assert lists == [NARROW, [1.0]]
+    numbers = [
+        bodies.numbers_of(row.e, text) for row, text in zip(rows, texts, strict=True)
+    ]
+    assert numbers == [("<f4", struct.pack("<70f", *NARROW)), None]
+    assert bodies.listed(numbers[0]) == NARROW
 
 
 def test_rows_with_tags_or_of_another_type_are_none():
@@ -141,5 +199,19 @@ def test_rows_with_tags_or_of_another_type_are_none():
 
 @given(holding_vectors)
 def test_what_was_decoded_as_it_stands_is_unpacked_wherever_it_is(value):
-    parsed = msgspec.json.decode(bodies.to_body({"value": value}))
-    assert same(read_tags(bodies.unpacked(parsed["value"])), value)
+    made = bodies.to_body({"value": value})
+    for body in (made, bodies.to_text(made)):
+        parsed = msgspec.json.decode(bodies.text_of(body))
+        assert same(read_tags(bodies.unpacked(parsed["value"], body)), value)
+
+
+def test_fields_may_be_numbers_still():
+    for way in (bodies.to_body, lambda x: bodies.to_text(bodies.to_body(x))):
+        document = bodies.with_packed(way({"e": NARROW, "w": WIDE, "n": 1}))
+        assert document == {
+            "e": bodies.Numbers("<f4", struct.pack("<70f", *NARROW)),
+            "w": bodies.Numbers("<f8", struct.pack("<70d", *WIDE)),
+            "n": 1,
+        }
+        deep = {"e": NARROW, "deep": {"e": WIDE}, "c": "$"}
+        assert bodies.with_packed(way(deep)) == deep

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from convexlab.documents.bodies import to_body
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ids import encode_id
 from convexlab.documents.value import nesting_of, size_of
@@ -29,6 +31,13 @@ def test_what_need_not_be_measured_is_within_limits(value: Any):
     assert size_of(document) <= 9 * len(body)
     if not may_be_too_much(body):
         assert nesting_of(document) <= 16
+
+
+def test_numbers_behind_a_text_are_no_brackets():
+    (number,) = struct.unpack("<f", b"{[:{")
+    body = to_body({"e": [number] * 400})
+    assert body.count(b"{[:{") == 400
+    assert not may_be_too_much(body)
 
 
 def test_equal_numbers_are_equal_in_a_unique_index(steps: Any):

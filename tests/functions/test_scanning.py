@@ -359,6 +359,24 @@ def test_scanned_rows_do_not_count_and_returned_ones_do(large: Labs):
     assert tx.usage.documents_read == 2
 
 
+def test_rows_with_vectors_count_as_many_bytes_as_the_store_has_of_them(labs: Labs):
+    """The mirror keeps them as text, in which their numbers take more."""
+    labs.renew()
+    labs.lab.insert(
+        "t", *[{"n": n, "e": [n + i / 7 for i in range(70)]} for n in (1, 2)]
+    )
+    labs.lab.committer.settle_all()
+    kept = (lambda q: q.n >= 1, None, lambda query: query.collect(), None)
+    told, sizes = [], []
+    for derived in (labs.lab.keeper, NO_INDEXES):
+        tx = labs.lab.committer.begin(writable=False)
+        told.append(labs.run(kept, tx, derived))
+        sizes.append((tx.usage.documents_read, tx.usage.bytes_read))
+    assert told[0] == told[1]
+    assert sizes[0] == sizes[1]
+    assert sizes[0][1] > 2 * 70 * 8
+
+
 def test_more_rows_than_may_be_returned_are_refused(large: Labs):
     few = Limits(documents_read=2)
     tx = large.lab.committer.begin(writable=False, limits=few)

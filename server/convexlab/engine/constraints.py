@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convexlab import knobs
+from convexlab.documents.bodies import text_of
 from convexlab.documents.document import get_path
 from convexlab.documents.value import UNDEFINED
 from convexlab.engine.definitions import (
@@ -93,17 +94,18 @@ def refuse_underscore(name: str, info: TableInfo) -> None:
 
 
 def may_be_too_much(body: bytes) -> bool:
-    """Whether a document with this text could be over a limit of documents.
+    """Whether a document with this body could be over a limit of documents.
 
-    A value's size is at most nine times its text's, each level of nesting takes a
+    A value's size is at most nine times its body's, each level of nesting takes a
     bracket and each field a colon and four more: most documents need not be measured.
     """
+    text = text_of(body)
     return (
         len(body) * 9 > knobs.MAX_DOCUMENT_BYTES
-        or body.count(b"{") + body.count(b"[") > knobs.MAX_DOCUMENT_NESTING
+        or text.count(b"{") + text.count(b"[") > knobs.MAX_DOCUMENT_NESTING
         or (
-            len(body) > 5 * knobs.MAX_OBJECT_FIELDS
-            and body.count(b":") > knobs.MAX_OBJECT_FIELDS
+            len(text) > 5 * knobs.MAX_OBJECT_FIELDS
+            and text.count(b":") > knobs.MAX_OBJECT_FIELDS
         )
     )
 

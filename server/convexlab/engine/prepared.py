@@ -4,7 +4,7 @@ What an import costs is mostly decoding, checking, encoding and making keys; all
 that follows from the lines and the catalog, so a reader's process can do it while the
 writer writes. Left to the transaction are the creation times, which only it can give.
 
-    a document    {"a":1            ,"_creationTime":  1763822345123.5  ,"_id":"j57…"}
+    its text      {"a":1            ,"_creationTime":  1763822345123.5  ,"_id":"j57…"}
                   └────────────── head ─────────────┘                  └─── tail ───┘
     its keys      enc(a)                               enc(1763822345123.5)  ‖ id
                   └ head ┘
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from convexlab.documents.bodies import packed, plain_text
+from convexlab.documents.bodies import packed, plain_text, with_numbers
 from convexlab.documents.encoding import encode_json, to_stored
 from convexlab.documents.ids import encode_id, new_internal_id
 from convexlab.documents.one_pass import objects_as_they_stand
@@ -49,8 +49,9 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
         catalog_ts: of the catalog by which they were made; for another they are void.
         table: the table's number.
         ids: internal ids.
-        heads: what their bodies begin with.
-        tails: what their bodies end with.
+        heads: what the texts in their bodies begin with.
+        tails: what these end with.
+        numbers: what is behind each text in its body.
         keys: for each of the table's own indexes, what their keys begin with.
     """
 
@@ -59,13 +60,22 @@ class Prepared(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ids: list[bytes]
     heads: list[bytes]
     tails: list[bytes]
+    numbers: list[list[bytes]]
     keys: list[list[bytes]]
 
     def texts(self) -> list[bytes]:
         """The documents as they were given, without `_id` and `_creationTime`."""
         return [
-            plain_text(head[: -len(_TIME)].rstrip(b",") + b"}") for head in self.heads
+            plain_text(with_numbers(head[: -len(_TIME)].rstrip(b",") + b"}", numbers))
+            for head, numbers in zip(self.heads, self.numbers, strict=True)
         ]
+
+    def bodies(self, times: list[float]) -> list[bytes]:
+        """The documents' bodies, with their creation times."""
+        # As in any document's text: JSON's numbers, one after another.
+        said = encode_json(times)[1:-1].split(b",")
+        texts = map(b"".join, zip(self.heads, said, self.tails, strict=True))
+        return list(map(with_numbers, texts, self.numbers))
 
 
 def may_be_prepared(table: TableInfo) -> bool:
@@ -107,45 +117,48 @@ def prepare(
     ids = [new_internal_id(random_bytes, now_ns) for _ in documents]
     names = [encode_id(table.id_number, internal_id) for internal_id in ids]
     try:
-        texts = list(map(_body, documents, said))
-        _check(table, documents, texts, names)
+        parts = list(map(_parts, documents, said))
+        _check(table, documents, [with_numbers(*each) for each in parts], names)
     except (CallerError, UnicodeEncodeError):
         return None
     return Prepared(
         catalog.ts,
         table.number,
         ids,
-        [(b"{" if text == b"{}" else text[:-1] + b",") + _TIME for text in texts],
+        [(b"{" if text == b"{}" else text[:-1] + b",") + _TIME for text, _ in parts],
         [b',"_id":"%b"}' % name.encode() for name in names],
+        [numbers for _, numbers in parts],
         table.key_heads(documents),
     )
 
 
-def _body(document: Any, said: Any) -> bytes:
-    """What there is of a document's body.
+def _parts(document: Any, said: Any) -> tuple[bytes, list[bytes]]:
+    """What there is of a document's text, and the numbers behind it in its body.
 
     Args:
         document: a value.
         said: what stored text says of it.
     """
-    as_packed = packed(document)
+    numbers: list[bytes] = []
+    as_packed = packed(document, numbers)
     if as_packed is document:
-        return encode_json(said)
+        return encode_json(said), numbers
     # N.B. a list of floats is packed before those that JSON cannot say get tags.
     if said is document:
-        return encode_json(as_packed)
-    return to_stored(packed(normalize(document)))
+        return encode_json(as_packed), numbers
+    numbers = []
+    return to_stored(packed(normalize(document), numbers)), numbers
 
 
 def _check(
-    table: TableInfo, documents: list[Any], texts: list[bytes], names: list[str]
+    table: TableInfo, documents: list[Any], bodies: list[bytes], names: list[str]
 ) -> None:
     """Raises CallerError for what an insert would refuse, the limits of size included."""
     if table.check is not None:
         for document in documents:
             table.check(document)
-    for document, text, name in zip(documents, texts, names, strict=True):
-        if may_be_too_much(text + _ROOM):
+    for document, body, name in zip(documents, bodies, names, strict=True):
+        if may_be_too_much(body + _ROOM):
             check_document({**document, "_creationTime": 0.0, "_id": name})
 
 
@@ -166,13 +179,9 @@ def insert(tx: Transaction, prepared: Prepared) -> bool:
         return False
     times = tx.creation_times(len(prepared.ids))
     keys = table.places(prepared.ids, times, prepared.keys)
-    # As in any document's text: JSON's numbers, one after another.
-    numbers = encode_json(times)[1:-1].split(b",")
     revisions = [
-        Revision(table.number, internal_id, 0, head + number + tail)
-        for internal_id, head, number, tail in zip(
-            prepared.ids, prepared.heads, numbers, prepared.tails, strict=True
-        )
+        Revision(table.number, internal_id, 0, body)
+        for internal_id, body in zip(prepared.ids, prepared.bodies(times), strict=True)
     ]
     for revision, places in zip(revisions, keys, strict=True):
         table.set_keys(revision, places)

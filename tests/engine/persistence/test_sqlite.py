@@ -6,20 +6,24 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
 
-from convexlab.documents.bodies import plain_text
+from convexlab.documents.bodies import plain_text, to_text
 from convexlab.documents.ids import decode_id
 from convexlab.engine.audit import audit
 from convexlab.engine.committer import Committer
 from convexlab.engine.persistence.sqlite import SqlitePersistence, open_reader
+from convexlab.engine.persistence.sqlite_bulk import BULK_DOCUMENTS
 from convexlab.engine.retention import Retention, trim_slice
 from convexlab.engine.snapshot import newest_snapshot
 from convexlab.errors import InternalError, Unavailable
 from tests import full_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 
@@ -90,8 +94,12 @@ def test_a_newer_format_is_refused(tmp_path: Path):
 VECTORS = [[n / 7 + m for n in range(70)] for m in range(3)]
 
 
-def made_before_lists_were_packed(folder: Path) -> list[str]:
-    """A store with three documents and a superseded one, as format 2 has them."""
+# Of formats before this: what they had of a document that has a body now.
+TEXTS: dict[int, Callable[[bytes], bytes]] = {2: plain_text, 3: to_text}
+
+
+def made_before(folder: Path, form: int) -> list[str]:
+    """A store with three documents and a superseded one, as an older format has them."""
     store = SqlitePersistence(folder)
     committer = Committer(store)
     tx = committer.begin()
@@ -105,11 +113,12 @@ def made_before_lists_were_packed(folder: Path) -> list[str]:
     plain = apsw.Connection(str(folder / "store.sqlite3"))
     for table in ("documents", "history"):
         found = plain.execute(f"SELECT row, body FROM {table}").fetchall()
-        assert any("$f64" in body for _, body in found)
+        assert any(b"$f64" in body for _, body in found if isinstance(body, bytes))
         for row, body in found:
-            text = plain_text(body.encode()).decode()
-            plain.execute(f"UPDATE {table} SET body = ? WHERE row = ?", (text, row))
-    plain.execute("UPDATE meta SET format = 2")
+            if isinstance(body, bytes):
+                text = TEXTS[form](body).decode()
+                plain.execute(f"UPDATE {table} SET body = ? WHERE row = ?", (text, row))
+    plain.execute("UPDATE meta SET format = ?", (form,))
     plain.close()
     return ids
 
@@ -120,8 +129,9 @@ def vectors(committer: Committer, ids: list[str]) -> list[Any]:
     return [document["e"] for document in found if document]
 
 
-def test_a_store_from_before_lists_were_packed_is_gone_on_with(tmp_path: Path):
-    ids = made_before_lists_were_packed(tmp_path)
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_store_of_a_format_before_is_gone_on_with(tmp_path: Path, form: int):
+    ids = made_before(tmp_path, form)
     store = SqlitePersistence(tmp_path)
     committer = Committer(store)
     assert vectors(committer, ids) == VECTORS
@@ -144,12 +154,40 @@ def test_a_store_from_before_lists_were_packed_is_gone_on_with(tmp_path: Path):
     store.close()
 
 
-def test_a_program_from_before_lists_were_packed_would_refuse_the_store(tmp_path: Path):
-    made_before_lists_were_packed(tmp_path)
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_program_of_before_would_refuse_the_store(tmp_path: Path, form: int):
+    made_before(tmp_path, form)
     SqlitePersistence(tmp_path).close()
     plain = apsw.Connection(str(tmp_path / "store.sqlite3"))
-    assert plain.execute("SELECT format FROM meta").fetchall() == [(3,)]
+    assert plain.execute("SELECT format FROM meta").fetchall() == [(4,)]
     plain.close()
+
+
+@pytest.mark.parametrize("count", [1, BULK_DOCUMENTS])
+def test_what_has_numbers_behind_its_text_is_bytes(tmp_path: Path, count: int):
+    """A row at a time and many at once, new and changed and superseded."""
+    store = SqlitePersistence(tmp_path)
+    committer = Committer(store)
+    tx = committer.begin()
+    ids = tx.insert_many("t", [{"e": VECTORS[0]}] * count + [{"n": 1}] * count)
+    committer.accept(tx.finish())
+    tx = committer.begin()
+    tx.patch(ids[0], {"e": VECTORS[1]})
+    tx.patch(ids[-1], {"n": 2})
+    committer.accept(tx.finish())
+    committer.settle_all()
+    plain = apsw.Connection(str(tmp_path / "store.sqlite3"))
+    types = "SELECT typeof(body), count(*) FROM {} WHERE table_id = 10001 GROUP BY 1"
+    found = [
+        plain.execute(types.format(table)).fetchall()
+        for table in ("documents", "history")
+    ]
+    assert found == [[("blob", count), ("text", count)], [("blob", 1), ("text", 1)]]
+    plain.close()
+    assert vectors(committer, ids[:1]) == VECTORS[1:2]
+    audit(store)
+    store.check()
+    store.close()
 
 
 def test_what_is_as_it_was_in_the_end_is_not_written(tmp_path: Path):

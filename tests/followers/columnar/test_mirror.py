@@ -18,6 +18,7 @@ from tests.followers.columnar.looks import (
 from tests.functions.strategies import vectors
 
 from convexlab import knobs
+from convexlab.documents.bodies import to_text
 from convexlab.documents.value import UNDEFINED, Int64
 from convexlab.engine import alterations
 from convexlab.engine.committer import Committer
@@ -353,7 +354,9 @@ def bodies(steps: Steps) -> list[Any]:
 
     tx = steps.committer.begin()
     index = tx.catalog.tables["t"].by_creation_time.id
-    return [json.loads(revision.body) for _, revision in tx.rows(index, EVERYTHING)]
+    return [
+        json.loads(to_text(revision.body)) for _, revision in tx.rows(index, EVERYTHING)
+    ]
 
 
 def test_a_document_of_an_emptied_table_is_followed_by_its_id(

@@ -8,7 +8,7 @@ import numpy as np  # noqa: TID253 - what it is compared with
 import pytest
 
 from convexlab import knobs
-from convexlab.documents.bodies import to_body
+from convexlab.documents.bodies import to_body, to_text
 from convexlab.documents.encoding import to_stored
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.write_set import Revision
@@ -57,7 +57,7 @@ def found(index: VectorIndex, vector: Any, limit: int = 3, **how: Any) -> list[i
     return [int.from_bytes(id_, "big") for id_ in ids]
 
 
-@pytest.mark.parametrize("body", [to_body, to_stored])
+@pytest.mark.parametrize("body", [to_body, lambda x: to_text(to_body(x)), to_stored])
 @pytest.mark.parametrize("is_deep", [False, True])
 def test_packed_lists_are_vectors_and_what_is_filtered_by(is_deep: bool, body: Any):
     """Each kind: what 32 bits hold, other floats; as the vector, as a field of a filter."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.documents.strategies import vectors
 
-from convexlab.documents.bodies import packed
+from convexlab.documents.bodies import to_body, with_packed
 from convexlab.followers.vector.units import normalized, unit_vector
 
 _finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -25,7 +25,7 @@ def test_every_vector_of_finite_numbers_has_length_one_or_zero(value: list[float
 
 @given(values_=vectors)
 def test_a_packed_list_has_the_direction_of_its_numbers(values_: list[float]):
-    packed_ = packed(values_)
+    packed_ = with_packed(to_body({"e": values_}))["e"]
     expected = unit_vector(values_, len(values_))
     found = unit_vector(packed_, len(values_))
     if expected is None or found is None:

@@ -33,7 +33,7 @@ from convexlab.engine.persistence.folder import FolderLock, require_local_disk
 from convexlab.engine.persistence.sqlite_check import check_store
 from convexlab.engine.persistence.sqlite_reads import (
     FORMAT,
-    FORMAT_BEFORE,
+    FORMATS_BEFORE,
     STORE_FILE,
     OwnSnapshot,
     SqliteReader,
@@ -135,9 +135,8 @@ class SqlitePersistence:
             execute(
                 "INSERT OR IGNORE INTO meta VALUES (1, ?, 0, 0, 0, 0, 0, 0)", (FORMAT,)
             )
-            execute(
-                "UPDATE meta SET format = ? WHERE format = ?", (FORMAT, FORMAT_BEFORE)
-            )
+            for before in FORMATS_BEFORE:
+                execute("UPDATE meta SET format = ? WHERE format = ?", (FORMAT, before))
         check_format(self._write)
 
     # -- reading --------------------------------------------------------------

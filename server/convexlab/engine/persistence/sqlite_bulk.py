@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 # From so many documents on an array is quicker than a row at a time.
 BULK_DOCUMENTS: Final = 256
 
+# N.B. a body is text, but bytes where there are numbers behind it.
 _DOCUMENTS = """
     INSERT INTO documents
-    SELECT ?1 + rowid, ?2, ?3, CAST(value AS TEXT) FROM carray(?4)"""
+    SELECT
+        ?1 + rowid, ?2, ?3,
+        CASE substr(value, 1, 1) WHEN x'01' THEN value ELSE CAST(value AS TEXT) END
+    FROM carray(?4)"""
 _ENTRIES = """
     INSERT INTO index_entries
     SELECT ?1, value, ?2 + rowid FROM carray(?3) ORDER BY value"""

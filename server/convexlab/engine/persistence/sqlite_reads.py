@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from convexlab.engine.write_set import IndexKey
 
 STORE_FILE = "store.sqlite3"
-# 3: bodies may hold packed lists (documents/bodies.py), which programs before it misread.
-FORMAT = 3
+# Bodies may hold packed lists (documents/bodies.py), which programs before it misread: as
+# base64 in the text since 3, as bytes behind it since 4.
+FORMAT = 4
 # What a writer makes its own: all that is there reads the same.
-FORMAT_BEFORE = 2
+FORMATS_BEFORE = (2, 3)
 
 encode_keys = msgspec.msgpack.Encoder().encode
 decode_keys = msgspec.msgpack.Decoder(tuple[tuple[int, bytes], ...]).decode

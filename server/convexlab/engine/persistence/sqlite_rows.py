@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convexlab.engine.log import encode_writes
 from convexlab.engine.persistence.contract import is_session_call
@@ -22,6 +22,24 @@ if TYPE_CHECKING:
         IndexKeys,
         Revision,
     )
+
+
+# N.B. a body is text, but bytes where there are numbers behind it.
+_INSERT: Final = """
+    INSERT INTO documents
+    VALUES (
+        ?1, ?2, ?3,
+        CASE substr(?4, 1, 1) WHEN x'01' THEN ?4 ELSE CAST(?4 AS TEXT) END)"""
+_CHANGE: Final = """
+    UPDATE documents
+    SET ts = ?1,
+        body = CASE substr(?2, 1, 1) WHEN x'01' THEN ?2 ELSE CAST(?2 AS TEXT) END
+    WHERE row = ?3"""
+_KEEP: Final = """
+    INSERT INTO history VALUES (
+        ?1, ?2, ?3, ?4, ?5,
+        CASE substr(?6, 1, 1) WHEN x'01' THEN ?6 ELSE CAST(?6 AS TEXT) END,
+        ?7)"""
 
 
 class GroupRows:
@@ -134,7 +152,7 @@ class GroupRows:
         ]
         run_many(
             connection,
-            "INSERT INTO documents VALUES (?, ?, ?, CAST(? AS TEXT))",
+            _INSERT,
             [
                 (row, d.table, d.ts, d.body)
                 for row, d, is_new in documents
@@ -143,7 +161,7 @@ class GroupRows:
         )
         run_many(
             connection,
-            "UPDATE documents SET ts = ?, body = CAST(? AS TEXT) WHERE row = ?",
+            _CHANGE,
             [
                 (d.ts, d.body, row)
                 for row, d, is_new in documents
@@ -175,11 +193,7 @@ class GroupRows:
         )
 
     def _write_history(self, connection: apsw.Connection) -> None:
-        run_many(
-            connection,
-            "INSERT INTO history VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)",
-            self._history,
-        )
+        run_many(connection, _KEEP, self._history)
         run_many(
             connection,
             "INSERT OR REPLACE INTO left_entries VALUES (?, ?, ?)",

@@ -1,5 +1,6 @@
--- The store's tables. Documents are Convex-JSON text with long lists of floats packed
--- (documents/bodies.py); index keys are byte strings whose order is the order of values
+-- The store's tables. Bodies of documents are Convex-JSON text, or a BLOB of that with the
+-- numbers of long lists of floats behind it (documents/bodies.py), which the column's type
+-- leaves as it is; index keys are byte strings whose order is the order of values
 -- (documents/ordering.py).
 
 CREATE TABLE IF NOT EXISTS meta (

@@ -109,7 +109,7 @@ def decoded(columns: Mapping[str, Column], bodies: Sequence[bytes]) -> Batch:
 
     Args:
         columns: what those before them are like.
-        bodies: their texts.
+        bodies: what the store has of them.
     """
     expected = _expected(columns.values())
     if expected is not None:
@@ -201,7 +201,9 @@ class Rows:
             self._missing[name] = values.count(msgspec.UNSET)
             if self._missing[name]:
                 values = [None if each is msgspec.UNSET else each for each in values]
-            return values_in(values) if self._has_packed else Values(values)
+            return (
+                values_in(values, self._bodies) if self._has_packed else Values(values)
+            )
         nones = values.count(None) if may_be_null or may_be_missing else 0
         self._missing[name] = 0 if may_be_null else nones
         return Checked(values, kind, nones)

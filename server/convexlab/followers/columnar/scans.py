@@ -19,7 +19,7 @@ import msgspec
 from convexlab import knobs
 from convexlab.documents import expression
 from convexlab.documents.aggregates import Aggregation, Groups
-from convexlab.documents.bodies import from_bodies_each
+from convexlab.documents.bodies import from_bodies_each, from_text
 from convexlab.documents.ids import encode_id, internal_id_of
 from convexlab.documents.ordering import encode_key
 from convexlab.documents.predicate import getter, predicate
@@ -84,7 +84,7 @@ class GroupsRequest(msgspec.Struct, frozen=True):
 
 
 def answer_documents(reading: Reading, body: bytes) -> bytes:
-    """The stored texts of a DocumentsRequest, in order."""
+    """The bodies of a DocumentsRequest, in order."""
     request = msgspec.msgpack.decode(body, type=DocumentsRequest)
     source = Source(reading, request.scan)
     return msgspec.msgpack.encode(source.documents(request))
@@ -109,12 +109,12 @@ def row_key(
 
 
 def _first(
-    texts: Iterator[bytes], most: int | None, most_bytes: int
+    bodies: Iterator[bytes], most: int | None, most_bytes: int
 ) -> Iterator[bytes]:
-    """So many texts, until they have so many bytes."""
-    for text in islice(texts, most):
-        yield text
-        most_bytes -= len(text)
+    """So many bodies, until they have so many bytes."""
+    for body in islice(bodies, most):
+        yield body
+        most_bytes -= len(body)
         if most_bytes <= 0:
             return
 
@@ -171,12 +171,14 @@ class Source:
     # -- documents -------------------------------------------------------------------
 
     def documents(self, request: DocumentsRequest) -> list[bytes]:
-        """Texts in the request's order."""
+        """Bodies in the request's order."""
         parts = parts_of(self._table.columns, request.sort)
         texts = (
             self._sorted_here(request) if parts is None else self._texts(parts, request)
         )
-        return list(_first(self._judged(texts), request.most, request.most_bytes))
+        # N.B. as the store has them, so that they count as many bytes.
+        bodies = map(from_text, self._judged(texts))
+        return list(_first(bodies, request.most, request.most_bytes))
 
     def _texts(self, parts: list[Part], request: DocumentsRequest) -> Iterator[bytes]:
         """What the SQL lets through, sorted."""

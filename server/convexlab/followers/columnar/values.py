@@ -15,7 +15,7 @@ from itertools import accumulate, chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from convexlab.documents.bodies import numbers_in, unpacked
+from convexlab.documents.bodies import Numbers, listed, numbers_of, unpacked
 from convexlab.documents.encoding import to_export_json_each
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.kinds import (
@@ -191,24 +191,23 @@ class Values:
         return np.array([*self._of(float)], np.float64)
 
 
-def values_in(values: Sequence[Any]) -> Values | Vectors:
-    """Values of which lists may be packed, as bodies have them."""
-    numbers = list(map(numbers_in, values))
+def values_in(values: Sequence[Any], bodies: Sequence[bytes]) -> Values | Vectors:
+    """Values of which lists may be packed, as each body has one."""
+    numbers = list(map(numbers_of, values, bodies))
     are_others = any(
         one is None and value is not None
         for one, value in zip(numbers, values, strict=True)
     )
     if are_others or not any(numbers):
-        return Values(list(map(unpacked, values)))
-    return Vectors(values, numbers)
+        return Values(list(map(unpacked, values, bodies)))
+    return Vectors(numbers)
 
 
 class Vectors:
     """Lists of floats that are packed, which become an array without Python's floats.
 
     Args:
-        values: as they stand in bodies; None where there is none.
-        numbers: what `numbers_in` has of each.
+        numbers: those of each; None where there is none.
     """
 
     kind: Kind = Array(NUMBER)
@@ -216,21 +215,18 @@ class Vectors:
     is_plain = False
     sizes: Sizes | None = None
 
-    def __init__(
-        self, values: Sequence[Any], numbers: Sequence[tuple[str, bytes] | None]
-    ) -> None:
-        self._values = values
+    def __init__(self, numbers: Sequence[Numbers | None]) -> None:
         self._numbers = numbers
 
     @property
     def nones(self) -> int:
         """How many are none."""
-        return self._values.count(None)
+        return self._numbers.count(None)
 
     def array(self, kind: Kind) -> pa.Array:
         """Them as an array of a kind that holds them."""
         if kind != self.kind:
-            return Values(list(map(unpacked, self._values))).array(kind)
+            return Values([one and listed(one) for one in self._numbers]).array(kind)
         return self._array
 
     @cached_property
@@ -238,14 +234,14 @@ class Vectors:
         import numpy as np
         import pyarrow as pa
 
-        there = [np.frombuffer(one[1], one[0]) for one in self._numbers if one]
+        there = [np.frombuffer(one.data, one.kind) for one in self._numbers if one]
         items = np.concatenate(there, dtype=np.float64)
         offsets = pa.array(_offsets(_lengths(self._numbers)), pa.int32())
         return pa.ListArray.from_arrays(offsets, pa.array(items))
 
 
-def _lengths(numbers: Sequence[tuple[str, bytes] | None]) -> list[int | None]:
-    return [None if one is None else len(one[1]) // int(one[0][-1]) for one in numbers]
+def _lengths(numbers: Sequence[Numbers | None]) -> list[int | None]:
+    return [one and len(one.data) // int(one.kind[-1]) for one in numbers]
 
 
 def _offsets(lengths: Sequence[int | None]) -> list[int | None]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from convexlab.documents.bodies import to_text
 from convexlab.documents.ids import encode_id
 from convexlab.documents.ordering import decode_key
 from convexlab.followers.columnar.decoding import decoded
@@ -204,7 +205,7 @@ def _batch(
             "_id": fields["_id"].array(STRING),
             "_creationTime": fields["_creationTime"].array(NUMBER),
             **arrow_columns(columns, fields),
-            "_doc": _texts(bodies),
+            "_doc": _texts(list(map(to_text, bodies))),
             "_from": int64([revision.ts for revision in revisions]),
         }
     )

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from convexlab import knobs
-from convexlab.documents.bodies import unpacked, with_packed
+from convexlab.documents.bodies import Numbers, listed, with_packed
 from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
 from convexlab.engine.timestamp import in_words
@@ -127,7 +127,7 @@ class VectorIndex:
             value = get_path(document, definition.field)
             vector = unit_vector(value, definition.dimensions)
             keys = [
-                encode_key(unpacked(get_path(document, f)))
+                encode_key(_plain(get_path(document, f)))
                 for f in definition.filter_fields
             ]
         slot = versions.slot_of.get(id_)
@@ -340,6 +340,11 @@ class VectorIndex:
         slots, _ = self.lists.all()
         assert len(slots) == self.versions.used, (len(slots), self.versions.used)
         assert len(set(slots.tolist())) == len(slots), "a slot is there twice"
+
+
+def _plain(value: Any) -> Any:
+    """A value of which a body may have but the numbers."""
+    return listed(value) if isinstance(value, Numbers) else value
 
 
 def _digest(vector: NDArray[np.float32]) -> int:

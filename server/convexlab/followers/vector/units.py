@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convexlab.documents.bodies import numbers_in
+from convexlab.documents.bodies import Numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,12 +23,11 @@ def unit_vector(value: Any, dimensions: int) -> NDArray[np.float32] | None:
     """The direction of a vector; None: it is not one of this index's.
 
     Args:
-        value: a value, or a list as a body has it.
+        value: a value, or the numbers of a list in a body.
         dimensions: of the index.
     """
-    packed = numbers_in(value)
-    if packed is not None:
-        numbers = np.frombuffer(packed[1], packed[0]).astype(np.float64)
+    if isinstance(value, Numbers):
+        numbers = np.frombuffer(value.data, value.kind).astype(np.float64)
         return normalized(numbers) if len(numbers) == dimensions else None
     if type(value) is not list or len(value) != dimensions:
         return None
