@@ -100,7 +100,9 @@ compiled: $(VENV)/.dev
 # What the compiled modules serve, against them: about ten minutes.
 test-compiled: compiled
 	$(COMPILED)/env/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  tests/engine tests/functions tests/sync tests/journeys/test_crash* $(ARGS)
+	  tests/engine tests/functions tests/sync tests/journeys/test_crash* \
+	  tests/followers/test_intervals.py tests/followers/test_subscriptions.py \
+	  tests/web/test_again.py tests/web/test_repeated.py $(ARGS)
 
 bench-compiled: compiled
 	$(COMPILED)/env/bin/python -m tests.benchmarks $(ARGS)
