@@ -36,12 +36,13 @@ import sys
 from array import array
 from itertools import repeat
 from struct import Struct, pack, unpack
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from convexlab.documents.encoding import encode_json, read_tags, to_stored
 from convexlab.documents.floats import are_floats
+from convexlab.documents.packed import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -71,18 +72,6 @@ _SWAPS: Final = sys.byteorder == "big"
 _decode: Final = msgspec.json.Decoder().decode
 # N.B. in a third of the time that binascii takes.
 _decode_base64: Final = msgspec.json.Decoder(bytes).decode
-
-
-class Numbers(NamedTuple):
-    """The numbers of a packed list.
-
-    Attributes:
-        kind: what NumPy calls their type.
-        data: they, side by side.
-    """
-
-    kind: Literal["<f4", "<f8"]
-    data: bytes
 
 
 # -- out ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from itertools import accumulate, chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from convexlab.documents.bodies import Numbers, listed, numbers_of, unpacked
+from convexlab.documents.bodies import listed, numbers_of, unpacked
 from convexlab.documents.encoding import to_export_json_each
 from convexlab.documents.value import Int64
 from convexlab.followers.columnar.kinds import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+    from convexlab.documents.packed import Numbers
 
 _SCALARS: Final[dict[type, Kind]] = {
     int: WHOLE,

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from convexlab import knobs
-from convexlab.documents.bodies import Numbers, listed, with_packed
+from convexlab.documents.bodies import listed, with_packed
 from convexlab.documents.document import get_path
 from convexlab.documents.ordering import encode_key
+from convexlab.documents.packed import Numbers
 from convexlab.engine.timestamp import in_words
 from convexlab.errors import OutOfRetention
 from convexlab.followers.rested import Rested

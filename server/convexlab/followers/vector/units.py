@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convexlab.documents.bodies import Numbers
+from convexlab.documents.packed import Numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
