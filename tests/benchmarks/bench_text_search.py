@@ -20,11 +20,13 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np  # noqa: TID253 - the reference
 from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.in_process import settle_garbage
+from tests.benchmarks.in_turns import Crowd, beside
 from tests.benchmarks.searchers import CALLERS, TIMES, Searchers
 from tests.benchmarks.sentences import KINDS, OWNERS, Bare, searches, sentences
 from tests.followers.texts import Searched, schema_of
@@ -66,7 +68,7 @@ def run(options: Options) -> Iterator[Table]:
         options.folder, texts, rest_seconds=options.seconds(10)
     ) as searchers:
         yield through_ctx(bare, searchers, kinds, count)
-        yield from_many(bare, searchers, kinds, options.seconds(5))
+        yield from_many(bare, searchers, kinds, options.seconds(15))
         yield fresh(searchers, options.count(100, 5), count)
 
 
@@ -212,39 +214,49 @@ def from_many(
         [f"the index has {searchers.segments()} segments, bare Tantivy's 1"],
     )
     for kind, asked in kinds.items():
-        began = time.process_time()
-        engine = bare.rate(asked[:QUERIES], LIMIT, callers=CALLERS)
-        each = (time.process_time() - began) / (CALLERS * len(asked[:QUERIES]))
-        notes.append(
-            f"bare Tantivy, {kind}: CPU time of each search: {1e6 * each:.0f} µs"
+        more_rows, more_notes = beside(
+            f"bare Tantivy, {CALLERS} threads, {kind}",
+            partial(_rate_and_cost, bare, asked[:QUERIES]),
+            searchers,
+            [
+                _crowd(f"a query over HTTP, {kind}", searchers, asked, 1),
+                _crowd(
+                    f"with_search_index, {TIMES} in a run, {kind}",
+                    searchers,
+                    asked,
+                    TIMES,
+                ),
+            ],
+            seconds,
         )
-        rows.append(Row(f"bare Tantivy, {CALLERS} threads, {kind}", engine, ratio=1.0))
-        for name, times in (
-            ("a query over HTTP", 1),
-            (f"with_search_index, {TIMES} in a run", TIMES),
-        ):
-            rate, took, costs = _crowd(searchers, asked, times, seconds)
-            rows.append(Row(f"{name}, {kind}", rate, took, ratio=rate / engine))
-            notes.append(f"{name}, {kind}: {costs}")
-    rate, took, costs = _crowd(searchers, kinds["two words"], 0, seconds)
-    rows.append(Row("a query over HTTP that searches nothing", rate, took))
-    notes.append(f"a query over HTTP that searches nothing: {costs}")
+        rows += more_rows
+        notes += more_notes
+    nothing = _crowd(
+        "a query over HTTP that searches nothing", searchers, kinds["two words"], 0
+    )
+    rows.append(Row(nothing.name, *_alone(nothing, seconds / 3)))
     return Table(
-        f"through ctx, {CALLERS} callers; ratio to bare Tantivy's rate",
+        f"through ctx, {CALLERS} callers; ratio to bare Tantivy's rate just before",
         "search",
         rows,
         notes,
     )
 
 
-def _crowd(
-    searchers: Searchers, asked: list[str], times: int, seconds: float
-) -> tuple[float, list[float], str]:
-    """Searches a second, the ms of each call, and what each search cost whom."""
-    with searchers.costs() as costs:
-        took = searchers.crowd(asked, each=times, seconds=seconds)
-    searches = max(times, 1) * len(took)
-    return searches / seconds, took, costs.of_each(searches)
+def _crowd(name: str, searchers: Searchers, asked: list[str], each: int) -> Crowd:
+    return Crowd(name, lambda s: searchers.crowd(asked, each=each, seconds=s), each)
+
+
+def _rate_and_cost(bare: Bare, asked: list[str]) -> tuple[float, float]:
+    began = time.process_time()
+    rate = bare.rate(asked, LIMIT, callers=CALLERS)
+    spent = time.process_time() - began
+    return rate, 1e6 * spent / (CALLERS * len(asked))
+
+
+def _alone(crowd: Crowd, seconds: float) -> tuple[float, list[float]]:
+    took = crowd.ask(seconds)
+    return len(took) / seconds, took
 
 
 def fresh(searchers: Searchers, times: int, count: int) -> Table:

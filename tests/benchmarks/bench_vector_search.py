@@ -30,6 +30,7 @@ import faiss  # noqa: TID253 - the reference
 import numpy as np  # noqa: TID253 - the reference
 from tests.benchmarks.figures import Options, Row, Table, percentile
 from tests.benchmarks.in_process import settle_garbage
+from tests.benchmarks.in_turns import Crowd, beside
 from tests.benchmarks.nearest import Nearest
 from tests.benchmarks.searchers import CALLERS, TIMES
 from tests.benchmarks.vector_peers import PEERS
@@ -64,7 +65,7 @@ def run(options: Options) -> Iterator[Table]:
     with Nearest(options.folder, vectors) as searchers:
         bare.probes = searchers.probes()
         yield through_ctx(bare, searchers, asked[: options.count(200, 20)])
-        yield from_many(bare, searchers, asked, options.seconds(5))
+        yield from_many(bare, searchers, asked, options.seconds(15))
     if not options.smoke and count <= VECTORS:
         yield beside_others(bare, asked, truth, recall, options.folder)
 
@@ -226,24 +227,32 @@ def through_ctx(bare: Bare, searchers: Nearest, asked: Any) -> Table:
 
 
 def from_many(bare: Bare, searchers: Nearest, asked: Any, seconds: float) -> Table:
-    engine, spent = bare.rate(asked, callers=CALLERS)
-    rows = [Row(f"bare FAISS, {CALLERS} threads", engine, ratio=1.0)]
-    notes = [f"bare FAISS: CPU time of each search: {spent:.0f} µs"]
-    for name, crowd, each in (
-        ("a query over HTTP", searchers.crowd, 1),
-        (f"with_vector_index, {TIMES} in a run", searchers.crowd, TIMES),
-        ("an action over HTTP", searchers.crowd_of_actions, 1),
-        (f"ctx.vector_search, {TIMES} in an action", searchers.crowd_of_actions, TIMES),
-    ):
-        crowd(asked, each=each, seconds=seconds / 5)  # to warm up
-        searchers.come_to_rest()
-        with searchers.costs() as costs:
-            took = crowd(asked, each=each, seconds=seconds)
-        notes.append(f"{name}: {costs.of_each(each * max(1, len(took)))}")
-        rate = each * len(took) / seconds
-        rows.append(Row(name, rate, took, ratio=rate / engine))
+    def crowd(name: str, kind: Callable[..., list[float]], each: int) -> Crowd:
+        return Crowd(name, lambda s: kind(asked, each=each, seconds=s), each)
+
+    crowds = [
+        crowd("a query over HTTP", searchers.crowd, 1),
+        crowd(f"with_vector_index, {TIMES} in a run", searchers.crowd, TIMES),
+        crowd("an action over HTTP", searchers.crowd_of_actions, 1),
+        crowd(
+            f"ctx.vector_search, {TIMES} in an action",
+            searchers.crowd_of_actions,
+            TIMES,
+        ),
+    ]
+    for each in crowds:
+        each.ask(seconds / 5)  # to warm up
+    searchers.come_to_rest()
+    some = asked[: len(asked) // 2]
+    rows, notes = beside(
+        f"bare FAISS, {CALLERS} threads",
+        lambda: bare.rate(some, callers=CALLERS),
+        searchers,
+        crowds,
+        seconds,
+    )
     return Table(
-        f"through ctx, {CALLERS} callers; ratio to bare FAISS's rate",
+        f"through ctx, {CALLERS} callers; ratio to bare FAISS's rate just before",
         "search",
         rows,
         notes,

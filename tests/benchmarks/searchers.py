@@ -224,6 +224,8 @@ class Searchers:
 class Costs:
     """The CPU time that each process of a deployment takes, and its caller.
 
+    It is a context, and may be entered again and again.
+
     Args:
         served: the deployment.
     """
@@ -238,10 +240,12 @@ class Costs:
 
     def __exit__(self, *_: object) -> None:
         roles = self._served.roles()
-        self._took = {"the caller": time.process_time() - self._own}
+        self._add("the caller", time.process_time() - self._own)
         for pid, seconds in self._served.cpu_seconds().items():
-            taken = self._took.get(roles[pid], 0.0) + seconds - self._before.get(pid, 0)
-            self._took[roles[pid]] = taken
+            self._add(roles[pid], seconds - self._before.get(pid, 0))
+
+    def _add(self, role: str, seconds: float) -> None:
+        self._took[role] = self._took.get(role, 0.0) + seconds
 
     def of_each(self, count: int) -> str:
         """What each of so many searches took, for people."""
