@@ -57,7 +57,7 @@ class Card:
         if status.version:
             said = (status.version, status.engine)
             facts.append(("version", ", ".join(filter(None, said))))
-        facts += [(f"{each.name} index", str(each)) for each in status.followers]
+        facts += [(each.label, str(each)) for each in status.followers]
         return facts
 
     def _tables(self) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from convexlab_kernel.display import counted
+
 
 class TableStatus(msgspec.Struct, frozen=True):
     """A table: its name, its documents, its indexes."""
@@ -55,6 +57,13 @@ class ModuleStatus(msgspec.Struct, frozen=True, rename={"pushed_ms": "pushedAt"}
         return [described(function) for function in self.functions]
 
 
+class IndexPart(msgspec.Struct, frozen=True):
+    """One of the schema's indexes: what it holds of its table."""
+
+    texts: int = 0
+    vectors: int = 0
+
+
 class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
     """A derived index: how far it is, what it holds, what is wrong with it."""
 
@@ -63,9 +72,18 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
     documents_behind: int | None = None
     building: str | None = None
     building_percent: int | None = None
-    documents: int = 0
+    documents: int | None = None
+    indexes: list[IndexPart] = []
+    embedded: int | None = None
+    wanted: int = 0
     failure: str | None = None
+    problem: str | None = None
     rebuilt: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name if self.embedded is not None else f"{self.name} index"
 
     def __str__(self) -> str:
         if self.failure is not None:
@@ -73,14 +91,22 @@ class FollowerStatus(msgspec.Struct, frozen=True, rename="camel"):
         if self.building is not None:
             far = f", {self.building_percent} %" if self.building_percent else ""
             return f"is being built (now: table `{self.building}`{far}){self._why()}"
-        return f"{self.documents:,} documents{self._behind()}{self._why()}"
+        return f"{self._holds()}{self._behind()}{self._why()}"
+
+    def _holds(self) -> str:
+        if self.embedded is not None:
+            left = f", {self.wanted:,} to embed" if self.wanted else ""
+            return f"{counted(self.embedded, 'texts')} embedded{left}"
+        documents = self.documents
+        if documents is None:
+            documents = sum(each.texts + each.vectors for each in self.indexes)
+        return counted(documents, "documents")
 
     def _why(self) -> str:
-        return (
-            f"; made anew, since its files were damaged: {self.rebuilt}"
-            if self.rebuilt
-            else ""
-        )
+        why = f"; {self.problem}" if self.problem else ""
+        if self.rebuilt:
+            why += f"; made anew, since its files were damaged: {self.rebuilt}"
+        return why
 
     def _behind(self) -> str:
         if not self.documents_behind:

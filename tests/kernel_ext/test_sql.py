@@ -53,7 +53,8 @@ def test_a_statement_is_rows_and_frames(trips):
 
 def test_the_card_shows_the_mirror_once_it_is_there(trips):
     trips.sql("select 1 as one")  # it is there from now on
-    (columnar,) = trips.status().followers
+    followers = trips.status().followers
+    (columnar,) = [each for each in followers if each.name == "columnar"]
     assert (columnar.name, columnar.documents, columnar.failure) == (
         "columnar",
         3,
