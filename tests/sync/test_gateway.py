@@ -138,9 +138,11 @@ async def test_beyond_the_cache_only_the_hash_of_what_was_told_is_kept(backend):
     assert all(value[1] for page in pages for value in page.results.values())
     assert held() <= 20_000
     late = Page(gateway, truth(backend))
-    late.follow("values:padded", {"key": 0.0})
+    for number in range(40):
+        late.follow("values:padded", {"key": float(number)})
     await settle()
-    assert backend.runs.total() == runs + 2 * 41 + 1
+    # Three have room in the cache; which, is as the others ran in.
+    assert 37 <= backend.runs.total() - (runs + 2 * 41) <= 40
     gateway._results.check()
 
 
